@@ -1,0 +1,122 @@
+"""Baking projects from this template, for tests and for `make lint` and `make demo`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+__all__ = ["TEMPLATE_ROOT", "BakedProject", "bake_project", "isolated_variables"]
+
+TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """A project that the template has just made."""
+
+    path: Path
+    package: str
+
+    def read(self, name: str) -> str:
+        """Return the text of the file `name`."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def run(
+        self, *command: str | Path, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder, its own package importable, and return the outcome.
+
+        Raises AssertionError with the command's output when `check` is set and it fails.
+        """
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.path,
+            env={**os.environ, "PYTHONPATH": str(self.path / "src"), **variables},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+        )
+        if check:
+            assert done.returncode == 0, f"{command} failed\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+def isolated_variables(home: Path) -> dict[str, str | None]:
+    """Return the environment variables that keep a bake away from the person's own files.
+
+    `None` stands for a variable to remove. `home` is created, with a git identity in it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    git_configuration = home / ".gitconfig"
+    git_configuration.write_text("[user]\nname = Tess Ter\nemail = tess@example.com\n")
+    real_cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    return {
+        "HOME": str(home),
+        "LAB_SSH_DIR": str(home / ".ssh"),
+        "GIT_CONFIG_GLOBAL": str(git_configuration),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        # The downloaded wheels stay shared: several gigabytes.
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", f"{real_cache}/uv"),
+        "VIRTUAL_ENV": None,
+        "PYTHONPATH": None,
+        "XDG_CONFIG_HOME": None,
+    }
+
+
+@contextmanager
+def environment_variables(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set these variables (`None` removes one) for the duration of a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set_variables(variables)
+    try:
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def bake_project(
+    destination: Path,
+    *,
+    home: Path,
+    overwrite: bool = False,
+    accept_hooks: bool = True,
+    template: Path = TEMPLATE_ROOT,
+    **answers: object,
+) -> BakedProject:
+    """Bake a project below `destination` with `answers`, and return it.
+
+    `home` stands in for the person's home directory: cookiecutter's own files, git's configuration
+    and the SSH directory are looked for there.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    configuration = home / ".cookiecutterrc"
+    with environment_variables(isolated_variables(home)):
+        configuration.write_text(
+            f"cookiecutters_dir: {home}/cookiecutters\nreplay_dir: {home}/replay\n"
+        )
+        path = cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(destination),
+            config_file=str(configuration),
+            overwrite_if_exists=overwrite,
+            accept_hooks=accept_hooks,
+        )
+    project = Path(path)
+    (package,) = [folder.name for folder in (project / "src").iterdir() if folder.name != "remote"]
+    return BakedProject(path=project, package=package)

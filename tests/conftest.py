@@ -1,0 +1,48 @@
+"""Fixtures that all tests share: an isolated home, baked projects, one environment for the labs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from baking import BakedProject, bake_project, isolated_variables
+from environment import LabEnvironment, lab_environment
+
+Bake = Callable[..., BakedProject]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory of the test's own, so that nothing of the person's is read or written."""
+    folder = tmp_path_factory.mktemp("home")
+    for name, value in isolated_variables(folder).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def bake(tmp_path: Path, home: Path) -> Bake:
+    """Bake a project with the given answers into this test's own folder."""
+
+    def bake_here(destination: Path = tmp_path, **options: object) -> BakedProject:
+        return bake_project(destination, home=home, **options)  # type: ignore[arg-type]
+
+    return bake_here
+
+
+@pytest.fixture(scope="session")
+def default_project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    """A project with the default answers, to look at but not to change."""
+    folder = tmp_path_factory.mktemp("default")
+    return bake_project(folder / "project", home=folder / "home")
+
+
+@pytest.fixture(scope="session")
+def environment() -> LabEnvironment:
+    """The environment that `scripts/setup-environment.sh` makes, once for all tests."""
+    return lab_environment()
