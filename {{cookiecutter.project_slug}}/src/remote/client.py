@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .errors import ConfigurationError, ConnectionFailed, RemoteCommandFailed
+from .errors import ConfigurationError, UnreachableError, RemoteCommandError
 from .explaining import explain
 from .ssh_config import ssh_directory, ssh_options
 
@@ -87,14 +87,14 @@ class Client:
         """Run a command on the machine and return what it printed.
 
         `timeout` is in seconds. ssh asks for passwords only when `interactive` is set. With `check`
-        a failing remote command raises RemoteCommandFailed; when the machine cannot be reached
-        ConnectionFailed is raised either way, or one of its subclasses.
+        a failing remote command raises RemoteCommandError; when the machine cannot be reached
+        UnreachableError is raised either way, or one of its subclasses.
         """
         client = self if interactive else self.with_options("BatchMode=yes")
         try:
             result = run_program(client.command(*words), input=input, timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise ConnectionFailed(
+            raise UnreachableError(
                 f"{self.alias} did not answer within {timeout:g} seconds.",
                 hint="See what is wrong: lab doctor",
             ) from None
@@ -102,7 +102,7 @@ class Client:
             raise explain(result.stderr, alias=self.alias)
         if check and result.returncode != 0:
             said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
-            raise RemoteCommandFailed(
+            raise RemoteCommandError(
                 f"On {self.alias}, {words[0] if words else 'ssh'} ended with exit code "
                 f"{result.returncode}: {said}"
             )

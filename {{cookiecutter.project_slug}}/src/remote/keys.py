@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .client import Client, is_windows, program_missing, run_program
-from .errors import KeyUnusable
+from .errors import KeyFileError
 from .permissions import make_private
 
 __all__ = [
@@ -132,21 +132,21 @@ def public_path(path: Path) -> Path:
 def read_key(path: Path) -> Key:
     """Read and check the key `path`, which may also be a lone .pub file.
 
-    Raises KeyUnusable when it is missing, open to others, damaged, or when the .pub beside it is
+    Raises KeyFileError when it is missing, open to others, damaged, or when the .pub beside it is
     missing or belongs to another key: that one would be copied to the machine.
     """
     if not path.is_file():
-        raise KeyUnusable(f"There is no key {path}.", hint="Make one: lab connect")
+        raise KeyFileError(f"There is no key {path}.", hint="Make one: lab connect")
     beside = public_path(path)
     derived, encrypted = (None, False) if path == beside else _read_private(path)
     mend = f'Write it anew: ssh-keygen -y -f "{path}" > "{beside}"'
     if not beside.is_file():
-        raise KeyUnusable(f"The public half of {path} is missing: {beside}.", hint=mend)
+        raise KeyFileError(f"The public half of {path} is missing: {beside}.", hint=mend)
     public = parse_public_key(beside.read_text(encoding="utf-8", errors="replace"))
     if public is None:
-        raise KeyUnusable(f"{beside} does not hold a public key.", hint=mend)
+        raise KeyFileError(f"{beside} does not hold a public key.", hint=mend)
     if derived is not None and derived.blob != public.blob:
-        raise KeyUnusable(
+        raise KeyFileError(
             f"{beside} is not the public half of {path}. Copied to the machine, it would let another "
             "key in, and not yours.",
             hint=mend,
@@ -157,7 +157,7 @@ def read_key(path: Path) -> Key:
 def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
     """Return the public half that the private key itself holds (None: not told), and if encrypted."""
     if not is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise KeyUnusable(
+        raise KeyFileError(
             f"Others on this computer may read the key {path}, so ssh does not use it.",
             hint=f'chmod 600 "{path}"',
         )
@@ -165,7 +165,7 @@ def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
     if result.returncode == 0:
         return parse_public_key(result.stdout), False
     if "passphrase" not in result.stderr:
-        raise KeyUnusable(
+        raise KeyFileError(
             f"{path} is not a private key that ssh can read: {result.stderr.strip()}",
             hint="Name another one with --identity, or leave --identity out to have one made",
         )
@@ -196,11 +196,11 @@ def _public_half(text: str) -> PublicKey | None:
 def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool) -> Key:
     """Make a new key at `path`, of one of KEY_TYPES; never over an existing file.
 
-    With `ask_passphrase` ssh-keygen asks for one itself, on the terminal. Raises KeyUnusable.
+    With `ask_passphrase` ssh-keygen asks for one itself, on the terminal. Raises KeyFileError.
     """
     for existing in (path, public_path(path)):
         if existing.exists() or existing.is_symlink():
-            raise KeyUnusable(
+            raise KeyFileError(
                 f"{existing} exists already; a key is never overwritten.",
                 hint="Use that key with --identity, or move it away first",
             )
@@ -215,13 +215,13 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
         except FileNotFoundError:
             raise program_missing("ssh-keygen") from None
         if done.returncode != 0:
-            raise KeyUnusable("ssh-keygen made no key; it said why above.", hint="lab connect")
+            raise KeyFileError("ssh-keygen made no key; it said why above.", hint="lab connect")
         make_private(made)
         try:
             os.link(public_path(made), public_path(path))
             os.link(made, path)
         except OSError as error:
-            raise KeyUnusable(f"The new key could not be put at {path}: {error.strerror}.") from None
+            raise KeyFileError(f"The new key could not be put at {path}: {error.strerror}.") from None
     return read_key(path)
 
 
@@ -258,7 +258,7 @@ def _agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
 def copy_to(client: Client, public: PublicKey) -> bool:
     """Let `public` in on the machine; return False when it was let in already.
 
-    ssh asks for the password itself, once. Raises KeyUnusable when the machine's disk does not take
+    ssh asks for the password itself, once. Raises KeyFileError when the machine's disk does not take
     it, and the errors of `Client.run`.
     """
     asking = client.with_options(
@@ -274,7 +274,7 @@ def copy_to(client: Client, public: PublicKey) -> bool:
     said = result.stdout.split()
     if result.returncode != 0 or not said or said[-1] not in ("added", "present"):
         why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it said nothing"
-        raise KeyUnusable(
+        raise KeyFileError(
             f"The key could not be copied to {client.alias}: {why}.",
             hint=f"Look at it there: ssh {client.alias} ls -la .ssh",
         )
