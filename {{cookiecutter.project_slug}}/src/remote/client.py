@@ -14,9 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from .errors import ConfigurationError, UnreachableError, RemoteCommandError
 from .explaining import explain
@@ -90,14 +92,7 @@ class Client:
         a failing remote command raises RemoteCommandError; when the machine cannot be reached
         UnreachableError is raised either way, or one of its subclasses.
         """
-        client = self if interactive else self.with_options("BatchMode=yes")
-        try:
-            result = run_program(client.command(*words), input=input, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise UnreachableError(
-                f"{self.alias} did not answer within {timeout:g} seconds.",
-                hint="See what is wrong: lab doctor",
-            ) from None
+        result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
         if result.returncode == _SSH_FAILED:
             raise explain(result.stderr, alias=self.alias)
         if check and result.returncode != 0:
@@ -107,6 +102,28 @@ class Client:
                 f"{result.returncode}: {said}"
             )
         return result
+
+    def attempt(
+        self,
+        *words: str,
+        input: str | None = None,
+        timeout: float | None = 60,
+        interactive: bool = False,
+    ) -> Result:
+        """Run a command on the machine and return what came of it, ssh's own failures too.
+
+        Raises UnreachableError after `timeout` seconds.
+        """
+        client = self if interactive else self.with_options("BatchMode=yes")
+        try:
+            return run_program(
+                client.command(*words), input=input, timeout=timeout, echo_errors=interactive
+            )
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(
+                f"{self.alias} did not answer within {timeout:g} seconds.",
+                hint="See what is wrong: lab doctor",
+            ) from None
 
     def run_script(
         self,
@@ -163,33 +180,56 @@ def run_program(
     input: str | None = None,
     timeout: float | None = None,
     variables: Mapping[str, str] | None = None,
+    echo_errors: bool = False,
 ) -> Result:
     """Run a program of OpenSSH's and return what it printed, whatever its exit status.
 
-    Raises ConfigurationError when it is not installed and subprocess.TimeoutExpired.
+    With `echo_errors` standard error is shown at once as well: what a server has to say before it
+    asks for a password. Raises ConfigurationError when the program is not installed, and
+    subprocess.TimeoutExpired.
     """
     # A file, not a pipe: the shared connection that ssh leaves behind may keep standard error open,
     # and a pipe would be waited for until that ends.
     with tempfile.TemporaryFile() as errors:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command,
-                input=(input or "").encode(),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
-                timeout=timeout,
+                stderr=subprocess.PIPE if echo_errors else errors,
                 env={**os.environ, **(variables or {})},
             )
         except FileNotFoundError:
             raise program_missing(command[0]) from None
+        with process:
+            if process.stderr is not None:
+                echo = threading.Thread(target=_echo, args=(process.stderr, errors))
+                echo.start()
+                process.stderr = None  # communicate() leaves it to the thread
+            try:
+                stdout, _ = process.communicate((input or "").encode(), timeout=timeout)
+            except BaseException:  # as subprocess.run does: nothing may be left behind
+                process.kill()
+                raise
+        if echo_errors:
+            echo.join()
         errors.seek(0)
         stderr = errors.read().decode(errors="replace")
     # ssh ends its messages with \r\n, which is not part of them.
     return Result(
-        returncode=done.returncode,
-        stdout=done.stdout.decode(errors="replace"),
+        returncode=process.returncode,
+        stdout=stdout.decode(errors="replace"),
         stderr=stderr.replace("\r\n", "\n"),
     )
+
+
+def _echo(source: IO[bytes], copy: IO[bytes]) -> None:
+    """Pass on every line of `source` to standard error, and keep it in `copy`."""
+    with source:
+        for line in source:
+            copy.write(line)
+            sys.stderr.write(line.decode(errors="replace").replace("\r\n", "\n"))
+            sys.stderr.flush()
 
 
 def program_missing(program: str) -> ConfigurationError:

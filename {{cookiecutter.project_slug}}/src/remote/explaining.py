@@ -24,7 +24,9 @@ def explain(stderr: str, *, alias: str) -> LabError:
     for pattern, error, sentence, hint in _TABLE:
         found = re.search(pattern, stderr, re.MULTILINE)
         if found:
-            words = {name: text or "" for name, text in found.groupdict().items()} | {"alias": alias}
+            words = {name: text or "" for name, text in found.groupdict().items()} | {
+                "alias": alias
+            }
             return error(sentence.format_map(words), hint=hint.format_map(words))
     lines = [line for line in stderr.splitlines() if line.strip()]
     said = f"ssh said: {lines[-1].strip()}" if lines else "ssh gave no reason"

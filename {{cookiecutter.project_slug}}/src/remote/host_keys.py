@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +44,8 @@ def ask_for_host_key(client: Client) -> HostKey:
             "VerifyHostKeyDNS=no",
             "PreferredAuthentications=none",
             "ControlPath=none",
-            "BatchMode=yes",
         )
-        result = run_program(looking.command("exit"), timeout=60)
+        result = looking.attempt("exit")
         lines = seen.read_text(encoding="utf-8").splitlines() if seen.exists() else []
     for line in lines:
         _, _, public = line.partition(" ")
@@ -67,14 +67,13 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
     `resolved` is what `Client.resolve` returned. The names are hashed where the person wants that.
     Raises ConfigurationError when there is no such file, or it cannot be written.
     """
-    files = " ".join(resolved.get("userknownhostsfile", [])).split()
-    if not files or files[0] in ("none", os.devnull):
+    path = _known_hosts_file(resolved)
+    if path is None:
         raise ConfigurationError(
             "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine could be "
             "replaced by another without anybody noticing.",
             hint="Take UserKnownHostsFile out of it, at least for this machine",
         )
-    path = Path(files[0]).expanduser()
     line = host_key.line
     if resolved.get("hashknownhosts") == ["yes"]:
         line = _hashed(line)
@@ -92,6 +91,16 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
             hint=f"Add this line to it: {line}",
         ) from None
     return path
+
+
+def _known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:
+    """Return the file that ssh would add a host key to, or None when there is none."""
+    (files, *_) = resolved.get("userknownhostsfile", [""])
+    # ssh lists them with spaces in between and does not quote those within a path.
+    first = re.match(r".*?known_hosts(?= |$)|\S*", files)
+    if first is None or first[0] in ("", "none", os.devnull):
+        return None
+    return Path(first[0]).expanduser()
 
 
 def _hashed(line: str) -> str:

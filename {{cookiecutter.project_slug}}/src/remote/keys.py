@@ -221,7 +221,9 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
             os.link(public_path(made), public_path(path))
             os.link(made, path)
         except OSError as error:
-            raise KeyFileError(f"The new key could not be put at {path}: {error.strerror}.") from None
+            raise KeyFileError(
+                f"The new key could not be put at {path}: {error.strerror}."
+            ) from None
     return read_key(path)
 
 
@@ -270,7 +272,9 @@ def copy_to(client: Client, public: PublicKey) -> bool:
         "PasswordAuthentication=yes",
         "KbdInteractiveAuthentication=yes",
     )
-    result = asking.run_script(_COPY_SCRIPT, public.line, timeout=None, interactive=True, check=False)
+    result = asking.run_script(
+        _COPY_SCRIPT, public.line, timeout=None, interactive=True, check=False
+    )
     said = result.stdout.split()
     if result.returncode != 0 or not said or said[-1] not in ("added", "present"):
         why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it said nothing"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client import CONNECT_TIMEOUT, PROOF, Client, run_program
-from .errors import LoginRefusedError, UnreachableError
+from .client import CONNECT_TIMEOUT, PROOF, Client
+from .errors import LoginRefusedError
 from .explaining import explain
 from .keys import PublicKey
 
@@ -49,13 +48,7 @@ def log_in(client: Client) -> Login:
     HostKeyUnknownError, HostKeyChangedError or another UnreachableError when it came to no login.
     """
     proving = client.with_options(*PROOF, "StrictHostKeyChecking=yes", "LogLevel=DEBUG1")
-    try:
-        result = run_program(proving.command("exit"), timeout=4 * CONNECT_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        raise UnreachableError(
-            f"{client.alias} took the connection and then did not answer.",
-            hint="Wait a minute, then: lab doctor",
-        ) from None
+    result = proving.attempt("exit", timeout=4 * CONNECT_TIMEOUT)
     if _METHOD.search(result.stderr):
         accepted = _ACCEPTED.findall(result.stderr)
         return Login(succeeded=True, fingerprint=accepted[-1] if accepted else None)

@@ -1,0 +1,48 @@
+"""Fixtures for the `lab` command: a laptop, and a real OpenSSH server to connect it to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import openssh_server
+from baking import BakedProject
+from openssh_server import Account, Laptop, OpenSSHServer
+
+Lab = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def laptop(home: Path) -> Laptop:
+    """The computer that the test runs `lab` on."""
+    return openssh_server.laptop(home)
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """Somebody on the remote machine, with nothing in their home directory yet."""
+    with openssh_server.account() as made:
+        yield made
+
+
+@pytest.fixture
+def server(account: Account) -> Iterator[OpenSSHServer]:
+    """The remote machine: a real OpenSSH server that lets `account` in."""
+    with openssh_server.openssh_server(account) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(default_project: BakedProject, laptop: Laptop) -> Lab:
+    """Run the `lab` command of a baked project, with nobody at the terminal."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return default_project.run(
+            sys.executable, "-B", "lab.py", *arguments, check=False, **variables
+        )
+
+    return run
