@@ -22,7 +22,7 @@ from typing import IO
 
 from .errors import ConfigurationError, UnreachableError, RemoteCommandError
 from .explaining import explain
-from .ssh_config import ssh_directory, ssh_options
+from .ssh_directory import ssh_directory, ssh_options
 
 __all__ = ["CONNECT_TIMEOUT", "PROOF", "Client", "Result", "is_windows", "quote", "run_program"]
 

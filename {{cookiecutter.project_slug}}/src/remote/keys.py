@@ -24,23 +24,21 @@ from .errors import KeyFileError
 from .permissions import make_private
 
 __all__ = [
-    "DEFAULT_NAMES",
     "KEY_TYPES",
     "Key",
     "PublicKey",
+    "add_to_agent",
     "agent_keys",
     "copy_to",
     "create_key",
     "parse_public_key",
     "public_path",
     "read_key",
+    "write_public_key",
 ]
 
 KEY_TYPES = {"ed25519": ("-t", "ed25519"), "ecdsa-521": ("-t", "ecdsa", "-b", "521")}
 """What `--key-type` takes, and the arguments of ssh-keygen that make it."""
-
-DEFAULT_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
-"""The names under which ssh looks for keys by itself, best first."""
 
 _PUBLIC_LINE = re.compile(r"(?P<type>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+=*)(?: (?P<comment>.*))?")
 _OPENSSH_BEGIN, _OPENSSH_END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END"
@@ -225,6 +223,12 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
                 f"The new key could not be put at {path}: {error.strerror}."
             ) from None
     return read_key(path)
+
+
+def write_public_key(path: Path, public: PublicKey) -> None:
+    """Write the public half of a key that only the agent has: IdentityFile can name it."""
+    path.write_text(f"{public.line}\n", encoding="ascii")
+    make_private(path)  # ssh looks at the mode as if it were the private key
 
 
 def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:

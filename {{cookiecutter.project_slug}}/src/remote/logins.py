@@ -15,9 +15,10 @@ from .keys import PublicKey
 
 __all__ = ["Login", "log_in", "log_in_with_any"]
 
+_OFFERED_KEY = re.compile(r"Offering public key: .* (SHA256:\S+)")
 _ACCEPTED = re.compile(r"Server accepts key: .* (SHA256:\S+)")
 _METHOD = re.compile(r'(?:Authenticated to .* using "|Authentication succeeded \()([a-z-]+)')
-_OFFERED = re.compile(r"Authentications that can continue: (\S+)")
+_METHODS = re.compile(r"Authentications that can continue: (\S+)")
 
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
 # configuration may name one or two more.
@@ -33,6 +34,8 @@ class Login:
     """The fingerprint of the key that was let in; None where something else than a key did it."""
     methods: frozenset[str] = frozenset()
     """What the machine would still have taken, such as `password`, when it failed."""
+    offered: frozenset[str] = frozenset()
+    """The fingerprints of the keys that were refused."""
     refusal: LoginRefusedError | None = None
 
     @property
@@ -55,9 +58,10 @@ def log_in(client: Client) -> Login:
     error = explain(_without_debugging(result.stderr), alias=client.alias)
     if not isinstance(error, LoginRefusedError):
         raise error
-    offered = _OFFERED.findall(result.stderr)
-    methods = frozenset(offered[0].split(",")) if offered else frozenset()
-    return Login(succeeded=False, methods=methods, refusal=error)
+    lists = _METHODS.findall(result.stderr)
+    methods = frozenset(lists[0].split(",")) if lists else frozenset()
+    keys = frozenset(_OFFERED_KEY.findall(result.stderr))
+    return Login(succeeded=False, methods=methods, offered=keys, refusal=error)
 
 
 def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:

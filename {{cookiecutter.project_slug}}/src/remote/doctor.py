@@ -1,0 +1,106 @@
+"""`lab doctor`: the report of all checks, for the person or, with `--copy`, for others."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from . import console
+from .checks import Finding, State, examine
+from .client import Client
+from .entry import validate_alias
+from .errors import LabError
+from .settings import load_settings, project_root
+from .ssh_config import read_entry
+from .ssh_directory import ssh_directory
+
+__all__ = ["doctor", "redact"]
+
+_COLOURS: Mapping[State, str] = {
+    "ok": "green",
+    "warning": "yellow",
+    "failed": "red",
+    "skipped": "bright_black",
+}
+
+# What may stand in a message although nobody has told us that it is private; an earlier one first.
+_PATTERNS = (
+    (re.compile(r"SHA256:[A-Za-z0-9+/]+"), "<fingerprint>"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<address>"),
+    (re.compile(r"\[?\b(?:[0-9a-fA-F]{1,4}:+){2,}[0-9a-fA-F:.]*\]?"), "<address>"),
+    (re.compile(r"[\w.+-]+@[\w.-]+"), "<address>"),
+    (re.compile(r"(?<![\w<])(?:~?/|[A-Za-z]:[\\/])[^\s\"',;:()]+"), "<path>"),
+)
+
+
+def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
+    """Carry out `lab doctor`, and return whether no check failed.
+
+    `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing to
+    check, as when `lab.toml` is damaged.
+    """
+    directory = ssh_directory()
+    alias = validate_alias(alias or load_settings().alias)
+    private = _private_words(alias, directory) if copy else {}
+    remedies = []
+    count = 0
+    for finding in examine(alias, directory):
+        count += 1
+        for line in _lines(finding):
+            console.say(redact(line, private) if copy else line)
+        if finding.state == "failed":
+            remedies.append(finding.remedy or "lab connect")
+    if not remedies:
+        console.say(f"\nAll is well: {count} checks.")
+        if not copy:
+            console.next_step("lab up")
+        return True
+    console.say(f"\n{len(remedies)} of {count} checks failed.")
+    console.next_step(redact(remedies[0], private) if copy else remedies[0])
+    return False
+
+
+def redact(text: str, private: Mapping[str, str]) -> str:
+    """Return `text` without anything private: `private` are words and what to put in their place."""
+    for pattern, placeholder in _PATTERNS:
+        text = pattern.sub(placeholder, text)
+    for word in sorted(private, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w<]){re.escape(word)}(?![\w>])", private[word], text)
+    return text
+
+
+def _private_words(alias: str, directory: Path) -> dict[str, str]:
+    """Return every name that the report may hold, and what to put in its place."""
+    words = {
+        str(directory): "<path>",
+        str(project_root()): "<path>",
+        str(Path.home()): "<path>",
+        getpass.getuser(): "<user>",
+        socket.gethostname(): "<host>",
+        alias: "<alias>",
+    }
+    try:
+        resolved = Client(alias=alias, directory=directory).resolve()
+        entry = read_entry(alias, directory=directory)
+    except LabError:
+        return words
+    words[resolved["hostname"][0]] = "<host>"
+    words[resolved["user"][0]] = "<user>"
+    for hop in entry.jump if entry is not None else ():
+        words[hop.host] = "<host>"
+        if hop.user is not None:
+            words[hop.user] = "<user>"
+    return words
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    """Yield a finding as lines of the report."""
+    state = click.style(f"{finding.state:<8}", fg=_COLOURS[finding.state])
+    yield f"{state} {finding.name:<13} {finding.detail}"
+    if finding.remedy and finding.state in ("failed", "warning"):
+        yield f"{'':8} {'':13} -> {finding.remedy}"
