@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["Line", "Source", "home_directory", "included_files", "parse", "read_sources"]
@@ -74,6 +75,7 @@ class Source:
                     yield number, name
 
 
+@lru_cache(maxsize=64)  # a file is looked at several times on the way from reading to writing
 def parse(data: bytes) -> tuple[Line, ...]:
     """Return the lines of a configuration; joined, their `raw` is `data` again."""
     return tuple(_parse_line(raw) for raw in re.findall(rb"[^\n]*\n|[^\n]+", data))

@@ -34,7 +34,7 @@ from .edits import (
     without_include,
 )
 from .entry import Entry, validate_alias
-from .errors import DamagedEntryError, UnsafeEditError
+from .errors import ConfigurationError, DamagedEntryError, UnsafeEditError
 from .files import Change, commit, exclusive, keep_backup, remove_leftovers
 from .ssh_directory import (
     BACKUPS,
@@ -116,7 +116,7 @@ def plan_connect(entry: Entry, *, directory: Path, replace_other: bool = False) 
     instructions, when the configuration cannot be edited safely.
     """
     instructions = how_to_connect_by_hand(entry, directory)
-    before = read_state(directory, instructions=instructions)
+    before = _read_to_edit(directory, instructions=instructions)
     check_alias_is_free(entry, before, replace_other=replace_other)
     after = replace(
         before,
@@ -148,7 +148,7 @@ def plan_disconnect(alias: str, *, directory: Path) -> Plan:
     """
     validate_alias(alias)
     instructions = how_to_disconnect_by_hand(alias, directory)
-    before = read_state(directory, instructions=instructions)
+    before = _read_to_edit(directory, instructions=instructions)
     entries = {name: data for name, data in before.entries.items() if name != f"{alias}.conf"}
     after = replace(before, entries=entries)
     notes: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ def resolve(alias: str, *, directory: Path) -> dict[str, tuple[str, ...]]:
 
     Raises ConfigurationError, in ssh's own words, when ssh cannot read the configuration.
     """
-    state = read_state(directory, instructions="")
+    state = read_state(directory)
     return verification.resolve(alias, state)
 
 
@@ -217,7 +217,7 @@ def read_entry(alias: str, *, directory: Path) -> Entry | None:
     """
     validate_alias(alias)
     name = f"{alias}.conf"
-    data = read_state(directory, instructions="").entries.get(name)
+    data = read_state(directory).entries.get(name)
     if data is None:
         return None
     return parse_entry(data, alias=alias, path=our_directory(directory) / name)
@@ -226,13 +226,20 @@ def read_entry(alias: str, *, directory: Path) -> Entry | None:
 def list_entries(directory: Path) -> list[Entry]:
     """Return our entries in `directory`, by alias, without the damaged ones."""
     entries = []
-    for name, data in read_state(directory, instructions="").entries.items():
+    for name, data in read_state(directory).entries.items():
         alias = name.removesuffix(".conf")
         try:
             entries.append(parse_entry(data, alias=alias, path=our_directory(directory) / name))
         except DamagedEntryError:
             continue
     return entries
+
+
+def _read_to_edit(directory: Path, *, instructions: str) -> State:
+    try:
+        return read_state(directory)
+    except ConfigurationError as error:
+        raise UnsafeEditError(error.message, instructions=instructions, hint=error.hint) from None
 
 
 def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .configuration import Line, home_directory, parse
-from .errors import ConfigurationError, UnsafeEditError
+from .errors import ConfigurationError
 from .files import read_bytes
 
 __all__ = [
@@ -140,21 +140,17 @@ def control_path(directory: Path) -> str | None:
     return f"~/.ssh/{OURS}/%C" if is_default_directory(directory) else f"{ours}/%C"
 
 
-def read_state(directory: Path, *, instructions: str) -> State:
+def read_state(directory: Path) -> State:
     """Read all that an edit depends on.
 
-    Raises UnsafeEditError, with `instructions`, on anything that cannot be read and understood in
-    full: only a file that does not exist counts as empty.
+    Raises ConfigurationError on anything that cannot be read and understood in full: only a file
+    that does not exist counts as empty.
     """
-
     try:
         return _read_state(directory)
-    except ConfigurationError as error:
-        raise UnsafeEditError(error.message, instructions=instructions, hint=error.hint) from None
     except OSError as error:
-        raise UnsafeEditError(
+        raise ConfigurationError(
             f"{error.filename or directory} cannot be read: {error.strerror or error}.",
-            instructions=instructions,
             hint="Mend that, and run this again.",
         ) from None
 

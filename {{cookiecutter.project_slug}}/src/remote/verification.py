@@ -89,8 +89,8 @@ def _findings(
         raise _Harm(f"{cause}: {becomes.complaint}", hint=_remedy(becomes.complaint))
     if new.left_out:
         yield (
-            "The check left out what runs a command or what only ssh itself can follow (Match exec, "
-            f"Include with variables): lines: {new.left_out}."
+            "Lines that run a command or that only ssh itself can follow (Match exec, Include with "
+            f"variables) were left out of the check: {new.left_out} of them."
         )
     if was.complaint:
         yield f"ssh could not read its configuration before: {was.complaint}"
