@@ -14,6 +14,8 @@ __all__ = [
     "Entry",
     "parse_destination",
     "parse_jump",
+    "plain_options",
+    "quote",
     "render",
     "validate_alias",
 ]
@@ -70,8 +72,8 @@ class Entry:
 
     `jump` are the hosts to go through, in the order they are met. `identity` is the private key (or
     the `.pub` of a key that only an agent has): absolute, or beginning with `~/`. Without it the
-    entry has neither IdentityFile nor IdentitiesOnly, so that a key that works today goes on working.
-    Raises UsageError on an alias, a path or a combination that cannot be written safely.
+    entry has neither IdentityFile nor IdentitiesOnly, so that a key that works today goes on
+    working. Raises UsageError on an alias, a path or a combination that cannot be written safely.
     """
 
     alias: str
@@ -166,35 +168,47 @@ def parse_jump(text: str) -> tuple[Destination, ...]:
     return hops
 
 
+def plain_options(entry: Entry) -> dict[str, str]:
+    """Return what the entry sets, by keyword, without quotes or escapes.
+
+    RemoteCommand and RequestTTY are left out because they break VS Code, host key options because
+    they are the person's own to set.
+    """
+    destination = entry.destination
+    options = {"HostName": destination.host}
+    if destination.user is not None:
+        options["User"] = destination.user
+    if destination.port is not None:
+        options["Port"] = str(destination.port)
+    if entry.jump:
+        options["ProxyJump"] = ",".join(_render_hop(hop) for hop in entry.jump)
+    if entry.identity is not None:
+        options["IdentityFile"] = _identity_text(entry.identity)
+        options["IdentitiesOnly"] = "yes"
+    options["ForwardAgent"] = "no"
+    options["ServerAliveInterval"] = "30"
+    options["ServerAliveCountMax"] = "4"
+    return options
+
+
 def render(entry: Entry, *, control_path: str | None) -> str:
     """Return the text of the file that holds this one entry.
 
     `control_path` is where the socket of a shared connection lies (ssh's `%C` in it stands for the
-    destination); `None` where connections cannot be shared, as on Windows. RemoteCommand and
-    RequestTTY are left out because they break VS Code, host key options because they are the
-    person's own to set.
+    destination); `None` where connections cannot be shared, as on Windows.
     """
-    destination = entry.destination
-    options = [("HostName", destination.host)]
-    if destination.user is not None:
-        options.append(("User", destination.user))
-    if destination.port is not None:
-        options.append(("Port", str(destination.port)))
-    if entry.jump:
-        options.append(("ProxyJump", ",".join(_render_hop(hop) for hop in entry.jump)))
-    if entry.identity is not None:
-        options.append(("IdentityFile", quote(_identity_text(entry.identity).replace("%", "%%"))))
-        options.append(("IdentitiesOnly", "yes"))
-    options += [("ForwardAgent", "no"), ("ServerAliveInterval", "30"), ("ServerAliveCountMax", "4")]
+    options = plain_options(entry)
+    if "IdentityFile" in options:
+        options["IdentityFile"] = quote(options["IdentityFile"].replace("%", "%%"))
     if control_path is not None:
-        options.append(("ControlMaster", "auto"))
-        options.append(("ControlPath", quote(control_path)))
-        options.append(("ControlPersist", "10m"))
+        options["ControlMaster"] = "auto"
+        options["ControlPath"] = quote(control_path)
+        options["ControlPersist"] = "10m"
     lines = [
         f"# Written by `lab connect`, taken away by `lab disconnect --alias {entry.alias}`.",
         "# A change made here is lost when it is written again.",
         f"Host {entry.alias}",
-        *(f"    {keyword} {value}" for keyword, value in options),
+        *(f"    {keyword} {value}" for keyword, value in options.items()),
     ]
     return "\n".join(lines) + "\n"
 
