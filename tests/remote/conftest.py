@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,18 @@ import pytest
 import openssh_server
 from baking import BakedProject
 from openssh_server import Account, Laptop, OpenSSHServer
-
-Lab = Callable[..., "subprocess.CompletedProcess[str]"]
+from remote_fixtures import Lab
 
 
 @pytest.fixture
-def laptop(home: Path) -> Laptop:
+def laptop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
     """The computer that the test runs `lab` on."""
-    return openssh_server.laptop(home)
+    # Not below pytest's own folder: that path is too long for the sockets of shared connections.
+    with tempfile.TemporaryDirectory(prefix="laptop-") as folder:
+        made = openssh_server.laptop(Path(folder))
+        monkeypatch.setenv("LAB_SSH_DIR", str(made.ssh))
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        yield made
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def check_include(entry: Entry | None, directory: Path) -> Finding:
     if entry is None:
         return _skipped("include", "no entry of ours")
     try:
-        position = read_state(directory, instructions="").include_position
+        position = read_state(directory).include_position
     except LabError as error:
         return _failed("include", error)
     if position == "first":

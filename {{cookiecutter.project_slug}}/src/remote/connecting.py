@@ -6,6 +6,7 @@ entry, the copy of the key, and last the proof, a login of its own that asks not
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,8 +137,7 @@ def _connect_offline(plan: Plan, *, yes: bool) -> None:
     if plan.is_empty:
         console.say(f"The SSH entry for {plan.alias} stands there already.")
     else:
-        _agree(plan, yes=yes)
-        write_plan(plan)
+        write_plan(plan, said=_agree(plan, yes=yes))
     _show_editor(plan.alias, plan.before.directory, folder="/")
     console.next_step("lab connect")
 
@@ -155,9 +155,9 @@ def _connect_online(
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
     if not unchanged:
         _announce(choice, login, alias=entry.alias)
-        _agree(plan, yes=yes)
+        notes = _agree(plan, yes=yes)
         _prepare_key(choice, entry.alias, key_type=key_type or _DEFAULT_KEY_TYPE, yes=yes)
-        write_plan(plan)
+        write_plan(plan, said=notes)
         if choice.copy:
             _copy_key(entry, login, directory)
     _prove(Client(alias=entry.alias, directory=directory))
@@ -219,13 +219,18 @@ def _announce(choice: KeyChoice, login: Login, *, alias: str) -> None:
         console.say(f"It will be copied to {alias}; ssh asks for your password there once.")
 
 
-def _agree(plan: Plan, *, yes: bool) -> None:
-    """Show what will be written and ask; raise LabError when the person does not want it."""
-    for sentence in verify(plan):
+def _agree(plan: Plan, *, yes: bool) -> list[str]:
+    """Show what will be written and ask; return the warnings that were shown with it.
+
+    Raises LabError when the person does not want it.
+    """
+    notes = verify(plan)
+    for sentence in notes:
         console.warn(sentence)
     console.diff(plan.diff())
     if not console.confirm("Go on?", yes=yes):
-        raise LabError("Nothing was changed.", hint="To only write the entry: lab connect --offline")
+        raise LabError("Nothing was changed.")
+    return notes
 
 
 def _prepare_key(choice: KeyChoice, alias: str, *, key_type: str, yes: bool) -> None:
@@ -261,13 +266,14 @@ def _load_into_agent(key: Key, alias: str) -> None:
         )
 
 
-def write_plan(plan: Plan) -> None:
-    """Write a plan and say what was written where."""
+def write_plan(plan: Plan, *, said: Collection[str] = ()) -> None:
+    """Write a plan and say what was written where; warnings already `said` are not repeated."""
     if plan.is_empty:
         return
     applied = apply(plan)
     for sentence in applied.notes:
-        console.warn(sentence)
+        if sentence not in said:
+            console.warn(sentence)
     paths = " and ".join(str(change.path) for change in applied.plan.changes)
     console.say(f"Written: {paths}")
     for backup in applied.backups:
