@@ -24,6 +24,7 @@ __all__ = [
     "remove_leftovers",
 ]
 
+LOCK = ".lock"
 MARK = ".ml-remote-"
 LONGEST_WAIT = 120.0  # seconds for other processes that change the same directory
 MOST_BACKUPS = 10
@@ -50,27 +51,24 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 @contextmanager
-def exclusive(directory: Path, *, lock_name: str = ".lock") -> Iterator[None]:
+def exclusive(directory: Path) -> Iterator[None]:
     """Hold the lock of `directory` for a block; make the directory, and its parent, where missing.
 
-    The lock goes with the process that holds it. What was made and is still empty afterwards is
-    removed again. Raises LabError when another process holds the lock for too long, OSError when
-    the directory cannot be made.
+    The lock goes with the process that holds it. What is empty afterwards is removed again: the
+    directory, and the parent if it was made here. Raises LabError when another process holds the
+    lock for too long, OSError when the directory cannot be made.
     """
-    made = [folder for folder in (directory.parent, directory) if _make_directory(folder)]
-    lock = directory / lock_name
-    descriptor = _acquire(lock)
+    descriptor, made_parent = _acquire(directory)
     try:
         yield
     finally:
-        if not any(entry.name != lock_name for entry in directory.iterdir()):
-            with suppress(OSError):  # Windows does not remove a file that another process waits for
-                lock.unlink()
-                made.append(directory)
+        with suppress(OSError):  # Windows does not remove a file that is open
+            (directory / LOCK).unlink()
         os.close(descriptor)
-        for folder in reversed(made):
-            with suppress(OSError):
-                folder.rmdir()
+        with suppress(OSError):
+            directory.rmdir()
+            if made_parent:
+                directory.parent.rmdir()
 
 
 def commit(changes: Sequence[Change]) -> None:
@@ -147,26 +145,29 @@ def _make_directory(folder: Path) -> bool:
     return False
 
 
-def _acquire(lock: Path) -> int:
-    """Return the descriptor of a lock file that this process alone holds."""
+def _acquire(directory: Path) -> tuple[int, bool]:
+    """Return the descriptor of a lock that this process alone holds, and whether it made the parent."""
     deadline = time.monotonic() + LONGEST_WAIT
+    lock = directory / LOCK
+    made_parent = False
     while True:
-        _make_directory(lock.parent)
+        made_parent |= _make_directory(directory.parent)
         try:
+            _make_directory(directory)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         except FileNotFoundError:
             continue  # another process has just taken the directory away
         try:
             # The holder before may have removed the file: a lock on that one keeps nobody out.
             if _try_lock(descriptor) and _is_still(lock, descriptor):
-                return descriptor
+                return descriptor, made_parent
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
         if time.monotonic() > deadline:
             raise LabError(
-                f"Another `lab` command has been changing {lock.parent} for {LONGEST_WAIT:.0f} "
+                f"Another `lab` command has been changing {directory} for {LONGEST_WAIT:.0f} "
                 "seconds.",
                 hint="Wait for it, or end it, and run this again.",
             )

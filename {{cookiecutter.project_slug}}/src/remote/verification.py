@@ -70,9 +70,7 @@ def resolve(alias: str, state: State) -> Options:
     with _shadows(state) as (shadow,):
         (answer,) = _ask([shadow], alias, seconds=SECONDS_FOR_ONE)
     if answer.complaint:
-        raise ConfigurationError(
-            f"ssh cannot read its configuration: {answer.complaint}", hint=_remedy(answer.complaint)
-        )
+        raise _unreadable(answer.complaint)
     return answer.options
 
 
@@ -85,8 +83,9 @@ def _findings(
 ) -> Iterator[str]:
     was, becomes = _ask([old, new], alias, seconds=SECONDS_FOR_ONE)
     if becomes.complaint and not (entry is None and was.complaint):
-        cause = "ssh cannot read its configuration" if was.complaint else "ssh would then fail"
-        raise _Harm(f"{cause}: {becomes.complaint}", hint=_remedy(becomes.complaint))
+        if was.complaint:  # its line numbers are those of the file as it is
+            raise _unreadable(was.complaint)
+        raise _Harm(f"ssh would then fail: {becomes.complaint}")
     if new.left_out:
         yield (
             "Lines that run a command or that only ssh itself can follow (Match exec, Include with "
@@ -266,10 +265,11 @@ def _answer(process: subprocess.Popen[str], shadow: Shadow, *, seconds: float) -
     return _Answer(output, shadow.with_real_paths(lines[0] if lines else "it gave no reason"))
 
 
-def _remedy(complaint: str) -> str:
+def _unreadable(complaint: str) -> _Harm:
+    hint = "Mend that line, and run this again."
     if "usekeychain" in complaint.lower():
-        return (
+        hint = (
             "UseKeychain is known on macOS only. Put `IgnoreUnknown UseKeychain` on a line before "
             "it, and run this again."
         )
-    return "Mend that line, and run this again."
+    return _Harm(f"ssh cannot read its configuration: {complaint}", hint=hint)
