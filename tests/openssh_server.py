@@ -23,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["Account", "Laptop", "OpenSSHServer", "account", "agent", "laptop", "openssh_server"]
+__all__ = ["Account", "Laptop", "OpenSSHServer", "account", "agent", "laptop", "openssh_server", "run"]
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 IS_ROOT = os.geteuid() == 0
@@ -85,7 +85,7 @@ class OpenSSHServer:
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the host key, as OpenSSH prints it."""
-        printed = _run("ssh-keygen", "-lf", f"{self.host_key}.pub")
+        printed = run("ssh-keygen", "-lf", f"{self.host_key}.pub")
         return printed.split()[1]
 
     @property
@@ -97,7 +97,7 @@ class OpenSSHServer:
         """Make another host key; the server shows it from its next start on."""
         for path in (self.host_key, Path(f"{self.host_key}.pub")):
             path.unlink(missing_ok=True)
-        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "host", "-f", str(self.host_key))
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "host", "-f", str(self.host_key))
 
     def start(self, **options: str) -> None:
         """Start the server, with further options of sshd_config, and wait until it listens."""
@@ -176,12 +176,24 @@ class Laptop:
     def make_key(self, name: str, passphrase: str = "", key_type: str = "ed25519") -> Path:
         """Make a key in the SSH directory and return its path."""
         path = self.ssh / name
-        _run("ssh-keygen", "-q", "-t", key_type, "-N", passphrase, "-C", name, "-f", str(path))
+        run("ssh-keygen", "-q", "-t", key_type, "-N", passphrase, "-C", name, "-f", str(path))
         return path
 
-    def ssh_command(self, *arguments: str) -> list[str]:
-        """Return the argv of the person's own ssh, with this laptop's configuration."""
-        return ["ssh", "-F", str(self.config), *arguments]
+    def run_ssh(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the person's own ssh, with this laptop's configuration."""
+        return subprocess.run(
+            ["ssh", "-F", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **variables},
+        )
+
+    def pin_host_key(self, server: OpenSSHServer) -> None:
+        """Make the server's host key known."""
+        public = Path(f"{server.host_key}.pub").read_text()
+        with self.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{server.port} {public}")
 
     def askpass(self, answer: str) -> dict[str, str]:
         """Return the variables that make ssh ask a program, which answers and counts the questions."""
@@ -235,10 +247,10 @@ def account(*, shell: str = "/bin/sh") -> Iterator[Account]:
             yield Account(user=pwd.getpwuid(os.getuid()).pw_name, home=home, password=None)
             return
         user = f"lab{uuid.uuid4().hex[:12]}"
-        hashed = _run("openssl", "passwd", "-6", password).strip()
+        hashed = run("openssl", "passwd", "-6", password).strip()
         options = ["--create-home", "--home-dir", str(home), "--skel", "/dev/null"]
         with _ACCOUNTS_LOCK:
-            _run("useradd", *options, "--shell", shell, "--password", hashed, user)
+            run("useradd", *options, "--shell", shell, "--password", hashed, user)
         try:
             home.chmod(0o700)
             yield Account(user=user, home=home, password=password)
@@ -288,8 +300,15 @@ def _free_port() -> int:
     return port
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+def run(*command: str, **variables: str) -> str:
+    """Run a program that must succeed, and return what it printed."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables},
+    )
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 

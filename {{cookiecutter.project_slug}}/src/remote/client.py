@@ -167,11 +167,14 @@ class Client:
 
     def close(self) -> None:
         """End the shared connection, if there is one."""
-        if is_windows():
+        (path, *_) = self.resolve().get("controlpath", ["none"])
+        socket = Path(path).expanduser()
+        if path == "none" or not socket.exists():
             return
         run_program(
             ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias], timeout=10
         )
+        socket.unlink(missing_ok=True)  # the other process may be a moment later
 
 
 def run_program(

@@ -16,6 +16,7 @@ from .client import Client
 from .entry import Entry, parse_destination, parse_jump, render, validate_alias
 from .errors import (
     ConfigurationError,
+    DamagedEntryError,
     HostKeyUnknownError,
     KeyFileError,
     LabError,
@@ -54,7 +55,7 @@ def connect(
     """
     directory = ssh_directory()
     alias = validate_alias(alias or load_settings().alias)
-    existing = read_entry(alias, directory=directory)
+    existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
             _use_own_host(alias, directory, yes=yes)
@@ -68,6 +69,16 @@ def connect(
         _connect_offline(plan, yes=yes)
     else:
         _connect_online(entry, directory=directory, key_type=key_type, replace_other=replace_other, yes=yes)
+
+
+def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | None:
+    """Return our entry for the alias; a damaged one counts as none unless it is `needed`."""
+    try:
+        return read_entry(alias, directory=directory)
+    except DamagedEntryError:
+        if needed:
+            raise
+        return None
 
 
 def _ask_for_address(alias: str) -> str:
@@ -268,14 +279,12 @@ def _load_into_agent(key: Key, alias: str) -> None:
 
 def write_plan(plan: Plan, *, said: Collection[str] = ()) -> None:
     """Write a plan and say what was written where; warnings already `said` are not repeated."""
-    if plan.is_empty:
-        return
     applied = apply(plan)
     for sentence in applied.notes:
         if sentence not in said:
             console.warn(sentence)
-    paths = " and ".join(str(change.path) for change in applied.plan.changes)
-    console.say(f"Written: {paths}")
+    for change in applied.plan.changes:
+        console.say(f"{'Removed' if change.after is None else 'Written'}: {change.path}")
     for backup in applied.backups:
         console.say(f"What stood there before: {backup}")
 
