@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -91,7 +92,7 @@ class OpenSSHServer:
     @property
     def logins(self) -> int:
         """How many logins it has let in so far."""
-        return sum(line.startswith("Accepted ") for line in self.log)
+        return sum(re.match(r"Accepted \w+ for ", line) is not None for line in self.log)
 
     def new_host_key(self) -> None:
         """Make another host key; the server shows it from its next start on."""

@@ -42,6 +42,14 @@ def server(account: Account) -> Iterator[OpenSSHServer]:
 
 
 @pytest.fixture
+def password(account: Account, laptop: Laptop) -> dict[str, str]:
+    """The variables with which ssh is told the account's password when it asks."""
+    if account.password is None:
+        pytest.skip("only root can make an account with a password")
+    return laptop.askpass(account.password)
+
+
+@pytest.fixture
 def lab(default_project: BakedProject, laptop: Laptop) -> Lab:
     """Run the `lab` command of a baked project, with nobody at the terminal."""
 

@@ -20,14 +20,6 @@ INCLUDE = "Include {ssh}/ml-remote.d/*.conf\n"
 
 
 @pytest.fixture
-def password(account: Account, laptop: Laptop) -> dict[str, str]:
-    """The variables with which ssh is told the account's password when it asks."""
-    if account.password is None:
-        pytest.skip("only root can make an account with a password")
-    return laptop.askpass(account.password)
-
-
-@pytest.fixture
 def agent(laptop: Laptop) -> Iterator[dict[str, str]]:
     """A running agent without keys: the variables that lead to it."""
     with openssh_server.agent(laptop.home) as variables:
@@ -119,7 +111,7 @@ def test_changed_host_key_stops_everything(
     server.stop()
     server.new_host_key()
     server.start()
-    before = files_in(laptop)
+    before, logins = files_in(laptop), server.logins
     for arguments in (["connect", "--yes"], ["connect", server.address, "--yes"]):
         done = lab(*arguments, **password)
         assert done.returncode == 1
@@ -127,7 +119,7 @@ def test_changed_host_key_stops_everything(
         assert "another machine" in done.stderr
         assert files_in(laptop) == before
     assert len(laptop.questions) == 1  # no password went to the other machine
-    assert server.logins == 0 or not any("Accepted" in line for line in server.log[-3:])
+    assert server.logins == logins
 
 
 @pytest.mark.slow
@@ -390,7 +382,7 @@ def test_jump_host_is_passed(
         assert done.returncode == 0, done.stderr
         assert target.fingerprint in done.stdout
         assert login(laptop).returncode == 0
-        assert any("direct-tcpip" in line or "Accepted publickey" in line for line in server.log)
+        assert server.logins > 0  # the way went through it
 
 
 @pytest.mark.slow
