@@ -24,7 +24,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["Account", "Laptop", "OpenSSHServer", "account", "agent", "laptop", "openssh_server", "run"]
+__all__ = [
+    "Account",
+    "Laptop",
+    "OpenSSHServer",
+    "account",
+    "agent",
+    "laptop",
+    "openssh_server",
+    "run",
+]
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 IS_ROOT = os.geteuid() == 0

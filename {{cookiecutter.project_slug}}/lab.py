@@ -17,7 +17,9 @@ def main() -> int:
     """Run the command line in src/remote, or say in one sentence what is missing."""
     if sys.version_info < (3, 11):  # noqa: UP036 - with `python lab.py` nobody has checked it yet
         found = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        print(f"lab needs Python 3.11 or newer; this is {found}. Run: uv run lab.py", file=sys.stderr)
+        print(
+            f"lab needs Python 3.11 or newer; this is {found}. Run: uv run lab.py", file=sys.stderr
+        )
         return 1
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
     try:

@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import openssh_server
+import pytest
 from baking import BakedProject
 from openssh_server import Account, Laptop, OpenSSHServer
 from remote_fixtures import Lab

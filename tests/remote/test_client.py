@@ -7,9 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-import pytest
-
 import openssh_server
+import pytest
 from openssh_server import Laptop, OpenSSHServer
 from remote.client import Client, quote
 from remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
@@ -91,7 +90,7 @@ def test_word_with_a_line_break_is_not_quoted() -> None:
 def test_commands_and_scripts_work_in_every_login_shell(other_shell: Client) -> None:
     done = other_shell.run("printf", "<%s>", *AWKWARD)
     assert done.stdout == "".join(f"<{word}>" for word in AWKWARD)
-    script = "cat\nfor word in \"$@\"; do\n  printf '<%s>' \"$word\"\ndone"
+    script = 'cat\nfor word in "$@"; do\n  printf \'<%s>\' "$word"\ndone'
     many = (*AWKWARD, "one\ntwo")
     assert other_shell.run_script(script, *many).stdout == "".join(f"<{word}>" for word in many)
 

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import openssh_server
+import pytest
 from baking import BakedProject
 from openssh_server import Account, Laptop, OpenSSHServer
 from remote_fixtures import Lab, at_terminal, files_in
@@ -28,7 +27,8 @@ def agent(laptop: Laptop) -> Iterator[dict[str, str]]:
 
 def login(laptop: Laptop, **variables: str) -> subprocess.CompletedProcess[str]:
     """Log in as the person would, over a connection of its own, without being asked anything."""
-    return laptop.run_ssh("-o", "BatchMode=yes", "-o", "ControlPath=none", ALIAS, "true", **variables)
+    options = ("-o", "BatchMode=yes", "-o", "ControlPath=none")
+    return laptop.run_ssh(*options, ALIAS, "true", **variables)
 
 
 def add_to_agent(variables: dict[str, str], *keys: Path) -> None:
@@ -268,7 +268,9 @@ def test_key_with_a_passphrase_is_only_used_when_the_agent_holds_it(
     assert "ssh-add" in refused.stderr
 
     add_to_agent({**agent, **laptop.askpass("open sesame")}, key)
-    done = lab("connect", server.address, "--yes", **agent, **laptop.askpass(account.password or ""))
+    done = lab(
+        "connect", server.address, "--yes", **agent, **laptop.askpass(account.password or "")
+    )
     assert done.returncode == 0, done.stderr
     assert account.authorized_keys.read_text().split()[1] == blob
 

@@ -179,8 +179,8 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
             return Finding(
                 name="entry",
                 state="failed",
-                detail=f"{keyword} of {alias} is {resolved[keyword][0]}, but the entry says {value}: "
-                "something that is read earlier wins",
+                detail=f"{keyword} of {alias} is {resolved[keyword][0]}, but the entry says "
+                f"{value}: something that is read earlier wins",
                 remedy="lab connect --offline",
             )
     return _ok("entry", f"{alias} is {entry.destination}")
@@ -308,7 +308,9 @@ def check_login(login: Login) -> Finding:
     """Whether a login of its own, asking nothing, succeeded."""
     if login.refusal is not None:
         return _failed("login", login.refusal)
-    return _ok("login", f"without a password, by {login.fingerprint or 'something else than a key'}")
+    return _ok(
+        "login", f"without a password, by {login.fingerprint or 'something else than a key'}"
+    )
 
 
 # Every line of it begins with a mark, because the login shell may print lines of its own before.

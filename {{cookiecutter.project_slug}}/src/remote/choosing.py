@@ -48,8 +48,8 @@ def pinned_key_path(alias: str, directory: Path) -> Path:
 def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) -> KeyChoice:
     """Return the key to use for `entry`, given how the first login went.
 
-    `new_only` leaves out keys that the person has but that do not log in there yet. Raises KeyFileError
-    when the key that the entry names cannot be used.
+    `new_only` leaves out keys that the person has but that do not log in there yet. Raises
+    KeyFileError when the key that the entry names cannot be used.
     """
     resolved = client.resolve()
     in_agent = agent_keys(resolved) or []
@@ -79,7 +79,7 @@ def _key_that_logged_in(
     resolved: Mapping[str, Sequence[str]],
     in_agent: Sequence[PublicKey],
 ) -> KeyChoice:
-    """Return the choice that keeps the login as it is: a key file, else the agent's key by its .pub."""
+    """Return the choice that keeps this login: a key file, else the agent's key by its .pub."""
     for path in _identity_files(resolved):
         key = _read_quietly(path)
         if key is not None and key.public.fingerprint == login.fingerprint:
@@ -88,7 +88,8 @@ def _key_that_logged_in(
         if public.fingerprint == login.fingerprint:
             path = pinned_key_path(client.alias, client.directory)
             return KeyChoice(path=path, pinned=public)
-    return KeyChoice(path=None)  # not by a key (Kerberos, hostbased), or by one that is not ours to name
+    # Not by a key (but by Kerberos, say), or by one that IdentityFile cannot name.
+    return KeyChoice(path=None)
 
 
 def _usable(files: Iterable[Path], in_agent: Sequence[PublicKey]) -> Iterable[Key]:

@@ -1,15 +1,14 @@
 """The `lab` command: its sub-commands, their options and help.
 
-What a command does is in the module that it imports when it runs: `lab --help` must not wait for any
-of them.
+What a command does is in the module that it imports when it runs: `lab --help` must not wait for
+any of them.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -86,69 +85,99 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-_alias_option: Any = click.option(
+_Command = Callable[..., None]
+_alias_option: Callable[[_Command], _Command] = click.option(
     "--alias", metavar="NAME", help="Another name for the machine than the one in lab.toml."
 )
-_yes_option: Any = click.option("--yes", "-y", is_flag=True, help="Answer every question with yes.")
+_dry_run_option: Callable[[_Command], _Command] = click.option(
+    "--dry-run", is_flag=True, help="Show what would be written, and write nothing."
+)
+_yes_option: Callable[[_Command], _Command] = click.option(
+    "--yes", "-y", is_flag=True, help="Answer every question with yes."
+)
 
 
 @lab.command(
-    epilog="Example: lab connect ada@gpu.example.com:2222 --jump ada@gateway.example.com"
+    short_help="Make `ssh ALIAS` work without a password, and in VS Code.",
+    epilog="Example: lab connect ada@gpu.example.com:2222 --jump ada@gateway.example.com",
 )
 @click.argument("address", required=False, metavar="[USER@HOST[:PORT]]")
 @_alias_option
 @click.option("--jump", metavar="HOSTS", help="Jump hosts to go through, separated by commas.")
-@click.option("--identity", metavar="PATH", type=click.Path(), help="The key to log in with.")
+@click.option("--identity", metavar="PATH", help="The key to log in with.")
 @click.option(
     "--key-type",
     type=click.Choice(["ed25519", "ecdsa-521"]),
-    help="Make a new key of this type, if there is none for this machine. [default: ed25519]",
+    help="Make a new key of this type, unless one logs in already. [default: ed25519]",
 )
 @click.option(
-    "--replace",
-    "replace_other",
-    is_flag=True,
-    help="Let the alias mean another machine than before.",
+    "--replace", "replace_other", is_flag=True, help="Let the alias mean another machine from now."
 )
 @click.option("--offline", is_flag=True, help="Only write the SSH entry; contact nothing.")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@_dry_run_option
 @_yes_option
-def connect(address: str | None, **options: Any) -> None:
-    """Make `ssh ALIAS` work, without a password, in VS Code too.
+def connect(
+    address: str | None,
+    alias: str | None,
+    jump: str | None,
+    identity: str | None,
+    key_type: str | None,
+    replace_other: bool,
+    offline: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Make `ssh ALIAS` work without a password, and in VS Code.
 
-    Writes the SSH entry, shows the machine's host key, makes or finds a key, copies it to the machine
-    (your password there is asked once) and proves that the login works. Run again, it changes nothing.
-    Without an address it prints a line to paste into a terminal on the other machine, which answers
-    with the address.
+    Writes the SSH entry, shows the machine's host key, makes or finds a key, copies it to the
+    machine (your password there is asked once) and proves that the login works. Run again, it
+    changes nothing. Without an address it prints a line to paste into a terminal on the other
+    machine, which answers with the address.
     """
     from .connecting import connect as carry_out
 
-    carry_out(address, **options)
+    carry_out(
+        address,
+        alias=alias,
+        jump=jump,
+        identity=identity,
+        key_type=key_type,
+        replace_other=replace_other,
+        offline=offline,
+        dry_run=dry_run,
+        yes=yes,
+    )
 
 
-@lab.command(epilog="Example: lab disconnect --yes")
+@lab.command(
+    short_help="Take the SSH entry away again.", epilog="Example: lab disconnect --remove-key"
+)
 @_alias_option
 @click.option("--remove-key", is_flag=True, help="Delete the key that was made for it, too.")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@_dry_run_option
 @_yes_option
-def disconnect(**options: Any) -> None:
+def disconnect(alias: str | None, remove_key: bool, dry_run: bool, yes: bool) -> None:
     """Take the SSH entry away again.
 
-    Your own configuration is then, byte for byte, what it would be without it."""
+    Your own configuration is then, byte for byte, what it would be without it.
+    """
     from .disconnecting import disconnect as carry_out
 
-    carry_out(**options)
+    carry_out(alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
 
 
-@lab.command(epilog="Example: lab doctor --copy > report.txt")
+@lab.command(
+    short_help="Check everything from here to the machine.",
+    epilog="Example: lab doctor --copy > report.txt",
+)
 @_alias_option
 @click.option("--copy", is_flag=True, help="Leave out names, addresses and paths, to pass it on.")
-def doctor(**options: Any) -> None:
+def doctor(alias: str | None, copy: bool) -> None:
     """Check everything from here to the machine.
 
     Each check that fails names the command that mends it; the exit code is then 1.
     """
     from .doctor import doctor as carry_out
 
-    if not carry_out(**options):
+    if not carry_out(alias=alias, copy=copy):
         sys.exit(1)

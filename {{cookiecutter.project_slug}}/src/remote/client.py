@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from .errors import ConfigurationError, UnreachableError, RemoteCommandError
+from .errors import ConfigurationError, RemoteCommandError, UnreachableError
 from .explaining import explain
 from .ssh_directory import ssh_directory, ssh_options
 
@@ -71,8 +71,8 @@ class Client:
     def command(self, *words: str, flags: Sequence[str] = ()) -> list[str]:
         """Return the argv of ssh that runs `words` on the machine, each of them one argument there.
 
-        The options that a person may have set for every host and that would break a program
-        (RemoteCommand, RequestTTY, forwardings...) are set back. `flags` are further arguments of ssh.
+        What a person may have set for every host and what would break a program (RemoteCommand,
+        RequestTTY, forwardings...) is set back. `flags` are further arguments of ssh.
         """
         options = [part for option in (*self.options, *_PLAIN) for part in ("-o", option)]
         remote = [" ".join(quote(word) for word in words)] if words else []
@@ -251,8 +251,9 @@ def program_missing(program: str) -> ConfigurationError:
 def quote(word: str) -> str:
     r"""Quote one word so that sh, bash, zsh, fish and csh all read it as it stands.
 
-    Between single quotes fish still reads backslashes and csh still reads `!`, so both stand outside
-    of them, escaped. Raises ValueError for a line break, which csh cannot take: use run_script.
+    Between single quotes fish still reads backslashes and csh still reads `!`, so both stand
+    outside of them, escaped. Raises ValueError for a line break, which csh cannot take: use
+    run_script.
     """
     if "\n" in word or "\r" in word or "\0" in word:
         raise ValueError(f"{word!r} holds a line break")

@@ -1,7 +1,7 @@
 """`lab connect`: from an address to `ssh ALIAS` without a password.
 
-What is to be done is found out first, then shown and agreed to, then done: the host key, the key, the
-entry, the copy of the key, and last the proof, a login of its own that asks nothing.
+What is to be done is found out first, then shown and agreed to, then done: the host key, the key,
+the entry, the copy of the key, and last the proof, a login of its own that asks nothing.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def connect(
 ) -> None:
     """Carry out `lab connect`; the arguments are those of the command line.
 
-    Raises LabError, in words, when it cannot be done; what was done until then stays, and running it
-    again goes on from there.
+    Raises LabError, in words, when it cannot be done; what was done until then stays, and running
+    it again goes on from there.
     """
     directory = ssh_directory()
     alias = validate_alias(alias or load_settings().alias)
@@ -68,7 +68,9 @@ def connect(
     elif offline:
         _connect_offline(plan, yes=yes)
     else:
-        _connect_online(entry, directory=directory, key_type=key_type, replace_other=replace_other, yes=yes)
+        _connect_online(
+            entry, directory=directory, key_type=key_type, replace_other=replace_other, yes=yes
+        )
 
 
 def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | None:
@@ -127,8 +129,6 @@ def _wanted_entry(
     return Entry(alias=alias, destination=destination, jump=hops, identity=path)
 
 
-
-
 def _named_identity(text: str) -> Path:
     """Return the key that --identity names: one that exists, or a place to make one."""
     path = Path(text).expanduser().absolute()
@@ -136,8 +136,7 @@ def _named_identity(text: str) -> Path:
         raise UsageError(f"--identity names {path}, which is no file that could hold a key.")
     if not path.exists() and path.suffix == ".pub":
         raise UsageError(
-            f"--identity names {path}, which does not exist; a new key cannot be made from its public "
-            "half.",
+            f"--identity names {path}, which does not exist, and a public half makes no key.",
             hint="Name the private key, without .pub",
         )
     return path
@@ -158,9 +157,7 @@ def _connect_online(
 ) -> None:
     """Find out what is to be done, have it agreed to, do it, and prove that the login works."""
     login = _first_login(_client_for(entry, directory), yes=yes)
-    choice = choose_key(
-        _client_for(entry, directory), entry, login, new_only=key_type is not None
-    )
+    choice = choose_key(_client_for(entry, directory), entry, login, new_only=key_type is not None)
     entry = replace(entry, identity=choice.path)
     plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
@@ -181,7 +178,7 @@ def _connect_online(
 
 
 def _client_for(entry: Entry, directory: Path) -> Client:
-    """Return the machine as it will be reached once `entry` is written; a missing key is left out."""
+    """Return the machine as `entry` will reach it; a key that is still missing is left out."""
     if entry.identity is not None and not entry.identity.expanduser().is_file():
         entry = replace(entry, identity=None)
     lines = render(entry, control_path=None).splitlines()
@@ -221,7 +218,8 @@ def _announce(choice: KeyChoice, login: Login, *, alias: str) -> None:
         console.say(f"A new key will be made: {choice.path}")
     elif choice.pinned is not None:
         console.say(
-            f"Your agent's key {choice.pinned.fingerprint} logs in; its public half will be kept in "
+            f"Your agent's key {choice.pinned.fingerprint} logs in; its public half will be kept "
+            f"in "
             f"{choice.path}, so that ssh offers no other."
         )
     elif choice.path is not None:
@@ -295,14 +293,13 @@ def _copy_key(entry: Entry, login: Login, directory: Path) -> None:
     public = read_key(entry.identity).public
     if not login.takes_password:
         raise LoginRefusedError(
-            f"{entry.alias} takes no passwords, so the key must get there another way. Add this line to "
+            f"{entry.alias} takes no passwords, so the key must get there another way. Add this "
+            f"line to "
             f"~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n{public.line}",
             hint="Then: lab connect",
         )
     added = copy_to(_client_for(entry, directory), public)
-    console.say(
-        f"Key copied to {entry.alias}" if added else f"{entry.alias} had the key already"
-    )
+    console.say(f"Key copied to {entry.alias}" if added else f"{entry.alias} had the key already")
 
 
 def _prove(client: Client) -> None:

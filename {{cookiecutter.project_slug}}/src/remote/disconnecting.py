@@ -27,8 +27,8 @@ def disconnect(
 ) -> None:
     """Carry out `lab disconnect`; the arguments are those of the command line.
 
-    The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone keeps
-    it. Raises LabError.
+    The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
+    keeps it. Raises LabError.
     """
     directory = ssh_directory()
     alias = validate_alias(alias or load_settings().alias)

@@ -41,8 +41,8 @@ _PATTERNS = (
 def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
     """Carry out `lab doctor`, and return whether no check failed.
 
-    `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing to
-    check, as when `lab.toml` is damaged.
+    `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing
+    to check, as when `lab.toml` is damaged.
     """
     directory = ssh_directory()
     alias = validate_alias(alias or load_settings().alias)
@@ -66,7 +66,7 @@ def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
 
 
 def redact(text: str, private: Mapping[str, str]) -> str:
-    """Return `text` without anything private: `private` are words and what to put in their place."""
+    """Return `text` without anything private; `private` maps words to what replaces them."""
     for pattern, placeholder in _PATTERNS:
         text = pattern.sub(placeholder, text)
     for word in sorted(private, key=len, reverse=True):

@@ -6,11 +6,11 @@ import re
 
 from .errors import (
     ConfigurationError,
-    UnreachableError,
     HostKeyChangedError,
     HostKeyUnknownError,
     LabError,
     LoginRefusedError,
+    UnreachableError,
 )
 
 __all__ = ["explain"]
@@ -37,21 +37,23 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
 _ADDRESS = r"(?:connect to host|connect to address) (?P<host>\S+) port (?P<port>\d+)"
 
-# (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes stand
-# before their consequences. The sentences may name the pattern's groups, and {alias}.
+# (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes
+# stand before their consequences. The sentences may name the pattern's groups, and {alias}.
 _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     # The configuration
     (
         r"(?i)^(?P<file>.+?):? line (?P<line>\d+): Bad configuration option: usekeychain",
         ConfigurationError,
-        "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh stops "
+        "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh "
+        "stops "
         "at it, for every host.",
         "Add above that line: IgnoreUnknown UseKeychain",
     ),
     (
         r"^(?P<file>.+?):? line (?P<line>\d+): (?P<fault>.*\S)",
         ConfigurationError,
-        "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no host.",
+        "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no "
+        "host.",
         "Open {file} and mend line {line}",
     ),
     (
@@ -76,9 +78,11 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         HostKeyChangedError,
-        "The host key of {alias} is not the one it had before. Either the machine was set up anew, or "
+        "The host key of {alias} is not the one it had before. Either the machine was set up "
+        "anew, or "
         "another machine answers in its place and would see everything you type. Nothing was sent.",
-        "Ask whoever runs the machine. Only if the change is explained: ssh-keygen -R NAME, with the "
+        "Ask whoever runs the machine. Only if the change is explained: ssh-keygen -R NAME, with "
+        "the "
         "name from `ssh -G {alias}`, then lab connect",
     ),
     (
@@ -110,7 +114,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"(?i)Could not resolve hostname (?P<host>[^\s:]+)",
         UnreachableError,
         "No machine called {host} is known here.",
-        "Look for a typing error, join the network or VPN that knows the name, or use the IP address: "
+        "Look for a typing error, join the network or VPN that knows the name, or use the IP "
+        "address: "
         "lab connect user@address",
     ),
     (
@@ -124,7 +129,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         _ADDRESS + r": (?:Connection|Operation) timed out",
         UnreachableError,
-        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to be "
+        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to "
+        "be "
         "reached through a VPN or a jump host.",
         "See that the machine is on and that you are in its network; through another machine: "
         "lab connect --jump user@gateway user@address",
@@ -154,7 +160,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"(?:during banner exchange|kex_exchange_identification|Connection reset|"
         r"Connection closed by .* port)",
         UnreachableError,
-        "{alias} took the connection and dropped it at once. It may be overloaded, shutting down, or "
+        "{alias} took the connection and dropped it at once. It may be overloaded, shutting "
+        "down, or "
         "have barred this address after failed logins.",
         "Wait a minute, then: lab doctor",
     ),
@@ -162,7 +169,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         r"Too many authentication failures",
         LoginRefusedError,
-        "{alias} ended the login because too many keys were offered: every key of your agent counts "
+        "{alias} ended the login because too many keys were offered: every key of your agent "
+        "counts "
         "as an attempt.",
         "lab connect chooses one key for this machine; or name it: lab connect --identity PATH",
     ),
@@ -181,7 +189,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         r"agent refused operation",
         LoginRefusedError,
-        "The agent has the key for {alias} but did not sign with it: it is locked, or the question it "
+        "The agent has the key for {alias} but did not sign with it: it is locked, or the "
+        "question it "
         "asked was not answered.",
         "Unlock the agent (or touch the security key), then try again",
     ),

@@ -70,7 +70,8 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
     path = _known_hosts_file(resolved)
     if path is None:
         raise ConfigurationError(
-            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine could be "
+            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine "
+            "could be "
             "replaced by another without anybody noticing.",
             hint="Take UserKnownHostsFile out of it, at least for this machine",
         )

@@ -84,7 +84,7 @@ class PublicKey:
 
     @property
     def line(self) -> str:
-        """The line for authorized_keys; its comment holds nothing that a shell could stumble over."""
+        """The line for authorized_keys; its comment holds only letters, digits and @ . _ -"""
         return f"{self.type} {self.blob} {re.sub(r'[^A-Za-z0-9@._-]+', '-', self.comment)}".rstrip()
 
     @property

@@ -40,7 +40,7 @@ class Login:
 
     @property
     def takes_password(self) -> bool:
-        """Whether the machine asks for a password, or for what its administrator put in its place."""
+        """Whether the machine asks for a password, or for what stands in its place there."""
         return not self.methods.isdisjoint({"password", "keyboard-interactive"})
 
 

@@ -33,7 +33,8 @@ def make_private(path: Path) -> None:
 def icacls_command(path: Path, *, user: str, domain: str | None = None) -> list[str]:
     """Return the command that takes away inherited access and leaves full control to one user.
 
-    Windows' ssh refuses a private key that anybody but its owner, the system and administrators may read.
+    Windows' ssh refuses a private key that anybody but its owner, the system and administrators may
+    read.
     """
     account = f"{domain}\\{user}" if domain else user
     return ["icacls", str(path), "/inheritance:r", "/grant:r", f"{account}:F"]
