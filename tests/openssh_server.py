@@ -18,7 +18,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,7 +138,6 @@ class OpenSSHServer:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,
         )
         listening = threading.Event()
         threading.Thread(target=self._read_log, args=(self._process, listening)).start()
@@ -147,10 +146,16 @@ class OpenSSHServer:
 
     def stop(self) -> None:
         """End the server and every session of it."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        if self._process is None:
+            return
+        # Each connection has a process group of its own, so the groups do not tell which are ours.
+        connections = _descendants(self._process.pid)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        for process in connections:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stderr is not None
@@ -206,7 +211,7 @@ class Laptop:
             file.write(f"[127.0.0.1]:{server.port} {public}")
 
     def askpass(self, answer: str) -> dict[str, str]:
-        """Return the variables that make ssh ask a program, which answers and counts the questions."""
+        """Return variables that make ssh ask a program, which answers and keeps the questions."""
         program = self.home / "askpass"
         program.write_text(
             f'#!/bin/sh\necho "$1" >>"{self.home}/asked"\nprintf "%s\\n" {_shell_quoted(answer)}\n'
@@ -301,6 +306,18 @@ def agent(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def _descendants(process: int) -> list[int]:
+    """Return the processes that `process` has started, and those that they have started."""
+    children: dict[int, list[int]] = {}
+    for line in run("ps", "-A", "-o", "pid=,ppid=").splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found = [process]
+    for parent in found:
+        found += children.get(parent, [])
+    return found[1:]
 
 
 def _free_port() -> int:

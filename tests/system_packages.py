@@ -15,6 +15,7 @@ PROGRAMS = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "openssl": "openssl",
+    "ps": "procps",
     "dot": "graphviz",
     # login shells that people have on the remote machine
     "zsh": "zsh",

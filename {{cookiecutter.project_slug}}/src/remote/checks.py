@@ -270,7 +270,7 @@ def check_name(resolved: Mapping[str, list[str]]) -> Finding:
             name="name",
             state="failed",
             detail=f"{host} cannot be looked up ({error.strerror})",
-            remedy="Join the network or VPN that knows it; or: lab connect user@IP-ADDRESS --replace",
+            remedy="Join the network or VPN that knows it",
         )
     return _ok("name", f"{host} is {found[0][4][0]}")
 
@@ -344,7 +344,7 @@ def _examine_machine(client: Client) -> Iterator[Finding]:
 
 
 def check_quiet(printed: str) -> Finding:
-    """Whether the login shell prints nothing of its own, which scp, rsync, git and VS Code rely on."""
+    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it."""
     if not printed:
         return _ok("shell", "quiet")
     return Finding(

@@ -303,12 +303,12 @@ def _copy_key(entry: Entry, login: Login, directory: Path) -> None:
 
 
 def _prove(client: Client) -> None:
-    """Log in over a connection of its own, asking nothing. Raises LoginRefusedError when refused."""
+    """Log in over a connection of its own, asking nothing. Raises LoginRefusedError."""
     login = log_in(client)
     if login.refusal is not None:
         raise LoginRefusedError(
             f"{client.alias} still refuses the login: {login.refusal.message}",
-            hint="Often ~ or ~/.ssh on the machine is writable for others there (chmod go-w), or its "
+            hint="Often ~ or ~/.ssh on the machine is writable for others (chmod go-w), or its "
             "home directory is not mounted. See more: lab doctor",
         )
 

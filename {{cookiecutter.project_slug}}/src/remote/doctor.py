@@ -31,11 +31,12 @@ _COLOURS: Mapping[State, str] = {
 # What may stand in a message although nobody has told us that it is private; an earlier one first.
 _PATTERNS = (
     (re.compile(r"SHA256:[A-Za-z0-9+/]+"), "<fingerprint>"),
+    (re.compile(r"[\w.+~-]+@\[?[\w.:-]*\w\]?"), "<address>"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<address>"),
-    (re.compile(r"\[?\b(?:[0-9a-fA-F]{1,4}:+){2,}[0-9a-fA-F:.]*\]?"), "<address>"),
-    (re.compile(r"[\w.+-]+@[\w.-]+"), "<address>"),
-    (re.compile(r"(?<![\w<])(?:~?/|[A-Za-z]:[\\/])[^\s\"',;:()]+"), "<path>"),
+    (re.compile(r'"(?:~?/|[A-Za-z]:[\\/])[^"]*"'), '"<path>"'),
+    (re.compile(r"(?<![\w<>])(?:~?/|[A-Za-z]:[\\/])[^\s\"',;:()]+"), "<path>"),
 )
+_MAYBE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*\b")
 
 
 def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
@@ -67,11 +68,22 @@ def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
 
 def redact(text: str, private: Mapping[str, str]) -> str:
     """Return `text` without anything private; `private` maps words to what replaces them."""
-    for pattern, placeholder in _PATTERNS:
-        text = pattern.sub(placeholder, text)
     for word in sorted(private, key=len, reverse=True):
         text = re.sub(rf"(?<![\w<]){re.escape(word)}(?![\w>])", private[word], text)
-    return text
+    for pattern, placeholder in _PATTERNS:
+        text = pattern.sub(placeholder, text)
+    return _MAYBE_IPV6.sub(_without_ipv6, text)
+
+
+def _without_ipv6(found: re.Match[str]) -> str:
+    """Return what stands for a group of digits and colons: a time of day stays."""
+    import ipaddress
+
+    try:
+        ipaddress.IPv6Address(found[0])
+    except ValueError:
+        return found[0]
+    return "<address>"
 
 
 def _private_words(alias: str, directory: Path) -> dict[str, str]:
@@ -91,6 +103,8 @@ def _private_words(alias: str, directory: Path) -> dict[str, str]:
         return words
     words[resolved["hostname"][0]] = "<host>"
     words[resolved["user"][0]] = "<user>"
+    for name in resolved.get("identityfile", []):
+        words[str(Path(name).expanduser())] = "<path>"
     for hop in entry.jump if entry is not None else ():
         words[hop.host] = "<host>"
         if hop.user is not None:

@@ -101,7 +101,7 @@ class Key:
     """A key on this computer, checked."""
 
     path: Path
-    """What IdentityFile names: the private key, or a lone .pub whose private half is in the agent."""
+    """What IdentityFile names: the private key, or a lone .pub of a key that is in the agent."""
     public: PublicKey
     encrypted: bool
     """Whether a passphrase protects it."""
@@ -145,7 +145,8 @@ def read_key(path: Path) -> Key:
         raise KeyFileError(f"{beside} does not hold a public key.", hint=mend)
     if derived is not None and derived.blob != public.blob:
         raise KeyFileError(
-            f"{beside} is not the public half of {path}. Copied to the machine, it would let another "
+            f"{beside} is not the public half of {path}. Copied to the machine, it would let "
+            f"another "
             "key in, and not yours.",
             hint=mend,
         )
@@ -153,7 +154,7 @@ def read_key(path: Path) -> Key:
 
 
 def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
-    """Return the public half that the private key itself holds (None: not told), and if encrypted."""
+    """Return the public half as the private key tells it (None: not told), and if encrypted."""
     if not is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFileError(
             f"Others on this computer may read the key {path}, so ssh does not use it.",
