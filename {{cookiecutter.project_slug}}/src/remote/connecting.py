@@ -29,7 +29,7 @@ from .logins import Login, log_in
 from .pasting import paste_line
 from .settings import load_settings
 from .ssh_config import Plan, apply, plan_connect, read_entry, verify
-from .ssh_directory import is_default_directory, ssh_directory
+from .ssh_directory import is_default_directory, our_directory, ssh_directory
 
 __all__ = ["connect", "write_plan"]
 
@@ -281,7 +281,10 @@ def write_plan(plan: Plan, *, said: Collection[str] = ()) -> None:
     for sentence in applied.notes:
         if sentence not in said:
             console.warn(sentence)
+    ours = our_directory(plan.before.directory)
     for change in applied.plan.changes:
+        if change.path.parent == ours and change.path.name.startswith("."):
+            continue  # a mark for ourselves
         console.say(f"{'Removed' if change.after is None else 'Written'}: {change.path}")
     for backup in applied.backups:
         console.say(f"What stood there before: {backup}")
