@@ -19,7 +19,7 @@ Picture = dict[str, tuple[str, int, bytes]]
 
 
 def lay_out(directory: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write `files` (names relative to `directory`), `~ssh/` in a text standing for the directory."""
+    """Write `files`, by their names in `directory`; in a text `~ssh/` stands for the directory."""
     directory.mkdir(mode=0o700, exist_ok=True)
     for name, content in files.items():
         path = directory / name
@@ -41,7 +41,7 @@ def picture(directory: Path) -> Picture:
         mode = stat.S_IMODE(status.st_mode)
         name = str(path.relative_to(directory))
         if path.is_symlink():
-            found[name] = ("link", 0, os.fsencode(os.readlink(path)))
+            found[name] = ("link", 0, os.fsencode(path.readlink()))
         elif path.is_file():
             found[name] = ("file", mode, path.read_bytes())
         else:

@@ -1,7 +1,7 @@
 """The edit of the SSH configuration as a table: what stands there, what is asked, what results.
 
-In the texts `~ssh/` stands for the SSH directory. Every accepted case is also connected twice, which
-changes nothing, and disconnected, which gives back what was there before, byte for byte.
+In the texts `~ssh/` stands for the SSH directory. Every accepted case is also connected twice,
+which changes nothing, and disconnected, which gives back what was there before, byte for byte.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
 from remote import ssh_config
 from remote.errors import ConfigurationError, LabError, UnsafeEditError
 from ssh_tree import OURS, entry, filled, lay_out, meaning, picture
@@ -142,7 +141,11 @@ CASES = [
     prepended("a global identity file", "IdentityFile ~/.ssh/other\nHost a\n    User u\n"),
     prepended("global options only", "ServerAliveInterval 7\nForwardAgent yes\n"),
     prepended("UTF-8 names", "# Rechner im Büro\nHost büro\n    User müller\n"),
-    prepended("two hundred hosts", "".join(f"Host h{n}\n    Port {n + 1}\n" for n in range(200)), notes=("50 of your 200 other hosts were checked",)),
+    prepended(
+        "two hundred hosts",
+        "".join(f"Host h{n}\n    Port {n + 1}\n" for n in range(200)),
+        notes=("50 of your 200 other hosts were checked",),
+    ),
     prepended("a final comment without newline", "Host a\n    User u\n# end"),
     prepended("UseKeychain behind IgnoreUnknown", "IgnoreUnknown UseKeychain\nUseKeychain yes\n"),
     prepended("an alias like ours", "Host gpu2 gpu.example.com mygpu\n    Port 2200\n"),
@@ -282,7 +285,7 @@ CASES = [
         "Host a\n    Port 2200\nInclude ~ssh/*.inc\n",
         files={
             "x.inc": "Include ~ssh/deep\n",
-            "deep": "Match host a exec \"touch ~ssh/ran\"\n  User u\n",
+            "deep": 'Match host a exec "touch ~ssh/ran"\n  User u\n',
         },
         notes=("Lines that run a command",),
     ),
@@ -293,7 +296,7 @@ CASES = [
     ),
     prepended(
         "Match exec and files that include each other",
-        "Include ~ssh/x.inc\nMatch exec \"touch ~ssh/ran\"\n",
+        'Include ~ssh/x.inc\nMatch exec "touch ~ssh/ran"\n',
         files={"x.inc": "Host x\n    Include ~ssh/y.inc\n", "y.inc": "Port 2200\n"},
         notes=("Lines that run a command",),
     ),
@@ -388,6 +391,20 @@ REFUSALS = [
         files={"x": "\ufeffHost a\n"},
         words="Bad configuration option",
     ),
+    Refusal(
+        name="included file that others may write",
+        before="Include ~ssh/x\n",
+        files={"x": "Host x\n"},
+        prepare=lambda directory: (directory / "x").chmod(0o666),
+        words="Bad owner or permissions on ~ssh/x",
+    ),
+    Refusal(
+        name="included file that others may write, with Match exec",
+        before="Include ~ssh/x\n",
+        files={"x": 'Match exec "touch ~ssh/ran"\n'},
+        prepare=lambda directory: (directory / "x").chmod(0o666),
+        words="Bad owner or permissions on ~ssh/x",
+    ),
     Refusal(name="bad quote", before='Host a\n    User "u\n', words="line 2"),
     Refusal(name="two words after HostName", before="Host a\n  HostName b c\n", words="line 2"),
     Refusal(name="UseKeychain", before="UseKeychain yes\n", words="IgnoreUnknown UseKeychain"),
@@ -399,11 +416,13 @@ REFUSALS = [
     ),
     Refusal(
         name="files that include each other, with Match exec",
-        before="Include ~ssh/x\nMatch exec \"touch ~ssh/ran\"\n",
+        before='Include ~ssh/x\nMatch exec "touch ~ssh/ran"\n',
         files={"x": "Include ~ssh/x\n"},
         words="Too many recursive",
     ),
-    Refusal(name="alias is there", before="\nHost gpu\n", words="gpu already stands in ~ssh/config, l"),
+    Refusal(
+        name="alias is there", before="\nHost gpu\n", words="gpu already stands in ~ssh/config, l"
+    ),
     Refusal(name="alias is there in capitals", before="Host a GPU\n", words="GPU already stands"),
     Refusal(name="alias is there in quotes", before='Host=a "gpu" b\n', words="line 1"),
     Refusal(
@@ -428,6 +447,10 @@ REFUSALS = [
 ]
 
 
+def connect(destination: str, directory: Path) -> None:
+    ssh_config.apply(ssh_config.plan_connect(entry(destination), directory=directory))
+
+
 def named(case: Case | Refusal) -> str:
     return case.name
 
@@ -442,7 +465,7 @@ def laid_out(case: Case | Refusal, directory: Path) -> None:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The SSH directory; its path is too long for a shared connection's socket, so none is written."""
+    """The SSH directory; too long a path for a shared connection's socket, so none is written."""
     return tmp_path / ("a-rather-long-name-" * 3) / "ssh"
 
 
@@ -499,8 +522,7 @@ def test_connecting_refuses_what_it_cannot_do_safely(case: Refusal, directory: P
     before = picture(directory)
 
     with pytest.raises(LabError) as caught:
-        plan = ssh_config.plan_connect(entry(case.destination), directory=directory)
-        ssh_config.apply(plan)
+        connect(case.destination, directory)
 
     error = caught.value
     said = f"{error} {error.hint}"
@@ -515,5 +537,5 @@ def test_connecting_refuses_what_it_cannot_do_safely(case: Refusal, directory: P
 
 def test_the_table_has_at_least_sixty_cases() -> None:
     assert len(CASES) + len(REFUSALS) >= 60
-    names = [case.name for case in [*CASES, *REFUSALS]]
+    names = [*map(named, CASES), *map(named, REFUSALS)]
     assert len(names) == len(set(names))

@@ -110,7 +110,8 @@ def keep_backup(path: Path, data: bytes, *, folder: Path) -> Path:
             return old
     backup = folder / f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.backup"
     commit([Change(path=backup, before=None, after=data)])
-    for old in kept[1 : len(kept) + 2 - MOST_BACKUPS]:
+    excess = max(0, len(kept) + 1 - MOST_BACKUPS)
+    for old in kept[1 : 1 + excess]:
         old.unlink(missing_ok=True)
     return backup
 
@@ -146,7 +147,7 @@ def _make_directory(folder: Path) -> bool:
 
 
 def _acquire(directory: Path) -> tuple[int, bool]:
-    """Return the descriptor of a lock that this process alone holds, and whether it made the parent."""
+    """Return the descriptor of the lock, held, and whether the parent directory was made here."""
     deadline = time.monotonic() + LONGEST_WAIT
     lock = directory / LOCK
     made_parent = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,12 +72,13 @@ class _Writer:
         self._copy(self.state.config, self.state.data or b"", to=self.shadow.config)
         return self.shadow
 
-    def _copy(self, original: Path, data: bytes, *, to: Path) -> None:
+    def _copy(self, original: Path, data: bytes, *, to: Path, mode: int = 0o600) -> None:
         # Known before it is written: files that include each other lead back here, as they would in
         # ssh.
         self.copies[original] = to
         self.shadow.originals[str(to)] = str(original)
         to.write_bytes(b"".join(self._rewritten(line) for line in parse(data)))
+        to.chmod(mode)  # ssh refuses an included file that others may write
 
     def _rewritten(self, line: Line) -> bytes:
         if is_our_include(line, directory=self.state.directory):
@@ -98,11 +100,12 @@ class _Writer:
         for path in included_files(line):
             if path not in self.copies:
                 try:
-                    data = path.read_bytes()
+                    data, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
                 except OSError:
                     paths.append(path)  # ssh shall say so itself
                     continue
-                self._copy(path, data, to=self.folder / f"included-{len(self.copies)}")
+                copy = self.folder / f"included-{len(self.copies)}"
+                self._copy(path, data, to=copy, mode=mode)
             paths.append(self.copies[path])
         return (
             f"Include {' '.join(quote(str(path)) for path in paths)}\n".encode() if paths else b"\n"

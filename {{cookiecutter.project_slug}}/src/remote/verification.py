@@ -266,7 +266,7 @@ def _answer(process: subprocess.Popen[str], shadow: Shadow, *, seconds: float) -
 
 
 def _unreadable(complaint: str) -> _Harm:
-    hint = "Mend that line, and run this again."
+    hint = "Mend that, and run this again."
     if "usekeychain" in complaint.lower():
         hint = (
             "UseKeychain is known on macOS only. Put `IgnoreUnknown UseKeychain` on a line before "
