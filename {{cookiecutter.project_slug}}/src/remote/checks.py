@@ -69,9 +69,14 @@ def examine(alias: str, directory: Path) -> Iterator[Finding]:
 
 def _examine_way(client: Client, resolved: Mapping[str, list[str]]) -> Iterator[Finding]:
     """Yield what lies between here and the machine, and on the machine itself."""
-    name, port = check_name(resolved), check_port(resolved)
+    name = check_name(resolved)
     yield name
+    port = _skipped("port", "no address") if name.state == "failed" else check_port(resolved)
     yield port
+    if "failed" in (name.state, port.state):
+        yield _skipped("host key", "no connection")
+        yield _skipped("login", "no connection")
+        return
     try:
         login = log_in(client)
     except (HostKeyUnknownError, HostKeyChangedError) as error:
@@ -396,7 +401,7 @@ def check_disk(free_kib: str) -> Finding:
 
 
 def check_quota(line: str) -> Finding:
-    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty where there is none."""
+    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
     numbers = re.fullmatch(r"(\d+)(\*?) (\d+) (\d+)", line)
     if numbers is None:
         return _ok("quota", "none")
@@ -423,7 +428,8 @@ def check_clock(there: str, *, here: float) -> Finding:
         return Finding(
             name="clock",
             state="failed",
-            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; files will seem too new or old",
+            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too new "
+            "or too old",
             remedy="There: sudo timedatectl set-ntp true",
         )
     return _ok("clock", "agrees with this computer's")

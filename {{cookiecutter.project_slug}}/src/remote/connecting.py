@@ -13,7 +13,7 @@ from pathlib import Path
 from . import console
 from .choosing import KeyChoice, choose_key, made_key_path
 from .client import Client
-from .entry import Entry, parse_destination, parse_jump, render, validate_alias
+from .entry import Entry, parse_destination, parse_jump, render
 from .errors import (
     ConfigurationError,
     DamagedEntryError,
@@ -27,7 +27,7 @@ from .host_keys import ask_for_host_key, pin
 from .keys import Key, add_to_agent, agent_keys, copy_to, create_key, read_key, write_public_key
 from .logins import Login, log_in
 from .pasting import paste_line
-from .settings import load_settings
+from .settings import load_settings, machine_alias
 from .ssh_config import Plan, apply, plan_connect, read_entry, verify
 from .ssh_directory import is_default_directory, our_directory, ssh_directory
 
@@ -54,7 +54,7 @@ def connect(
     it again goes on from there.
     """
     directory = ssh_directory()
-    alias = validate_alias(alias or load_settings().alias)
+    alias = machine_alias(alias)
     existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
@@ -335,7 +335,7 @@ def _show_dry_run(plan: Plan, *, offline: bool) -> None:
     elif not offline:
         path = made_key_path(plan.alias, plan.before.directory)
         console.say(
-            "Then the host key would be shown, and the key that logs in be named in the entry; if none "
+            "Then the host key would be shown, and the entry would name the key that logs in; if none "
             f"does, one of yours would be copied to the machine, or a new one made: {path}"
         )
     console.next_step("the same without --dry-run")
@@ -354,7 +354,7 @@ def _show_editor(alias: str, directory: Path, *, folder: str) -> None:
 
 
 def _folder_there(alias: str, directory: Path) -> str:
-    """Return the project's folder on the machine, or the home directory while it is not there yet."""
+    """Return the project's folder on the machine, or the home directory until it is there."""
     script = 'cd || exit; [ -d "$1" ] && cd "$1"; pwd'
     client = Client(alias=alias, directory=directory)
     return client.run_script(script, load_settings().folder).stdout.strip()
