@@ -30,6 +30,7 @@ demo: $(TOOLS)/complete ## bake a project into build/demo/ and run every cell of
 
 notebooks: $(TOOLS)/complete ## write the labs' notebooks anew from their scripts
 	python "$(TEMPLATE)/scripts/sync_pairs.py" --keep script
+	rm -r "$(TEMPLATE)/.lab" # what it remembers of this checkout does not belong into a project
 
 clean: ## remove everything that the targets above made
 	rm -rf build

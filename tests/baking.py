@@ -30,7 +30,7 @@ class BakedProject:
     def run(
         self, *command: str | Path, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project's folder, its own package importable, and return the outcome.
+        """Run a command in the project's folder, its package importable, and return the outcome.
 
         Raises AssertionError with the command's output when `check` is set and it fails.
         """

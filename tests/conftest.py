@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from baking import BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
 

@@ -7,9 +7,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from baking import (
+    TEMPLATE_ROOT,
+    BakedProject,
+    bake_project,
+    environment_variables,
+    isolated_variables,
+)
 from filelock import FileLock
-
-from baking import TEMPLATE_ROOT, BakedProject, bake_project, environment_variables, isolated_variables
 
 __all__ = ["LabEnvironment", "lab_environment"]
 
@@ -30,7 +35,7 @@ class LabEnvironment:
 
 
 def lab_environment() -> LabEnvironment:
-    """Bake the default project into build/ and let its script make `.venv`; quick when nothing changed.
+    """Bake the default project into build/ and let its script make `.venv`, if it must.
 
     The interpreter that runs the tests is the version asked for, as it is surely on this machine.
     """

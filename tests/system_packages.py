@@ -1,6 +1,7 @@
 """Install the programs that the tests need and pip does not bring, or say how to.
 
-Run by `make test`. On Debian and Ubuntu, as root, they are installed; anybody else is told the command.
+Run by `make test`. On Debian and Ubuntu, as root, they are installed; anybody else is told the
+command.
 """
 
 import os

@@ -1,0 +1,1 @@
+"""What the labs import: data, training, evaluation and plots."""

@@ -1,0 +1,158 @@
+"""Run all cells of a lab without anybody watching.
+
+    .venv/bin/python -m <package>.headless labs/mnistlab.py -p epochs 5
+
+What runs is the script as it is now, never the notebook beside it. The executed notebook, the same
+as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. Exit code: 0, 1
+when a cell failed, 2 when there is no such lab or parameter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .runs import LabError, project_root, results_folder, typed_parameters
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the lab that the command line names; return the exit code."""
+    options = _parser().parse_args(arguments)
+    started = time.monotonic()
+    try:
+        script = _script_of(options.lab)
+        notebook = _read(script)
+        parameters = typed_parameters(options.parameter, defaults=_default_parameters(notebook))
+    except LabError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    folder = results_folder(script.stem)
+    failure = _execute(notebook, folder / f"{script.stem}.ipynb", parameters)
+    page = _write_page(folder / f"{script.stem}.ipynb")
+    if failure:
+        print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
+        return 1
+    print(f"All cells of {script.name} ran in {time.monotonic() - started:.0f} s. Results:")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    package = (__package__ or "").partition(".")[0]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}.headless",
+        description="Run all cells of a lab; results go to outputs/<lab>/<time>/.",
+        epilog=f"example: python -m {package}.headless labs/mnistlab.py -p epochs 5",
+    )
+    parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the lab; may be repeated",
+    )
+    return parser
+
+
+def _script_of(lab: Path) -> Path:
+    """Return the script of the lab that was named, by its notebook or without an ending too."""
+    script = lab.with_suffix(".py")
+    if script.is_file():
+        return script
+    known = sorted((project_root() / "labs").glob("*.py"))
+    names = ", ".join(f"labs/{path.name}" for path in known) or "none"
+    raise LabError(f"There is no lab {str(lab)!r}. The labs of this project: {names}.")
+
+
+def _read(script: Path) -> NotebookNode:
+    import jupytext
+
+    try:
+        return jupytext.read(script)
+    except (SyntaxError, ValueError, UnicodeDecodeError) as error:
+        raise LabError(f"{script} cannot be read as a lab: {error}") from error
+
+
+def _default_parameters(notebook: NotebookNode) -> dict[str, Any]:
+    """Return the names and values that the cell tagged `parameters` assigns."""
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return dict(_assignments(cell.source))
+    return {}
+
+
+def _assignments(source: str) -> list[tuple[str, Any]]:
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise LabError(f"Line {error.lineno} of the parameters cell is not Python.") from error
+    return [
+        (target.id, ast.literal_eval(statement.value))
+        for statement in statements
+        if isinstance(statement, ast.Assign) and _is_literal(statement.value)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _is_literal(expression: ast.expr) -> bool:
+    try:
+        ast.literal_eval(expression)
+    except ValueError:
+        return False
+    return True
+
+
+def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> str | None:
+    """Run the notebook, write it to `output`; return the traceback of a failing cell, or None."""
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import execute_notebook
+    from traitlets.config import Config
+
+    # On TCP, every user of a shared machine could reach the kernel. Windows has no such sockets.
+    transport = "tcp" if os.name == "nt" else "ipc"
+    os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
+    try:
+        execute_notebook(
+            notebook,
+            # papermill would take braces in a path for placeholders.
+            str(output).replace("{", "{{").replace("}", "}}"),
+            parameters,
+            cwd=project_root(),
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            config=Config({"KernelManager": {"transport": transport}}),
+        )
+    except PapermillExecutionError as error:
+        return "\n".join(error.traceback)
+    return None
+
+
+def _write_page(executed: Path) -> Path:
+    """Write the executed notebook as a web page beside it, and return the page's path."""
+    from nbconvert.exporters import HTMLExporter
+
+    page = executed.with_suffix(".html")
+    content, _ = HTMLExporter().from_filename(str(executed))
+    page.write_text(content, encoding="utf-8")
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(main())
