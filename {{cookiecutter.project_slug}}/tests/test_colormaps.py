@@ -8,7 +8,7 @@ import pytest
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from {{ cookiecutter.package_name }}.colormaps import (
+from {{ cookiecutter.package_name }}.plots import (
     ColorError,
     check_lightness,
     define_colormap,
