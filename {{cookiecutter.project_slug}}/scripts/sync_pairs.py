@@ -56,7 +56,9 @@ class _ConflictError(Exception):
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring scripts and notebooks in step.")
     parser.add_argument("scripts", nargs="*", type=Path, help="labs/*.py unless named")
-    parser.add_argument("--missing", action="store_true", help="only make notebooks that are missing")
+    parser.add_argument(
+        "--missing", action="store_true", help="only make notebooks that are missing"
+    )
     parser.add_argument(
         "--keep",
         choices=["script", "notebook"],
@@ -65,7 +67,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _sync(script: Path, notebook: Path, *, memory: dict[str, dict[Side, str]], keep: Side | None) -> str:
+def _sync(
+    script: Path, notebook: Path, *, memory: dict[str, dict[Side, str]], keep: Side | None
+) -> str:
     """Bring one pair in step and return what was done, in a sentence."""
     import jupytext
 
@@ -85,7 +89,9 @@ def _sync(script: Path, notebook: Path, *, memory: dict[str, dict[Side, str]], k
         memory[name] = now
         return f"{name}: in step"
 
-    source = keep or _changed_side(script, script_text, notebook_text, then=memory.get(name), now=now)
+    source = keep or _changed_side(
+        script, script_text, notebook_text, then=memory.get(name), now=now
+    )
     if source == "script":
         _write_notebook(notebook, from_script, previous=old)
         now["notebook"] = _checksum(_as_script(from_script))
@@ -104,17 +110,14 @@ def _changed_side(
     then: dict[Side, str] | None,
     now: dict[Side, str],
 ) -> Side:
-    """Tell which of the two was changed since they were last in step; raise _ConflictError if both."""
+    """Tell which of the two was changed since they were last in step, or raise _ConflictError."""
     if then is not None:
-        changed: list[Side] = [side for side in ("script", "notebook") if then[side] != now[side]]
+        changed = [side for side in now if then[side] != now[side]]
     else:
         # Never synced here. The script that git has is what the notebook was made from.
         committed = _committed(script)
-        changed = [
-            side
-            for side, text in (("script", script_text), ("notebook", notebook_text))
-            if text != committed
-        ]
+        texts: dict[Side, str] = {"script": script_text, "notebook": notebook_text}
+        changed = [side for side in texts if texts[side] != committed]
     if len(changed) == 1:
         return changed[0]
     name = script.relative_to(PROJECT).as_posix()
@@ -133,7 +136,11 @@ def _committed(script: Path) -> str | None:
         done = subprocess.run(command, cwd=script.parent, capture_output=True)
     except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace").replace("\r\n", "\n") if done.returncode == 0 else None
+    return (
+        done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
+        if done.returncode == 0
+        else None
+    )
 
 
 def _as_script(notebook: NotebookNode) -> str:
@@ -141,7 +148,9 @@ def _as_script(notebook: NotebookNode) -> str:
     import jupytext
     from jupytext.config import load_jupytext_config
 
-    return jupytext.writes(notebook, SCRIPT_FORMAT, config=load_jupytext_config(str(PROJECT / "labs")))
+    config = load_jupytext_config(str(PROJECT / "labs"))
+    text: str = jupytext.writes(notebook, SCRIPT_FORMAT, config=config)
+    return text
 
 
 def _write_notebook(path: Path, notebook: NotebookNode, *, previous: NotebookNode | None) -> None:

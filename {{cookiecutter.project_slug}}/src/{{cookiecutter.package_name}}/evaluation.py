@@ -20,7 +20,6 @@ __all__ = [
 BATCH_SIZE = 1000  # images at a time: bounds the memory that a prediction needs
 
 
-@torch.no_grad()
 def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
     """Return the network's raw outputs.
 
@@ -33,7 +32,8 @@ def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
     """
     network.eval()
     device = next(network.parameters()).device
-    return torch.cat([network(part.to(device)).float() for part in images.split(BATCH_SIZE)])
+    with torch.no_grad():
+        return torch.cat([network(part.to(device)).float() for part in images.split(BATCH_SIZE)])
 
 
 def predict(network: nn.Module, images: Tensor) -> Tensor:
