@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from {{ cookiecutter.package_name }}.plots import (
     ColorError,
     check_lightness,
+    confusion_heatmap,
     define_colormap,
     lightness,
 )
@@ -89,6 +90,16 @@ def test_seaborn_takes_it_by_name_once_registered() -> None:
     sns.heatmap([[0, 1]], cmap="blood", ax=axes)
     assert axes.collections[0].to_rgba(1.0) == pytest.approx((136 / 255, 0, 0, 1))
     assert mpl.colormaps["blood_r"](0)[:3] == pytest.approx((136 / 255, 0, 0))
+
+
+def test_the_confusion_matrix_takes_it() -> None:
+    colormap = define_colormap(["#fff", "#800"])
+    figure = confusion_heatmap([[3, 0], [1, 4]], ["yes", "no"], what="answer", cmap=colormap)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted answer", "known answer")
+    most_and_none = axes.collections[0].to_rgba([4, 0])
+    assert most_and_none[0] == pytest.approx((136 / 255, 0, 0, 1))
+    assert most_and_none[1] == pytest.approx((1, 1, 1, 1))
 
 
 def test_is_not_registered_unasked() -> None:

@@ -226,6 +226,14 @@ def test_a_tree_of_one_leaf_is_drawn(drawn_by: str, tmp_path: Path) -> None:
         assert "samples = 100.0%" in texts(drawing)
 
 
+def test_a_tree_too_deep_to_draw_is_said(drawn_by: str, tmp_path: Path) -> None:
+    numbers = np.arange(1500)
+    # With classes in turn, every question splits off a single sample.
+    chain = DecisionTreeClassifier().fit(numbers.reshape(-1, 1), numbers % 2)
+    with pytest.raises(DrawingError, match=r"is 1499 levels deep.*smaller max_depth"):
+        export_quietly(chain, tmp_path / "tree.svg")
+
+
 def test_several_labels_a_sample_are_drawn_without_class_names(
     drawn_by: str, tmp_path: Path
 ) -> None:

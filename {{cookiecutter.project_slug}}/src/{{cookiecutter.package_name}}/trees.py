@@ -8,7 +8,8 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,7 @@ from .runs import LabError
 __all__ = ["DrawingError", "TreeDrawing", "export_tree"]
 
 FORMATS = ("png", "svg", "pdf")
+
 # What XML cannot hold, and what would break a line.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
@@ -94,8 +96,8 @@ def export_tree(
         overwrite: replace the file if it exists.
 
     Raises:
-        DrawingError: `model` holds no decision tree, the path has another ending, exists, or cannot
-            be written, or there are too many or too few names.
+        DrawingError: `model` holds no decision tree or one of a thousand levels, the path has
+            another ending, exists, or cannot be written, or the number of names is wrong.
         sklearn.exceptions.NotFittedError: the tree is not fitted.
     """
     path = Path(path).expanduser()
@@ -118,12 +120,16 @@ def export_tree(
     except (graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         warnings.warn(_warning(error), stacklevel=2)
         pictures = _draw_with_matplotlib(tree, look, {file_format, "svg"})
+    _write(path, pictures[file_format])
+    return TreeDrawing(path=path, svg=pictures["svg"].decode("utf-8"))
+
+
+def _write(path: Path, picture: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pictures[file_format])
+        path.write_bytes(picture)
     except OSError as error:
         raise DrawingError(f"{path} cannot be written: {error.strerror}.") from error
-    return TreeDrawing(path=path, svg=pictures["svg"].decode("utf-8"))
 
 
 def _format_of(path: Path) -> str:
@@ -206,11 +212,24 @@ def _decimals(tree: BaseDecisionTree) -> int:
     return min(max(3, digits), 15)
 
 
+@contextmanager
+def _depth_limit(tree: BaseDecisionTree) -> Iterator[None]:
+    """Say in a sentence that scikit-learn cannot follow the tree down to its deepest leaves."""
+    try:
+        yield
+    except RecursionError:
+        raise DrawingError(
+            f"The tree is {tree.get_depth()} levels deep, which cannot be drawn. Fit it with a "
+            "smaller max_depth."
+        ) from None
+
+
 def _draw_with_dot(tree: BaseDecisionTree, look: _Look, formats: Iterable[str]) -> dict[str, bytes]:
     """Draw with Graphviz, whose program reads the description and writes the picture by pipes."""
     # In a label, entities such as &amp; and escapes such as \N (the node's number) mean things.
     escaped = _with_names(look, lambda name: html.escape(name).replace("\\", "\\\\"))
-    source = graphviz.Source(export_graphviz(tree, **escaped))
+    with _depth_limit(tree):
+        source = graphviz.Source(export_graphviz(tree, **escaped))
     return {name: source.pipe(format=name, quiet=True) for name in formats}
 
 
@@ -233,7 +252,8 @@ def _draw_with_matplotlib(
         figure = Figure()
         renderer = FigureCanvasAgg(figure).get_renderer()
         axes = figure.add_axes((0, 0, 1, 1))
-        labels = plot_tree(tree, ax=axes, fontsize=FONT_SIZE, **escaped)
+        with _depth_limit(tree):
+            labels = plot_tree(tree, ax=axes, fontsize=FONT_SIZE, **escaped)
         boxes = [label.get_window_extent(renderer) for label in labels]
         width = max(box.width for box in boxes) * BOX_MARGIN / _smallest_gap(labels)
         height = max(box.height for box in boxes) * LEVEL_HEIGHT * (tree.get_depth() + 1)
