@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
     real_cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     return {
         "HOME": str(home),
+        # uv and the other tools that lie beside this interpreter, also when it was called by its
+        # path.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LAB_SSH_DIR": str(home / ".ssh"),
         "GIT_CONFIG_GLOBAL": str(git_configuration),
         "GIT_CONFIG_NOSYSTEM": "1",

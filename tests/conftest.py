@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def default_project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
 def environment() -> LabEnvironment:
     """The environment that `scripts/setup-environment.sh` makes, once for all tests."""
     return lab_environment()
+
+
+@pytest.fixture(scope="session")
+def mnist_directory() -> Path:
+    """Where the real MNIST lies, in LAB_DATA_DIR; no test downloads it."""
+    directory = Path(os.environ.get("LAB_DATA_DIR", ""))
+    if not (directory / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+        pytest.skip("the real MNIST is not here: LAB_DATA_DIR names no folder with MNIST/raw in it")
+    return directory

@@ -1,0 +1,188 @@
+"""scripts/setup-environment.sh: complete, repeatable, and clear about what it cannot do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from baking import BakedProject
+from conftest import Bake
+from environment import LabEnvironment
+
+SCRIPT = "scripts/setup-environment.sh"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def run_script(project: BakedProject, **variables: str) -> subprocess.CompletedProcess[str]:
+    return project.run("sh", SCRIPT, check=False, **variables)
+
+
+def path_without(tmp_path: Path, *programs: str) -> str:
+    """Return a PATH with all programs of this machine except some."""
+    folder = tmp_path / "programs"
+    folder.mkdir(exist_ok=True)
+    for directory in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(directory).glob("*"):
+            if program.name not in programs and os.access(program, os.X_OK):
+                (folder / program.name).unlink(missing_ok=True)
+                (folder / program.name).symlink_to(program)
+    return str(folder)
+
+
+@pytest.mark.slow
+def test_environment_is_complete_and_names_its_device(environment: LabEnvironment) -> None:
+    assert re.search(r"torch \S+, running on ", environment.setup_output)
+    again = run_script(environment.project)
+    assert again.returncode == 0
+    assert again.stdout.startswith("The environment is up to date: Python")
+    assert re.search(r"torch \S+, running on ", again.stdout)
+
+
+@pytest.mark.slow
+def test_missing_notebook_is_made_again(environment: LabEnvironment) -> None:
+    notebook = environment.project.path / "labs" / "mnistlab.ipynb"
+    before = notebook.read_bytes()
+    notebook.unlink()
+    assert run_script(environment.project).returncode == 0
+    assert notebook.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_setup_is_completed_by_the_next(
+    bake: Bake, tmp_path: Path, environment: LabEnvironment
+) -> None:
+    project = bake(
+        tmp_path / "a folder with spaces, é and {braces}",
+        python_version=VERSION,
+        environment_manager="uv",
+    )
+    library = project.path / ".venv" / "lib" / f"python{VERSION}" / "site-packages"
+    setup = subprocess.Popen(
+        ["sh", SCRIPT],
+        cwd=project.path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(list(library.glob("*"))) < 40:
+        assert setup.poll() is None, "the setup ended before it could be killed"
+        time.sleep(0.005)
+    os.killpg(setup.pid, signal.SIGKILL)
+    setup.wait()
+    completed = run_script(project)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "The environment is complete" in completed.stdout
+    python = project.path / ".venv" / "bin" / "python"
+    project.run(python, "-m", "pytest", "-q", "tests/test_project.py")
+    assert "up to date" in run_script(project).stdout
+    shutil.rmtree(project.path / ".venv")
+
+
+def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
+    project = bake(environment_manager="uv")
+    done = run_script(project, LAB_MINIMUM_FREE_GB="1000000")
+    assert done.returncode == 1
+    assert "needs 1000000 GB of disk" in done.stderr
+    assert not (project.path / ".venv").exists()
+
+
+def test_unknown_manager_is_refused(bake: Bake) -> None:
+    project = bake()
+    settings = project.path / "lab.toml"
+    settings.write_text(settings.read_text().replace('manager = "auto"', 'manager = "poetry"'))
+    done = run_script(project)
+    assert done.returncode == 1
+    assert 'manager = "poetry"' in done.stderr
+    assert "auto, conda, mamba, micromamba, uv or venv" in done.stderr
+
+
+@pytest.mark.parametrize("manager", ["conda", "uv"])
+def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manager: str) -> None:
+    project = bake(environment_manager=manager)
+    path = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
+    done = run_script(project, PATH=path)
+    assert done.returncode == 1
+    assert f"lab.toml asks for {manager}" in done.stderr
+    assert "Install" in done.stderr
+
+
+def test_environment_of_somebody_else_is_kept(bake: Bake, tmp_path: Path) -> None:
+    project = bake(environment_manager="uv")
+    (project.path / ".venv").mkdir()
+    (project.path / ".venv" / "precious").write_text("mine")
+    run_script(project, LAB_MINIMUM_FREE_GB="1000000")
+    (kept,) = project.path.glob(".venv-*")
+    assert (kept / "precious").read_text() == "mine"
+
+
+def test_second_setup_at_the_same_time_is_refused(bake: Bake) -> None:
+    project = bake()
+    lock = project.path / ".lab" / "environment.lock"
+    lock.mkdir(parents=True)
+    (lock / "owner").write_text(f"{os.getpid()} {os.uname().nodename}\n")
+    done = run_script(project)
+    assert done.returncode == 1
+    assert f"already (process {os.getpid()})" in done.stderr
+    assert lock.exists()
+
+
+# A stand-in for the conda family, which is not on the package index: it records how it is called,
+# and makes an interpreter that records as well.
+STAND_IN = """#!/bin/sh
+printf '%s\\n' "$(basename "$0") $*" >>"$RECORD"
+mkdir -p .venv/bin .venv/conda-meta
+cat >.venv/bin/python <<'END'
+#!/bin/sh
+case "$1 $2" in
+"-m pip") printf 'pip %s\\n' "$*" >>"$RECORD" ;;
+*) exec "$SHARED_PYTHON" "$@" ;;
+esac
+END
+chmod +x .venv/bin/python
+"""
+CREATE = {
+    "conda": "conda env create --prefix .venv --file environment.yml",
+    "mamba": "mamba env create --yes --prefix .venv --file environment.yml",
+    "micromamba": "micromamba create --yes --prefix .venv --file environment.yml",
+}
+UPDATE = {
+    "conda": "conda env update --prefix .venv --file environment.yml --prune",
+    "mamba": "mamba env update --prefix .venv --file environment.yml --prune",
+    "micromamba": "micromamba install --yes --prefix .venv --file environment.yml",
+}
+INSTALL = "pip -m pip install --no-deps --no-build-isolation --editable ."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("manager", ["conda", "mamba", "micromamba"])
+def test_conda_family_is_called_with_the_environment_file(
+    bake: Bake, tmp_path: Path, environment: LabEnvironment, manager: str
+) -> None:
+    project = bake(tmp_path / "project")
+    programs = path_without(tmp_path, "conda", "mamba", "micromamba")
+    stand_in = Path(programs) / manager
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    record = tmp_path / "record"
+    variables = {
+        "PATH": programs,
+        "RECORD": str(record),
+        "SHARED_PYTHON": str(environment.python),
+        "LAB_MINIMUM_FREE_GB": "0",
+    }
+    made = run_script(project, **variables)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert record.read_text().splitlines() == [CREATE[manager], INSTALL]
+    run_script(project, **variables)
+    assert len(record.read_text().splitlines()) == 2
+    with (project.path / "environment.yml").open("a") as file:
+        file.write("  - polars\n")
+    run_script(project, **variables)
+    assert record.read_text().splitlines()[2:] == [UPDATE[manager], INSTALL]

@@ -1,0 +1,298 @@
+"""Answers that cannot be used are refused together, in sentences; all others stay text."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from baking import TEMPLATE_ROOT, bake_project
+from conftest import Bake
+from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
+from markdown_it import MarkdownIt
+
+BAD_KINDS: dict[str, list[str]] = {
+    "empty": [" ", "\t", "   "],
+    "spaces": ["my lab", " lab", "lab "],
+    "quotes": ['my"lab', "my'lab", '"lab"'],
+    "backslash": ["my\\lab", "lab\\", "\\lab"],
+    "newline": ["my\nlab", "lab\n", "my\r\nlab"],
+    "jinja": ["{{ 7 * 7 }}", "{% raw %}", "lab{# #}"],
+    "shell": ["$(touch canary)", "`touch canary`", "lab;touch canary"],
+    "leading hyphen": ["-lab", "--help", "-"],
+    "parent": ["../lab", "..lab", "lab.."],
+    "absolute": ["/ABSOLUTE/lab", "/ABSOLUTE", "~/lab"],
+    "dependency": ["torch", "jupyterlab", "seaborn"],
+    "standard module": ["json", "asyncio", "statistics"],
+    "own folder": ["remote", "labs", "tests"],
+    "device": ["con", "nul", "com1"],
+    "upper case": ["Lab", "LAB", "mY-lab"],
+    "long": ["a" * 61, "a" * 100, "a" * 200],
+    "long host": ["a" * 254, "b." * 200, "ada@" + "c" * 300],
+    "long text": ["a" * 201, "é" * 500, "a " * 300],
+    "port": ["gpu:0", "ada@gpu:65536", "ada@gpu:ssh"],
+    "host": ["ada@", "ada@gpu_\N{SNOWMAN}", "ada@[::1"],
+    "user": ["@gpu", "a;b@gpu", "-ada@gpu"],
+    "version": ["3", "3.10", "three"],
+}
+NAME_KINDS = [
+    "empty", "spaces", "quotes", "backslash", "newline", "jinja", "shell", "leading hyphen",
+    "parent", "absolute", "dependency", "standard module", "own folder", "device", "upper case",
+    "long",
+]  # fmt: skip
+ALIAS_KINDS = [
+    kind for kind in NAME_KINDS if kind not in ("dependency", "standard module", "own folder")
+]
+TEXT_KINDS = ["empty", "newline", "long text"]
+BAD_KINDS_OF = {
+    "project_name": TEXT_KINDS,
+    "project_slug": NAME_KINDS,
+    "package_name": NAME_KINDS,
+    "description": TEXT_KINDS,
+    "author": TEXT_KINDS,
+    "remote": [
+        "spaces", "quotes", "backslash", "newline", "jinja", "shell", "leading hyphen", "absolute",
+        "port", "host", "user", "long host",
+    ],
+    "ssh_alias": ALIAS_KINDS,
+    "python_version": ["empty", "newline", "jinja", "shell", "version"],
+}  # fmt: skip
+# A remote may be given with spaces around it, as copied from somewhere.
+GOOD_AFTER_ALL = {("remote", " lab"), ("remote", "lab "), ("ssh_alias", "lab..")}
+BAD_ANSWERS = [
+    pytest.param(question, answer, id=f"{question}-{kind}-{number}")
+    for question, kinds in BAD_KINDS_OF.items()
+    for kind in kinds
+    for number, answer in enumerate(BAD_KINDS[kind])
+    if (question, answer) not in GOOD_AFTER_ALL
+]
+
+
+@pytest.fixture(scope="module")
+def hook() -> ModuleType:
+    """The hook as a module: its file is valid Python before cookiecutter renders it."""
+    specification = importlib.util.spec_from_file_location(
+        "pre_gen_project", TEMPLATE_ROOT / "hooks" / "pre_gen_project.py"
+    )
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["pre_gen_project"] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def as_literal(answer: str) -> str:
+    """Return the answer so that cookiecutter's rendering of given answers gives it back."""
+    return "{{ " + json.dumps(answer, ensure_ascii=False) + " }}"
+
+
+def refusal(capfd: pytest.CaptureFixture[str], bake: Bake, **answers: str) -> str:
+    """Bake with answers that must be refused, and return all that was printed."""
+    given = {question: as_literal(answer) for question, answer in answers.items()}
+    with pytest.raises(FailedHookException) as failure:
+        bake(**given)
+    printed = capfd.readouterr()
+    message = f"{printed.out}{printed.err}{failure.value}"
+    assert "Traceback" not in message
+    return message
+
+
+@pytest.mark.parametrize(("question", "answer"), BAD_ANSWERS)
+def test_bad_answer_is_refused_with_a_suggestion_and_nothing_is_left(
+    question: str,
+    answer: str,
+    bake: Bake,
+    hook: ModuleType,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    answer = answer.replace("/ABSOLUTE", f"{tmp_path}/absolute")
+    output = tmp_path / "output"
+    # A folder name that depends on no other answer: cookiecutter makes it before the hook runs.
+    answers = {"project_slug": "my-lab", question: answer}
+    message = refusal(capfd, lambda **given: bake(output, **given), **answers)
+    assert f"{question} = {answer!r}" in message
+    suggestion = re.search(rf"{question} = .*\n    allowed: .*\n    suggestion: (.*)", message)
+    assert suggestion is not None
+    corrected = hook.find_faults({**hook_answers(), question: eval_literal(suggestion[1])})
+    assert corrected == []
+    assert [path for path in output.iterdir() if path.name != "~"] == []
+    assert not (tmp_path / "absolute" / "lab" / "lab.toml").exists()
+
+
+def eval_literal(text: str) -> str:
+    """Return the string that `text` is the Python literal of."""
+    import ast
+
+    value = ast.literal_eval(text)
+    assert isinstance(value, str)
+    return value
+
+
+def hook_answers() -> dict[str, str]:
+    """Answers with which the hook has nothing to find."""
+    return {
+        "project_name": "Lab",
+        "project_slug": "my-lab",
+        "package_name": "my_lab",
+        "description": "A lab",
+        "author": "Ada",
+        "remote": "",
+        "ssh_alias": "my-lab",
+        "python_version": "3.12",
+    }
+
+
+def test_all_faults_are_reported_at_once_with_a_command_that_works(
+    bake: Bake, tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = {
+        "project_name": "Tea & \"Tau\" {{ '{{' }}",
+        "project_slug": "My Lab",
+        "package_name": "torch",
+        "remote": "ada@gpu:99999",
+        "ssh_alias": "-x",
+        "python_version": "2.7",
+    }
+    output = tmp_path / "out put"
+    message = refusal(capfd, lambda **answers: bake(output, **answers), **bad)
+    assert "5 answers cannot be used" in message
+    for question in list(bad)[1:]:
+        assert f"{question} = {bad[question]!r}" in message
+    command = next(line for line in message.splitlines() if line.startswith("  cookiecutter "))
+    subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)], check=True, stdout=subprocess.DEVNULL
+    )
+    project = output / "my-lab"
+    assert (project / "README.md").read_text(encoding="utf-8").startswith("# Tea")
+    assert "{{ '{{' }}" in (project / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("slug", ["", ".", ".."])
+def test_slug_that_names_an_existing_folder_is_stopped_by_cookiecutter(
+    slug: str, bake: Bake, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputDirExistsException, match="already exists"):
+        bake(tmp_path / "a" / "b", project_slug=slug)
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("license", "GPL"),
+        ("license", ""),
+        ("license", "mit"),
+        ("environment_manager", "pip"),
+        ("environment_manager", ""),
+        ("environment_manager", "Conda"),
+        ("write_ssh_entry", "maybe"),
+        ("write_ssh_entry", ""),
+        ("write_ssh_entry", "2"),
+    ],
+)
+def test_choice_that_does_not_exist_is_stopped_by_cookiecutter(
+    question: str, answer: str, bake: Bake, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{answer} provided for")):
+        bake(tmp_path / "output", **{question: answer})
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+AWKWARD_TEXTS = {
+    "quotes": """It's "quoted" 'twice' \"\"\"thrice\"\"\"""",
+    "backslashes": r"C:\new\table \\ \" \u0041 \*plain\*",
+    "jinja": "{{ cookiecutter.author }} {% raw %} {# gone? #} {{ 7 * 7 }}",
+    "emoji": "Ada 👩‍🔬 learns 🚀",
+    "non-latin": "Мария 機械学習 عربى ελληνικά",
+    "markup": "<script>alert(1)</script> *bold* `code` [link](x) & _under_ #1 | a: b - c",
+    "shell": "$(touch canary) `touch canary` ${HOME} ; rm -rf x",
+    "yaml": "yes: no # - ? | > & * ! % @ `",
+}
+
+
+def answer_by_hand(output: Path, home: Path, **answers: str) -> subprocess.CompletedProcess[str]:
+    """Answer cookiecutter's questions as a person does, so that nothing is rendered on the way."""
+    questions = json.loads((TEMPLATE_ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    lines = [answers.get(name, "") for name in questions if not name.startswith("_")]
+    configuration = home / "configuration.yaml"
+    configuration.write_text(f"replay_dir: {home}/replay\ncookiecutters_dir: {home}/templates\n")
+    return subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(TEMPLATE_ROOT), "--output-dir", str(output),
+         "--config-file", str(configuration)],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", AWKWARD_TEXTS.values(), ids=AWKWARD_TEXTS.keys())
+def test_awkward_answer_comes_out_as_the_same_text(text: str, tmp_path: Path, home: Path) -> None:
+    done = answer_by_hand(
+        tmp_path, home, project_name=text, project_slug="my-lab", description=text, author=text
+    )
+    assert done.returncode == 0, done.stderr
+    project = tmp_path / "my-lab"
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["description"] == text
+    assert metadata["authors"] == [{"name": text}]
+    assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text(encoding="utf-8")
+    assert rendered_paragraphs(project / "README.md")[:2] == [text, text]
+    for path in project.rglob("*.yml"):
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in [*project.rglob("*.json"), *project.rglob("*.ipynb")]:
+        if ".vscode" not in path.parts and ".devcontainer" not in path.parts:
+            json.loads(path.read_text(encoding="utf-8"))
+    for path in project.rglob("*.py"):
+        compile(path.read_bytes(), path, "exec")
+        assert text not in path.read_text(encoding="utf-8")
+    assert not list(tmp_path.rglob("canary"))
+
+
+def rendered_paragraphs(path: Path) -> list[str]:
+    """Return the texts of headings and paragraphs as a reader of the Markdown file sees them."""
+    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+    return [
+        "".join(part.content if part.type != "softbreak" else "\n" for part in token.children or [])
+        for token in tokens
+        if token.type == "inline"
+    ]
+
+
+@pytest.mark.parametrize(
+    "remote",
+    ["gpu", "ada@gpu", "ada@gpu:2222", "ssh://ada@gpu.example.com:22/", "ada@192.0.2.7",
+     "2001:db8::1", "ada@[2001:db8::1]:2222", " ada@gpu "],
+)  # fmt: skip
+def test_remote_as_people_type_it_is_accepted(remote: str, hook: ModuleType) -> None:
+    assert hook.find_faults({**hook_answers(), "remote": remote}) == []
+
+
+def test_template_refuses_its_own_dependencies_as_names(hook: ModuleType) -> None:
+    rendered = (TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "pyproject.toml").read_text()
+    names = re.findall(r'^    "([A-Za-z0-9-]+)>=', rendered, re.MULTILINE)
+    assert len(names) > 15
+    assert [name for name in names if hook.check_slug(name) is None] == []
+
+
+def test_project_baked_without_overwriting_is_untouched_by_a_refusal(
+    bake: Bake, tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = bake()
+    before = {path: path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+    with pytest.raises(FailedHookException):
+        bake_project(tmp_path, home=home, overwrite=True, python_version="2.7")
+    after = {path: path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+    assert after == before

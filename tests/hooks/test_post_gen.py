@@ -1,0 +1,111 @@
+"""After generating: a git repository with a first commit, or word of what is left to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from baking import bake_project
+from conftest import Bake
+
+
+def git(project: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=project, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_project_is_a_repository_with_one_commit(bake: Bake) -> None:
+    project = bake().path
+    assert git(project, "rev-list", "--count", "HEAD") == "1"
+    assert git(project, "branch", "--show-current") == "main"
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "log", "-1", "--format=%an") == "Tess Ter"
+
+
+def test_git_has_the_scripts_and_not_the_notebooks(bake: Bake) -> None:
+    project = bake().path
+    tracked = git(project, "ls-files", "labs").splitlines()
+    assert "labs/mnistlab.py" in tracked
+    assert not [name for name in tracked if name.endswith(".ipynb")]
+    assert (project / "labs" / "mnistlab.ipynb").is_file()
+
+
+def test_without_an_identity_nothing_is_committed_and_the_commands_are_told(
+    bake: Bake, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configuration = home / "no-identity"
+    configuration.touch()
+    # bake_project writes an identity; GIT_CONFIG variables come on top of it.
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    for number, key in enumerate(("user.name", "user.email")):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", "")
+    project = bake().path
+    printed = capfd.readouterr()
+    assert "git config --global user.name" in printed.err
+    assert "git add . && git commit" in printed.err
+    assert git(project, "branch", "--show-current") == "main"
+    heads = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True)
+    assert heads.returncode != 0
+
+
+def test_without_git_the_project_is_complete_and_the_command_is_told(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    project = bake().path
+    assert (project / "lab.toml").is_file()
+    assert not (project / ".git").exists()
+    assert "git is not installed" in capfd.readouterr().err
+
+
+def test_git_that_fails_does_not_make_the_bake_fail(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "bin" / "git"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}{os.pathsep}{os.environ['PATH']}")
+    project = bake().path
+    assert (project / "lab.toml").is_file()
+    assert "git init failed" in capfd.readouterr().err
+
+
+def test_repository_of_the_persons_own_gets_no_commit(tmp_path: Path, home: Path) -> None:
+    project = bake_project(tmp_path, home=home).path
+    (project / "notes.txt").write_text("mine")
+    before = git(project, "rev-parse", "HEAD")
+    bake_project(tmp_path, home=home, overwrite=True)
+    assert git(project, "rev-parse", "HEAD") == before
+    assert (project / "notes.txt").read_text() == "mine"
+
+
+def test_next_steps_fit_on_three_lines(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    bake()
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) <= 3
+    assert "  cd handwriting-lab" in lines
+    assert any("uv run lab.py" in line for line in lines)
+
+
+def test_hooks_leave_nothing_beside_the_project(bake: Bake, tmp_path: Path) -> None:
+    project = bake(tmp_path / "output")
+    assert [path.name for path in (tmp_path / "output").iterdir()] == [project.path.name]
+    assert not list(project.path.rglob("__pycache__"))
+
+
+def test_git_is_needed_for_none_of_the_files(bake: Bake, tmp_path: Path) -> None:
+    with_git = bake(tmp_path / "with").path
+    without = bake(tmp_path / "without", accept_hooks=False).path
+    shutil.rmtree(with_git / ".git")
+    names = [
+        {path.relative_to(project) for path in project.rglob("*")}
+        for project in (with_git, without)
+    ]
+    assert names[0] == names[1]
