@@ -389,7 +389,7 @@ print(comparison.map("{:.1%}".format).to_string())
 
 # %%
 importance = permutation_importance(
-    model, test, known_test, n_repeats=20, random_state=parameters.seed
+    model, test, known_test, n_repeats=10, random_state=parameters.seed
 )
 ranking = pd.DataFrame(
     {"importance": importance.importances_mean, "spread": importance.importances_std},
