@@ -15,10 +15,11 @@ import openssh_server
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote import checks, doctor, settings
-from remote.checks import Finding, examine
+from remote import checks, doctor, machine_checks, settings
+from remote.checks import examine
 from remote.client import run_program
 from remote.connecting import connect
+from remote.findings import Finding
 from remote_fixtures import Lab
 
 ALIAS = "handwriting-lab"
@@ -310,7 +311,7 @@ def test_machine_where_everything_is_wrong_is_told(
     ],
 )
 def test_quota_is_read_as_the_program_prints_it(line: str, state: str) -> None:
-    assert checks.check_quota(line).state == state
+    assert machine_checks.check_quota(line).state == state
 
 
 def test_copy_gives_nothing_private_away(
