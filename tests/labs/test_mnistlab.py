@@ -20,7 +20,7 @@ from environment import LabEnvironment
 
 pytestmark = pytest.mark.slow
 
-AWKWARD_ANSWERS = {
+AWKWARD_ANSWERS: dict[str, Any] = {
     "project_name": 'Jürgen\'s "first" lab 🚀',
     "project_slug": "lab-of-juergen",
     "package_name": "digits_of_juergen",
@@ -68,7 +68,7 @@ def run(project: BakedProject, environment: LabEnvironment) -> Run:
 
     def run(*arguments: str, **variables: str) -> Path:
         before = results(project)
-        project.run(environment.python, *arguments, DISPLAY="", **variables)
+        project.run(environment.python, *arguments, DISPLAY="", **variables)  # type: ignore[arg-type]
         (folder,) = results(project) - before
         return folder
 
