@@ -12,6 +12,7 @@ import openssh_server
 import pytest
 from baking import BakedProject
 from openssh_server import Account, Laptop, OpenSSHServer
+from remote.client import Client
 from remote_fixtures import Lab
 
 
@@ -46,6 +47,20 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
     if account.password is None:
         pytest.skip("only root can make an account with a password")
     return laptop.askpass(account.password)
+
+
+@pytest.fixture
+def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
+    """The remote machine, known and logged in to by a key."""
+    key = laptop.make_key("id_ed25519")
+    server.account.authorize(key.with_suffix(".pub").read_text())
+    laptop.pin_host_key(server)
+    laptop.config.write_text(
+        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
+        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
+        + laptop.config.read_text()
+    )
+    return Client(alias="machine", directory=laptop.ssh)
 
 
 @pytest.fixture

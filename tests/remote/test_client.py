@@ -33,20 +33,6 @@ AWKWARD = (
 )
 
 
-@pytest.fixture
-def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
-    """The remote machine, known and logged in to by a key."""
-    key = laptop.make_key("id_ed25519")
-    server.account.authorize(key.with_suffix(".pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
-        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
-        + laptop.config.read_text()
-    )
-    return Client(alias="machine", directory=laptop.ssh)
-
-
 @pytest.fixture(params=SHELLS)
 def other_shell(
     request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch

@@ -351,6 +351,23 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 
 
 @pytest.mark.slow
+def test_second_factor_is_told_and_no_key_copied(
+    lab: Lab, laptop: Laptop, account: Account
+) -> None:
+    key = laptop.make_key("id_ed25519")
+    account.authorize(key.with_suffix(".pub").read_text())
+    there = account.authorized_keys.read_bytes()
+    with openssh_server.openssh_server(
+        account, AuthenticationMethods="publickey,password"
+    ) as server:
+        done = lab("connect", server.address, "--yes")
+    assert done.returncode == 1
+    assert "second factor" in done.stderr
+    assert str(key) in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+    assert account.authorized_keys.read_bytes() == there
+
+
+@pytest.mark.slow
 def test_proof_is_not_fooled_by_a_shared_connection(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
@@ -399,6 +416,9 @@ def test_machine_of_the_persons_own_configuration_is_used_as_it_is(
     done = lab("connect", "--yes")
     assert done.returncode == 0, done.stderr
     assert "your own SSH configuration" in done.stdout
+    offline = lab("connect", "--offline")
+    assert offline.returncode == 0
+    assert "your own SSH configuration" in offline.stdout
     assert laptop.config.read_bytes() == before
     assert not (laptop.ssh / "ml-remote.d").exists()
 

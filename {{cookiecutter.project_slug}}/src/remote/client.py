@@ -24,10 +24,23 @@ from .errors import ConfigurationError, RemoteCommandError, UnreachableError
 from .explaining import explain
 from .ssh_directory import ssh_directory, ssh_options
 
-__all__ = ["CONNECT_TIMEOUT", "PROOF", "Client", "Result", "is_windows", "quote", "run_program"]
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "PROOF",
+    "SCRIPT_BEGINS",
+    "Client",
+    "Result",
+    "is_windows",
+    "quote",
+    "run_program",
+    "script_input",
+]
 
 CONNECT_TIMEOUT = 15
 """Seconds until a machine that does not answer counts as unreachable."""
+
+SCRIPT_BEGINS = "== lab ==\n"
+"""What a script prints first: what comes before it is the login shell's, such as a `.bashrc`."""
 
 _SSH_FAILED = 255  # ssh's own exit status for anything that went wrong before the remote command
 
@@ -39,6 +52,9 @@ _PLAIN = (
     "PermitLocalCommand=no",
     "ClearAllForwardings=yes",
     "LogLevel=INFO",
+    # `lab connect` has pinned the host key; one that is not known, or not the same, stops
+    # everything.
+    "StrictHostKeyChecking=yes",
 )
 
 PROOF = ("ControlPath=none", "BatchMode=yes")
@@ -138,10 +154,9 @@ class Client:
         It goes through standard input, so the person's login shell never reads a word of it. The
         script's own commands have an empty standard input.
         """
-        settings = f"set -- {shlex.join(arguments)}\n" if arguments else ""
-        # sh reads the braces to their end before it runs anything: no command can eat the script.
-        text = f"{settings}{{\n{script}\n}} </dev/null\n"
-        return self.run("sh", input=text, timeout=timeout, interactive=interactive, check=check)
+        text = script_input(script, *arguments)
+        result = self.run("sh", input=text, timeout=timeout, interactive=interactive, check=check)
+        return replace(result, stdout=result.stdout.rpartition(SCRIPT_BEGINS)[2])
 
     def resolve(self) -> dict[str, list[str]]:
         """Return what ssh makes of the alias (`ssh -G`): lower-case keywords, the values of each.
@@ -224,6 +239,17 @@ def run_program(
         stdout=stdout.decode(errors="replace"),
         stderr=stderr.replace("\r\n", "\n"),
     )
+
+
+def script_input(script: str, *arguments: str) -> str:
+    """Return what to write into `sh` so that it runs a script, `arguments` as its $1, $2...
+
+    It prints SCRIPT_BEGINS first.
+    """
+    settings = f"set -- {shlex.join(arguments)}\n" if arguments else ""
+    begins = f"printf '%s\\n' {shlex.quote(SCRIPT_BEGINS.strip())}"
+    # sh reads the braces to their end before it runs anything: no command can eat the script.
+    return f"{settings}{{\n{begins}\n{script}\n}} </dev/null\n"
 
 
 def _echo(source: IO[bytes], copy: IO[bytes]) -> None:

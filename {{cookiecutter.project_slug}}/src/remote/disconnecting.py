@@ -8,10 +8,9 @@ from . import console
 from .choosing import made_key_path, pinned_key_path
 from .client import Client
 from .connecting import write_plan
-from .entry import validate_alias
 from .errors import LabError
 from .keys import public_path
-from .settings import load_settings
+from .settings import machine_alias
 from .ssh_config import plan_disconnect
 from .ssh_directory import ssh_directory
 
@@ -31,7 +30,7 @@ def disconnect(
     keeps it. Raises LabError.
     """
     directory = ssh_directory()
-    alias = validate_alias(alias or load_settings().alias)
+    alias = machine_alias(alias)
     plan = plan_disconnect(alias, directory=directory)
     key = made_key_path(alias, directory)
     if plan.is_empty and not (remove_key and key.exists()):

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from . import console
-from .checks import Finding, State, examine
+from .checks import examine
 from .client import Client
-from .entry import validate_alias
 from .errors import LabError
-from .settings import load_settings, project_root
+from .findings import Finding, State
+from .settings import machine_alias, project_root
 from .ssh_config import read_entry
 from .ssh_directory import ssh_directory
 
@@ -46,7 +46,7 @@ def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
     to check, as when `lab.toml` is damaged.
     """
     directory = ssh_directory()
-    alias = validate_alias(alias or load_settings().alias)
+    alias = machine_alias(alias)
     private = _private_words(alias, directory) if copy else {}
     remedies = []
     count = 0

@@ -50,7 +50,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         "Add above that line: IgnoreUnknown UseKeychain",
     ),
     (
-        r"^(?P<file>.+?):? line (?P<line>\d+): (?P<fault>.*\S)",
+        r"^(?P<file>.+?):? line (?P<line>\d+): (?P<fault>.*[^\s.])",
         ConfigurationError,
         "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no "
         "host.",

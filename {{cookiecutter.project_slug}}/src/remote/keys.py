@@ -174,8 +174,8 @@ def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
 def _public_half(text: str) -> PublicKey | None:
     """Return the public half of an encrypted private key; only OpenSSH's own format shows it.
 
-    Its layout is in PROTOCOL.key of OpenSSH: a magic word, three strings (cipher, key derivation, its
-    options), the number of keys, and the public key in the clear.
+    Its layout is in PROTOCOL.key of OpenSSH: a magic word, three strings (cipher, key derivation,
+    its options), the number of keys, and the public key in the clear.
     """
     _, begin, rest = text.partition(_OPENSSH_BEGIN)
     if not begin:
@@ -265,8 +265,8 @@ def _agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
 def copy_to(client: Client, public: PublicKey) -> bool:
     """Let `public` in on the machine; return False when it was let in already.
 
-    ssh asks for the password itself, once. Raises KeyFileError when the machine's disk does not take
-    it, and the errors of `Client.run`.
+    ssh asks for the password itself, once. Raises KeyFileError when the machine does not take it,
+    and the errors of `Client.run`.
     """
     asking = client.with_options(
         "ControlPath=none",

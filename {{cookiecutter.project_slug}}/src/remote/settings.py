@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .entry import validate_alias
 from .errors import ConfigurationError
 
-__all__ = ["ENVIRONMENT_MANAGERS", "Settings", "load_settings", "project_root"]
+__all__ = ["ENVIRONMENT_MANAGERS", "Settings", "load_settings", "machine_alias", "project_root"]
 
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
 _KEYS = {
@@ -33,6 +34,14 @@ class Settings:
     """What makes the environment there: one of ENVIRONMENT_MANAGERS."""
     python: str
     """The version of Python to ask for, such as "3.12"."""
+
+
+def machine_alias(given: str | None) -> str:
+    """Return the alias to work with: the one `given` on the command line, else that of `lab.toml`.
+
+    Raises UsageError when it may not be an alias, ConfigurationError as load_settings does.
+    """
+    return validate_alias(load_settings().alias if given is None else given)
 
 
 def project_root() -> Path:
