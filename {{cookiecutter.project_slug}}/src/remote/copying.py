@@ -172,7 +172,8 @@ class _Sftp(Copying):
         lines = [f"cd {_sftp_quoted(self._listing.folder)}"]
         # With the dash, a file that went away meanwhile does not keep the others from coming.
         for file in self._files:
-            lines.append(f"-get -a {_sftp_quoted(file.name)} {self.staged(file).name}")
+            name = _sftp_quoted(f"./{file.name}")
+            lines.append(f"-get -a {name} {self.staged(file).name}")
         return "".join(f"{line}\n" for line in lines)
 
 

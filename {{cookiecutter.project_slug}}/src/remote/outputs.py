@@ -20,6 +20,7 @@ _NO_FOLDER = 3
 # A name with a line break in it would read like two files, so such files are only counted. GNU's
 # and busybox's stat take -c, the one of BSD and macOS -f.
 _LIST = r"""
+CDPATH=
 cd -- "$1" 2>/dev/null || exit 3
 rsync --version 2>/dev/null | sed -n '1s/^/rsync /p'
 [ -d "outputs/$2" ] || exit 0
@@ -27,7 +28,7 @@ cd outputs || exit
 printf 'folder %s\n' "$(pwd)"
 break='
 '
-find "./$2" -name "*$break*" -type f -exec echo unnamed \;
+find "./$2" -path "*$break*" -type f -exec echo unnamed \;
 if stat -c %s . >/dev/null 2>&1; then
     find "./$2" -type f ! -path "*$break*" -exec stat -c 'file %s %Y %n' {} +
 else
@@ -38,6 +39,7 @@ exit 0 # a file that went away meanwhile is no failure
 
 # The arguments are the folder, then a number of bytes and a file, again and again.
 _SUMS = r"""
+CDPATH=
 cd -- "$1" || exit
 shift
 sum='shasum -a 256'
