@@ -139,6 +139,7 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
             parameters,
             cwd=project_root(),
             kernel_name="python3",
+            language="python",  # a lab may have no header that says so
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
