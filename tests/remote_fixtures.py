@@ -14,7 +14,10 @@ from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
 from remote.client import Client
 
-__all__ = ["Lab", "Workplace", "at_terminal", "files_in"]
+__all__ = ["SHELLS", "Lab", "Workplace", "at_terminal", "files_in"]
+
+SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
+"""The login shells that people have on a remote machine."""
 
 Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the `lab` command of a baked project; keyword arguments are environment variables."""

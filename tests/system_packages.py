@@ -18,6 +18,7 @@ PROGRAMS = {
     "ps": "procps",
     "rsync": "rsync",
     "dot": "graphviz",
+    "busybox": "busybox",  # the tools of machines that have little else
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",
