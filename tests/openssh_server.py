@@ -2,7 +2,7 @@
 
 As root the account is a throwaway user with a password, a home directory and a login shell of its
 own. An ordinary user cannot make one: the account is then that very user, in another home
-directory, and no password is known.
+directory, and no password is known. Root gets such an account too where it asks for it.
 """
 
 from __future__ import annotations
@@ -126,8 +126,12 @@ class OpenSSHServer:
             "UseDNS": "no",
             "PrintMotd": "no",
             "Subsystem": "sftp internal-sftp",
-            # Ordinary users: a home directory of the test's own instead of the real one.
-            **({} if IS_ROOT else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}),
+            # The user that runs the tests: a home directory of the test's own, not the real one.
+            **(
+                {}
+                if self.account.password
+                else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}
+            ),
             **self.options,
         }
         configuration = self.folder / "sshd_config"
@@ -250,14 +254,17 @@ def laptop(home: Path) -> Laptop:
 
 
 @contextmanager
-def account(*, shell: str = "/bin/sh") -> Iterator[Account]:
-    """An account on the remote machine, with `shell` as its login shell (as root)."""
+def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
+    """An account on the remote machine, with `shell` as its login shell (as root).
+
+    With `own` it is the user that runs the tests, who may read what other tests have made.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lab-home-"))
     folder.chmod(0o755)  # its owner must be able to get through
     home = folder / "home"
     password = uuid.uuid4().hex
     try:
-        if not IS_ROOT:
+        if own or not IS_ROOT:
             home.mkdir(mode=0o700)
             yield Account(user=pwd.getpwuid(os.getuid()).pw_name, home=home, password=None)
             return

@@ -245,3 +245,106 @@ def setup(alias: str | None, local: bool) -> None:
     from .environment import setup as carry_out
 
     carry_out(alias=alias, local=local)
+
+
+_verbose_option: Callable[[_Command], _Command] = click.option(
+    "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
+)
+
+
+@lab.command(
+    "run",
+    short_help="Run all cells of a lab there, and bring its results home.",
+    epilog="Example: lab run labs/mnistlab.py -p epochs 5",
+)
+@click.argument("lab_file", metavar="LAB")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter of the lab; may be repeated.",
+)
+@click.option("--local", is_flag=True, help="Run it on this computer instead.")
+@click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
+@click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
+@_verbose_option
+@_alias_option
+def run_lab(
+    lab_file: str,
+    parameters: tuple[tuple[str, str], ...],
+    local: bool,
+    detach: bool,
+    again: bool,
+    verbose: bool,
+    alias: str | None,
+) -> None:
+    """Run all cells of a lab on the remote machine, and bring its results home.
+
+    The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
+    again. What runs is the code as it is there: `lab push` sends yours.
+    """
+    from .running import run as carry_out
+
+    carry_out(
+        lab_file,
+        parameters,
+        alias=alias,
+        local=local,
+        detach=detach,
+        again=again,
+        verbose=verbose,
+    )
+
+
+@lab.command(
+    short_help="List the runs of labs.", epilog="Example: lab runs --all"
+)
+@click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
+@_alias_option
+def runs(show_all: bool, alias: str | None) -> None:
+    """List the runs of labs on the remote machine, the latest last."""
+    from .runs import list_runs as carry_out
+
+    carry_out(alias=alias, show_all=show_all)
+
+
+@lab.command(
+    short_help="Follow a run, and bring its results home.",
+    epilog="Example: lab attach, or a part of the time that names the run: lab attach 14-05",
+)
+@click.argument("run", required=False, metavar="[RUN]")
+@_verbose_option
+@_alias_option
+def attach(run: str | None, verbose: bool, alias: str | None) -> None:
+    """Follow a run to its end, and bring its results home.
+
+    Without RUN, the newest that is going on, or else the newest.
+    """
+    from .running import attach as carry_out
+
+    carry_out(run, alias=alias, verbose=verbose)
+
+
+@lab.command(
+    short_help="End a run, and all that it has started.", epilog="Example: lab stop 14-05"
+)
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
+@_alias_option
+def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
+    """End a run, and all that it has started. Without RUN, the one that is going on."""
+    from .runs import stop_runs as carry_out
+
+    carry_out(run, alias=alias, stop_all=stop_all)
+
+
+@lab.command(short_help="Show how busy the machine is.", epilog="Example: lab status")
+@_alias_option
+def status(alias: str | None) -> None:
+    """Show the machine's GPUs, load, memory and disk, and what of this project runs there."""
+    from .status import status as carry_out
+
+    carry_out(alias=alias)
