@@ -96,6 +96,11 @@ def workplace(
     ):
         folder = account.home / project.path.name
         shutil.copytree(project.path, folder, ignore=shutil.ignore_patterns(".git"))
+        # sshd begins in the real home directory, so a relative folder would be looked for there.
+        settings = project.path / "lab.toml"
+        name = f'folder = "{project.path.name}"'
+        assert name in project.read("lab.toml")
+        settings.write_text(project.read("lab.toml").replace(name, f'folder = "{folder}"'))
         (folder / ".venv").symlink_to(environment.project.path / ".venv")
         client = _known_machine(laptop, server)
         yield Workplace(project=project, folder=folder, server=server, client=client)

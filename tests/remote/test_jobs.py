@@ -1,4 +1,4 @@
-"""Long commands on the remote machine: started, listed, followed and stopped over real connections."""
+"""Long commands on the remote machine: over real connections."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_stopping_ends_every_process_of_the_job(machine: Client, folder: str) ->
     machine.run_script('cd "$1"; until [ -s orphan ]; do sleep 0.1; done', folder)
     assert jobs.find_job(machine, folder, job.id).state == "running"
     orphan = machine.run("cat", f"{folder}/orphan").stdout.strip()
-    ended = jobs.stop(machine, folder, job.id)
+    ended = jobs.stop(machine, folder, job.id, grace=1)
     assert ended.state == "stopped"
     assert machine.run("kill", "-0", orphan, check=False).returncode != 0
     assert jobs.stop(machine, folder, job.id) == ended

@@ -32,12 +32,12 @@ Path(os.environ["LAB_OUTPUT_DIR"], "counted.txt").write_text(f"{greeting} {limit
 
 def test_run_brings_its_results_home(workplace: Workplace) -> None:
     workplace.write_lab("counting", PLAIN_LAB)
-    words = ["-p", "limit", "2", "-p", "greeting", "it's \"ü\"\n; $HOME"]
+    words = ["-p", "limit", "2", "-p", "greeting", 'it\'s "ü"\n; $HOME']
     done = workplace.lab("run", "counting", *words)
     print(done.stdout, done.stderr)
     assert done.returncode == 0
     (results,) = (workplace.project.path / "outputs" / "counting").iterdir()
-    assert (results / "counted.txt").read_text() == "it's \"ü\"\n; $HOME 2"
+    assert (results / "counted.txt").read_text() == 'it\'s "ü"\n; $HOME 2'
     assert "[2/3] Out loud" in done.stderr.splitlines()
     assert "hello" not in done.stderr
     assert str(results) in done.stdout

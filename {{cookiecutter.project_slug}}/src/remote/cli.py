@@ -299,9 +299,7 @@ def run_lab(
     )
 
 
-@lab.command(
-    short_help="List the runs of labs.", epilog="Example: lab runs --all"
-)
+@lab.command(short_help="List the runs of labs.", epilog="Example: lab runs --all")
 @click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
 @_alias_option
 def runs(show_all: bool, alias: str | None) -> None:
@@ -328,9 +326,7 @@ def attach(run: str | None, verbose: bool, alias: str | None) -> None:
     carry_out(run, alias=alias, verbose=verbose)
 
 
-@lab.command(
-    short_help="End a run, and all that it has started.", epilog="Example: lab stop 14-05"
-)
+@lab.command(short_help="End a run, and all that it has started.", epilog="Example: lab stop 14-05")
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
 @_alias_option

@@ -13,10 +13,14 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
 
 from . import console
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["Progress", "Step"]
 
@@ -117,7 +121,7 @@ class _Display:
         """Take the last line away."""
         self._live.stop()
 
-    def _render(self) -> object:
+    def _render(self) -> Text:
         from rich.text import Text
 
         seconds = int(time.monotonic() - self._began)

@@ -66,8 +66,10 @@ class _Lab:
     @property
     def title(self) -> str:
         """The same in one line of text."""
-        line = shlex.join(self.words)
-        return line if line.isprintable() else line.encode("unicode_escape").decode()
+        return "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+            for letter in shlex.join(self.words)
+        )
 
 
 def run(
