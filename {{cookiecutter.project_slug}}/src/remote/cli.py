@@ -183,6 +183,70 @@ def doctor(alias: str | None, copy: bool) -> None:
         sys.exit(1)
 
 
+@lab.command(
+    short_help="Do all that is needed to work there: connect, push, setup, code.",
+    epilog="Example: lab up --no-code",
+)
+@_alias_option
+@click.option("--no-code", is_flag=True, help="Do not open VS Code.")
+@_yes_option
+def up(alias: str | None, no_code: bool, yes: bool) -> None:
+    """Do all that is needed to work there: connect, push, setup, code.
+
+    Each step does only what is left to do. VS Code opens while the environment is still being made.
+    """
+    from .up import up as carry_out
+
+    carry_out(alias=alias, code=not no_code, yes=yes)
+
+
+@lab.command(short_help="Send your commits to the machine.", epilog="Example: lab push --dirty")
+@_alias_option
+@click.option("--dirty", is_flag=True, help="Send what is not committed, too, as it stands.")
+def push(alias: str | None, dirty: bool) -> None:
+    """Send your commits to the machine.
+
+    They go by git into the project's folder there, which is made where it is missing, and are
+    checked out. Work there that is not committed is never overwritten.
+    """
+    from .pushing import push as carry_out
+
+    carry_out(alias=alias, dirty=dirty)
+
+
+@lab.command(
+    short_help="Bring commits and outputs/ back from the machine.",
+    epilog="Example: lab pull --overwrite",
+)
+@_alias_option
+@click.option("--overwrite", is_flag=True, help="Replace files in outputs/ that differ here.")
+def pull(alias: str | None, overwrite: bool) -> None:
+    """Bring commits and outputs/ back from the machine.
+
+    Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
+    outputs/ that differs is kept.
+    """
+    from .pulling import pull as carry_out
+
+    carry_out(alias=alias, overwrite=overwrite)
+
+
+@lab.command(
+    short_help="Make the project's environment on the machine.",
+    epilog="Example: lab setup --local",
+)
+@_alias_option
+@click.option("--local", is_flag=True, help="Make it on this computer.")
+def setup(alias: str | None, local: bool) -> None:
+    """Make the project's environment on the machine, or bring it up to date.
+
+    It goes on there when the connection is lost; running this again shows it again.
+    """
+    from .environment import setup as carry_out
+
+    carry_out(alias=alias, local=local)
+
+
 _verbose_option: Callable[[_Command], _Command] = click.option(
     "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
 )
