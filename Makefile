@@ -25,8 +25,8 @@ test: $(TOOLS)/complete ## all tests, in a baked project too
 lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the template and over a baked project
 	python tests/lint.py
 
-demo: $(TOOLS)/complete ## bake a project into build/demo/ and run every cell of its digit lab
-	python tests/demo.py
+demo: $(TOOLS)/complete ## bake a project, and run its digit lab on a remote machine: an SSH server that is started for it
+	PYTHONPATH="$(TEMPLATE)/src" python tests/demo.py
 
 notebooks: $(TOOLS)/complete ## write the labs' notebooks anew from their scripts
 	python "$(TEMPLATE)/scripts/sync_pairs.py" --keep script

@@ -1,40 +1,50 @@
-"""`make demo`: bake a project, make its environment and run all cells of its digit lab."""
+"""`make demo`: from an empty folder to figures that were made on a "remote machine".
+
+The machine is an SSH server inside this process. What a person would type is shown, and run.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from baking import TEMPLATE_ROOT, bake_project, environment_variables, isolated_variables
+import openssh_server
+from baking import (
+    TEMPLATE_ROOT,
+    BakedProject,
+    bake_project,
+    environment_variables,
+    isolated_variables,
+)
+from embedded_server import embedded_server
+from remote import jobs
+from remote.client import Client
+from remote.errors import LabError
 
 DEMO = TEMPLATE_ROOT / "build" / "demo"
+SLUG = "handwriting-lab"
 
 
 def main() -> int:
-    """Show the template at work below build/demo/; return 0 when all cells ran."""
+    """Show the template at work below build/demo/; return 0 when the figures are there."""
     started = time.monotonic()
-    print(f"Generating a project in {DEMO}")
-    home = DEMO / "home"
-    project = bake_project(
-        DEMO,
-        home=home,
-        overwrite=True,
-        # The interpreter that runs this is on the machine for sure.
-        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
-    )
-    with environment_variables(isolated_variables(home)):
-        print("Making its environment", flush=True)
-        if not _run(project.path, "sh", "scripts/setup-environment.sh"):
-            return 1
-        print("Running all cells of its digit lab", flush=True)
-        python = str(project.path / ".venv" / "bin" / "python")
-        if not _run(project.path, python, "-m", f"{project.package}.headless", "labs/mnistlab.py"):
-            return 1
-    results = max(project.path.glob("outputs/mnistlab/*"), key=lambda path: path.stat().st_mtime)
+    try:
+        with ExitStack() as stack:
+            project = _prepare(stack)
+            lab = _say_and_run(project, "up", "--no-code", "--yes")
+            if not lab or not _say_and_run(project, "run", "labs/mnistlab.py"):
+                return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was stopped; nothing of it runs any more.", file=sys.stderr)
+        return 130
+    results = max(project.path.glob("outputs/mnistlab/*/metrics.json")).parent
     metrics = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
     print(
         f"\nDone in {time.monotonic() - started:.0f} s. A network learned to read handwriting "
@@ -45,13 +55,59 @@ def main() -> int:
     return 0
 
 
-def _run(folder: Path, *command: str) -> bool:
-    """Run a command in `folder` with its output shown, and tell whether it succeeded."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment)
+def _prepare(stack: ExitStack) -> BakedProject:
+    """Start a machine and generate a project for it; all of it ends with `stack`."""
+    shutil.rmtree(DEMO, ignore_errors=True)
+    # Not below build/: ssh shares a connection through a socket, whose path must be short.
+    temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
+    laptop = openssh_server.laptop(temporary)
+    variables: Mapping[str, str | None] = {
+        **isolated_variables(laptop.home),
+        "SSH_AUTH_SOCK": None,
+    }
+    stack.enter_context(environment_variables(variables))
+
+    print('Starting the "remote machine": an SSH server on this computer, just for this')
+    server = stack.enter_context(embedded_server(temporary / "machine"))
+    print(f"Generating a project for {server.address} in {DEMO}\n", flush=True)
+    project = bake_project(
+        DEMO,
+        home=laptop.home,
+        project_slug=SLUG,
+        remote=server.address,
+        environment_manager="uv",
+        # The interpreter that runs this is on the machine for sure.
+        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+    # ssh asks for the password of the machine once; nobody is there to type it.
+    stack.enter_context(environment_variables(laptop.askpass(server.password)))
+    stack.enter_context(_tidied_up(Client(alias=SLUG), SLUG))
+    return project
+
+
+@contextmanager
+def _tidied_up(client: Client, folder: str) -> Iterator[None]:
+    """End what still runs on the machine, and the shared connection to it, after a block."""
+    try:
+        yield
+    finally:
+        with suppress(LabError):
+            for job in jobs.list_jobs(client, folder):
+                if not job.is_over:
+                    jobs.stop(client, folder, job.id)
+        client.close()
+
+
+def _say_and_run(project: BakedProject, *arguments: str) -> bool:
+    """Run the `lab` command as a person would, and tell whether it succeeded."""
+    print(f"$ lab {' '.join(arguments)}", flush=True)
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-B", "lab.py", *arguments], cwd=project.path)
     if done.returncode != 0:
-        print(f"The demo stops here: {' '.join(command)} failed.", file=sys.stderr)
-    return done.returncode == 0
+        print(f"The demo stops here: lab {arguments[0]} failed.", file=sys.stderr)
+        return False
+    print(f"  ({time.monotonic() - began:.0f} s)\n", flush=True)
+    return True
 
 
 if __name__ == "__main__":

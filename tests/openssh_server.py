@@ -2,7 +2,7 @@
 
 As root the account is a throwaway user with a password, a home directory and a login shell of its
 own. An ordinary user cannot make one: the account is then that very user, in another home
-directory, and no password is known.
+directory, and no password is known. Root gets such an account too where it asks for it.
 """
 
 from __future__ import annotations
@@ -126,8 +126,12 @@ class OpenSSHServer:
             "UseDNS": "no",
             "PrintMotd": "no",
             "Subsystem": "sftp internal-sftp",
-            # Ordinary users: a home directory of the test's own instead of the real one.
-            **({} if IS_ROOT else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}),
+            # The user that runs the tests: a home directory of the test's own, not the real one.
+            **(
+                {}
+                if self.account.password
+                else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}
+            ),
             **self.options,
         }
         configuration = self.folder / "sshd_config"
@@ -148,14 +152,18 @@ class OpenSSHServer:
         """End the server and every session of it."""
         if self._process is None:
             return
-        # Each connection has a process group of its own, so the groups do not tell which are ours.
-        connections = _descendants(self._process.pid)
+        connections = self.connections()
         self._process.kill()
         self._process.wait()
         self._process = None
         for process in connections:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+
+    def connections(self) -> list[int]:
+        """Return every process of the sessions that are open, without what has left them."""
+        # Each connection has a process group of its own, so the groups do not tell which are ours.
+        return [] if self._process is None else _descendants(self._process.pid)
 
     def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stderr is not None
@@ -250,14 +258,17 @@ def laptop(home: Path) -> Laptop:
 
 
 @contextmanager
-def account(*, shell: str = "/bin/sh") -> Iterator[Account]:
-    """An account on the remote machine, with `shell` as its login shell (as root)."""
+def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
+    """An account on the remote machine, with `shell` as its login shell (as root).
+
+    With `own` it is the user that runs the tests, who may read what other tests have made.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lab-home-"))
     folder.chmod(0o755)  # its owner must be able to get through
     home = folder / "home"
     password = uuid.uuid4().hex
     try:
-        if not IS_ROOT:
+        if own or not IS_ROOT:
             home.mkdir(mode=0o700)
             yield Account(user=pwd.getpwuid(os.getuid()).pw_name, home=home, password=None)
             return

@@ -5,15 +5,55 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from openssh_server import Laptop
+from baking import BakedProject
+from openssh_server import Laptop, OpenSSHServer
+from remote.client import Client
 
-__all__ = ["Lab", "at_terminal", "files_in"]
+__all__ = ["SHELLS", "Lab", "Workplace", "at_terminal", "files_in"]
+
+SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
+"""The login shells that people have on a remote machine."""
 
 Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the `lab` command of a baked project; keyword arguments are environment variables."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A project on the laptop, and the same, with its environment, on a machine it can reach."""
+
+    project: BakedProject
+    folder: Path
+    """The project's folder on the machine."""
+    server: OpenSSHServer
+    client: Client
+
+    def lab(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the `lab` command with nobody at the terminal."""
+        command = (sys.executable, "-B", "lab.py", *arguments)
+        return self.project.run(*command, check=False, **variables)
+
+    def start_lab(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the `lab` command in a session of its own, and return without waiting for it."""
+        return subprocess.Popen(
+            [sys.executable, "-B", "lab.py", *arguments],
+            cwd=self.project.path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def write_lab(self, name: str, source: str) -> None:
+        """Write a lab, here and there."""
+        for root in (self.project.path, self.folder):
+            (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
 
 
 def files_in(laptop: Laptop) -> dict[str, bytes]:

@@ -16,7 +16,9 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "openssl": "openssl",
     "ps": "procps",
+    "rsync": "rsync",
     "dot": "graphviz",
+    "busybox": "busybox",  # the tools of machines that have little else
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,10 +12,11 @@ from pathlib import Path
 
 import openssh_server
 import pytest
-from baking import BakedProject
+from baking import BakedProject, bake_project
+from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 from remote.client import Client
-from remote_fixtures import Lab
+from remote_fixtures import SHELLS, Lab, Workplace
 
 
 @pytest.fixture
@@ -52,6 +55,10 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
 @pytest.fixture
 def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
     """The remote machine, known and logged in to by a key."""
+    return _known_machine(laptop, server)
+
+
+def _known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
     key = laptop.make_key("id_ed25519")
     server.account.authorize(key.with_suffix(".pub").read_text())
     laptop.pin_host_key(server)
@@ -73,3 +80,53 @@ def lab(default_project: BakedProject, laptop: Laptop) -> Lab:
         )
 
     return run
+
+
+@pytest.fixture(params=SHELLS)
+def other_shell(
+    request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """A machine on which the person's login shell is another one."""
+    shell = shutil.which(request.param)
+    assert shell is not None, f"{request.param} is not installed: python tests/system_packages.py"
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an account with another login shell")
+    with (
+        openssh_server.account(shell=shell) as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        key = laptop.make_key("id_ed25519")
+        account.authorize(key.with_suffix(".pub").read_text())
+        laptop.pin_host_key(server)
+        for name, value in laptop.askpass(account.password or "").items():
+            monkeypatch.setenv(name, value)
+        yield Client(
+            alias="127.0.0.1",
+            directory=laptop.ssh,
+            options=(f"Port={server.port}", f"User={account.user}"),
+        )
+
+
+@pytest.fixture
+def workplace(
+    laptop: Laptop, environment: LabEnvironment, tmp_path: Path, home: Path
+) -> Iterator[Workplace]:
+    """A project here, the same with its environment on the machine, and an entry that leads there.
+
+    Whoever logs in there is the user that runs the tests, so that one environment does for all.
+    """
+    project = bake_project(tmp_path / "here", home=home, ssh_alias="machine")
+    with (
+        openssh_server.account(own=True) as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        folder = account.home / project.path.name
+        shutil.copytree(project.path, folder, ignore=shutil.ignore_patterns(".git"))
+        # sshd begins in the real home directory, so a relative folder would be looked for there.
+        settings = project.path / "lab.toml"
+        name = f'folder = "{project.path.name}"'
+        assert name in project.read("lab.toml")
+        settings.write_text(project.read("lab.toml").replace(name, f'folder = "{folder}"'))
+        (folder / ".venv").symlink_to(environment.project.path / ".venv")
+        client = _known_machine(laptop, server)
+        yield Workplace(project=project, folder=folder, server=server, client=client)

@@ -5,7 +5,8 @@
 #
 # lab.toml says with which manager (auto: conda, mamba or micromamba if there is one, else uv, else
 # Python's own venv and pip) and which Python. A run with nothing to do takes about a second; one that
-# was interrupted is completed by the next. Nothing but this script ever changes .venv.
+# was interrupted is completed by the next. Nothing but this script ever changes .venv. With --check
+# nothing is made: the exit code is 1 when there is something to do.
 set -eu
 
 project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -218,6 +219,10 @@ if [ ! -e "$incomplete" ] && [ "$(sed -n 1p "$stamp" 2>/dev/null)" = "$fingerpri
     make_missing_notebooks
     say "The environment is up to date: $(sed -n 3p "$stamp")"
     exit 0
+fi
+if [ "${1:-}" = --check ]; then
+    say "The environment is not up to date."
+    exit 1
 fi
 
 take_lock

@@ -184,6 +184,169 @@ def doctor(alias: str | None, copy: bool) -> None:
         sys.exit(1)
 
 
+@lab.command(
+    short_help="Do all that is needed to work there: connect, push, setup, code.",
+    epilog="Example: lab up --no-code",
+)
+@_alias_option
+@click.option("--no-code", is_flag=True, help="Do not open VS Code.")
+@_yes_option
+def up(alias: str | None, no_code: bool, yes: bool) -> None:
+    """Do all that is needed to work there: connect, push, setup, code.
+
+    Each step does only what is left to do. VS Code opens while the environment is still being made.
+    """
+    from .up import up as carry_out
+
+    carry_out(alias=alias, code=not no_code, yes=yes)
+
+
+@lab.command(short_help="Send your commits to the machine.", epilog="Example: lab push --dirty")
+@_alias_option
+@click.option("--dirty", is_flag=True, help="Send what is not committed, too, as it stands.")
+def push(alias: str | None, dirty: bool) -> None:
+    """Send your commits to the machine.
+
+    They go by git into the project's folder there, which is made where it is missing, and are
+    checked out. Work there that is not committed is never overwritten.
+    """
+    from .pushing import push as carry_out
+
+    carry_out(alias=alias, dirty=dirty)
+
+
+@lab.command(
+    short_help="Bring commits and outputs/ back from the machine.",
+    epilog="Example: lab pull --overwrite",
+)
+@_alias_option
+@click.option("--overwrite", is_flag=True, help="Replace files in outputs/ that differ here.")
+def pull(alias: str | None, overwrite: bool) -> None:
+    """Bring commits and outputs/ back from the machine.
+
+    Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
+    outputs/ that differs is kept.
+    """
+    from .pulling import pull as carry_out
+
+    carry_out(alias=alias, overwrite=overwrite)
+
+
+@lab.command(
+    short_help="Make the project's environment on the machine.",
+    epilog="Example: lab setup --local",
+)
+@_alias_option
+@click.option("--local", is_flag=True, help="Make it on this computer.")
+def setup(alias: str | None, local: bool) -> None:
+    """Make the project's environment on the machine, or bring it up to date.
+
+    It goes on there when the connection is lost; running this again shows it again.
+    """
+    from .environment import setup as carry_out
+
+    carry_out(alias=alias, local=local)
+
+
+_verbose_option: Callable[[_Command], _Command] = click.option(
+    "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
+)
+
+
+@lab.command(
+    "run",
+    short_help="Run all cells of a lab there, and bring its results home.",
+    epilog="Example: lab run labs/mnistlab.py -p epochs 5",
+)
+@click.argument("lab_file", metavar="LAB")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter of the lab; may be repeated.",
+)
+@click.option("--local", is_flag=True, help="Run it on this computer instead.")
+@click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
+@click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
+@_verbose_option
+@_alias_option
+def run_lab(
+    lab_file: str,
+    parameters: tuple[tuple[str, str], ...],
+    local: bool,
+    detach: bool,
+    again: bool,
+    verbose: bool,
+    alias: str | None,
+) -> None:
+    """Run all cells of a lab on the remote machine, and bring its results home.
+
+    The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
+    again. What runs is the code as it is there: `lab push` sends yours.
+    """
+    from .running import run as carry_out
+
+    carry_out(
+        lab_file,
+        parameters,
+        alias=alias,
+        local=local,
+        detach=detach,
+        again=again,
+        verbose=verbose,
+    )
+
+
+@lab.command(short_help="List the runs of labs.", epilog="Example: lab runs --all")
+@click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
+@_alias_option
+def runs(show_all: bool, alias: str | None) -> None:
+    """List the runs of labs on the remote machine, the latest last."""
+    from .runs import list_runs as carry_out
+
+    carry_out(alias=alias, show_all=show_all)
+
+
+@lab.command(
+    short_help="Follow a run, and bring its results home.",
+    epilog="Example: lab attach, or a part of the time that names the run: lab attach 14-05",
+)
+@click.argument("run", required=False, metavar="[RUN]")
+@_verbose_option
+@_alias_option
+def attach(run: str | None, verbose: bool, alias: str | None) -> None:
+    """Follow a run to its end, and bring its results home.
+
+    Without RUN, the newest that is going on, or else the newest.
+    """
+    from .running import attach as carry_out
+
+    carry_out(run, alias=alias, verbose=verbose)
+
+
+@lab.command(short_help="End a run, and all that it has started.", epilog="Example: lab stop 14-05")
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
+@_alias_option
+def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
+    """End a run, and all that it has started. Without RUN, the one that is going on."""
+    from .runs import stop_runs as carry_out
+
+    carry_out(run, alias=alias, stop_all=stop_all)
+
+
+@lab.command(short_help="Show how busy the machine is.", epilog="Example: lab status")
+@_alias_option
+def status(alias: str | None) -> None:
+    """Show the machine's GPUs, load, memory and disk, and what of this project runs there."""
+    from .status import status as carry_out
+
+    carry_out(alias=alias)
+
+
 _list_option: Callable[[_Command], _Command] = click.option(
     "--list", "only_list", is_flag=True, help="Show the sessions there, and open nothing."
 )

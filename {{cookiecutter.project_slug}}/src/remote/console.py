@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import click
 
 from .errors import UsageError
 
-__all__ = ["ask", "confirm", "diff", "has_terminal", "next_step", "note", "say", "warn"]
+__all__ = [
+    "ask",
+    "confirm",
+    "diff",
+    "has_terminal",
+    "next_step",
+    "note",
+    "part_of_more",
+    "say",
+    "warn",
+]
+
+_part_of_more: ContextVar[bool] = ContextVar("part_of_more", default=False)
 
 
 def say(text: str) -> None:
@@ -19,7 +34,18 @@ def say(text: str) -> None:
 
 def next_step(command: str) -> None:
     """Say what to run next; always the last line of a command."""
-    say(click.style("Next: ", bold=True) + command)
+    if not _part_of_more.get():
+        say(click.style("Next: ", bold=True) + command)
+
+
+@contextmanager
+def part_of_more() -> Iterator[None]:
+    """Leave out what next_step() would say: what comes next is done without being asked."""
+    before = _part_of_more.set(True)
+    try:
+        yield
+    finally:
+        _part_of_more.reset(before)
 
 
 def note(text: str) -> None:

@@ -188,10 +188,10 @@ members() {{
         }}'
 }}
 
-# end SIGNAL PAUSES: send it to every process of the job, wait at most so long; whether all are gone
+# end SIGNAL SECONDS: send it to every process of the job, wait so long; whether all are gone
 end() {{
     told=' '
-    pauses=0
+    patience=$(($(date +%s) + $2))
     while :; do
         left=$(members)
         [ -n "$left" ] || return 0
@@ -201,9 +201,8 @@ end() {{
             *) kill -s "$1" "$one" 2>/dev/null; told="$told$one " ;;
             esac
         done
-        [ "$pauses" -lt "$2" ] || return 1
+        [ "$(date +%s)" -lt "$patience" ] || return 1
         pause
-        pauses=$((pauses + 1))
     done
 }}
 
@@ -213,11 +212,10 @@ if runs "$job" && [ "$host" != "$(uname -n)" ]; then
     exit 0
 fi
 has_ended "$job" || {{ : >"$job/stopped"; }} 2>/dev/null
-end TERM 50 || end KILL 50
-pauses=0
-while runs "$job" && [ "$pauses" -lt 25 ]; do
+end TERM "$2" || end KILL 10
+patience=$(($(date +%s) + 5)) # the runner ends by itself once it has noted the end
+while runs "$job" && [ "$(date +%s)" -lt "$patience" ]; do
     pause
-    pauses=$((pauses + 1))
 done
 ! runs "$job" || kill -s KILL "$process" 2>/dev/null
 now

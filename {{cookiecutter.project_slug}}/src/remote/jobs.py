@@ -13,7 +13,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,7 @@ __all__ = [
     "find_job",
     "follow",
     "list_jobs",
+    "parse_jobs",
     "start",
     "stop",
 ]
@@ -46,10 +47,11 @@ Kind = Literal["setup", "run", "jupyter", "tensorboard"]
 State = Literal["running", "done", "failed", "stopped", "lost"]
 
 _SSH_FAILED = 255
-_STOP_TIMEOUT = 120.0
+_STOP_TIMEOUT = 60.0
 _PATIENCE = 3600.0
 _PAUSE = 2.0  # seconds between attempts to reach the machine again
 _PIECE = 65536
+_FIELDS = 9  # of a line that describes a job
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
@@ -150,13 +152,22 @@ def follow(
             time.sleep(_PAUSE)
 
 
-def stop(client: Client, folder: str, job_id: str) -> Job:
+def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
     """End the job and everything it has started, and return it when all of that is gone.
 
-    Each process gets ten seconds to end by itself. A job that is over stays as it is. Raises
-    LabError when there is no such job, or when it runs on another machine than the alias leads to.
+    The processes are asked to end, and killed after `grace` seconds. What a job that is over has
+    left behind is ended, too. Raises LabError when there is no such job, or when it runs on another
+    machine than the alias leads to.
     """
-    answer = _ask(client, folder, job_scripts.STOP, job_id, job_id=job_id, timeout=_STOP_TIMEOUT)
+    answer = _ask(
+        client,
+        folder,
+        job_scripts.STOP,
+        job_id,
+        str(grace),
+        job_id=job_id,
+        timeout=_STOP_TIMEOUT + grace,
+    )
     (job,) = answer.jobs
     if not job.is_over and job.host != answer.host:
         raise LabError(
@@ -254,8 +265,16 @@ def _ask(
     result = client.run_script(script, folder, *arguments, timeout=timeout, check=False)
     said = result.stdout.strip() or result.stderr.strip()
     _check(result.returncode, said, client=client, folder=folder, job_id=job_id)
-    (_, now, host), *jobs = [line.split("\t") for line in result.stdout.splitlines()]
-    return _Answer(host=host, jobs=[_parse(fields, now=int(now)) for fields in jobs])
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    hosts = [fields[2] for fields in lines if fields[0] == "now"]
+    return _Answer(host=hosts[0], jobs=parse_jobs(lines))
+
+
+def parse_jobs(lines: Sequence[Sequence[str]]) -> list[Job]:
+    """Return the jobs that the scripts describe, from the fields of what they print."""
+    times = [int(fields[1]) for fields in lines if fields[0] == "now"]
+    described = [fields for fields in lines if len(fields) == _FIELDS]
+    return [_parse(fields, now=times[0]) for fields in described]
 
 
 def _check(returncode: int, said: str, *, client: Client, folder: str, job_id: str) -> None:
@@ -289,7 +308,7 @@ def _no_job(client: Client, job_id: str) -> LabError:
     )
 
 
-def _parse(fields: list[str], *, now: int) -> Job:
+def _parse(fields: Sequence[str], *, now: int) -> Job:
     """Return the job that one line of the scripts' output describes."""
     job_id, kind, start, runner, code, ended, stopped, host, name = fields
     exit_code = None if code == "-" else int(code)

@@ -37,11 +37,23 @@ class _Program:
     port: int
     """The port of this computer to take if it is free."""
     start_page: str
+    what_next: str
+    """What the person may do once it is in the browser."""
 
 
 _PROGRAMS: dict[Kind, _Program] = {
-    "jupyter": _Program(title="JupyterLab", port=8888, start_page="/lab"),
-    "tensorboard": _Program(title="TensorBoard", port=6006, start_page="/"),
+    "jupyter": _Program(
+        title="JupyterLab",
+        port=8888,
+        start_page="/lab",
+        what_next="open a script in labs/ there: it opens as a notebook.",
+    ),
+    "tensorboard": _Program(
+        title="TensorBoard",
+        port=6006,
+        start_page="/",
+        what_next="run a lab; its curves appear there while it trains.",
+    ),
 }
 
 
@@ -189,7 +201,8 @@ def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> 
             f"{title} is in your browser: {address}" if shown else f"{title}: open {page.as_uri()}"
         )
         console.next_step(
-            f"Ctrl-C closes the tunnel and nothing else; lab {kind} --stop ends the session"
+            f"{program.what_next} Ctrl-C here closes the tunnel, and the session goes on; "
+            f"lab {kind} --stop ends it."
         )
 
     with browser.login_page(

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from . import console
-from .client import Client, is_windows, script_input
+from .client import SCRIPT_BEGINS, Client, is_windows, script_input
 from .errors import (
     HostKeyChangedError,
     HostKeyUnknownError,
@@ -199,8 +199,11 @@ class _Connection:
         try:
             self._process.stdin.write(f"exec 3<&0\n{script}")  # WATCH reads descriptor 3
             self._process.stdin.flush()
-            for line in self._process.stdout:
-                self._lines.put(line.strip())
+            lines = iter(self._process.stdout)
+            # What the login shell prints comes first, and may be anything.
+            if any(line.endswith(SCRIPT_BEGINS) for line in lines):
+                for line in lines:
+                    self._lines.put(line.strip())
         except (OSError, ValueError):
             pass  # ssh ended, or we ended it
         self._lines.put(None)

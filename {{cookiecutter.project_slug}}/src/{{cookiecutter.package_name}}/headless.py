@@ -3,8 +3,9 @@
     .venv/bin/python -m <package>.headless labs/mnistlab.py -p epochs 5
 
 What runs is the script as it is now, never the notebook beside it. The executed notebook, the same
-as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. Exit code: 0, 1
-when a cell failed, 2 when there is no such lab or parameter.
+as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. A line such as
+`[3/14] 2. The data` stands before what each cell prints. Exit code: 0, 1 when a cell failed, 2 when
+there is no such lab or parameter.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ast
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,14 +139,38 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
             parameters,
             cwd=project_root(),
             kernel_name="python3",
+            language="python",  # a lab may have no header that says so
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
+            on_cell_start=_announcer(notebook),
             config=Config({"KernelManager": {"transport": transport}}),
         )
     except PapermillExecutionError as error:
         return "\n".join(error.traceback)
     return None
+
+
+def _announcer(notebook: NotebookNode) -> Callable[..., None]:
+    """Return what says, before a cell runs, which one it is and under which heading it stands."""
+    total = sum(_is_run(cell) for cell in notebook.cells)
+    count = 0
+    heading = ""
+
+    def announce(*, cell: NotebookNode, cell_index: int) -> None:
+        nonlocal count, heading
+        if cell.cell_type == "markdown":
+            headings = [line for line in cell.source.splitlines() if line.startswith("#")]
+            heading = headings[-1].lstrip("# ").strip() if headings else heading
+        elif _is_run(cell) and "injected-parameters" not in cell.metadata.get("tags", []):
+            count += 1
+            print(f"[{count}/{total}] {heading}", flush=True)
+
+    return announce
+
+
+def _is_run(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and bool(cell.source.strip())
 
 
 def _write_page(executed: Path) -> Path:

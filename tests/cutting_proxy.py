@@ -1,0 +1,86 @@
+"""A stretch of network between the laptop and the server that counts bytes and can be cut."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+__all__ = ["CuttingProxy", "cutting_proxy"]
+
+
+@dataclass
+class CuttingProxy:
+    """Passes on every connection to a server on loopback."""
+
+    server_port: int
+    port: int = 0
+    received: int = 0
+    """Bytes that the laptop has received so far."""
+    cut_after: int | None = None
+    """How many more bytes the laptop may receive until every connection is cut, once."""
+    cuts: int = 0
+    _open: list[socket.socket] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Pass connections on until the listener is closed."""
+        while True:
+            try:
+                laptop, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+            with self._lock:
+                self._open += [laptop, server]
+            threading.Thread(target=self._pass_on, args=(laptop, server, False)).start()
+            threading.Thread(target=self._pass_on, args=(server, laptop, True)).start()
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        with self._lock:
+            self.cuts += 1
+            for end in self._open:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            self._open.clear()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, to_laptop: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+                if to_laptop:
+                    self._count(len(data))
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.received += size
+            if self.cut_after is None:
+                return
+            self.cut_after -= size
+            due = self.cut_after <= 0
+            if due:
+                self.cut_after = None
+        if due:
+            self.cut()
+
+
+@contextmanager
+def cutting_proxy(server_port: int) -> Iterator[CuttingProxy]:
+    """A proxy before the server that listens on `server_port` of loopback."""
+    proxy = CuttingProxy(server_port=server_port)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy.port = listener.getsockname()[1]
+        thread = threading.Thread(target=proxy.accept, args=(listener,))
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            proxy.cut()

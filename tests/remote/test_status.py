@@ -1,0 +1,107 @@
+"""`lab status` in one round trip, with and without GPUs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from openssh_server import Account, OpenSSHServer
+from remote import jobs, status
+from remote.client import Client
+from remote_fixtures import Workplace
+
+# What nvidia-smi prints with `--format=csv,noheader,nounits`; the second GPU is divided into parts.
+NVIDIA_SMI = """\
+#!/bin/sh
+case "$*" in
+*--query-gpu=*)
+    echo 'GPU-11, 0, NVIDIA H200, 87, 71234, 143771'
+    echo 'GPU-22, 1, NVIDIA H200, [N/A], 0, 143771'
+    ;;
+*--query-compute-apps=*)
+    echo 'GPU-11, 1, 61440' # process 1 belongs to root
+    echo 'GPU-11, 4194305, 1024'
+    echo 'GPU-22, 4194305, [N/A]'
+    ;;
+esac
+"""
+BROKEN_NVIDIA_SMI = """\
+#!/bin/sh
+echo
+echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+exit 9
+"""
+
+
+def install(program: str, account: Account, server: OpenSSHServer) -> None:
+    """Put a program called nvidia-smi first on the PATH of the machine."""
+    path = account.write("bin/nvidia-smi", program, mode=0o755)
+    server.stop()
+    server.start(SetEnv=f'"PATH={path.parent}:{os.defpath}:/usr/bin:/bin"')
+
+
+def status_of(client: Client, folder: str = "nowhere") -> status.Machine:
+    return status.parse(client.run_script(status._SCRIPT, folder).stdout)
+
+
+@pytest.mark.slow
+def test_gpus_are_shown_with_those_who_use_them(machine: Client, server: OpenSSHServer) -> None:
+    install(NVIDIA_SMI, server.account, server)
+    first, second = status_of(machine).gpus
+    assert (first.name, first.busy_percent, first.used, first.total) == (
+        "NVIDIA H200",
+        87,
+        71234,
+        143771,
+    )
+    assert first.users == {"root": 61440, "somebody": 1024}
+    assert (second.busy_percent, second.used, second.users) == (None, 0, {"somebody": 0})
+
+
+@pytest.mark.slow
+def test_broken_driver_is_told_in_its_own_words(machine: Client, server: OpenSSHServer) -> None:
+    install(BROKEN_NVIDIA_SMI, server.account, server)
+    found = status_of(machine)
+    assert found.gpus == []
+    assert found.gpu_fault.startswith("NVIDIA-SMI has failed because")
+
+
+def test_machine_is_described_without_the_project(machine: Client, server: OpenSSHServer) -> None:
+    found = status_of(machine)
+    assert found.host == os.uname().nodename
+    assert not found.has_project
+    assert found.load is not None
+    assert found.cores == os.cpu_count()
+    total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    assert found.memory is not None
+    assert found.memory[1] == total_memory
+    disk = os.statvfs(server.account.home)
+    assert found.disk is not None
+    assert found.disk[1] == disk.f_blocks * disk.f_frsize // 1024
+
+
+def test_jobs_are_part_of_it(machine: Client, account: Account) -> None:
+    account.write("the project/lab.toml", "")
+    job = jobs.start(machine, "the project", kind="run", name="labs/a.py", command="sleep 600")
+    try:
+        found = status_of(machine, "the project")
+    finally:
+        jobs.stop(machine, "the project", job.id)
+    assert found.has_project
+    assert [(one.id, one.state) for one in found.jobs] == [(job.id, "running")]
+
+
+@pytest.mark.slow
+def test_command_reports_in_one_round_trip(workplace: Workplace) -> None:
+    done = workplace.lab("status")
+    assert done.returncode == 0, done.stderr
+    sessions = [line for line in workplace.server.log if line.startswith("Starting session:")]
+    assert len(sessions) == 1
+    assert f"machine ({os.uname().nodename})" in done.stdout
+    assert "Nothing of this project is running there." in done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: lab run labs/mnistlab.py"
+    (workplace.folder / ".venv").unlink()
+    workplace.folder.rename(workplace.folder.with_name("elsewhere"))
+    done = workplace.lab("status")
+    assert "This project is not there yet" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: lab up"

