@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright
 
 __all__ = ["Chromium", "chromium_program", "looking_at"]
 
@@ -53,7 +53,7 @@ def chromium_program(folder: Path) -> Chromium:
 
 
 @contextmanager
-def looking_at(browser: Chromium, address: str) -> Iterator[Page]:
+def looking_at(playwright: Playwright, browser: Chromium, address: str) -> Iterator[Page]:
     """Wait until the browser shows a page of `address` and yield it; end the browser afterwards."""
     port_file = browser.folder / "profile" / "DevToolsActivePort"
     deadline = time.monotonic() + PATIENCE
@@ -62,12 +62,11 @@ def looking_at(browser: Chromium, address: str) -> Iterator[Page]:
             assert time.monotonic() < deadline, "the browser was not started"
             time.sleep(0.05)
         port = port_file.read_text().splitlines()[0]
-        with sync_playwright() as playwright:
-            session = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
-            (page,) = session.contexts[0].pages
-            page.set_default_timeout(1000 * PATIENCE)
-            page.wait_for_url(f"{address}/**")
-            yield page
+        session = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        (page,) = session.contexts[0].pages
+        page.set_default_timeout(1000 * PATIENCE)
+        page.wait_for_url(f"{address}/**")
+        yield page
     finally:
         with suppress(FileNotFoundError, ProcessLookupError):
             os.kill(int((browser.folder / "pid").read_text()), signal.SIGTERM)

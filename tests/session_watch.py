@@ -20,7 +20,7 @@ def arguments_of_all_processes() -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def sample() -> None:
-        while not over.wait(0.02):
+        while not over.wait(0.05):
             for process in Path("/proc").glob("[0-9]*"):
                 seen.add(_read(process / "cmdline"))
 

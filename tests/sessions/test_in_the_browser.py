@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT
-from playwright.sync_api import Page
+from playwright.sync_api import Page, sync_playwright
 from session_browser import chromium_program, looking_at
 from session_fixtures import Desk
 from session_watch import (
@@ -62,12 +62,12 @@ def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Even
     folder = tmp_path_factory.mktemp("browsers")
     jupyter_browser = chromium_program(folder / "jupyter")
     board_browser = chromium_program(folder / "tensorboard")
-    with arguments_of_all_processes() as arguments:
+    with sync_playwright() as playwright, arguments_of_all_processes() as arguments:
         jupyter = desk.start("jupyter", BROWSER=str(jupyter_browser.program))
-        with looking_at(jupyter_browser, jupyter.read_until(ADDRESS)[1]) as page:
+        with looking_at(playwright, jupyter_browser, jupyter.read_until(ADDRESS)[1]) as page:
             outputs, matrix = run_all_cells(page)
             board = desk.start("tensorboard", BROWSER=str(board_browser.program))
-            with looking_at(board_browser, board.read_until(ADDRESS)[1]) as board_page:
+            with looking_at(playwright, board_browser, board.read_until(ADDRESS)[1]) as board_page:
                 board_page.get_by_text("loss", exact=False).first.wait_for()
                 runs = board_page.request.get("/data/runs").json()
             processes = processes_below(desk.there)
