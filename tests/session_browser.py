@@ -46,7 +46,7 @@ def chromium_program(folder: Path) -> Chromium:
         f"#!/bin/sh\necho $$ >'{folder}/pid'\n"
         f"exec '{chromium}' --headless=new --no-sandbox --disable-gpu --no-first-run "
         f"--remote-debugging-port=0 --user-data-dir='{folder}/profile' "
-        f"--window-size=1400,1000 \"$1\" >'{folder}/log' 2>&1\n"
+        f"--window-size=1400,1180 \"$1\" >'{folder}/log' 2>&1\n"
     )
     made.program.chmod(0o755)
     return made

@@ -19,6 +19,10 @@ PROGRAMS = {
     "rsync": "rsync",
     "dot": "graphviz",
     "busybox": "busybox",  # the tools of machines that have little else
+    "chromium": "chromium",
+    # networks that lose packets
+    "ip": "iproute2",
+    "iptables": "iptables",
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

@@ -30,6 +30,7 @@ def started(desk: Desk, kind: str = "tensorboard") -> Command:
     """Open a session, TensorBoard unless told otherwise, and wait until it answers."""
     command = desk.start(kind, "--no-browser")
     command.read_until("Next:")
+    assert "Error:" not in command.said, command.said
     return command
 
 
@@ -106,7 +107,7 @@ def test_tunnel_of_a_killed_command_ends_by_itself(desk: Desk) -> None:
     (ssh,) = [
         int(line.split()[0])
         for line in subprocess.run(
-            ["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
         ).stdout.splitlines()
         if f"127.0.0.1:{tunnel[1]}:" in line
     ]
