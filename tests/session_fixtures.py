@@ -12,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import openssh_server
 from baking import BakedProject, bake_project
@@ -82,6 +83,12 @@ class Command:
                 return found
         raise AssertionError(f"{pattern!r} is not in what it said:\n" + "\n".join(self.lines))
 
+    def read_page(self) -> Path:
+        """Read until it names the page that logs in, and return that page's path."""
+        page = self.read_until(r"open file://(\S+)")
+        self.read_until("Next:")
+        return Path(unquote(page[1]))
+
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
         self.process.send_signal(signal.SIGINT)
@@ -119,6 +126,16 @@ class Desk:
     def start(self, *arguments: str, **variables: str) -> Command:
         """Start a `lab` command that goes on until it is ended."""
         return Command(self.project, *arguments, LAB_SSH_DIR=str(self.laptop.ssh), **variables)
+
+    def second_project(self, environment: LabEnvironment, *, idle_hours: float) -> Desk:
+        """Return this desk with another project, which lies elsewhere on the same server."""
+        path = self.project.path.with_name("second")
+        shutil.copytree(self.project.path, path, ignore=shutil.ignore_patterns(".lab"))
+        settings = (path / "lab.toml").read_text().replace(f'"{FOLDER}"', '"second"')
+        settings = settings.replace("idle_hours = 12", f"idle_hours = {idle_hours}")
+        (path / "lab.toml").write_text(settings)
+        there = project_on_server(self.server.account, environment, "second")
+        return replace(self, project=replace(self.project, path=path), there=there)
 
     def end_sessions(self) -> None:
         """End what runs on the server."""

@@ -31,6 +31,8 @@ ADDRESS = r"(http://127\.0\.0\.1:\d+)"
 class Evening:
     """What was seen while somebody worked in JupyterLab and looked at TensorBoard."""
 
+    script_is_kept: bool
+    """Whether the script was the same, byte for byte, after the notebook was saved."""
     outputs: str
     """What the cells printed, as the page showed it."""
     matrix: bytes
@@ -58,7 +60,8 @@ def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Even
     script = desk.there / "labs" / "mnistlab.py"
     # The bundled data set, and few epochs: nothing is downloaded, and it does not take long.
     text = script.read_text().replace('dataset = "auto"', 'dataset = "digits"')
-    script.write_text(text.replace("epochs = 0 ", "epochs = 4 "))
+    text = text.replace("epochs = 0 ", "epochs = 4 ")
+    script.write_text(text)
     folder = tmp_path_factory.mktemp("browsers")
     jupyter_browser = chromium_program(folder / "jupyter")
     board_browser = chromium_program(folder / "tensorboard")
@@ -67,9 +70,10 @@ def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Even
         with looking_at(playwright, jupyter_browser, jupyter.read_until(ADDRESS)[1]) as page:
             outputs, matrix = run_all_cells(page)
             board = desk.start("tensorboard", BROWSER=str(board_browser.program))
-            with looking_at(playwright, board_browser, board.read_until(ADDRESS)[1]) as board_page:
+            address = board.read_until(ADDRESS)[1]
+            with looking_at(playwright, board_browser, address) as board_page:
                 board_page.get_by_text("loss", exact=False).first.wait_for()
-                runs = board_page.request.get("/data/runs").json()
+                runs = board_page.request.get(f"{address}/data/runs").json()
             processes = processes_below(desk.there)
             tcp, unix = tcp_listeners(processes), unix_listeners(processes)
         tokens = [
@@ -88,6 +92,7 @@ def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Even
     desk.end_sessions()
     (matrix_file,) = desk.there.glob("outputs/mnistlab/*/confusion-matrix.png")
     return Evening(
+        script.read_text() == text,
         outputs,
         matrix,
         matrix_file.read_bytes(),
@@ -117,6 +122,9 @@ def run_all_cells(page: Page) -> tuple[str, bytes]:
     matrix.scroll_into_view_if_needed()
     SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOT)
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.locator(".lm-Menu-item[data-command='docmanager:save']").click()
+    page.locator(".lm-TabBar-tab.jp-mod-current:not(.jp-mod-dirty)").wait_for()
     source = matrix.get_attribute("src") or ""
     return outputs, base64.b64decode(source.removeprefix("data:image/png;base64,"))
 
@@ -124,6 +132,10 @@ def run_all_cells(page: Page) -> tuple[str, bytes]:
 def test_every_cell_of_the_lab_runs_as_a_notebook(evening: Evening) -> None:
     assert "The restored network gives the same answers: yes" in evening.outputs
     assert evening.matrix == evening.matrix_file
+
+
+def test_saving_the_notebook_leaves_the_script_as_it_was(evening: Evening) -> None:
+    assert evening.script_is_kept  # or the next push would be refused
 
 
 def test_tensorboard_shows_the_run_of_the_notebook(evening: Evening) -> None:

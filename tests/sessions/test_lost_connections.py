@@ -12,7 +12,7 @@ import pytest
 import session_fixtures
 from environment import LabEnvironment
 from openssh_server import IS_ROOT
-from session_fixtures import Desk
+from session_fixtures import Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
 
@@ -52,11 +52,20 @@ def drop_packets(action: str, desk: Desk) -> None:
         subprocess.run(["iptables", action, *rule], check=True)
 
 
-def test_kernel_survives_lost_networks_and_restarted_servers(desk: Desk) -> None:
+def opened(desk: Desk) -> tuple[Command, Kernel]:
+    """Open JupyterLab and return the command that keeps the tunnel, and a kernel there."""
     command = desk.start("jupyter", "--no-browser")
-    command.read_until("Next:")
-    (page,) = desk.project.path.glob(".lab/open-jupyter-*.html")
-    kernel = Kernel(page)
+    return command, Kernel(command.read_page())
+
+
+def test_kernel_survives_lost_networks_and_restarted_servers(
+    desk: Desk, environment: LabEnvironment
+) -> None:
+    command, kernel = opened(desk)
+    # Another project on the same server at the same time, which nobody uses.
+    unused_desk = desk.second_project(environment, idle_hours=0.001)
+    unused, unused_kernel = opened(unused_desk)
+    unused_kernel.run("kept = 1")
     secret = kernel.run("import os, uuid; kept = uuid.uuid4().hex; print(kept, os.getpid())")
     for fault in FAULTS:
         if fault == "restart":
@@ -73,3 +82,7 @@ def test_kernel_survives_lost_networks_and_restarted_servers(desk: Desk) -> None
         assert kernel.run("print(kept, os.getpid())") == secret
     assert len(processes_below(desk.there)) >= 2
     assert command.interrupt() == 0
+
+    assert unused.wait() == 0
+    assert "has ended" in unused.said
+    assert processes_below(unused_desk.there) == {}
