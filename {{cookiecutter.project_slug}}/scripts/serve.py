@@ -113,6 +113,7 @@ def serve_jupyter(directory: Path, *, idle_seconds: float) -> None:
 
     It ends when no cell has run and no browser was there for `idle_seconds`; 0 means never.
     """
+    from ipykernel.kernelspec import write_kernel_spec
     from jupyter_core.paths import jupyter_config_dir
     from jupyterlab.labapp import LabApp
 
@@ -125,8 +126,14 @@ def serve_jupyter(directory: Path, *, idle_seconds: float) -> None:
         "JUPYTER_CONFIG_DIR": str(directory / "config"),
         "JUPYTER_RUNTIME_DIR": str(directory / "run"),
         "JUPYTER_TOKEN_FILE": str(directory / "token"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PATH": str(directory / "data"),
     }
+    kernel = [sys.executable, str(PROJECT / "scripts" / "kernel.py"), "-f", "{connection_file}"]
+    write_kernel_spec(
+        directory / "data" / "kernels" / "python3",
+        # No debugger either: it listens on TCP, and whoever connects can run code as the person.
+        overrides={"argv": kernel, "metadata": {}},
+    )
     write_lab_settings(directory / "config" / "labconfig")
     seconds = max(1, round(idle_seconds)) if idle_seconds else 0
     check = min(60, seconds)
@@ -146,7 +153,7 @@ def serve_jupyter(directory: Path, *, idle_seconds: float) -> None:
 
 
 def write_lab_settings(folder: Path) -> None:
-    """Have JupyterLab open scripts as notebooks, and leave out what would open a TCP port."""
+    """Have JupyterLab open scripts as notebooks, and leave out what no kernel here offers."""
     folder.mkdir(parents=True)
     overrides = {
         "@jupyterlab/docmanager-extension:plugin": {
@@ -159,7 +166,6 @@ def write_lab_settings(folder: Path) -> None:
         },
     }
     (folder / "default_setting_overrides.json").write_text(json.dumps(overrides))
-    # Its debugger listens on TCP, and whoever connects can run code as the person.
     page = {"disabledExtensions": {"@jupyterlab/debugger-extension": True}}
     (folder / "page_config.json").write_text(json.dumps(page))
 
