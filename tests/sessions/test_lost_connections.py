@@ -83,6 +83,6 @@ def test_kernel_survives_lost_networks_and_restarted_servers(
     assert len(processes_below(desk.there)) >= 2
     assert command.interrupt() == 0
 
-    assert unused.wait() == 0
+    assert unused.wait() == 0, unused.said
     assert "has ended" in unused.said
     assert processes_below(unused_desk.there) == {}

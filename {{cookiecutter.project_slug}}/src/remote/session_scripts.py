@@ -71,12 +71,16 @@ until is_over; do
     echo alive || exit
     sleep "$3"
 done
-echo ended
+if [ -e "$job/stopped" ] || {{ has_ended "$job" && [ "$code" -eq 0 ]; }}; then
+    echo ended
+else
+    echo failed
+fi
 """
-"""Prints `open` when the session takes connections, `ended` when it is over, `alive` until then.
+"""Prints `open` when the session takes connections, and `alive` again and again until it is over.
 
-Its own input must be its descriptor 3. The other arguments are the session's directory and how many
-seconds lie between two signs of life.
+Then it prints `ended` or, if that was not in order, `failed`. Its own input must be its descriptor
+3. The other arguments are the session's directory and how many seconds lie between signs of life.
 """
 
 TAIL = f"""{_SESSION}

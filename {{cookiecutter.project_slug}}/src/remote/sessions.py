@@ -78,12 +78,19 @@ def open_session(kind: Kind, *, alias: str | None = None, open_browser: bool = T
     try:
         with _closing_on_signals():
             session = _find_or_start(client, settings, kind)
-            _hold_tunnel(client, settings.folder, kind, session, open_browser=open_browser)
+            in_order = _hold_tunnel(
+                client, settings.folder, kind, session, open_browser=open_browser
+            )
     except KeyboardInterrupt:
         console.say(f"The tunnel is closed; a session on {client.alias} goes on.")
         console.next_step(f"lab {kind} reaches it again; lab {kind} --stop ends it")
         return
-    _tell_end(client, settings.folder, kind, session.job.id)
+    if not in_order:
+        # The shared connection may have been lost together with the session.
+        own = client.with_options("ControlPath=none")
+        raise _explain_end(own, settings.folder, kind, session.job.id)
+    console.say(f"The {_PROGRAMS[kind].title} session on {client.alias} has ended.")
+    console.next_step(f"lab {kind} starts another one")
 
 
 def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
@@ -173,8 +180,8 @@ def _directory_of(client: Client, folder: str, job: jobs.Job) -> _Session | None
 
 def _hold_tunnel(
     client: Client, folder: str, kind: Kind, session: _Session, *, open_browser: bool
-) -> None:
-    """Keep a tunnel open until the session ends."""
+) -> bool:
+    """Keep a tunnel open until the session ends; return whether it ended in order."""
     for _ in range(_ATTEMPTS):
         route = Route(
             client=client,
@@ -184,12 +191,11 @@ def _hold_tunnel(
             port=free_port(_PROGRAMS[kind].port),
         )
         with suppress(PortTakenError):  # by a program that was a moment faster: another one then
-            _hold_route(route, kind, token=session.token, open_browser=open_browser)
-            return
+            return _hold_route(route, kind, token=session.token, open_browser=open_browser)
     raise PortTakenError("Other programs took each port that was tried.", hint=f"lab {kind}")
 
 
-def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> None:
+def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> bool:
     """Keep this tunnel open until the session ends, and open the browser once it answers."""
     program = _PROGRAMS[kind]
     title = f"{program.title} on {route.client.alias}"
@@ -211,15 +217,7 @@ def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> 
         action=f"{address}/login?next={program.start_page}",
         token=token,
     ) as page:
-        keep_open(route, opened=lambda: tell(page))
-
-
-def _tell_end(client: Client, folder: str, kind: Kind, job_id: str) -> None:
-    """Say how the session ended. Raises RemoteCommandError when it was not in order."""
-    if jobs.find_job(client, folder, job_id).state not in ("done", "stopped"):
-        raise _explain_end(client, folder, kind, job_id)
-    console.say(f"The {_PROGRAMS[kind].title} session on {client.alias} has ended.")
-    console.next_step(f"lab {kind} starts another one")
+        return keep_open(route, opened=lambda: tell(page))
 
 
 def _explain_end(client: Client, folder: str, kind: Kind, job_id: str) -> RemoteCommandError:

@@ -83,8 +83,8 @@ def free_port(preferred: int) -> int:
     raise LabError("This computer has no free port left.", hint="Close some programs")
 
 
-def keep_open(route: Route, *, opened: Callable[[], None]) -> None:
-    """Keep the tunnel open until the session is over.
+def keep_open(route: Route, *, opened: Callable[[], None]) -> bool:
+    """Keep the tunnel open until the session is over; return whether it ended in order.
 
     `opened` is called once, when the session has answered a first request. Raises PortTakenError or
     UnreachableError when the first connection cannot be made, HostKeyChangedError at any time.
@@ -100,8 +100,8 @@ def keep_open(route: Route, *, opened: Callable[[], None]) -> None:
                 if not is_known:
                     patience = max(_LEAST_PATIENCE, 3 * (time.monotonic() - began))
                     is_known = True
-                if word == "ended":
-                    return
+                if word in ("ended", "failed"):
+                    return word == "ended"
                 if word == "open":
                     if not is_open:
                         _await_answer(route, connection)
@@ -169,7 +169,7 @@ class _Connection:
                 return
             if line is None:
                 return
-            if line in ("open", "alive", "ended"):
+            if line in ("open", "alive", "ended", "failed"):
                 limit = _SILENCE
                 if self._port_is_taken():
                     return
