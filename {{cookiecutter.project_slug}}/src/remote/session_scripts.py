@@ -60,10 +60,8 @@ WATCH = f"""{_SESSION}
 }} >/dev/null 2>&1 &
 lifeline=$!
 trap 'kill "$lifeline" 2>/dev/null' EXIT
-beats=0
 until [ -S "$2/socket" ] || is_over; do
-    [ $((beats % 20)) -ne 0 ] || echo alive || exit
-    beats=$((beats + 1))
+    echo alive || exit
     blink
 done
 is_over || echo open
