@@ -38,7 +38,11 @@ def address(
             account = stack.enter_context(openssh_server.account(own=True))
             home = account.home
             account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
-            address = stack.enter_context(openssh_server.openssh_server(account)).address
+            variables = {"HOME": str(home), **_ways_to_packages()}
+            setting = " ".join(f'"{name}={value}"' for name, value in variables.items())
+            address = stack.enter_context(
+                openssh_server.openssh_server(account, SetEnv=setting)
+            ).address
         (home / ".local" / "bin").mkdir(parents=True)
         (home / ".local" / "bin" / "uv").symlink_to(Path(sys.executable).parent / "uv")
         (home / ".cache").mkdir()
@@ -46,9 +50,17 @@ def address(
         yield address
 
 
-def test_bare_bake_to_figures_at_home_twice(
-    laptop: Laptop, address: str, tmp_path: Path
-) -> None:
+def _ways_to_packages() -> dict[str, str]:
+    """Return the variables by which programs on this computer find packages to install."""
+    kinds = ("UV_", "PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper().startswith(kinds) and value
+    }
+
+
+def test_bare_bake_to_figures_at_home_twice(laptop: Laptop, address: str, tmp_path: Path) -> None:
     project = bake_project(
         tmp_path,
         home=laptop.home,
