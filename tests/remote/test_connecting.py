@@ -68,6 +68,7 @@ def test_key_is_made_and_copied_with_one_password(
     assert done.stdout.splitlines()[-1] == "Next: lab up"
 
 
+@pytest.mark.slow
 def test_second_connect_changes_nothing(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
