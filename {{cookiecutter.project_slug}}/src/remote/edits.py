@@ -151,8 +151,7 @@ def check_alias_is_free(entry: Entry, state: State, *, replace_other: bool) -> N
     if old.leads_elsewhere_than(entry) and not replace_other:
         raise AliasTakenError(
             f"{entry.alias} already stands for {_route(old)} (in {path}), not for {_route(entry)}.",
-            hint=f"Choose another name with --alias, or first run: lab disconnect --alias "
-            f"{entry.alias}",
+            hint="Choose another name with --alias; or, to have it mean the new one, add --replace",
         )
 
 

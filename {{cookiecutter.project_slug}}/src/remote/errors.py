@@ -2,10 +2,16 @@
 
 LabError                      it failed; the message says why, `hint` what to do   exit code 1
 ├── UsageError                an answer or option that cannot be meant so          exit code 2
-└── ConfigurationError        an SSH configuration that cannot be read or used
-    ├── AliasTakenError       the alias already means another machine
-    ├── DamagedEntryError     an entry of ours that cannot be read any more
-    └── UnsafeEditError       nothing was written; `instructions` is what to add by hand
+├── ConfigurationError        an SSH configuration that cannot be read or used
+│   ├── AliasTakenError       the alias already means another machine
+│   ├── DamagedEntryError     an entry of ours that cannot be read any more
+│   └── UnsafeEditError       nothing was written; `instructions` is what to add by hand
+├── KeyFileError              a key that is missing, open to others, damaged or not to be copied
+├── UnreachableError          no connection to the remote machine
+│   ├── HostKeyUnknownError   its host key has never been seen
+│   ├── HostKeyChangedError   its host key is another one than before
+│   └── LoginRefusedError     it answered, but let nobody in
+└── RemoteCommandError        a command failed on the remote machine
 """
 
 from __future__ import annotations
@@ -14,7 +20,13 @@ __all__ = [
     "AliasTakenError",
     "ConfigurationError",
     "DamagedEntryError",
+    "HostKeyChangedError",
+    "HostKeyUnknownError",
+    "KeyFileError",
     "LabError",
+    "LoginRefusedError",
+    "RemoteCommandError",
+    "UnreachableError",
     "UnsafeEditError",
     "UsageError",
 ]
@@ -61,3 +73,27 @@ class UnsafeEditError(ConfigurationError):
     def __init__(self, message: str, *, instructions: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.instructions = instructions
+
+
+class KeyFileError(LabError):
+    """A key that is missing, open to others, damaged, or that could not be made or copied."""
+
+
+class UnreachableError(LabError):
+    """The remote machine could not be reached, or the connection to it was lost."""
+
+
+class HostKeyUnknownError(UnreachableError):
+    """The host key of the machine, or of a jump host before it, has never been seen."""
+
+
+class HostKeyChangedError(UnreachableError):
+    """The host key is another one than before; nothing was sent to the machine."""
+
+
+class LoginRefusedError(UnreachableError):
+    """The machine answered, but did not let the person in."""
+
+
+class RemoteCommandError(LabError):
+    """A command failed on the remote machine."""

@@ -96,8 +96,11 @@ def is_default_directory(directory: Path) -> bool:
 
 
 def ssh_options(directory: Path) -> list[str]:
-    """Return the options that make ssh read the configuration in `directory`."""
-    return [] if is_default_directory(directory) else ["-F", str(directory / "config")]
+    """Return the options that make ssh read the configuration in `directory`, if it has one."""
+    if is_default_directory(directory):
+        return []
+    config = directory / "config"
+    return ["-F", str(config) if config.exists() else "none"]
 
 
 def our_directory(directory: Path) -> Path:

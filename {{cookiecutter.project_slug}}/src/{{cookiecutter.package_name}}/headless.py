@@ -126,6 +126,9 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
     # On TCP, every user of a shared machine could reach the kernel. Windows has no such sockets.
     transport = "tcp" if os.name == "nt" else "ipc"
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
+    # torch's threads wait for each other many times per step. Where other programs compute as well,
+    # waiting in a loop made a training ten times slower than waiting asleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         execute_notebook(
             notebook,

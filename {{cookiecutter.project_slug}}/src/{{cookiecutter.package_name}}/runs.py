@@ -4,7 +4,9 @@ Errors that a person can mend form one family:
 
     LabError               the message is a sentence, with what to do next
     ├── ParameterError     a parameter that the lab does not have, or a value it cannot take
-    └── data.DataError     a data set that cannot be had
+    ├── data.DataError     a data set that cannot be had
+    ├── plots.ColorError   something that no colormap can be made of
+    └── trees.DrawingError a tree that cannot be drawn as asked
 """
 
 from __future__ import annotations
