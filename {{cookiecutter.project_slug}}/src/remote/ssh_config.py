@@ -244,19 +244,17 @@ def _read_to_edit(directory: Path, *, instructions: str) -> State:
 
 def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
     """Verify and write a plan that was computed under the lock."""
-    for folder in {ours, plan.before.config.parent}:
+    for folder in (ours, ours / BACKUPS, plan.before.config.parent):
         remove_leftovers(folder)
     _keep_private(ours)
-    if plan.is_empty:
-        return AppliedPlan(plan=plan, notes=tuple(_warnings(plan)))
-    notes = verify(plan)
+    notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
     backups = [
         keep_backup(change.path, change.before, folder=ours / BACKUPS)
         for change in plan.changes
         if change.before is not None and not _is_as_rendered(change, plan.before)
     ]
     commit(plan.changes)
-    if not plan.after.entries:
+    if plan.entry is None and not plan.after.entries:
         backups = list(_needed_backups(plan, ours / BACKUPS))
     return AppliedPlan(plan=plan, notes=tuple(notes), backups=tuple(backups))
 
@@ -292,7 +290,7 @@ def _needed_backups(plan: Plan, folder: Path) -> Iterator[Path]:
 
     Called when the last entry went: the person's files are again as they would be without us.
     """
-    known = {plan.before.data, plan.after.data}
+    known = {plan.before.data, plan.after.data, with_include(plan.after)}
     for backup in sorted(folder.iterdir()) if folder.is_dir() else []:
         if backup.read_bytes() in known:
             backup.unlink()
