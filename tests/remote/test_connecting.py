@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -355,6 +357,8 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 def test_second_factor_is_told_and_no_key_copied(
     lab: Lab, laptop: Laptop, account: Account
 ) -> None:
+    if account.password is None:
+        pytest.skip("only root can make an account with a password")
     key = laptop.make_key("id_ed25519")
     account.authorize(key.with_suffix(".pub").read_text())
     there = account.authorized_keys.read_bytes()
@@ -520,9 +524,18 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     server: OpenSSHServer,
     account: Account,
     agent: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if account.password is None:
         pytest.skip("only root can make an account with a password")
+    # Every ssh-keygen and ssh-add of the command writes down its arguments first.
+    programs, arguments = laptop.home / "bin", laptop.home / "arguments"
+    programs.mkdir()
+    for name in ("ssh-keygen", "ssh-add"):
+        real = shutil.which(name)
+        (programs / name).write_text(f'#!/bin/sh\necho "$@" >>{arguments}\nexec {real} "$@"\n')
+        (programs / name).chmod(0o700)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     lab = [sys.executable, "-B", "lab.py", "connect", server.address]
     code, screen = at_terminal(
         lab, answers={"host key? [y/N]:": "n"}, folder=default_project.path, variables=agent
@@ -546,6 +559,8 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     )
     assert code == 0, screen
     assert "now logs in without a password" in screen
+    assert "-t ed25519" in arguments.read_text()
+    assert "sesame" not in arguments.read_text()
     key = laptop.ssh / "ml-remote.d" / f"{ALIAS}.key"
     with pytest.raises(AssertionError, match="passphrase"):
         openssh_server.run("ssh-keygen", "-y", "-P", "", "-f", str(key))

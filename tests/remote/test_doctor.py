@@ -287,8 +287,10 @@ def test_machine_where_everything_is_wrong_is_told(
         target = subprocess.check_output(["which", name], text=True).strip()
         (programs / name).symlink_to(target)
     server.stop()
-    server.start(SetEnv=f'"PATH={programs}" "HOME={server.account.home}"', PermitUserRC="yes")
-    server.account.write(".ssh/rc", "echo Welcome to the cluster\n")
+    server.start(
+        SetEnv=f'"PATH={programs}" "HOME={server.account.home}"',
+        ForceCommand='echo Welcome to the cluster; eval "$SSH_ORIGINAL_COMMAND"',
+    )
     findings = {finding.name: finding for finding in examine(ALIAS, connected.ssh)}
     states = {name: findings[name].state for name in ("git", "disk", "quota", "clock", "python")}
     assert states == {
