@@ -486,6 +486,20 @@ def test_connect_without_an_address_prints_one_line_to_paste(lab: Lab) -> None:
     assert line.startswith("sh -c '")
 
 
+@pytest.mark.slow
+def test_answer_of_the_pasted_line_is_asked_for(
+    default_project: BakedProject, laptop: Laptop
+) -> None:
+    code, screen = at_terminal(
+        [sys.executable, "-B", "lab.py", "connect", "--offline"],
+        answers={"(user@address:port)?:": "ada@192.168.1.20:22", "Go on? [Y/n]:": "y"},
+        folder=default_project.path,
+    )
+    assert code == 0, screen
+    assert "sh -c '" in screen
+    assert "HostName 192.168.1.20" in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+
+
 def test_configuration_that_ssh_cannot_read_is_named_with_its_line(
     lab: Lab, laptop: Laptop
 ) -> None:
