@@ -111,7 +111,7 @@ def our_directory(directory: Path) -> Path:
 def include_line(directory: Path) -> str:
     """Return the one line that makes ssh read our entries, without a line ending.
 
-    In another directory than the `~/.ssh` that ssh takes a relative path from, its path is absolute.
+    Its path is absolute unless ssh would take a relative one from this very directory.
     """
     if is_default_directory(directory) and include_home() == home_directory():
         return f"Include {OURS}/*.conf"
