@@ -10,7 +10,8 @@ from remote import ssh_config
 from remote.edits import parse_entry, rendered
 from remote.entry import Destination, Entry, parse_destination, parse_jump, render, validate_alias
 from remote.errors import DamagedEntryError, UsageError
-from ssh_tree import OURS, entry, lay_out
+from remote.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
+from ssh_tree import OURS, entry, lay_out, meaning
 
 DESTINATIONS = {
     "gpu": ("gpu", None, None),
@@ -189,8 +190,6 @@ def test_connections_are_shared_where_the_socket_has_room(tmp_path: Path) -> Non
 
 
 def test_a_control_path_of_the_longest_directory_fits_a_socket(tmp_path: Path) -> None:
-    from remote.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
-
     room = LONGEST_CONTROL_DIRECTORY - len(f"/tmp//{OURS}")
     assert control_path(Path("/tmp") / ("x" * room)) is not None
     assert control_path(Path("/tmp") / ("x" * (room + 1))) is None
@@ -263,3 +262,20 @@ def test_an_entry_survives_being_read_back() -> None:
     ):
         text = render(known, control_path="/c/%C").encode()
         assert parse_entry(text, alias=known.alias, path=Path("x")) == known
+
+
+def test_connections_are_not_shared_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Path("/tmp/s")
+    assert control_path(directory) is not None
+    monkeypatch.setattr("remote.ssh_directory.os.name", "nt")
+    assert control_path(directory) is None
+
+
+def test_the_block_can_be_pasted_for_programs_that_do_not_read_include(tmp_path: Path) -> None:
+    person = "Compression yes\nHost a\n    User u\n"
+    lay_out(tmp_path / "ssh", {"config": person})
+    before = meaning("a", directory=tmp_path / "ssh")
+    block = render(entry(), control_path=None)
+    (tmp_path / "ssh/config").write_text(f"{block}Host *\n{person}")
+    assert meaning("a", directory=tmp_path / "ssh") == before
+    assert meaning("gpu", directory=tmp_path / "ssh")["hostname"] == "gpu.example.com"
