@@ -10,7 +10,19 @@ import subprocess
 import sys
 
 # program -> Debian package. sshd lies in a directory that is often not on an ordinary user's PATH.
-PROGRAMS = {"git": "git", "ssh": "openssh-client", "sshd": "openssh-server", "dot": "graphviz"}
+PROGRAMS = {
+    "git": "git",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "openssl": "openssl",
+    "ps": "procps",
+    "dot": "graphviz",
+    # login shells that people have on the remote machine
+    "zsh": "zsh",
+    "fish": "fish",
+    "tcsh": "tcsh",
+    "csh": "csh",
+}
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
