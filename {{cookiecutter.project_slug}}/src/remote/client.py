@@ -39,6 +39,9 @@ _PLAIN = (
     "PermitLocalCommand=no",
     "ClearAllForwardings=yes",
     "LogLevel=INFO",
+    # `lab connect` has pinned the host key; one that is not known, or not the same, stops
+    # everything.
+    "StrictHostKeyChecking=yes",
 )
 
 PROOF = ("ControlPath=none", "BatchMode=yes")

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from . import console
-from .checks import Finding, State, examine
+from .checks import examine
 from .client import Client
 from .errors import LabError
+from .findings import Finding, State
 from .settings import machine_alias, project_root
 from .ssh_config import read_entry
 from .ssh_directory import ssh_directory
