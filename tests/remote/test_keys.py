@@ -132,8 +132,8 @@ def test_windows_gives_a_key_to_its_owner_alone(
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>"{calls}"\n')
     program.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(permissions.sys, "platform", "win32")
-    monkeypatch.setattr(permissions.getpass, "getuser", lambda: "ada")
+    monkeypatch.setattr("remote.permissions.sys.platform", "win32")
+    monkeypatch.setattr("remote.permissions.getpass.getuser", lambda: "ada")
     monkeypatch.setenv("USERDOMAIN", "LAB")
     permissions.make_private(tmp_path / "key")
     assert calls.read_text().splitlines() == [

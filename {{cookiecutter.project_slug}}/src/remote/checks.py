@@ -428,8 +428,8 @@ def check_clock(there: str, *, here: float) -> Finding:
         return Finding(
             name="clock",
             state="failed",
-            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too new "
-            "or too old",
+            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too "
+            "new or too old",
             remedy="There: sudo timedatectl set-ntp true",
         )
     return _ok("clock", "agrees with this computer's")

@@ -335,8 +335,8 @@ def _show_dry_run(plan: Plan, *, offline: bool) -> None:
     elif not offline:
         path = made_key_path(plan.alias, plan.before.directory)
         console.say(
-            "Then the host key would be shown, and the entry would name the key that logs in; if none "
-            f"does, one of yours would be copied to the machine, or a new one made: {path}"
+            "Then the host key would be shown, and the entry would name the key that logs in; if "
+            f"none does, one of yours would be copied to the machine, or a new one made: {path}"
         )
     console.next_step("the same without --dry-run")
 
