@@ -16,6 +16,7 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "openssl": "openssl",
     "ps": "procps",
+    "setpriv": "util-linux",
     "dot": "graphviz",
     # login shells that people have on the remote machine
     "zsh": "zsh",

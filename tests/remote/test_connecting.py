@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -68,6 +70,7 @@ def test_key_is_made_and_copied_with_one_password(
     assert done.stdout.splitlines()[-1] == "Next: lab up"
 
 
+@pytest.mark.slow
 def test_second_connect_changes_nothing(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
@@ -351,6 +354,25 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 
 
 @pytest.mark.slow
+def test_second_factor_is_told_and_no_key_copied(
+    lab: Lab, laptop: Laptop, account: Account
+) -> None:
+    if account.password is None:
+        pytest.skip("only root can make an account with a password")
+    key = laptop.make_key("id_ed25519")
+    account.authorize(key.with_suffix(".pub").read_text())
+    there = account.authorized_keys.read_bytes()
+    with openssh_server.openssh_server(
+        account, AuthenticationMethods="publickey,password"
+    ) as server:
+        done = lab("connect", server.address, "--yes")
+    assert done.returncode == 1
+    assert "second factor" in done.stderr
+    assert str(key) in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+    assert account.authorized_keys.read_bytes() == there
+
+
+@pytest.mark.slow
 def test_proof_is_not_fooled_by_a_shared_connection(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
@@ -399,6 +421,9 @@ def test_machine_of_the_persons_own_configuration_is_used_as_it_is(
     done = lab("connect", "--yes")
     assert done.returncode == 0, done.stderr
     assert "your own SSH configuration" in done.stdout
+    offline = lab("connect", "--offline")
+    assert offline.returncode == 0
+    assert "your own SSH configuration" in offline.stdout
     assert laptop.config.read_bytes() == before
     assert not (laptop.ssh / "ml-remote.d").exists()
 
@@ -461,6 +486,20 @@ def test_connect_without_an_address_prints_one_line_to_paste(lab: Lab) -> None:
     assert line.startswith("sh -c '")
 
 
+@pytest.mark.slow
+def test_answer_of_the_pasted_line_is_asked_for(
+    default_project: BakedProject, laptop: Laptop
+) -> None:
+    code, screen = at_terminal(
+        [sys.executable, "-B", "lab.py", "connect", "--offline"],
+        answers={"(user@address:port)?:": "ada@192.168.1.20:22", "Go on? [Y/n]:": "y"},
+        folder=default_project.path,
+    )
+    assert code == 0, screen
+    assert "sh -c '" in screen
+    assert "HostName 192.168.1.20" in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+
+
 def test_configuration_that_ssh_cannot_read_is_named_with_its_line(
     lab: Lab, laptop: Laptop
 ) -> None:
@@ -499,9 +538,18 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     server: OpenSSHServer,
     account: Account,
     agent: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if account.password is None:
         pytest.skip("only root can make an account with a password")
+    # Every ssh-keygen and ssh-add of the command writes down its arguments first.
+    programs, arguments = laptop.home / "bin", laptop.home / "arguments"
+    programs.mkdir()
+    for name in ("ssh-keygen", "ssh-add"):
+        real = shutil.which(name)
+        (programs / name).write_text(f'#!/bin/sh\necho "$@" >>{arguments}\nexec {real} "$@"\n')
+        (programs / name).chmod(0o700)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     lab = [sys.executable, "-B", "lab.py", "connect", server.address]
     code, screen = at_terminal(
         lab, answers={"host key? [y/N]:": "n"}, folder=default_project.path, variables=agent
@@ -525,6 +573,8 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     )
     assert code == 0, screen
     assert "now logs in without a password" in screen
+    assert "-t ed25519" in arguments.read_text()
+    assert "sesame" not in arguments.read_text()
     key = laptop.ssh / "ml-remote.d" / f"{ALIAS}.key"
     with pytest.raises(AssertionError, match="passphrase"):
         openssh_server.run("ssh-keygen", "-y", "-P", "", "-f", str(key))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from pathlib import Path
 
 import openssh_server
@@ -31,6 +33,7 @@ def test_public_half_of_another_key_is_noticed_behind_a_passphrase(laptop: Lapto
         read_key(path)
 
 
+@pytest.mark.slow
 def test_old_encrypted_key_is_taken_at_its_word(laptop: Laptop) -> None:
     path = laptop.ssh / "old"
     options = ["-q", "-t", "rsa", "-m", "PEM", "-N", "open sesame", "-C", "old", "-f", str(path)]
@@ -132,8 +135,8 @@ def test_windows_gives_a_key_to_its_owner_alone(
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>"{calls}"\n')
     program.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr("remote.permissions.sys.platform", "win32")
-    monkeypatch.setattr("remote.permissions.getpass.getuser", lambda: "ada")
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
     monkeypatch.setenv("USERDOMAIN", "LAB")
     permissions.make_private(tmp_path / "key")
     assert calls.read_text().splitlines() == [

@@ -1,4 +1,4 @@
-"""The checks of `lab doctor`, from this computer to the remote machine, one function each."""
+"""The checks of `lab doctor`, from this computer to the remote machine, in their order."""
 
 from __future__ import annotations
 
@@ -7,39 +7,36 @@ import re
 import socket
 import stat
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from .client import Client, run_program
 from .entry import Entry
 from .errors import HostKeyChangedError, HostKeyUnknownError, LabError
+from .findings import Finding, failed, ok, skipped
 from .keys import Key, agent_keys, read_key
 from .logins import Login, log_in
+from .machine_checks import examine_machine
 from .settings import project_root
 from .ssh_config import read_entry
 from .ssh_directory import our_directory, read_state
 
-__all__ = ["Finding", "State", "examine"]
-
-State = Literal["ok", "warning", "failed", "skipped"]
+__all__ = [
+    "check_agent",
+    "check_entry",
+    "check_include",
+    "check_key",
+    "check_login",
+    "check_name",
+    "check_permissions",
+    "check_port",
+    "check_repository",
+    "check_version",
+    "examine",
+]
 
 _OLDEST_SSH = (7, 6)  # the first with StrictHostKeyChecking=accept-new
 _KEYS_AT_MOST = 5  # sshd ends a login after six attempts
-_FREE_GIB = 10  # what the environment with torch and CUDA takes, about
-_SKEW_SECONDS = 60
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What one check found, and the command that mends it if that is wanted."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str | None = None
 
 
 def examine(alias: str, directory: Path) -> Iterator[Finding]:
@@ -50,14 +47,14 @@ def examine(alias: str, directory: Path) -> Iterator[Finding]:
     try:
         entry = read_entry(alias, directory=directory)
     except LabError as error:
-        yield _failed("entry", error)
+        yield failed("entry", error)
         entry = None
     yield check_include(entry, directory)
     client = Client(alias=alias, directory=directory)
     try:
         resolved = client.resolve()
     except LabError as error:
-        yield _failed("configuration", error)
+        yield failed("configuration", error)
         return
     yield check_entry(entry, alias, resolved)
     key = check_key(entry)
@@ -71,26 +68,26 @@ def _examine_way(client: Client, resolved: Mapping[str, list[str]]) -> Iterator[
     """Yield what lies between here and the machine, and on the machine itself."""
     name = check_name(resolved)
     yield name
-    port = _skipped("port", "no address") if name.state == "failed" else check_port(resolved)
+    port = skipped("port", "no address") if name.state == "failed" else check_port(resolved)
     yield port
     if "failed" in (name.state, port.state):
-        yield _skipped("host key", "no connection")
-        yield _skipped("login", "no connection")
+        yield skipped("host key", "no connection")
+        yield skipped("login", "no connection")
         return
     try:
         login = log_in(client)
     except (HostKeyUnknownError, HostKeyChangedError) as error:
-        yield _failed("host key", error)
-        yield _skipped("login", "not tried")
+        yield failed("host key", error)
+        yield skipped("login", "not tried")
         return
     except LabError as error:
-        yield _skipped("host key", "no connection")
-        yield _failed("login", error)
+        yield skipped("host key", "no connection")
+        yield failed("login", error)
         return
-    yield _ok("host key", "known and unchanged")
+    yield ok("host key", "known and unchanged")
     yield check_login(login)
     if login.succeeded:
-        yield from _examine_machine(client)
+        yield from examine_machine(client)
 
 
 def check_version() -> Finding:
@@ -98,7 +95,7 @@ def check_version() -> Finding:
     try:
         printed = run_program(["ssh", "-V"]).stderr.strip()
     except LabError as error:
-        return _failed("ssh", error)
+        return failed("ssh", error)
     found = re.match(r"OpenSSH\D*(\d+)\.(\d+)", printed)
     if found and (int(found[1]), int(found[2])) < _OLDEST_SSH:
         oldest = ".".join(map(str, _OLDEST_SSH))
@@ -108,7 +105,7 @@ def check_version() -> Finding:
             detail=f"{found[0]} is too old: {oldest} or newer is needed",
             remedy="Update your system's OpenSSH client",
         )
-    return _ok("ssh", printed.partition(",")[0])
+    return ok("ssh", printed.partition(",")[0])
 
 
 def check_permissions(directory: Path) -> Iterator[Finding]:
@@ -116,7 +113,7 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
     ours = our_directory(directory)
     paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
     if os.name != "posix":
-        yield _skipped("permissions", "Windows has access lists instead")
+        yield skipped("permissions", "Windows has access lists instead")
         return
     if not directory.is_dir():
         yield Finding(
@@ -136,7 +133,7 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
             remedy=f"chmod go-w {quoted}",
         )
     else:
-        yield _ok("permissions", "only you can write to your SSH configuration")
+        yield ok("permissions", "only you can write to your SSH configuration")
 
 
 def _is_open_to_others(path: Path) -> bool:
@@ -147,13 +144,13 @@ def _is_open_to_others(path: Path) -> bool:
 def check_include(entry: Entry | None, directory: Path) -> Finding:
     """Whether our Include is still the first line of the person's configuration."""
     if entry is None:
-        return _skipped("include", "no entry of ours")
+        return skipped("include", "no entry of ours")
     try:
         position = read_state(directory).include_position
     except LabError as error:
-        return _failed("include", error)
+        return failed("include", error)
     if position == "first":
-        return _ok("include", "the first line of your configuration")
+        return ok("include", "the first line of your configuration")
     where = "is not its first line any more" if position == "later" else "is gone"
     return Finding(
         name="include",
@@ -167,7 +164,7 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
     """Whether ssh makes of the alias what our entry says."""
     if entry is None:
         if resolved["hostname"] != [alias]:
-            return _ok("entry", f"{alias} stands in your own configuration")
+            return ok("entry", f"{alias} stands in your own configuration")
         return Finding(
             name="entry",
             state="failed",
@@ -188,18 +185,18 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
                 f"{value}: something that is read earlier wins",
                 remedy="lab connect --offline",
             )
-    return _ok("entry", f"{alias} is {entry.destination}")
+    return ok("entry", f"{alias} is {entry.destination}")
 
 
 def check_key(entry: Entry | None) -> Finding:
     """Whether the key is there, private, and matches its public half."""
     if entry is None or entry.identity is None:
-        return _skipped("key", "none is named; ssh tries them all")
+        return skipped("key", "none is named; ssh tries them all")
     try:
         key = read_key(entry.identity.expanduser())
     except LabError as error:
-        return _failed("key", error)
-    return _ok("key", f"{key.path} ({key.public.type})")
+        return failed("key", error)
+    return ok("key", f"{key.path} ({key.public.type})")
 
 
 def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Finding:
@@ -215,9 +212,9 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
                 detail="no agent runs" if held is None else f"the agent does not have {key.path}",
                 remedy=f'ssh-add "{key.path}"' if held is not None else 'eval "$(ssh-agent)"',
             )
-        return _ok("agent", "it has the key")
+        return ok("agent", "it has the key")
     if held is None:
-        return _ok("agent", "none runs, and none is needed")
+        return ok("agent", "none runs, and none is needed")
     if len(held) > _KEYS_AT_MOST and resolved.get("identitiesonly") != ["yes"]:
         return Finding(
             name="agent",
@@ -225,7 +222,7 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
             detail=f"it has {len(held)} keys and offers them all; servers give up after six",
             remedy="lab connect",
         )
-    return _ok("agent", f"it runs; number of keys: {len(held)}")
+    return ok("agent", f"it runs; number of keys: {len(held)}")
 
 
 def _usable_key(entry: Entry | None) -> Key | None:
@@ -241,7 +238,7 @@ def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
     """Whether the machine's address stands in a file that git tracks, and that others would get."""
     (host, *_) = resolved["hostname"]
     if "." not in host or host.startswith("127."):
-        return _skipped("repository", "the machine's name is not a public address")
+        return skipped("repository", "the machine's name is not a public address")
     try:
         done = subprocess.run(
             ["git", "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host],
@@ -250,9 +247,9 @@ def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
             text=True,
         )
     except FileNotFoundError:
-        return _skipped("repository", "git is not installed here")
+        return skipped("repository", "git is not installed here")
     if done.returncode == 128:
-        return _skipped("repository", "not under version control")
+        return skipped("repository", "not under version control")
     if done.stdout:
         return Finding(
             name="repository",
@@ -260,13 +257,13 @@ def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
             detail=f"the machine's address stands in {', '.join(done.stdout.split())}",
             remedy=f"git grep --cached {host}",
         )
-    return _ok("repository", "no tracked file names the machine")
+    return ok("repository", "no tracked file names the machine")
 
 
 def check_name(resolved: Mapping[str, list[str]]) -> Finding:
     """Whether the machine's name can be looked up."""
     if _goes_through_another(resolved):
-        return _skipped("name", "another machine on the way looks it up")
+        return skipped("name", "another machine on the way looks it up")
     (host, *_) = resolved["hostname"]
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -277,13 +274,14 @@ def check_name(resolved: Mapping[str, list[str]]) -> Finding:
             detail=f"{host} cannot be looked up ({error.strerror})",
             remedy="Join the network or VPN that knows it",
         )
-    return _ok("name", f"{host} is {found[0][4][0]}")
+    address = found[0][4][0]
+    return ok("name", f"{host} is {address}" if address != host else "an address already")
 
 
 def check_port(resolved: Mapping[str, list[str]]) -> Finding:
     """Whether an SSH server answers at the machine's port."""
     if _goes_through_another(resolved):
-        return _skipped("port", "another machine on the way opens the connection")
+        return skipped("port", "another machine on the way opens the connection")
     (host, *_), (port, *_) = resolved["hostname"], resolved["port"]
     try:
         with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -302,7 +300,7 @@ def check_port(resolved: Mapping[str, list[str]]) -> Finding:
             detail=f"what answers at port {port} of {host} is not an SSH server",
             remedy="lab connect user@address:port --replace",
         )
-    return _ok("port", f"{port} answers: {banner.decode('ascii', 'replace').strip()}")
+    return ok("port", f"{port} answers: {banner.decode('ascii', 'replace').strip()}")
 
 
 def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:
@@ -312,136 +310,5 @@ def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:
 def check_login(login: Login) -> Finding:
     """Whether a login of its own, asking nothing, succeeded."""
     if login.refusal is not None:
-        return _failed("login", login.refusal)
-    return _ok(
-        "login", f"without a password, by {login.fingerprint or 'something else than a key'}"
-    )
-
-
-# Every line of it begins with a mark, because the login shell may print lines of its own before.
-_FACTS = """\
-say() { printf 'lab-fact %s\\n' "$*"; }
-say time "$(date +%s)"
-say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
-say git "$(git --version 2>/dev/null)"
-say free "$(df -Pk "$HOME" 2>/dev/null | awk 'NR == 2 { print $4 }')"
-say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"
-"""
-
-
-def _examine_machine(client: Client) -> Iterator[Finding]:
-    """Yield what the machine itself says."""
-    try:
-        quiet = client.run("true", check=False)
-        before = time.time()
-        printed = client.run_script(_FACTS).stdout
-        after = time.time()
-    except LabError as error:
-        yield _failed("commands", error)
-        return
-    yield check_quiet(quiet.stdout)
-    facts = dict(re.findall(r"^lab-fact (\w+) ?(.*)$", printed, re.MULTILINE))
-    yield check_python(facts.get("python", ""))
-    yield check_git(facts.get("git", ""))
-    yield check_disk(facts.get("free", ""))
-    yield check_quota(facts.get("quota", ""))
-    yield check_clock(facts.get("time", ""), here=(before + after) / 2)
-
-
-def check_quiet(printed: str) -> Finding:
-    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it."""
-    if not printed:
-        return _ok("shell", "quiet")
-    return Finding(
-        name="shell",
-        state="failed",
-        detail=f"a file such as ~/.bashrc prints {printed.splitlines()[0]!r} at every login; "
-        "file copies and VS Code break on that",
-        remedy="There, put above that line: case $- in *i*) ;; *) return ;; esac",
-    )
-
-
-def check_python(version: str) -> Finding:
-    """Whether the machine has a Python; the environment may bring its own."""
-    if not version:
-        return Finding(
-            name="python",
-            state="warning",
-            detail="no python3; only conda or uv could make the environment",
-            remedy="lab setup",
-        )
-    return _ok("python", version)
-
-
-def check_git(version: str) -> Finding:
-    """Whether the machine has git, which commits are pushed to."""
-    if not version:
-        return Finding(
-            name="git",
-            state="failed",
-            detail="not installed; commits cannot be pushed there",
-            remedy="There: sudo apt install git (or ask whoever runs the machine)",
-        )
-    return _ok("git", version.removeprefix("git version "))
-
-
-def check_disk(free_kib: str) -> Finding:
-    """Whether the home directory has room for the environment; `free_kib` is in KiB."""
-    if not free_kib.isdigit():
-        return _skipped("disk", "df says nothing")
-    free = int(free_kib) / 1024**2
-    if free < _FREE_GIB:
-        return Finding(
-            name="disk",
-            state="failed",
-            detail=f"{free:.1f} GiB are free in the home directory; about {_FREE_GIB} are needed",
-            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
-        )
-    return _ok("disk", f"{free:.0f} GiB free")
-
-
-def check_quota(line: str) -> Finding:
-    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
-    numbers = re.fullmatch(r"(\d+)(\*?) (\d+) (\d+)", line)
-    if numbers is None:
-        return _ok("quota", "none")
-    used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
-    limit = min(value for value in (soft or hard, hard or soft))
-    left = (limit - used) / 1024**2
-    if over or (limit and left < _FREE_GIB):
-        return Finding(
-            name="quota",
-            state="failed",
-            detail=f"{max(left, 0):.1f} GiB of your quota are left; about {_FREE_GIB} are needed",
-            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
-        )
-    return _ok("quota", f"{left:.0f} GiB left" if limit else "none")
-
-
-def check_clock(there: str, *, here: float) -> Finding:
-    """Whether both clocks agree; `there` and `here` are seconds since 1970."""
-    if not there.isdigit():
-        return _skipped("clock", "date says nothing")
-    skew = int(there) - here
-    if abs(skew) > _SKEW_SECONDS:
-        direction = "ahead" if skew > 0 else "behind"
-        return Finding(
-            name="clock",
-            state="failed",
-            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too "
-            "new or too old",
-            remedy="There: sudo timedatectl set-ntp true",
-        )
-    return _ok("clock", "agrees with this computer's")
-
-
-def _ok(name: str, detail: str) -> Finding:
-    return Finding(name=name, state="ok", detail=detail)
-
-
-def _skipped(name: str, detail: str) -> Finding:
-    return Finding(name=name, state="skipped", detail=detail)
-
-
-def _failed(name: str, error: LabError) -> Finding:
-    return Finding(name=name, state="failed", detail=str(error), remedy=error.hint)
+        return failed("login", login.refusal)
+    return ok("login", f"without a password, by {login.fingerprint or 'something else than a key'}")

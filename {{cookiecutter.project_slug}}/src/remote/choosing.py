@@ -58,12 +58,12 @@ def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) ->
         if not path.is_file():
             return KeyChoice(path=path, copy=True)
         key = read_key(path)
-        return KeyChoice(path=path, key=key, copy=not login.succeeded)
+        return KeyChoice(path=path, key=key, copy=not login.succeeded and not login.second_factor)
 
-    if not login.succeeded:
+    if not login.succeeded and not login.second_factor:
         untried = [key for key in in_agent if key.fingerprint not in login.offered]
         login = log_in_with_any(client, untried) or login
-    if login.succeeded:
+    if login.succeeded or login.second_factor:
         return _key_that_logged_in(login, client, resolved, in_agent)
 
     made = made_key_path(entry.alias, client.directory)

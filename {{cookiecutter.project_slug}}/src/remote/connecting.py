@@ -11,22 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import console
-from .choosing import KeyChoice, choose_key, made_key_path
+from .choosing import choose_key, made_key_path
 from .client import Client
 from .entry import Entry, parse_destination, parse_jump, render
 from .errors import (
     ConfigurationError,
     DamagedEntryError,
     HostKeyUnknownError,
-    KeyFileError,
     LabError,
     LoginRefusedError,
     UsageError,
 )
 from .host_keys import ask_for_host_key, pin
-from .keys import Key, add_to_agent, agent_keys, copy_to, create_key, read_key, write_public_key
 from .logins import Login, log_in
 from .pasting import paste_line
+from .providing import announce_key, copy_key, prepare_key
 from .settings import load_settings, machine_alias
 from .ssh_config import Plan, apply, plan_connect, read_entry, verify
 from .ssh_directory import is_default_directory, our_directory, ssh_directory
@@ -58,7 +57,7 @@ def connect(
     existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
-            _use_own_host(alias, directory, yes=yes)
+            _use_own_host(alias, directory, contact=not (offline or dry_run), yes=yes)
             return
         address = _ask_for_address(alias)
     entry = _wanted_entry(address, existing, alias=alias, jump=jump, identity=identity)
@@ -162,12 +161,12 @@ def _connect_online(
     plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
     if not unchanged:
-        _announce(choice, login, alias=entry.alias)
+        announce_key(choice, login, alias=entry.alias)
         notes = _agree(plan, yes=yes)
-        _prepare_key(choice, entry.alias, key_type=key_type or _DEFAULT_KEY_TYPE, yes=yes)
+        prepare_key(choice, entry.alias, key_type=key_type or _DEFAULT_KEY_TYPE, yes=yes)
         write_plan(plan, said=notes)
         if choice.copy:
-            _copy_key(entry, login, directory)
+            copy_key(_client_for(entry, directory), choice, login)
     _prove(Client(alias=entry.alias, directory=directory))
     if unchanged:
         console.say(f"Nothing to change: `ssh {entry.alias}` logs in without a password.")
@@ -200,7 +199,7 @@ def _first_login(client: Client, *, yes: bool) -> Login:
         f"{resolved['hostname'][0]} shows its {host_key.key.type} host key for the first time: "
         f"{host_key.key.fingerprint}"
     )
-    console.note("On that machine itself: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    console.note(f"To compare, on that machine: ssh-keygen -lf {host_key.usual_path}")
     if yes and resolved.get("stricthostkeychecking") in (["true"], ["yes"]):
         raise ConfigurationError(
             "Your SSH configuration says StrictHostKeyChecking yes: no host key is taken unseen.",
@@ -210,22 +209,6 @@ def _first_login(client: Client, *, yes: bool) -> Login:
         raise LabError("The host key was not accepted; nothing was changed.")
     console.say(f"Host key pinned in {pin(host_key, resolved)}")
     return log_in(client)
-
-
-def _announce(choice: KeyChoice, login: Login, *, alias: str) -> None:
-    """Say what will happen to keys."""
-    if choice.make:
-        console.say(f"A new key will be made: {choice.path}")
-    elif choice.pinned is not None:
-        console.say(
-            f"Your agent's key {choice.pinned.fingerprint} logs in; its public half will be kept "
-            f"in "
-            f"{choice.path}, so that ssh offers no other."
-        )
-    elif choice.path is not None:
-        console.say(f"The key {choice.path} will be used.")
-    if choice.copy and login.takes_password:
-        console.say(f"It will be copied to {alias}; ssh asks for your password there once.")
 
 
 def _agree(plan: Plan, *, yes: bool) -> list[str]:
@@ -240,39 +223,6 @@ def _agree(plan: Plan, *, yes: bool) -> list[str]:
     if not console.confirm("Go on?", yes=yes):
         raise LabError("Nothing was changed.")
     return notes
-
-
-def _prepare_key(choice: KeyChoice, alias: str, *, key_type: str, yes: bool) -> None:
-    """Make the key, or write down the agent's one; see that no passphrase stands in the way."""
-    key = choice.key
-    if choice.path is not None:
-        choice.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if choice.pinned is not None and choice.path is not None:
-        write_public_key(choice.path, choice.pinned)
-    elif choice.make and choice.path is not None:
-        asking = console.has_terminal() and not yes
-        if asking:
-            console.note("ssh-keygen asks for a passphrase; empty means none.")
-        key = create_key(
-            choice.path, key_type=key_type, comment=f"lab-{alias}", ask_passphrase=asking
-        )
-        console.say(f"Key made: {key.path} ({key.public.fingerprint})")
-    if key is not None and key.encrypted:
-        _load_into_agent(key, alias)
-
-
-def _load_into_agent(key: Key, alias: str) -> None:
-    """Have a key with a passphrase in the agent: nothing else lets VS Code use it unasked."""
-    resolved = Client(alias=alias).resolve()
-    held = agent_keys(resolved)
-    if held is not None and key.public.fingerprint in {public.fingerprint for public in held}:
-        return
-    if held is None or not console.has_terminal() or not add_to_agent(key.path, resolved):
-        raise KeyFileError(
-            f"The key {key.path} has a passphrase, and no agent holds it: ssh would ask each time.",
-            hint=f'Start an agent if none runs: eval "$(ssh-agent)"; then: ssh-add "{key.path}"; '
-            "then: lab connect",
-        )
 
 
 def write_plan(plan: Plan, *, said: Collection[str] = ()) -> None:
@@ -290,24 +240,15 @@ def write_plan(plan: Plan, *, said: Collection[str] = ()) -> None:
         console.say(f"What stood there before: {backup}")
 
 
-def _copy_key(entry: Entry, login: Login, directory: Path) -> None:
-    """Let the key in on the machine; with a password, or else say how it gets there without."""
-    assert entry.identity is not None
-    public = read_key(entry.identity).public
-    if not login.takes_password:
-        raise LoginRefusedError(
-            f"{entry.alias} takes no passwords, so the key must get there another way. Add this "
-            f"line to "
-            f"~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n{public.line}",
-            hint="Then: lab connect",
-        )
-    added = copy_to(_client_for(entry, directory), public)
-    console.say(f"Key copied to {entry.alias}" if added else f"{entry.alias} had the key already")
-
-
 def _prove(client: Client) -> None:
     """Log in over a connection of its own, asking nothing. Raises LoginRefusedError."""
     login = log_in(client)
+    if login.second_factor:
+        raise LoginRefusedError(
+            f"{client.alias} takes the key but asks for a second factor as well, at every login.",
+            hint=f"Log in by hand first: ssh {client.alias}; for ten minutes after that, commands "
+            "share the connection",
+        )
     if login.refusal is not None:
         raise LoginRefusedError(
             f"{client.alias} still refuses the login: {login.refusal.message}",
@@ -316,12 +257,16 @@ def _prove(client: Client) -> None:
         )
 
 
-def _use_own_host(alias: str, directory: Path, *, yes: bool) -> None:
+def _use_own_host(alias: str, directory: Path, *, contact: bool, yes: bool) -> None:
     """Take a machine as the person's own configuration has it; nothing is written."""
+    console.say(f"{alias} stands in your own SSH configuration and is used as it is.")
+    if not contact:
+        console.next_step("lab connect")
+        return
     client = Client(alias=alias, directory=directory)
     _first_login(client, yes=yes)
     _prove(client)
-    console.say(f"{alias} is in your own SSH configuration, and logs in without a password.")
+    console.say(f"`ssh {alias}` logs in without a password.")
     console.next_step("lab up")
 
 

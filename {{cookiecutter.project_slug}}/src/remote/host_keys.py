@@ -25,6 +25,12 @@ class HostKey:
     """The line for a known_hosts file, with the name that ssh will look for."""
     key: PublicKey
 
+    @property
+    def usual_path(self) -> str:
+        """Where its public half usually lies on the machine itself."""
+        kind = self.key.type.removeprefix("ssh-").partition("-")[0]  # ed25519, ecdsa or rsa
+        return f"/etc/ssh/ssh_host_{kind}_key.pub"
+
 
 def ask_for_host_key(client: Client) -> HostKey:
     """Return the host key that the machine shows, without trusting it and without logging in.

@@ -237,7 +237,10 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
 
     `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
     """
-    result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+    try:
+        result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+    except subprocess.TimeoutExpired:  # one that hangs is of no use to ssh either
+        return None
     if result.returncode not in (0, 1):  # 1: it holds none; 2: there is no agent
         return None
     keys = (parse_public_key(line) for line in result.stdout.splitlines())

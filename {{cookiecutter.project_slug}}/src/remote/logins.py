@@ -18,6 +18,7 @@ __all__ = ["Login", "log_in", "log_in_with_any"]
 _OFFERED_KEY = re.compile(r"Offering public key: .* (SHA256:\S+)")
 _ACCEPTED = re.compile(r"Server accepts key: .* (SHA256:\S+)")
 _METHOD = re.compile(r'(?:Authenticated to .* using "|Authentication succeeded \()([a-z-]+)')
+_PARTIAL = re.compile(r'Authenticated using "publickey" with partial success')
 _METHODS = re.compile(r"Authentications that can continue: (\S+)")
 
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
@@ -31,11 +32,13 @@ class Login:
 
     succeeded: bool
     fingerprint: str | None = None
-    """The fingerprint of the key that was let in; None where something else than a key did it."""
+    """The fingerprint of the key that the machine takes; None where no key was needed or taken."""
     methods: frozenset[str] = frozenset()
     """What the machine would still have taken, such as `password`, when it failed."""
     offered: frozenset[str] = frozenset()
     """The fingerprints of the keys that were refused."""
+    second_factor: bool = False
+    """Whether the key was let in but the machine wants something else as well."""
     refusal: LoginRefusedError | None = None
 
     @property
@@ -47,21 +50,29 @@ class Login:
 def log_in(client: Client) -> Login:
     """Log in over a connection of its own, asking nothing, and say how it went.
 
-    A host key that is not known is refused here, whatever the configuration says. Raises
-    HostKeyUnknownError, HostKeyChangedError or another UnreachableError when it came to no login.
+    Raises HostKeyUnknownError, HostKeyChangedError or another UnreachableError when it came to no
+    login.
     """
-    proving = client.with_options(*PROOF, "StrictHostKeyChecking=yes", "LogLevel=DEBUG1")
+    proving = client.with_options(*PROOF, "LogLevel=DEBUG1")
     result = proving.attempt("exit", timeout=4 * CONNECT_TIMEOUT)
+    taken = _ACCEPTED.findall(result.stderr)
+    fingerprint = taken[-1] if taken else None
     if _METHOD.search(result.stderr):
-        accepted = _ACCEPTED.findall(result.stderr)
-        return Login(succeeded=True, fingerprint=accepted[-1] if accepted else None)
+        return Login(succeeded=True, fingerprint=fingerprint)
     error = explain(_without_debugging(result.stderr), alias=client.alias)
     if not isinstance(error, LoginRefusedError):
         raise error
     lists = _METHODS.findall(result.stderr)
     methods = frozenset(lists[0].split(",")) if lists else frozenset()
     keys = frozenset(_OFFERED_KEY.findall(result.stderr))
-    return Login(succeeded=False, methods=methods, offered=keys, refusal=error)
+    return Login(
+        succeeded=False,
+        fingerprint=fingerprint,
+        methods=methods,
+        offered=keys,
+        second_factor=_PARTIAL.search(result.stderr) is not None,
+        refusal=error,
+    )
 
 
 def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:
