@@ -17,6 +17,7 @@ PROGRAMS = {
     "openssl": "openssl",
     "ps": "procps",
     "rsync": "rsync",
+    "setpriv": "util-linux",
     "dot": "graphviz",
     # login shells that people have on the remote machine
     "zsh": "zsh",

@@ -19,7 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .runs import LabError, project_root, results_folder, typed_parameters
+from .runs import (
+    LabError,
+    add_parameter_option,
+    project_root,
+    results_folder,
+    typed_parameters,
+)
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -58,15 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example: python -m {package}.headless labs/mnistlab.py -p epochs 5",
     )
     parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
+    add_parameter_option(parser)
     return parser
 
 
