@@ -113,15 +113,15 @@ def wait_for_output(workplace: Workplace, text: str) -> None:
 def test_run_brings_its_results_home(workplace: Workplace) -> None:
     write_lab(workplace, "counting", COUNTING)
     greeting = 'it\'s "ü"\n; $HOME'
-    done = workplace.lab("run", "counting", "-p", "limit", "2", "-p", "greeting", greeting)
+    done = workplace.lab("run", "counting", "-p", "limit", "-1", "-p", "greeting", greeting)
     assert done.returncode == 0, done.stderr
     (results,) = results_here(workplace)
-    assert (results / "counted.txt").read_text() == f"{greeting} 2"
+    assert (results / "counted.txt").read_text() == f"{greeting} -1"
     steps = [line for line in done.stderr.splitlines() if line.startswith("[")]
     assert steps == ["[1/3] Counting", "[2/3] Out loud", "[3/3] Out loud"]
     assert greeting not in done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("All cells of labs/counting.py -p limit 2 -p greeting")
+    assert lines[0].startswith("All cells of labs/counting.py -p limit -1 -p greeting")
     assert lines[1:-1] == [
         f"Results in {results}:",
         "  counted.txt",
@@ -157,6 +157,16 @@ def test_failing_cell_is_shown_and_its_notebook_comes_home(workplace: Workplace)
     everything = workplace.lab("attach", "--verbose")
     assert everything.returncode == 1
     assert "this cell is fine" in everything.stderr.splitlines()
+
+
+@pytest.mark.slow
+def test_kernel_that_is_killed_is_told_with_the_cell_it_ran(workplace: Workplace) -> None:
+    write_lab(workplace, "failing", FAILING.replace("1 / 0", "import os; os.kill(os.getpid(), 9)"))
+    done = workplace.lab("run", "failing")
+    assert done.returncode == 1
+    assert "The kernel was killed while it ran this cell." in done.stderr
+    assert "failed in cell [2/2] A wrong step; exit code 1." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
