@@ -152,14 +152,18 @@ class OpenSSHServer:
         """End the server and every session of it."""
         if self._process is None:
             return
-        # Each connection has a process group of its own, so the groups do not tell which are ours.
-        connections = _descendants(self._process.pid)
+        connections = self.connections()
         self._process.kill()
         self._process.wait()
         self._process = None
         for process in connections:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+
+    def connections(self) -> list[int]:
+        """Return every process of the sessions that are open, without what has left them."""
+        # Each connection has a process group of its own, so the groups do not tell which are ours.
+        return [] if self._process is None else _descendants(self._process.pid)
 
     def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stderr is not None

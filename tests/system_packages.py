@@ -19,6 +19,7 @@ PROGRAMS = {
     "rsync": "rsync",
     "setpriv": "util-linux",
     "dot": "graphviz",
+    "busybox": "busybox",  # the tools of machines that have little else
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 from place import Place, new_place
 from remote.client import Client
-from remote_fixtures import Lab, Workplace
+from remote_fixtures import SHELLS, Lab, Workplace
 
 
 @pytest.fixture
@@ -80,6 +81,31 @@ def lab(default_project: BakedProject, laptop: Laptop) -> Lab:
         )
 
     return run
+
+
+@pytest.fixture(params=SHELLS)
+def other_shell(
+    request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """A machine on which the person's login shell is another one."""
+    shell = shutil.which(request.param)
+    assert shell is not None, f"{request.param} is not installed: python tests/system_packages.py"
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an account with another login shell")
+    with (
+        openssh_server.account(shell=shell) as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        key = laptop.make_key("id_ed25519")
+        account.authorize(key.with_suffix(".pub").read_text())
+        laptop.pin_host_key(server)
+        for name, value in laptop.askpass(account.password or "").items():
+            monkeypatch.setenv(name, value)
+        yield Client(
+            alias="127.0.0.1",
+            directory=laptop.ssh,
+            options=(f"Port={server.port}", f"User={account.user}"),
+        )
 
 
 @pytest.fixture

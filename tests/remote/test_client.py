@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 
 import openssh_server
 import pytest
@@ -14,8 +12,8 @@ from remote.client import Client, quote
 from remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
 from remote.keys import PublicKey, copy_to, parse_public_key
 from remote.logins import log_in
+from remote_fixtures import SHELLS
 
-SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 AWKWARD = (
     "plain",
     "two words",
@@ -31,31 +29,6 @@ AWKWARD = (
     "héllo → 世界 😀",
     "'\\''!'\\",
 )
-
-
-@pytest.fixture(params=SHELLS)
-def other_shell(
-    request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Client]:
-    """A machine on which the person's login shell is another one."""
-    shell = shutil.which(request.param)
-    assert shell is not None, f"{request.param} is not installed: python tests/system_packages.py"
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account with another login shell")
-    with (
-        openssh_server.account(shell=shell) as account,
-        openssh_server.openssh_server(account) as server,
-    ):
-        key = laptop.make_key("id_ed25519")
-        account.authorize(key.with_suffix(".pub").read_text())
-        laptop.pin_host_key(server)
-        for name, value in laptop.askpass(account.password or "").items():
-            monkeypatch.setenv(name, value)
-        yield Client(
-            alias="127.0.0.1",
-            directory=laptop.ssh,
-            options=(f"Port={server.port}", f"User={account.user}"),
-        )
 
 
 @pytest.mark.parametrize("shell", SHELLS)

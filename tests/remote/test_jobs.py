@@ -1,14 +1,26 @@
-"""Long commands on the remote machine: over real connections."""
+"""Long commands on the remote machine, over real connections that break."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import openssh_server
 import pytest
-from openssh_server import Account
+from openssh_server import Account, OpenSSHServer
 from remote import jobs
 from remote.client import Client
-from remote.errors import LabError
+from remote.errors import LabError, RemoteCommandError, UnreachableError
 
 FOLDER = "Projekte/mein Labor ü"
+NEEDED_TOOLS = "awk cat cut date df grep mkdir mv nohup rm sed sh sleep tail uname"
 
 
 @pytest.fixture
@@ -18,8 +30,60 @@ def folder(account: Account) -> str:
     return FOLDER
 
 
-def started(client: Client, command: str, *, name: str = "labs/a b.py") -> jobs.Job:
-    return jobs.start(client, FOLDER, kind="run", name=name, command=command)
+def started(client: Client, command: str, *, folder: str = FOLDER) -> jobs.Job:
+    return jobs.start(client, folder, kind="run", name="labs/a b.py", command=command)
+
+
+def wait_for(client: Client, condition: str) -> None:
+    """Wait until a shell condition holds in the project's folder on the machine."""
+    client.run_script(f'cd "$1"; until {condition}; do sleep 0.1; done', FOLDER)
+
+
+def scripts_in(folder: Path, *, but: int) -> list[str]:
+    """Return the processes that work in `folder`, leaving out the session `but`."""
+    found = []
+    for line in openssh_server.run("ps", "-A", "-o", "pid=,sid=").splitlines():
+        process, session = line.split()
+        with suppress(OSError):  # it has ended
+            if Path(f"/proc/{process}/cwd").readlink() == folder and int(session) != but:
+                found.append(process)
+    return found
+
+
+def is_alive(process: str) -> bool:
+    """Tell whether a process is there, and not only waiting for its parent to notice its end."""
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+class Follower(threading.Thread):
+    """Somebody who follows a job; `lines` is what they have seen."""
+
+    def __init__(self, client: Client, job: jobs.Job) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.ended: jobs.Job | None = None
+        self.error: LabError | None = None
+        self._client, self._job = client, job
+        self._seen = threading.Condition()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.ended = jobs.follow(self._client, FOLDER, self._job.id, on_line=self._on_line)
+        except LabError as error:
+            self.error = error
+
+    def _on_line(self, line: str) -> None:
+        with self._seen:
+            self.lines.append(line)
+            self._seen.notify()
+
+    def wait_for(self, line: str) -> None:
+        with self._seen:
+            self._seen.wait_for(lambda: line in self.lines)
 
 
 def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
@@ -34,17 +98,43 @@ def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
     assert jobs.list_jobs(machine, folder, kind="setup") == []
 
 
+def test_what_a_job_keeps_is_private_and_known_to_it(machine: Client, folder: str) -> None:
+    job = started(machine, 'stat -c %a "$LAB_JOB_FOLDER"; echo "$LAB_JOB"')
+    lines: list[str] = []
+    assert jobs.follow(machine, folder, job.id, on_line=lines.append).state == "done"
+    assert lines == ["700", job.id]
+
+
+@pytest.mark.slow
 def test_stopping_ends_every_process_of_the_job(machine: Client, folder: str) -> None:
     # A child that left the job's session, whose parent is gone, and that ignores polite signals.
     stubborn = "trap '' TERM; echo $$ >orphan; while :; do sleep 1; done"
-    job = started(machine, f'(setsid sh -c "{stubborn}" &) ; mkfifo ready; sleep 600')
-    machine.run_script('cd "$1"; until [ -s orphan ]; do sleep 0.1; done', folder)
+    job = started(machine, f'(setsid sh -c "{stubborn}" &) ; sleep 600')
+    wait_for(machine, "[ -s orphan ]")
     assert jobs.find_job(machine, folder, job.id).state == "running"
     orphan = machine.run("cat", f"{folder}/orphan").stdout.strip()
     ended = jobs.stop(machine, folder, job.id, grace=1)
     assert ended.state == "stopped"
-    assert machine.run("kill", "-0", orphan, check=False).returncode != 0
+    assert not is_alive(orphan)
     assert jobs.stop(machine, folder, job.id) == ended
+
+
+@pytest.mark.slow
+def test_stopping_leaves_the_other_project_alone(machine: Client, account: Account) -> None:
+    folders = ["one", "the other"]
+    for folder in folders:
+        account.write(f"{folder}/lab.toml", "")
+    first, second = (started(machine, "sleep 600", folder=folder) for folder in folders)
+    assert jobs.stop(machine, "one", first.id).state == "stopped"
+    assert jobs.find_job(machine, "the other", second.id).state == "running"
+    assert jobs.stop(machine, "the other", second.id).state == "stopped"
+
+
+@pytest.mark.slow
+def test_two_jobs_of_one_second_are_two(machine: Client, folder: str) -> None:
+    made = [started(machine, "exit 0").id for _ in range(4)]
+    assert len(set(made)) == 4
+    assert {job.id for job in jobs.list_jobs(machine, folder)} == set(made)
 
 
 def test_missing_folder_and_missing_job_are_told(machine: Client, folder: str) -> None:
@@ -54,3 +144,233 @@ def test_missing_folder_and_missing_job_are_told(machine: Client, folder: str) -
         jobs.follow(machine, folder, "2001", on_line=print)
     with pytest.raises(LabError, match="no job 2001"):
         jobs.stop(machine, folder, "2001")
+
+
+@pytest.mark.slow
+def test_no_line_is_lost_or_repeated_when_the_server_is_killed(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(
+        machine,
+        "for i in $(seq 1000); do echo first $i; done; printf 'half a '\n"
+        "until [ -e go ]; do sleep 0.1; done\n"
+        "echo line; for i in $(seq 1000); do echo second $i; done",
+    )
+    follower = Follower(machine, job)
+    follower.wait_for("first 1000")
+    server.stop()
+    server.account.write(f"{folder}/go", "")
+    server.start()
+    follower.join()
+    assert follower.ended is not None
+    assert follower.ended.state == "done"
+    expected = [f"first {i}" for i in range(1, 1001)]
+    expected += ["half a line"] + [f"second {i}" for i in range(1, 1001)]
+    assert follower.lines == expected
+
+
+@pytest.mark.slow
+def test_connection_that_falls_silent_is_given_up_for_another(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "echo one; until [ -e go ]; do sleep 0.1; done; echo two")
+    follower = Follower(machine, job)
+    follower.wait_for("one")
+    stopped = server.connections()
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        server.account.write(f"{folder}/go", "")
+        follower.join()
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+    assert follower.lines == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_nobody_is_left_following_when_the_laptop_is_gone(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "echo one; until [ -e go ]; do sleep 0.1; done")
+    following = f"""
+import sys
+from pathlib import Path
+from remote import jobs
+from remote.client import Client
+client = Client(alias="machine", directory=Path({str(machine.directory)!r}))
+jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flush=True))
+"""
+    source = Path(jobs.__file__).parents[1]
+    follower = subprocess.Popen(
+        ["python3", "-c", following],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == "one\n"
+    place = server.account.home / folder
+    runner = int((place / ".lab" / "jobs" / job.id / "pid").read_text().split()[0])
+    assert scripts_in(place, but=runner)
+    os.killpg(follower.pid, signal.SIGKILL)
+    follower.communicate()
+    # Its ssh is gone; the script there that wrote to it notices that by itself.
+    while scripts_in(place, but=runner):
+        time.sleep(0.1)
+    assert jobs.find_job(machine, folder, job.id).state == "running"
+    assert jobs.stop(machine, folder, job.id).state == "stopped"
+
+
+@pytest.mark.slow
+def test_killed_job_is_lost_and_what_it_left_can_be_stopped(machine: Client, folder: str) -> None:
+    job = started(machine, "sleep 600 & echo $! >child; wait")
+    wait_for(machine, "[ -s child ]")
+    machine.run_script('cd "$1/.lab/jobs/$2"; read -r p rest <pid; kill -9 "$p"', folder, job.id)
+    lines: list[str] = []
+    ended = jobs.follow(machine, folder, job.id, on_line=lines.append)
+    assert (ended.state, ended.exit_code) == ("lost", None)
+    child = machine.run("cat", f"{folder}/child").stdout.strip()
+    assert is_alive(child)
+    jobs.stop(machine, folder, job.id)
+    assert not is_alive(child)
+
+
+@pytest.mark.slow
+def test_process_that_got_the_number_of_a_dead_runner_is_not_it(
+    machine: Client, folder: str, account: Account
+) -> None:
+    job = started(machine, "sleep 600")
+    kept = account.home / folder / ".lab" / "jobs" / job.id / "pid"
+    number, host, began = kept.read_text().split()
+    jobs.stop(machine, folder, job.id)
+    other = started(machine, "sleep 600")
+    again = account.home / folder / ".lab" / "jobs" / other.id / "pid"
+    before = again.read_text()
+    again.write_text(f"{before.split()[0]} {host} {int(began) - 1}\n")
+    assert jobs.find_job(machine, folder, other.id).state == "lost"
+    again.write_text(f"{number} another-host {began}\n")
+    with pytest.raises(LabError, match="runs on another-host, and machine leads to"):
+        jobs.stop(machine, folder, other.id)
+    again.write_text(before)
+    assert jobs.stop(machine, folder, other.id).state == "stopped"
+
+
+@pytest.mark.slow
+def test_folder_that_is_removed_ends_following_in_words(
+    machine: Client, folder: str, account: Account
+) -> None:
+    job = started(machine, "echo one; sleep 600")
+    pid = (account.home / folder / ".lab" / "jobs" / job.id / "pid").read_text().split()[0]
+    follower = Follower(machine, job)
+    follower.wait_for("one")
+    shutil.rmtree(account.home / folder)
+    follower.join()
+    machine.run("kill", pid, check=False)
+    machine.run_script('kill -- "-$1"', pid, check=False)
+    assert isinstance(follower.error, jobs.MissingFolderError)
+    assert follower.error.hint == "Send the project there: lab up"
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Mount a file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    options = f"size=1m,mode=777,nr_inodes=100,uid={folder.stat().st_uid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.slow
+def test_full_disk_keeps_a_job_from_starting_but_not_from_noting_its_end(
+    machine: Client, folder: str, account: Account
+) -> None:
+    with small_disk(account.home / folder):
+        fill = "dd if=/dev/zero of=filler bs=64k 2>/dev/null"
+        job = started(machine, f"{fill}; echo lost words; exit 3")
+        ended = jobs.follow(machine, folder, job.id, on_line=print)
+        assert (ended.state, ended.exit_code) == ("failed", 3)
+        with pytest.raises(RemoteCommandError, match=r"Nothing can be written.*: 0 MiB") as raised:
+            started(machine, "exit 0")
+        assert "lab status" in str(raised.value.hint)
+        assert [one.id for one in jobs.list_jobs(machine, folder)] == [job.id]
+
+
+def test_unreachable_machine_is_told_at_once(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "exit 0")
+    machine.close()
+    server.stop()
+    for attempt in (
+        lambda: started(machine, "exit 0"),
+        lambda: jobs.list_jobs(machine, folder),
+        lambda: jobs.follow(machine, folder, job.id, on_line=print),
+        lambda: jobs.stop(machine, folder, job.id),
+    ):
+        with pytest.raises(UnreachableError, match="nothing listens on its port"):
+            attempt()
+
+
+def _whole_life(client: Client) -> None:
+    """Start, follow, list and stop jobs."""
+    job = started(client, "echo 'it''s done'")
+    lines: list[str] = []
+    assert jobs.follow(client, FOLDER, job.id, on_line=lines.append).state == "done"
+    assert lines == ["its done"]
+    job = started(client, "trap '' TERM; while :; do sleep 1; done")
+    assert jobs.find_job(client, FOLDER, job.id).state == "running"
+    assert jobs.stop(client, FOLDER, job.id, grace=1).state == "stopped"
+    assert [job.state for job in jobs.list_jobs(client, FOLDER)] == ["done", "stopped"]
+
+
+@pytest.mark.slow
+def test_jobs_live_in_every_login_shell(other_shell: Client) -> None:
+    other_shell.run("mkdir", "-p", FOLDER)
+    _whole_life(other_shell)
+
+
+def _few_tools(folder: Path) -> None:
+    for name in NEEDED_TOOLS.split():
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
+
+
+def _busybox(folder: Path) -> None:
+    busybox = shutil.which("busybox")
+    assert busybox is not None, "busybox is not installed: python tests/system_packages.py"
+    for name in openssh_server.run(busybox, "--list").split():
+        (folder / name).symlink_to(busybox)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tools", [_few_tools, _busybox], ids=["few tools", "busybox"])
+def test_jobs_need_little_of_the_machine(
+    machine: Client, folder: str, server: OpenSSHServer, tools: Callable[[Path], None]
+) -> None:
+    path = server.account.write("tools/mark", "").parent
+    path.chmod(0o755)
+    tools(path)
+    server.stop()
+    server.start(SetEnv=f'"PATH={path}"')
+    assert machine.run("sh", "-c", "command -v python3 git ps", check=False).returncode != 0
+    _whole_life(machine)
+
+
+@pytest.mark.slow
+def test_startup_file_that_prints_changes_nothing(machine: Client, folder: str) -> None:
+    noise = "echo 'Welcome!'; echo 'now\t1\tfake'; printf 'no line end'"
+    machine.run_script('printf "%s\\n" "$1" >.bashrc; printf "%s\\n" "$1" >.zshenv', noise)
+    user = machine.resolve()["user"][0]
+    if os.geteuid() != 0:
+        pytest.skip("only root can give an account another login shell")
+    openssh_server.run("usermod", "--shell", "/bin/bash", user)
+    machine.close()  # the shared connection still knows the other shell
+    assert machine.run("true").stdout.startswith("Welcome!")
+    _whole_life(machine)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import console
+from .job import Job, parse_jobs
 from .job_scripts import LIST, NO_FOLDER
-from .jobs import Job, parse_jobs
 from .runs import duration_in_words, remote_project
 
 __all__ = ["Gpu", "Machine", "parse", "status"]

@@ -24,6 +24,7 @@ from .runs import (
     add_parameter_option,
     project_root,
     results_folder,
+    split_parameters,
     typed_parameters,
 )
 
@@ -35,17 +36,18 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the lab that the command line names; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parameters, others = split_parameters(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(others)
     started = time.monotonic()
     try:
         script = _script_of(options.lab)
         notebook = _read(script)
-        parameters = typed_parameters(options.parameter, defaults=_default_parameters(notebook))
+        typed = typed_parameters(parameters, defaults=_default_parameters(notebook))
     except LabError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     folder = results_folder(script.stem)
-    failure = _execute(notebook, folder / f"{script.stem}.ipynb", parameters)
+    failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if failure:
         print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
@@ -118,7 +120,8 @@ def _is_literal(expression: ast.expr) -> bool:
 
 
 def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> str | None:
-    """Run the notebook, write it to `output`; return the traceback of a failing cell, or None."""
+    """Run the notebook, write it to `output`; return why a cell failed, or None."""
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from traitlets.config import Config
@@ -146,6 +149,8 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
         )
     except PapermillExecutionError as error:
         return "\n".join(error.traceback)
+    except DeadKernelError:
+        return "The kernel was killed while it ran this cell. Often it needed too much memory."
     return None
 
 

@@ -32,11 +32,13 @@ __all__ = [
     "is_watched",
     "project_root",
     "results_folder",
+    "split_parameters",
     "start_run",
     "typed_parameters",
 ]
 
 PROJECT_FILE = "lab.toml"
+_PARAMETER_OPTION = ("-p", "--parameter")
 
 
 class LabError(Exception):
@@ -133,6 +135,33 @@ def typed_parameters(
     return values
 
 
+def split_parameters(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the `-p NAME VALUE` pairs of a command line, and everything else on it.
+
+    A value may begin with a hyphen, as -1e-3 does; argparse would take that for an option.
+    """
+    pairs, others = [], []
+    left = list(arguments)
+    while left:
+        if left[0] in _PARAMETER_OPTION and len(left) > 2:
+            pairs.append((left[1], left[2]))
+            del left[:3]
+        else:
+            others.append(left.pop(0))
+    return pairs, others
+
+
+def add_parameter_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line explain `-p NAME VALUE`, and refuse one that is not complete."""
+    parser.add_argument(
+        *_PARAMETER_OPTION,
+        nargs=2,
+        action="append",
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the lab; may be repeated",
+    )
+
+
 def results_folder(lab: str) -> Path:
     """Make the folder for one run's results: `LAB_OUTPUT_DIR`, or outputs/<lab>/<time>/."""
     named = os.environ.get("LAB_OUTPUT_DIR")
@@ -176,7 +205,9 @@ def _command_line(*, program: str) -> list[tuple[str, str]]:
     """Return the `-p NAME VALUE` pairs of a plain script's command line."""
     parser = argparse.ArgumentParser(prog=f"{program}.py", allow_abbrev=False)
     add_parameter_option(parser)
-    return [(name, value) for name, value in parser.parse_args().parameter]
+    parameters, others = split_parameters(sys.argv[1:])
+    parser.parse_args(others)
+    return parameters
 
 
 def _typed(text: str, default: object) -> object:
