@@ -10,7 +10,15 @@ import subprocess
 import sys
 
 # program -> Debian package. sshd lies in a directory that is often not on an ordinary user's PATH.
-PROGRAMS = {"git": "git", "ssh": "openssh-client", "sshd": "openssh-server", "dot": "graphviz"}
+PROGRAMS = {
+    "git": "git",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "dot": "graphviz",
+    "chromium": "chromium",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+}
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
