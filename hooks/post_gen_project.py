@@ -18,6 +18,9 @@ from typing import Any
 
 ANSWERS_AS_JSON = r"""{{ cookiecutter | tojson }}"""
 
+# cruft keeps the answers in a file that is committed. How to reach the machine is the person's own,
+# so from here on there is no such answer: {{ cookiecutter.update(remote="") or "none" }}
+
 # What tools leave behind in the template's own checkout, and cookiecutter copies.
 CACHES = (
     "__pycache__",
@@ -35,7 +38,7 @@ def main() -> int:
     remove_caches(Path.cwd())
     if is_update(answers):
         return 0
-    notes = set_up_git()
+    notes = [*write_ssh_entry(answers), *set_up_git()]
     print_next_steps(answers, notes)
     return 0
 
@@ -54,6 +57,36 @@ def remove_caches(project: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def write_ssh_entry(answers: dict[str, Any]) -> list[str]:
+    """Write the SSH entry that was asked for; return what is left to do by hand.
+
+    The project's own `lab connect` does it, and says what it wrote; nothing is contacted.
+    """
+    if not (answers["remote"] and answers["write_ssh_entry"]):
+        return []
+    later = f"No SSH entry was written. Later: uv run lab.py connect {answers['remote']}"
+    if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter may run on an older one
+        return [f"{later} (needs Python 3.11 or newer, which uv brings)"]
+    connect = ["remote", "connect", "--offline", "--yes", "--", answers["remote"]]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", *connect],  # -B: no bytecode in the new project
+            cwd="src",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [str(error), later]
+    # Its own next step is left out: the hook ends with one that includes it.
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("Next:")]
+    if done.returncode != 0:
+        return [*done.stderr.splitlines(), later]
+    print("\n".join(lines))
+    return done.stderr.splitlines()
 
 
 def set_up_git() -> list[str]:

@@ -67,6 +67,8 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
         "GIT_CONFIG_NOSYSTEM": "1",
         # The downloaded wheels stay shared: several gigabytes.
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", f"{real_cache}/uv"),
+        # Tests may share the processor: threads of torch shall wait for each other asleep.
+        "OMP_WAIT_POLICY": "passive",
         "VIRTUAL_ENV": None,
         "PYTHONPATH": None,
         "XDG_CONFIG_HOME": None,

@@ -14,7 +14,16 @@ PROGRAMS = {
     "git": "git",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
+    "openssl": "openssl",
+    "ps": "procps",
+    "setpriv": "util-linux",
     "dot": "graphviz",
+    # login shells that people have on the remote machine
+    "zsh": "zsh",
+    "fish": "fish",
+    "tcsh": "tcsh",
+    "csh": "csh",
+    # the editor, and the dev container
     "chromium": "chromium",
     "buildah": "buildah",
     "debootstrap": "debootstrap",

@@ -8,6 +8,7 @@ import os
 import pty
 import statistics
 import subprocess
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from environment import LabEnvironment
 
 pytestmark = pytest.mark.slow
 
-AWKWARD_ANSWERS = {
+AWKWARD_ANSWERS: dict[str, Any] = {
     "project_name": 'Jürgen\'s "first" lab 🚀',
     "project_slug": "lab-of-juergen",
     "package_name": "digits_of_juergen",
@@ -67,7 +68,7 @@ def run(project: BakedProject, environment: LabEnvironment) -> Run:
 
     def run(*arguments: str, **variables: str) -> Path:
         before = results(project)
-        project.run(environment.python, *arguments, DISPLAY="", **variables)
+        project.run(environment.python, *arguments, DISPLAY="", **variables)  # type: ignore[arg-type]
         (folder,) = results(project) - before
         return folder
 
@@ -192,6 +193,7 @@ def test_terminal_shows_a_live_bar_and_a_file_does_not(
     command = [str(environment.python), "labs/mnistlab.py", *arguments]
     variables = {**os.environ, "PYTHONPATH": str(project.path / "src")}
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
     process = subprocess.Popen(command, cwd=project.path, env=variables, stdout=theirs)
     os.close(theirs)
     printed = b""
@@ -205,7 +207,7 @@ def test_terminal_shows_a_live_bar_and_a_file_does_not(
         printed += part
     os.close(ours)
     assert process.wait() == 0
-    assert b"% |" in printed.replace(b"%|", b"% |")
+    assert b"%|" in printed
     assert printed.count(b"\r") > printed.count(b"\n")
     to_a_file = project.run(*command)
     assert "epoch  2 of 2" in to_a_file.stdout

@@ -10,14 +10,17 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.datasets import MNIST
 
 from .runs import LabError, project_root
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 __all__ = ["DIGITS", "DataError", "DigitData", "Samples", "data_directory", "load"]
 
@@ -204,6 +207,9 @@ def _fetch_mnist(directory: Path, *, seconds: float) -> None:
 
 def _mirrored_mnist() -> type[MNIST]:
     """Return torchvision's MNIST with the mirror named in `LAB_MNIST_MIRROR` asked first."""
+    # Only a download needs torchvision, which takes seconds to import.
+    from torchvision.datasets import MNIST
+
     mirror = os.environ.get("LAB_MNIST_MIRROR")
     if not mirror:
         return MNIST

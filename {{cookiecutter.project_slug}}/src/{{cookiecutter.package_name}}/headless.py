@@ -17,7 +17,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .runs import LabError, project_root, results_folder, typed_parameters
+from .runs import (
+    LabError,
+    add_parameter_option,
+    project_root,
+    results_folder,
+    typed_parameters,
+)
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -56,15 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example: python -m {package}.headless labs/mnistlab.py -p epochs 5",
     )
     parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
+    add_parameter_option(parser)
     return parser
 
 
@@ -126,6 +124,9 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
     # On TCP, every user of a shared machine could reach the kernel. Windows has no such sockets.
     transport = "tcp" if os.name == "nt" else "ipc"
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
+    # torch's threads wait for each other many times per step. Where other programs compute as well,
+    # waiting in a loop made a training ten times slower than waiting asleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         execute_notebook(
             notebook,

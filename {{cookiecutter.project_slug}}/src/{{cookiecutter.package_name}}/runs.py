@@ -4,7 +4,9 @@ Errors that a person can mend form one family:
 
     LabError               the message is a sentence, with what to do next
     ├── ParameterError     a parameter that the lab does not have, or a value it cannot take
-    └── data.DataError     a data set that cannot be had
+    ├── data.DataError     a data set that cannot be had
+    ├── plots.ColorError   something that no colormap can be made of
+    └── trees.DrawingError a tree that cannot be drawn as asked
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ __all__ = [
     "LabError",
     "ParameterError",
     "Run",
+    "add_parameter_option",
     "is_watched",
     "project_root",
     "results_folder",
@@ -83,15 +86,27 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     if that is set, else outputs/<lab>/<time>/ in the project.
 
     Raises:
-        ParameterError: the command line names a parameter that is not in `parameters`, or gives it
-        a
-            value of another type.
+        ParameterError: the command line names a parameter that is not in `parameters`, or gives
+            it a value of another type.
     """
     settled = dict(parameters)
     if not _in_notebook():
         sys.excepthook = _show_sentence
         settled |= typed_parameters(_command_line(program=lab), defaults=settled)
     return Run(folder=results_folder(lab), parameters=SimpleNamespace(**settled))
+
+
+def add_parameter_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command line the option `-p NAME VALUE`, whose pairs `typed_parameters` takes."""
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the lab; may be repeated",
+    )
 
 
 def typed_parameters(
@@ -160,15 +175,7 @@ def _in_notebook() -> bool:
 def _command_line(*, program: str) -> list[tuple[str, str]]:
     """Return the `-p NAME VALUE` pairs of a plain script's command line."""
     parser = argparse.ArgumentParser(prog=f"{program}.py", allow_abbrev=False)
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
+    add_parameter_option(parser)
     return [(name, value) for name, value in parser.parse_args().parameter]
 
 

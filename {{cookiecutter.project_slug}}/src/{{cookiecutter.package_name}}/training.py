@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from .data import DigitData, Samples
@@ -51,7 +50,7 @@ def best_device() -> torch.device:
 def write_overview(writer: SummaryWriter, network: nn.Module, samples: Samples) -> None:
     """Write forty of the images and the graph of the network, for TensorBoard."""
     images = samples.images[:40]
-    writer.add_image("samples", 1 - make_grid(images, nrow=10))  # black on white, as in the plots
+    writer.add_images("samples", 1 - images)  # black on white, as in the plots
     with warnings.catch_warnings():
         # TensorBoard's graphs are drawn from torch.jit.trace, which warns that it is an old one.
         warnings.simplefilter("ignore", FutureWarning)

@@ -1,0 +1,202 @@
+"""The SSH entry that generating writes, and that nothing personal stays in the project."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from baking import TEMPLATE_ROOT
+from conftest import Bake
+
+REMOTE = "charles@number-cruncher.example.net:50022"
+PERSONAL = ("charles", "number-cruncher", "50022")
+ENTRY = "ml-remote.d/handwriting-lab.conf"
+
+
+@pytest.fixture
+def ssh(home: Path) -> Path:
+    """The SSH directory, with a configuration of the person's own in it."""
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
+    (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def git(project: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_entry_is_written_and_said(
+    bake: Bake, ssh: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (ssh / "config").read_text()
+    project = bake(remote=REMOTE).path
+    entry = (ssh / ENTRY).read_text()
+    assert "HostName number-cruncher.example.net" in entry
+    assert "User charles" in entry
+    assert "Port 50022" in entry
+    assert "Identit" not in entry  # a login that works today goes on working
+    include, _, rest = (ssh / "config").read_text().partition("\n")
+    assert include == f"Include {ssh}/ml-remote.d/*.conf"
+    assert rest == before
+
+    printed = capfd.readouterr().out
+    assert f"Written: {ssh / ENTRY}" in printed
+    assert f"Written: {ssh / 'config'}" in printed
+    assert "vscode://vscode-remote/ssh-remote+handwriting-lab/" in printed
+    assert printed.count("Next:") == 1
+    assert not list(project.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize(
+    "answers", [{}, {"remote": REMOTE, "write_ssh_entry": False}], ids=["no machine", "no entry"]
+)
+def test_nothing_is_written_unasked(bake: Bake, ssh: Path, answers: dict[str, object]) -> None:
+    before = contents(ssh)
+    bake(**answers)
+    assert contents(ssh) == before
+
+
+def test_nothing_personal_is_in_a_tracked_file(bake: Bake, ssh: Path) -> None:
+    project = bake(remote=REMOTE).path
+    for word in PERSONAL:
+        assert git(project, "grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (b"\xef\xbb\xbfHost a\n", "byte-order mark"),
+        (b"Host handwriting-lab\n    HostName elsewhere\n", "handwriting-lab"),
+        (b"Host a\n    Nonsense yes\n", "nonsense"),
+    ],
+    ids=["byte-order mark", "alias taken", "ssh cannot read it"],
+)
+def test_difficulty_is_a_warning_with_the_command_for_later(
+    bake: Bake, ssh: Path, capfd: pytest.CaptureFixture[str], config: bytes, words: str
+) -> None:
+    (ssh / "config").write_bytes(config)
+    before = contents(ssh)
+    project = bake(remote=REMOTE).path
+    assert (project / "lab.py").is_file()
+    assert git(project, "log", "--format=%s") != ""
+    warned = capfd.readouterr().err
+    assert words in warned
+    assert f"uv run lab.py connect {REMOTE}" in warned
+    assert contents(ssh) == before
+
+
+@pytest.mark.slow
+def test_machine_of_another_project_is_not_replaced(
+    bake: Bake, ssh: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bake(remote=REMOTE)
+    before = contents(ssh)
+    bake(tmp_path / "other", remote="ada@another.example.net")
+    assert "already stands for" in capfd.readouterr().err
+    assert contents(ssh) == before
+
+
+def test_python_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hook = load_hook()
+    monkeypatch.setattr(hook.sys, "version_info", (3, 10, 4))
+    monkeypatch.chdir(tmp_path)
+    (note,) = hook.write_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    assert f"uv run lab.py connect {REMOTE}" in note
+
+
+def load_hook() -> ModuleType:
+    path = TEMPLATE_ROOT / "hooks" / "post_gen_project.py"
+    specification = importlib.util.spec_from_file_location("post_gen_project", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+class Cruft:
+    """cruft, run as people run it: in a folder that is not a temporary one."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.template = folder / "template"
+        self.project = folder / "handwriting-lab"
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        monkeypatch.setenv("TMPDIR", str(temporary))
+        ignored = shutil.ignore_patterns(".git", "build", "__pycache__", ".*_cache")
+        shutil.copytree(TEMPLATE_ROOT, self.template, ignore=ignored)
+        subprocess.run(["git", "init", "--quiet", str(self.template)], check=True)
+        self.commit(self.template, "The template")
+
+    def commit(self, place: Path, message: str) -> None:
+        subprocess.run(["git", "add", "--all"], cwd=place, check=True)
+        subprocess.run(
+            ["git", "commit", "--quiet", "--allow-empty", "-m", message], cwd=place, check=True
+        )
+
+    def run(self, *arguments: str, place: Path | None = None) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "cruft", *arguments],
+            cwd=place or self.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def create(self, **answers: object) -> None:
+        given = json.dumps(answers)
+        self.run("create", str(self.template), "--no-input", "--extra-context", given)
+
+
+@pytest.fixture
+def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
+    """The template under cruft's control."""
+    return Cruft(tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_cruft_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:
+    cruft.create(remote=REMOTE, description="counted with charm")
+    assert "number-cruncher" in (ssh / ENTRY).read_text()
+    text = (cruft.project / ".cruft.json").read_text()
+    answers = json.loads(text)["context"]["cookiecutter"]
+    assert answers["remote"] == ""
+    assert answers["description"] == "counted with charm"
+    cruft.commit(cruft.project, "with .cruft.json")
+    for word in PERSONAL:
+        assert git(cruft.project, "grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
+
+
+@pytest.mark.slow
+def test_cruft_update_and_diff_leave_the_ssh_directory_alone(cruft: Cruft, ssh: Path) -> None:
+    cruft.create(remote=REMOTE)
+    cruft.commit(cruft.project, "with .cruft.json")
+    # A machine in the answers, as somebody may have put it there: cruft passes it to the hook.
+    state = cruft.project / ".cruft.json"
+    answers = json.loads(state.read_text())
+    answers["context"]["cookiecutter"] |= {"remote": "eve@other.example.net", "ssh_alias": "other"}
+    state.write_text(json.dumps(answers))
+    cruft.commit(cruft.project, "a machine in the answers")
+    (cruft.template / "{{cookiecutter.project_slug}}" / "news.md").write_text("News\n")
+    cruft.commit(cruft.template, "something new")
+    before = contents(ssh)
+
+    assert "ssh_alias" not in cruft.run("diff", place=cruft.project)
+    cruft.run("update", "--skip-apply-ask", place=cruft.project)
+    assert (cruft.project / "news.md").read_text() == "News\n"
+    assert contents(ssh) == before
+    assert "eve" not in state.read_text()

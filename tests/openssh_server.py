@@ -1,0 +1,344 @@
+"""A real OpenSSH server on loopback, an account to log in to, a laptop and an agent, for tests.
+
+As root the account is a throwaway user with a password, a home directory and a login shell of its
+own. An ordinary user cannot make one: the account is then that very user, in another home
+directory, and no password is known.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+__all__ = [
+    "Account",
+    "Laptop",
+    "OpenSSHServer",
+    "account",
+    "agent",
+    "laptop",
+    "openssh_server",
+    "run",
+]
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+IS_ROOT = os.geteuid() == 0
+
+# useradd and userdel refuse to run twice at a time, and the tests run in several processes.
+_ACCOUNTS_LOCK = FileLock(Path(tempfile.gettempdir()) / f"openssh-server-tests-{os.getuid()}.lock")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody on the remote machine."""
+
+    user: str
+    home: Path
+    password: str | None
+
+    @property
+    def authorized_keys(self) -> Path:
+        """The file that says which keys are let in."""
+        return self.home / ".ssh" / "authorized_keys"
+
+    def authorize(self, *public_keys: str) -> None:
+        """Let these keys in and no others."""
+        self.write(".ssh/authorized_keys", "".join(f"{key.strip()}\n" for key in public_keys))
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> Path:
+        """Write a file into the home directory, belonging to the account."""
+        path = self.home / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        identity = pwd.getpwnam(self.user)
+        for part in (path, *path.relative_to(self.home).parents[:-1]):
+            os.chown(self.home / part, identity.pw_uid, identity.pw_gid)
+        return path
+
+
+@dataclass
+class OpenSSHServer:
+    """sshd in the foreground, as a child process."""
+
+    folder: Path
+    account: Account
+    port: int
+    options: dict[str, str] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        """What a person would type after `ssh`, with the port."""
+        return f"{self.account.user}@127.0.0.1:{self.port}"
+
+    @property
+    def host_key(self) -> Path:
+        """The private host key; its public half lies beside it."""
+        return self.folder / "host_key"
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the host key, as OpenSSH prints it."""
+        printed = run("ssh-keygen", "-lf", f"{self.host_key}.pub")
+        return printed.split()[1]
+
+    @property
+    def logins(self) -> int:
+        """How many logins it has let in so far."""
+        return sum(re.match(r"Accepted \w+ for ", line) is not None for line in self.log)
+
+    def new_host_key(self) -> None:
+        """Make another host key; the server shows it from its next start on."""
+        for path in (self.host_key, Path(f"{self.host_key}.pub")):
+            path.unlink(missing_ok=True)
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "host", "-f", str(self.host_key))
+
+    def start(self, **options: str) -> None:
+        """Start the server, with further options of sshd_config, and wait until it listens."""
+        self.options.update(options)
+        settings = {
+            "Port": str(self.port),
+            "ListenAddress": "127.0.0.1",
+            "HostKey": f'"{self.host_key}"',
+            "PidFile": "none",
+            "UsePAM": "no",
+            "PasswordAuthentication": "yes" if self.account.password else "no",
+            "KbdInteractiveAuthentication": "no",
+            "AuthorizedKeysFile": f'"{self.account.authorized_keys}"',
+            "LogLevel": "VERBOSE",
+            "MaxStartups": "100",
+            "UseDNS": "no",
+            "PrintMotd": "no",
+            "Subsystem": "sftp internal-sftp",
+            # Ordinary users: a home directory of the test's own instead of the real one.
+            **({} if IS_ROOT else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}),
+            **self.options,
+        }
+        configuration = self.folder / "sshd_config"
+        configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+        assert SSHD is not None, "sshd is not installed: python tests/system_packages.py"
+        self._process = subprocess.Popen(
+            [SSHD, "-D", "-e", "-f", str(configuration)],
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        listening = threading.Event()
+        threading.Thread(target=self._read_log, args=(self._process, listening)).start()
+        listening.wait()
+        assert self._process.poll() is None, "\n".join(self.log[-5:])
+
+    def stop(self) -> None:
+        """End the server and every session of it."""
+        if self._process is None:
+            return
+        # Each connection has a process group of its own, so the groups do not tell which are ours.
+        connections = _descendants(self._process.pid)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        for process in connections:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
+        assert process.stderr is not None
+        with process.stderr:
+            for line in process.stderr:
+                self.log.append(line.strip())
+                if line.startswith("Server listening on"):
+                    listening.set()
+        listening.set()  # it ended: start() must not wait for ever
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """The computer the person sits at: its home directory, and the SSH directory in it."""
+
+    home: Path
+
+    @property
+    def ssh(self) -> Path:
+        """The directory that LAB_SSH_DIR names."""
+        return self.home / ".ssh"
+
+    @property
+    def config(self) -> Path:
+        """The person's own SSH configuration."""
+        return self.ssh / "config"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Where host keys are pinned."""
+        return self.ssh / "known_hosts"
+
+    def make_key(self, name: str, passphrase: str = "", key_type: str = "ed25519") -> Path:
+        """Make a key in the SSH directory and return its path."""
+        path = self.ssh / name
+        run("ssh-keygen", "-q", "-t", key_type, "-N", passphrase, "-C", name, "-f", str(path))
+        return path
+
+    def run_ssh(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the person's own ssh, with this laptop's configuration."""
+        return subprocess.run(
+            ["ssh", "-F", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **variables},
+        )
+
+    def pin_host_key(self, server: OpenSSHServer) -> None:
+        """Make the server's host key known."""
+        public = Path(f"{server.host_key}.pub").read_text()
+        with self.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{server.port} {public}")
+
+    def askpass(self, answer: str) -> dict[str, str]:
+        """Return variables that make ssh ask a program, which answers and keeps the questions."""
+        program = self.home / "askpass"
+        program.write_text(
+            f'#!/bin/sh\necho "$1" >>"{self.home}/asked"\nprintf "%s\\n" {_shell_quoted(answer)}\n'
+        )
+        program.chmod(0o700)
+        return {
+            "SSH_ASKPASS": str(program),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "DISPLAY": os.environ.get("DISPLAY", ":0"),
+        }
+
+    @property
+    def questions(self) -> list[str]:
+        """What ssh has asked that program."""
+        asked = self.home / "asked"
+        return asked.read_text().splitlines() if asked.exists() else []
+
+
+def laptop(home: Path) -> Laptop:
+    """Return a laptop whose SSH configuration keeps away from the real home directory.
+
+    ssh takes the home directory from the password database, so the files that it would look for
+    there are named in the configuration.
+    """
+    made = Laptop(home)
+    made.ssh.mkdir(mode=0o700, exist_ok=True)
+    made.config.write_text(
+        "Host *\n"
+        f'    UserKnownHostsFile "{made.known_hosts}"\n'
+        "    GlobalKnownHostsFile none\n"
+        f'    IdentityFile "{made.ssh}/id_ed25519"\n'
+        f'    IdentityFile "{made.ssh}/id_rsa"\n'
+    )
+    made.config.chmod(0o600)
+    return made
+
+
+@contextmanager
+def account(*, shell: str = "/bin/sh") -> Iterator[Account]:
+    """An account on the remote machine, with `shell` as its login shell (as root)."""
+    folder = Path(tempfile.mkdtemp(prefix="lab-home-"))
+    folder.chmod(0o755)  # its owner must be able to get through
+    home = folder / "home"
+    password = uuid.uuid4().hex
+    try:
+        if not IS_ROOT:
+            home.mkdir(mode=0o700)
+            yield Account(user=pwd.getpwuid(os.getuid()).pw_name, home=home, password=None)
+            return
+        user = f"lab{uuid.uuid4().hex[:12]}"
+        hashed = run("openssl", "passwd", "-6", password).strip()
+        options = ["--create-home", "--home-dir", str(home), "--skel", "/dev/null"]
+        with _ACCOUNTS_LOCK:
+            run("useradd", *options, "--shell", shell, "--password", hashed, user)
+        try:
+            home.chmod(0o700)
+            yield Account(user=user, home=home, password=password)
+        finally:
+            with _ACCOUNTS_LOCK:
+                subprocess.run(["userdel", "--force", user], check=True, capture_output=True)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def openssh_server(account: Account, **options: str) -> Iterator[OpenSSHServer]:
+    """A running server that lets `account` in; `options` are further lines of sshd_config."""
+    if IS_ROOT:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd changes its root to it
+    folder = Path(tempfile.mkdtemp(prefix="lab-sshd-"))
+    server = OpenSSHServer(folder=folder, account=account, port=_free_port())
+    server.new_host_key()
+    try:
+        server.start(**options)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def agent(folder: Path) -> Iterator[dict[str, str]]:
+    """A running ssh-agent of the test's own: the variables that lead to it."""
+    path = folder / "agent"
+    process = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()  # it prints its address once it listens
+        yield {"SSH_AUTH_SOCK": str(path)}
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _descendants(process: int) -> list[int]:
+    """Return the processes that `process` has started, and those that they have started."""
+    children: dict[int, list[int]] = {}
+    for line in run("ps", "-A", "-o", "pid=,ppid=").splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found = [process]
+    for parent in found:
+        found += children.get(parent, [])
+    return found[1:]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def run(*command: str, **variables: str) -> str:
+    """Run a program that must succeed, and return what it printed."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables},
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def _shell_quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

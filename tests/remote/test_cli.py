@@ -1,0 +1,215 @@
+"""The command line: ways to start it, help, exit codes, errors in words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from baking import BakedProject
+from openssh_server import Laptop
+from remote import cli
+from remote.errors import UnsafeEditError
+from remote_fixtures import Lab, at_terminal
+
+COMMANDS = sorted(cli.lab.commands)
+
+
+def test_starts_as_a_script_and_as_a_module(lab: Lab, default_project: BakedProject) -> None:
+    as_script = lab("--help")
+    as_module = default_project.run(sys.executable, "-B", "-m", "remote", "--help")
+    elsewhere = subprocess.run(
+        [sys.executable, "-B", str(default_project.path / "lab.py"), "--help"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert as_script.returncode == 0
+    assert as_script.stdout.startswith("Usage: lab [OPTIONS] COMMAND")
+    assert as_script.stdout == as_module.stdout == elsewhere.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [["./lab.py"], ["uv", "run", "lab.py"]], ids=" ".join)
+def test_starts_by_its_own_metadata(default_project: BakedProject, start: list[str]) -> None:
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    before = sorted(default_project.path.iterdir())
+    done = default_project.run(
+        *start, "--help", PATH=search, PYTHONPATH="", UV_PYTHON=sys.executable
+    )
+    assert done.stdout.startswith("Usage: lab")
+    assert sorted(default_project.path.iterdir()) == before  # no .venv, no uv.lock
+
+
+def test_metadata_asks_for_what_is_imported(default_project: BakedProject) -> None:
+    text = default_project.read("lab.py")
+    (block,) = re.findall(r"(?ms)^# /// script\n(.*?)^# ///$", text)
+    metadata = tomllib.loads(re.sub(r"(?m)^# ?", "", block))
+    assert metadata["requires-python"] == ">=3.11"
+    assert sorted(re.split(r"\W", name)[0] for name in metadata["dependencies"]) == [
+        "click",
+        "rich",
+    ]
+
+
+def test_help_does_not_wait_for_what_the_commands_need(default_project: BakedProject) -> None:
+    show = "import sys; from remote.cli import run; run(['--help']); print(*sorted(sys.modules))"
+    done = default_project.run(sys.executable, "-B", "-c", show)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "remote.cli" in loaded
+    assert {name for name in loaded if name.startswith("remote.")} == {
+        "remote.cli",
+        "remote.errors",
+    }
+    assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_missing_package_is_told_in_one_sentence(
+    default_project: BakedProject, tmp_path: Path, missing: str
+) -> None:
+    # A package of that name that cannot be imported, before the real one.
+    (tmp_path / f"{missing}.py").write_text(
+        f"raise ModuleNotFoundError('No module named {missing}', name={missing!r})\n"
+    )
+    done = default_project.run(
+        sys.executable, "-B", "lab.py", "doctor", check=False, PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"'{missing}'" in done.stderr
+    assert "uv run lab.py" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_shows_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert f"Example: lab {name}" in printed
+    summary = cli.lab.commands[name].get_short_help_str(200)
+    assert summary.endswith(".")
+    assert summary in printed
+
+
+def test_list_of_commands_is_not_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([]) in (0, 2)  # click 8.2 counts a missing command as wrong usage
+    printed = capsys.readouterr()
+    assert "..." not in (printed.out + printed.err).replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["connect", "--nonsense"],
+        ["connect", "--key-type", "dsa", "ada@gpu.example.com"],
+        ["connect", "one", "two"],
+        ["connect", "ada@-oProxyCommand=x", "--offline", "--yes"],
+        ["connect", "ada@gpu.example.com", "--alias", "Big Machine", "--offline", "--yes"],
+        ["connect", "ada@gpu.example.com", "--jump", "a b", "--offline", "--yes"],
+        ["connect", "ada@gpu.example.com", "--identity", "/none/key", "--offline", "--yes"],
+        ["connect", "ada@gpu.example.com", "--identity", "/none.pub", "--offline", "--yes"],
+        ["connect", "ada@gpu.example.com", "--offline"],
+        ["disconnect", "--alias", "../x"],
+        ["doctor", "--alias", ""],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_has_exit_code_two_and_a_sentence(
+    lab: Lab, laptop: Laptop, arguments: list[str]
+) -> None:
+    before = laptop.config.read_bytes()
+    done = lab(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+    assert laptop.config.read_bytes() == before
+
+
+def test_traceback_is_only_shown_on_request(lab: Lab, laptop: Laptop) -> None:
+    laptop.config.write_bytes(b"\xff\xfeH")
+    quiet = lab("connect", "ada@gpu.example.com", "--offline", "--yes")
+    assert quiet.returncode == 1
+    assert "Traceback" not in quiet.stderr
+    loud = lab("connect", "ada@gpu.example.com", "--offline", "--yes", LAB_DEBUG="1")
+    assert loud.returncode == 1
+    assert "Traceback" in loud.stderr
+
+
+def test_error_that_nobody_foresaw_is_a_sentence_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("by zero")
+
+    def fail_to_read() -> None:
+        Path("/none/such").read_text()
+
+    for broken, words in ((fail, "by zero"), (fail_to_read, "/none/such")):
+        monkeypatch.setitem(cli.lab.commands, "doctor", click.Command("doctor", callback=broken))
+        assert cli.run(["doctor"]) == 1
+        printed = capsys.readouterr().err
+        assert words in printed
+        assert "LAB_DEBUG=1" in printed
+        assert "Traceback" not in printed
+
+
+def test_text_to_add_by_hand_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise UnsafeEditError("It is read-only.", instructions="Add:\n    Include x", hint="Do so.")
+
+    monkeypatch.setitem(cli.lab.commands, "doctor", click.Command("doctor", callback=refuse))
+    assert cli.run(["doctor"]) == 1
+    assert capsys.readouterr().err == (
+        "Error: It is read-only.\nAdd:\n    Include x\nNext: Do so.\n"
+    )
+
+
+def test_broken_lab_toml_is_told(default_project: BakedProject, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(default_project.path, project)
+    (project / "lab.toml").write_text("[remote\n")
+    done = subprocess.run(
+        [sys.executable, "-B", "lab.py", "doctor"], cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "lab.toml is not valid TOML" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_colours_only_on_a_terminal_that_wants_them(
+    default_project: BakedProject,
+    lab: Lab,
+    laptop: Laptop,
+    variables: dict[str, str],
+    coloured: bool,
+) -> None:
+    command = ["connect", "ada@gpu.example.com", "--dry-run", "--offline"]
+    _, screen = at_terminal(
+        [sys.executable, "-B", "lab.py", *command],
+        answers={},
+        folder=default_project.path,
+        variables={"TERM": "xterm", **variables},
+    )
+    assert ("\x1b[" in screen) is coloured
+    assert "\x1b[" not in lab(*command, **variables).stdout
+
+
+def test_output_that_the_terminal_cannot_show_does_not_end_the_program(
+    lab: Lab, laptop: Laptop
+) -> None:
+    laptop.config.write_text("# größer → 日本\n" + laptop.config.read_text())
+    done = lab("connect", "ada@gpu.example.com", "--dry-run", "--offline", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr

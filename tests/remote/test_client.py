@@ -1,0 +1,197 @@
+"""How commands reach the remote machine, over real connections and through real shells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import openssh_server
+import pytest
+from openssh_server import Laptop, OpenSSHServer
+from remote.client import Client, quote
+from remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
+from remote.keys import PublicKey, copy_to, parse_public_key
+from remote.logins import log_in
+
+SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
+AWKWARD = (
+    "plain",
+    "two words",
+    "",
+    "it's",
+    'say "hi"',
+    "$HOME ${HOME} `id` $(id)",
+    "back\\slash \\\\ \\n \\' \\",
+    "!history !! !$ a!b",
+    "; rm -rf / & | < > ( ) { } [ ] * ? ~ # % ^ =",
+    "tab\tin it",
+    "-n",
+    "héllo → 世界 😀",
+    "'\\''!'\\",
+)
+
+
+@pytest.fixture
+def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
+    """The remote machine, known and logged in to by a key."""
+    key = laptop.make_key("id_ed25519")
+    server.account.authorize(key.with_suffix(".pub").read_text())
+    laptop.pin_host_key(server)
+    laptop.config.write_text(
+        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
+        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
+        + laptop.config.read_text()
+    )
+    return Client(alias="machine", directory=laptop.ssh)
+
+
+@pytest.fixture(params=SHELLS)
+def other_shell(
+    request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """A machine on which the person's login shell is another one."""
+    shell = shutil.which(request.param)
+    assert shell is not None, f"{request.param} is not installed: python tests/system_packages.py"
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an account with another login shell")
+    with (
+        openssh_server.account(shell=shell) as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        key = laptop.make_key("id_ed25519")
+        account.authorize(key.with_suffix(".pub").read_text())
+        laptop.pin_host_key(server)
+        for name, value in laptop.askpass(account.password or "").items():
+            monkeypatch.setenv(name, value)
+        yield Client(
+            alias="127.0.0.1",
+            directory=laptop.ssh,
+            options=(f"Port={server.port}", f"User={account.user}"),
+        )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_quoted_words_reach_every_shell_unchanged(shell: str) -> None:
+    found = shutil.which(shell)
+    assert found is not None, f"{shell} is not installed: python tests/system_packages.py"
+    command = " ".join(quote(word) for word in ("printf", "<%s>", *AWKWARD))
+    done = subprocess.run([found, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "".join(f"<{word}>" for word in AWKWARD), done.stderr
+
+
+def test_word_with_a_line_break_is_not_quoted() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        quote("one\ntwo")
+
+
+@pytest.mark.slow
+def test_commands_and_scripts_work_in_every_login_shell(other_shell: Client) -> None:
+    done = other_shell.run("printf", "<%s>", *AWKWARD)
+    assert done.stdout == "".join(f"<{word}>" for word in AWKWARD)
+    script = 'cat\nfor word in "$@"; do\n  printf \'<%s>\' "$word"\ndone'
+    many = (*AWKWARD, "one\ntwo")
+    assert other_shell.run_script(script, *many).stdout == "".join(f"<{word}>" for word in many)
+
+
+@pytest.mark.slow
+def test_key_is_copied_in_every_login_shell(other_shell: Client, laptop: Laptop) -> None:
+    public = parse_public_key(laptop.make_key("new").with_suffix(".pub").read_text())
+    assert public is not None
+    assert copy_to(other_shell, public) is True
+    assert copy_to(other_shell, public) is False
+    kept = other_shell.run("cat", ".ssh/authorized_keys").stdout.splitlines()
+    assert kept[1:] == [public.line]
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "after"),
+    [
+        (None, True, "{key}\n"),
+        ("", True, "{key}\n"),
+        ("{other}\n", True, "{other}\n{key}\n"),
+        ("{other}", True, "{other}\n{key}\n"),
+        ("# {key}\n", True, "# {key}\n{key}\n"),
+        ("{key}\n", False, "{key}\n"),
+        ("{key}", False, "{key}"),
+        ('from="10.*" {key} old comment\n{other}', False, 'from="10.*" {key} old comment\n{other}'),
+        ("{other}\r\n", True, "{other}\r\n{key}\n"),
+    ],
+    ids=[
+        "missing",
+        "empty",
+        "another key",
+        "no final newline",
+        "commented out",
+        "there already",
+        "there, no final newline",
+        "there with options",
+        "CRLF",
+    ],
+)
+@pytest.mark.slow
+def test_authorized_keys_keeps_its_lines(
+    machine: Client,
+    server: OpenSSHServer,
+    password: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    before: str | None,
+    added: bool,
+    after: str,
+) -> None:
+    for name, value in password.items():
+        monkeypatch.setenv(name, value)
+    key = PublicKey(type="ssh-ed25519", blob="AAAAC3NzaC1lZDI1NTE5AAAAIA+/key=", comment="a b")
+    names = {"key": f"{key.type} {key.blob} a-b", "other": "ssh-ed25519 AAAAother me"}
+    home = server.account.home
+    if before is None:
+        server.account.authorized_keys.unlink()
+        server.account.authorized_keys.parent.rmdir()
+    else:
+        # The bytes as they are: Python would translate line endings.
+        file = server.account.write(".ssh/authorized_keys", "", mode=0o664)
+        file.write_bytes(before.format_map(names).encode())
+        (home / ".ssh").chmod(0o777)
+    assert copy_to(machine, key) is added
+    assert server.account.authorized_keys.read_bytes() == after.format_map(names).encode()
+    assert server.account.authorized_keys.stat().st_mode & 0o777 == 0o600
+    assert (home / ".ssh").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.slow
+def test_commands_share_one_connection_until_it_is_closed(
+    machine: Client, laptop: Laptop, server: OpenSSHServer
+) -> None:
+    for _ in range(3):
+        machine.run("true")
+    assert server.logins == 1
+    machine.close()
+    assert not [path for path in laptop.ssh.iterdir() if path.is_socket()]
+    machine.run("true")
+    assert server.logins == 2
+
+
+def test_failing_remote_command_is_told_apart_from_a_failing_connection(machine: Client) -> None:
+    with pytest.raises(RemoteCommandError, match="exit code 3: oops"):
+        machine.run("sh", "-c", "echo oops >&2; exit 3")
+    assert machine.run("sh", "-c", "exit 3", check=False).returncode == 3
+    with pytest.raises(UnreachableError, match="within 1 seconds"):
+        machine.run("sleep", "60", timeout=1)
+    with pytest.raises(LoginRefusedError):
+        machine.with_options("ControlPath=none", "PubkeyAuthentication=no").run("true")
+
+
+@pytest.mark.slow
+def test_alias_that_looks_like_an_option_is_no_option(laptop: Laptop) -> None:
+    canary = laptop.home / "canary"
+    with pytest.raises(UnreachableError):
+        Client(alias=f"-oProxyCommand=touch {canary}", directory=laptop.ssh).run("true")
+    assert not canary.exists()
+
+
+def test_login_names_the_key_that_was_let_in(machine: Client, laptop: Laptop) -> None:
+    login = log_in(machine)
+    printed = openssh_server.run("ssh-keygen", "-lf", str(laptop.ssh / "id_ed25519.pub"))
+    assert login.succeeded
+    assert login.fingerprint == printed.split()[1]

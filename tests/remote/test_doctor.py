@@ -1,0 +1,365 @@
+"""`lab doctor`: each check with a situation in which it fails, and what its report gives away."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openssh_server
+import pytest
+from baking import BakedProject
+from openssh_server import Laptop, OpenSSHServer
+from remote import checks, doctor, machine_checks, settings
+from remote.checks import examine
+from remote.client import run_program
+from remote.connecting import connect
+from remote.findings import Finding
+from remote_fixtures import Lab
+
+ALIAS = "handwriting-lab"
+CHECKS = (
+    "ssh permissions include entry key agent repository name port host-key login "
+    "shell python git disk quota clock"
+).replace("host-key", "host key")
+
+
+@pytest.fixture
+def key(laptop: Laptop, server: OpenSSHServer) -> Path:
+    """A key that the machine lets in, under the name that ssh looks for."""
+    made = laptop.make_key("id_ed25519")
+    server.account.authorize(made.with_suffix(".pub").read_text())
+    return made
+
+
+@pytest.fixture
+def connected(
+    laptop: Laptop,
+    server: OpenSSHServer,
+    key: Path,
+    default_project: BakedProject,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Laptop:
+    """A laptop that is connected to the server."""
+    monkeypatch.setattr(settings, "project_root", lambda: default_project.path)
+    laptop.pin_host_key(server)
+    connect(server.address, alias=ALIAS, yes=True)
+    return laptop
+
+
+def found(laptop: Laptop, name: str) -> Finding:
+    """Examine everything and return what the check `name` found."""
+    findings = {finding.name: finding for finding in examine(ALIAS, laptop.ssh)}
+    return findings[name]
+
+
+def add_line(path: Path, line: str) -> None:
+    path.write_text(f"{line}\n{path.read_text()}")
+
+
+@contextmanager
+def listening(answer: bytes) -> Iterator[int]:
+    """A server that says something and hangs up; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_all() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_all)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_everything_is_well_after_connect(connected: Laptop, lab: Lab) -> None:
+    done = lab("doctor")
+    assert done.returncode == 0, done.stdout
+    states = {line[9:22].strip(): line[:8].strip() for line in done.stdout.splitlines()}
+    for name in CHECKS.replace("host key", "host-key").split():
+        assert states[name.replace("-", " ")] in ("ok", "skipped"), done.stdout
+    assert "All is well" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: lab up"
+
+
+def test_failing_check_names_its_remedy_and_the_exit_code_is_one(lab: Lab, laptop: Laptop) -> None:
+    done = lab("doctor")
+    assert done.returncode == 1
+    assert "failed   entry" in done.stdout
+    assert "-> lab connect user@address" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Next: ")
+
+
+def test_old_ssh_is_told(monkeypatch: pytest.MonkeyPatch, laptop: Laptop) -> None:
+    program = laptop.home / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'OpenSSH_7.2p2 Ubuntu-4, OpenSSL 1.0.2g' >&2\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    finding = checks.check_version()
+    assert finding.state == "failed"
+    assert "too old" in finding.detail
+
+
+def test_missing_ssh_is_told_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = checks.check_version()
+    assert finding.state == "failed"
+    assert "not installed" in finding.detail
+    assert finding.remedy is not None
+
+
+@pytest.mark.parametrize("name", [".", "config", "ml-remote.d", f"ml-remote.d/{ALIAS}.conf"])
+def test_file_that_others_may_write_to_is_told(laptop: Laptop, name: str) -> None:
+    connect("ada@gpu.example.com", alias=ALIAS, offline=True, yes=True)
+    (laptop.ssh / name).chmod(0o777)
+    (finding,) = checks.check_permissions(laptop.ssh)
+    assert finding.state == "failed"
+    assert finding.remedy is not None
+    subprocess.run(["sh", "-c", finding.remedy], check=True)
+    (finding,) = checks.check_permissions(laptop.ssh)
+    assert finding.state == "ok"
+
+
+def test_missing_directory_is_told(tmp_path: Path) -> None:
+    (finding,) = checks.check_permissions(tmp_path / "none")
+    assert finding.state == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["later", "gone"])
+def test_include_that_is_not_first_any_more_is_told_and_mended(
+    connected: Laptop, where: str
+) -> None:
+    include, _, rest = connected.config.read_text().partition("\n")
+    connected.config.write_text(rest if where == "gone" else f"Host a\n  Port 1\n{include}\n{rest}")
+    finding = found(connected, "include")
+    assert finding.state == "failed"
+    assert finding.remedy == "lab connect --offline"
+    connect(None, alias=ALIAS, offline=True, yes=True)
+    assert found(connected, "include").state == "ok"
+
+
+@pytest.mark.slow
+def test_entry_that_something_else_overrides_is_told(connected: Laptop) -> None:
+    add_line(connected.config, "Port 1")
+    finding = found(connected, "entry")
+    assert finding.state == "failed"
+    assert "port" in finding.detail
+
+
+@pytest.mark.slow
+def test_configuration_that_ssh_cannot_read_is_told_with_its_line(connected: Laptop) -> None:
+    add_line(connected.config, "Nonsense yes")
+    finding = found(connected, "configuration")
+    assert finding.state == "failed"
+    assert "line 1" in finding.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["missing", "open to others", "not matching"])
+def test_key_that_cannot_be_used_is_told(connected: Laptop, key: Path, fault: str) -> None:
+    if fault == "missing":
+        key.unlink()
+    elif fault == "open to others":
+        key.chmod(0o644)
+    else:
+        other = connected.make_key("other")
+        key.with_suffix(".pub").write_text(other.with_suffix(".pub").read_text())
+    finding = found(connected, "key")
+    assert finding.state == "failed"
+    assert finding.remedy is not None
+
+
+def test_agent_that_offers_too_many_keys_is_told(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect("ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
+    with openssh_server.agent(laptop.home) as variables:
+        for number in range(6):
+            openssh_server.run("ssh-add", "-q", str(laptop.make_key(f"k{number}")), **variables)
+        monkeypatch.setenv("SSH_AUTH_SOCK", variables["SSH_AUTH_SOCK"])
+        finding = found(laptop, "agent")
+    assert finding.state == "failed"
+    assert "6 keys" in finding.detail
+
+
+def test_key_with_a_passphrase_that_no_agent_holds_is_told(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = laptop.make_key("secret", passphrase="open sesame")
+    connect("ada@127.0.0.1:1", alias=ALIAS, identity=str(key), offline=True, yes=True)
+    assert found(laptop, "key").state == "ok"
+    without = found(laptop, "agent")
+    assert (without.state, without.detail) == ("failed", "no agent runs")
+    with openssh_server.agent(laptop.home) as variables:
+        monkeypatch.setenv("SSH_AUTH_SOCK", variables["SSH_AUTH_SOCK"])
+        empty = found(laptop, "agent")
+        assert empty.state == "failed"
+        assert empty.remedy == f'ssh-add "{key}"'
+        openssh_server.run("ssh-add", "-q", str(key), **laptop.askpass("open sesame"))
+        assert found(laptop, "agent").state == "ok"
+
+
+def test_address_in_a_tracked_file_is_told(
+    bake: Callable[..., BakedProject], laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake()
+    monkeypatch.setattr(checks, "project_root", lambda: project.path)
+    resolved = {"hostname": ["number-cruncher.example.net"]}
+    assert checks.check_repository(resolved).state == "ok"
+    (project.path / "notes.md").write_text("ssh ada@number-cruncher.example.net\n")
+    assert checks.check_repository(resolved).state == "ok"  # git does not track it
+    project.run("git", "add", "notes.md")
+    finding = checks.check_repository(resolved)
+    assert finding.state == "failed"
+    assert "notes.md" in finding.detail
+
+
+def test_name_that_nobody_knows_is_told(laptop: Laptop) -> None:
+    connect("ada@no-such-machine.invalid", alias=ALIAS, offline=True, yes=True)
+    assert found(laptop, "name").state == "failed"
+    assert found(laptop, "login").state == "skipped"
+
+
+def test_port_where_nothing_or_something_else_answers_is_told(laptop: Laptop) -> None:
+    connect("ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
+    assert found(laptop, "port").state == "failed"
+    with listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        connect(f"ada@127.0.0.1:{port}", alias=ALIAS, offline=True, yes=True, replace_other=True)
+        finding = found(laptop, "port")
+        assert finding.state == "failed"
+        assert "not an SSH server" in finding.detail
+        assert found(laptop, "login").state == "skipped"
+
+
+@pytest.mark.slow
+def test_host_key_that_is_unknown_or_changed_is_told(
+    connected: Laptop, server: OpenSSHServer
+) -> None:
+    server.stop()
+    server.new_host_key()
+    server.start()
+    changed = found(connected, "host key")
+    assert changed.state == "failed"
+    assert "another machine" in changed.detail
+    connected.known_hosts.unlink()
+    unknown = found(connected, "host key")
+    assert (unknown.state, unknown.remedy) == ("failed", "lab connect")
+
+
+@pytest.mark.slow
+def test_login_that_is_refused_is_told(connected: Laptop, server: OpenSSHServer) -> None:
+    server.account.authorize()
+    finding = found(connected, "login")
+    assert finding.state == "failed"
+    assert "publickey" in finding.detail
+
+
+@pytest.mark.slow
+def test_machine_where_everything_is_wrong_is_told(
+    connected: Laptop, server: OpenSSHServer
+) -> None:
+    """A login shell that prints, and a machine without tools, space, quota or the right time."""
+    programs = server.account.home / "bin"
+    for name, prints in {
+        "df": "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/ 9 8 1048576 90% /",
+        "quota": "Disk quotas for user\\n Filesystem blocks quota limit\\n/ 900* 800 1000",
+        "date": str(int(time.time()) + 3600),
+    }.items():
+        server.account.write(f"bin/{name}", f"#!/bin/sh\nprintf '{prints}\\n'\n", mode=0o755)
+    for name in ("sh", "awk", "true"):
+        target = subprocess.check_output(["which", name], text=True).strip()
+        (programs / name).symlink_to(target)
+    server.stop()
+    server.start(
+        SetEnv=f'"PATH={programs}" "HOME={server.account.home}"',
+        ForceCommand='echo Welcome to the cluster; eval "$SSH_ORIGINAL_COMMAND"',
+    )
+    findings = {finding.name: finding for finding in examine(ALIAS, connected.ssh)}
+    states = {name: findings[name].state for name in ("git", "disk", "quota", "clock", "python")}
+    assert states == {
+        "git": "failed",
+        "disk": "failed",
+        "quota": "failed",
+        "clock": "failed",
+        "python": "warning",
+    }
+    assert findings["shell"].state == "failed"
+    assert "Welcome to the cluster" in findings["shell"].detail
+    assert "ahead" in findings["clock"].detail
+    assert "1.0 GiB" in findings["disk"].detail
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("", "ok"),
+        ("500 0 0", "ok"),
+        ("1000 99000000 99000000", "ok"),
+        ("98000000 99000000 99500000", "failed"),
+        ("100 0 1000", "failed"),
+        ("900* 800 1000", "failed"),
+    ],
+)
+def test_quota_is_read_as_the_program_prints_it(line: str, state: str) -> None:
+    assert machine_checks.check_quota(line).state == state
+
+
+def test_copy_gives_nothing_private_away(
+    lab: Lab, laptop: Laptop, default_project: BakedProject
+) -> None:
+    address = "ada.lovelace@gpu-17.secret-lab.example.org:2222"
+    jump = "charles@gate.secret-lab.example.org,[2001:db8::7]:2200"
+    key = laptop.make_key("my secret key")
+    key.chmod(0o644)
+    done = lab("connect", address, "--jump", jump, "--identity", str(key), "--offline", "--yes")
+    assert done.returncode == 0, done.stderr
+    plain, copied = lab("doctor"), lab("doctor", "--copy")
+    assert copied.returncode == plain.returncode == 1
+    assert len(copied.stdout.splitlines()) == len(plain.stdout.splitlines())
+    private = [
+        "ada", "lovelace", "gpu-17", "secret", "example.org", "charles", "2001:db8", ALIAS,
+        str(laptop.home), laptop.home.name, str(default_project.path), socket.gethostname(),
+    ]  # fmt: skip
+    text = copied.stdout + copied.stderr
+    assert [word for word in private if word in text] == []
+    assert any(word in plain.stdout for word in private)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("ada@10.0.0.7 refused", "<address> refused"),
+        ("it is 192.168.1.12, port 22", "it is <address>, port 22"),
+        ("connect to fe80::1 or [2001:db8::1]:22", "connect to <address> or [<address>]:22"),
+        ('chmod 600 "/home/ada/.ssh/id"', 'chmod 600 "<path>"'),
+        ("in ~/.ssh/config, line 3", "in <path>, line 3"),
+        (r"C:\Users\Ada\.ssh\config is open", "<path> is open"),
+        ("gpu-17 and agpu-17b", "<host> and agpu-17b"),
+        ("key SHA256:abc+/DEF", "key <fingerprint>"),
+        ("at 10:05:33 it took 3 s", "at 10:05:33 it took 3 s"),
+    ],
+)
+def test_text_is_redacted(text: str, left: str) -> None:
+    assert doctor.redact(text, {"gpu-17": "<host>"}) == left
+
+
+def test_ssh_version_of_this_machine_is_understood() -> None:
+    assert "OpenSSH" in run_program(["ssh", "-V"]).stderr
+    assert checks.check_version().state == "ok"

@@ -1,0 +1,257 @@
+"""What OpenSSH's messages become; the texts are those that ssh 7.6 to 10 print."""
+
+from __future__ import annotations
+
+import pytest
+from remote.client import Client
+from remote.errors import (
+    ConfigurationError,
+    HostKeyChangedError,
+    HostKeyUnknownError,
+    LabError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from remote.explaining import explain
+
+CHANGED = """\
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!
+Offending ED25519 key in /home/ada/.ssh/known_hosts:3
+Host key for gpu.example.com has changed and you have requested strict checking.
+Host key verification failed.
+"""
+
+MESSAGES: list[tuple[str, type[LabError], str, str]] = [
+    (
+        "/home/ada/.ssh/config: line 7: Bad configuration option: nonsense\n"
+        "/home/ada/.ssh/config: terminating, 1 bad configuration options",
+        ConfigurationError,
+        "line 7 of /home/ada/.ssh/config: Bad configuration option: nonsense",
+        "mend line 7",
+    ),
+    (
+        "/home/ada/.ssh/config line 2: keyword hostname extra arguments at end of line",
+        ConfigurationError,
+        "line 2 of /home/ada/.ssh/config",
+        "mend line 2",
+    ),
+    (
+        "/home/ada/.ssh/config: line 1: Bad configuration option: usekeychain",
+        ConfigurationError,
+        "UseKeychain",
+        "IgnoreUnknown UseKeychain",
+    ),
+    (
+        "Bad owner or permissions on /home/ada/.ssh/config",
+        ConfigurationError,
+        "/home/ada/.ssh/config",
+        'chmod go-w "/home/ada/.ssh/config"',
+    ),
+    (
+        "Can't open user config file /x/config: No such file or directory",
+        ConfigurationError,
+        "no /x/config",
+        "lab connect user@address",
+    ),
+    (
+        'unix_listener: path "/very/long" too long for Unix domain socket',
+        ConfigurationError,
+        "too long",
+        "LAB_SSH_DIR",
+    ),
+    (
+        "ControlPath too long ('/very/long' >= 108 bytes)",
+        ConfigurationError,
+        "too long",
+        "LAB_SSH_DIR",
+    ),
+    (CHANGED, HostKeyChangedError, "another machine answers", "ssh-keygen -R"),
+    (
+        "No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking."
+        "\nHost key verification failed.",
+        HostKeyUnknownError,
+        "not known yet",
+        "lab connect",
+    ),
+    ("Host key verification failed.", HostKeyUnknownError, "not known yet", "lab connect"),
+    (
+        "Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. "
+        "Their offer: ssh-rsa,ssh-dss",
+        UnreachableError,
+        "ssh-rsa,ssh-dss",
+        "HostKeyAlgorithms",
+    ),
+    (
+        "Unable to negotiate with 10.0.0.1 port 22: no matching key exchange method found. "
+        "Their offer: diffie-hellman-group1-sha1",
+        UnreachableError,
+        "no key exchange method in common",
+        "Update OpenSSH",
+    ),
+    (
+        "ssh: Could not resolve hostname gpu: Name or service not known",
+        UnreachableError,
+        "No machine called gpu",
+        "IP address",
+    ),
+    (
+        "ssh: Could not resolve hostname gpu: nodename nor servname provided, or not known",
+        UnreachableError,
+        "No machine called gpu",
+        "IP address",
+    ),
+    (
+        "ssh: Could not resolve hostname gpu: No such host is known.",
+        UnreachableError,
+        "No machine called gpu",
+        "IP address",
+    ),
+    (
+        "ssh: Could not resolve hostname gpu: Temporary failure in name resolution",
+        UnreachableError,
+        "offline",
+        "network",
+    ),
+    (
+        "ssh: connect to host 10.0.0.1 port 2222: Connection refused",
+        UnreachableError,
+        "nothing listens on its port 2222",
+        "systemctl",
+    ),
+    (
+        "ssh: connect to host 10.0.0.1 port 22: Connection timed out",
+        UnreachableError,
+        "10.0.0.1 does not answer on port 22",
+        "--jump",
+    ),
+    (
+        "ssh: connect to host 10.0.0.1 port 22: Operation timed out",
+        UnreachableError,
+        "does not answer",
+        "--jump",
+    ),
+    (
+        "ssh: connect to host 10.0.0.1 port 22: No route to host",
+        UnreachableError,
+        "No route to host",
+        "VPN",
+    ),
+    (
+        "ssh: connect to host 10.0.0.1 port 22: Network is unreachable",
+        UnreachableError,
+        "Network is unreachable",
+        "VPN",
+    ),
+    (
+        "banner exchange: Connection to 127.0.0.1 port 80: invalid format",
+        UnreachableError,
+        "not an SSH server",
+        "port",
+    ),
+    (
+        "channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n"
+        "Connection closed by UNKNOWN port 65535",
+        UnreachableError,
+        "jump host",
+        "ssh user@gateway",
+    ),
+    (
+        "kex_exchange_identification: Connection closed by remote host\n"
+        "Connection closed by 10.0.0.1 port 22",
+        UnreachableError,
+        "dropped it at once",
+        "Wait",
+    ),
+    (
+        "Connection timed out during banner exchange",
+        UnreachableError,
+        "dropped it at once",
+        "Wait",
+    ),
+    (
+        "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures\n"
+        "Disconnected from 10.0.0.1 port 22",
+        LoginRefusedError,
+        "too many keys",
+        "--identity",
+    ),
+    (
+        "@ WARNING: UNPROTECTED PRIVATE KEY FILE! @\n"
+        "Permissions 0644 for '/home/ada/.ssh/id_ed25519' are too open.\n"
+        "ada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "others on this computer may read it",
+        'chmod 600 "/home/ada/.ssh/id_ed25519"',
+    ),
+    (
+        'Load key "/home/ada/.ssh/id_rsa": error in libcrypto\n'
+        "ada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "line endings",
+        "lab connect",
+    ),
+    (
+        'sign_and_send_pubkey: signing failed for ED25519 "k" from agent: agent refused operation\n'
+        "ada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "did not sign",
+        "Unlock",
+    ),
+    (
+        "ada@gpu: Permission denied (publickey,password).",
+        LoginRefusedError,
+        "publickey,password",
+        "lab connect",
+    ),
+    (
+        "WARNING: Your password has expired.",
+        LoginRefusedError,
+        "expired",
+        "ssh gpu",
+    ),
+    (
+        "mux_client_request_session: session request failed: Session open refused by peer",
+        UnreachableError,
+        "no further session",
+        "End some",
+    ),
+    (
+        "client_loop: send disconnect: Broken pipe",
+        UnreachableError,
+        "was lost",
+        "again",
+    ),
+    ("Connection to 10.0.0.1 closed by remote host.", UnreachableError, "was lost", "again"),
+    ("Timeout, server 10.0.0.1 not responding.", UnreachableError, "was lost", "again"),
+    ("something quite new", UnreachableError, "ssh said: something quite new", "ssh -v gpu"),
+    ("", UnreachableError, "gave no reason", "ssh -v gpu"),
+]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "error", "words", "hint"), MESSAGES, ids=[row[0][-40:] for row in MESSAGES]
+)
+def test_message_becomes_a_sentence_and_a_remedy(
+    stderr: str, error: type[LabError], words: str, hint: str
+) -> None:
+    explained = explain(stderr, alias="gpu")
+    assert type(explained) is error
+    assert words in str(explained)
+    assert explained.hint is not None
+    assert hint in explained.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("HostName=no-such-machine.invalid",), "No machine called|offline"),
+        (("HostName=127.0.0.1", "Port=1"), "nothing listens on its port 1"),
+        (("HostName=127.0.0.1", "Port=abc"), "Bad port"),
+    ],
+)
+def test_messages_of_this_machines_ssh_are_known(options: tuple[str, ...], words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        Client(alias="gpu", options=options).run("true")

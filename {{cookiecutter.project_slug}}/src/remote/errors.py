@@ -1,0 +1,99 @@
+"""The errors that the `lab` command reports in words.
+
+LabError                      it failed; the message says why, `hint` what to do   exit code 1
+├── UsageError                an answer or option that cannot be meant so          exit code 2
+├── ConfigurationError        an SSH configuration that cannot be read or used
+│   ├── AliasTakenError       the alias already means another machine
+│   ├── DamagedEntryError     an entry of ours that cannot be read any more
+│   └── UnsafeEditError       nothing was written; `instructions` is what to add by hand
+├── KeyFileError              a key that is missing, open to others, damaged or not to be copied
+├── UnreachableError          no connection to the remote machine
+│   ├── HostKeyUnknownError   its host key has never been seen
+│   ├── HostKeyChangedError   its host key is another one than before
+│   └── LoginRefusedError     it answered, but let nobody in
+└── RemoteCommandError        a command failed on the remote machine
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AliasTakenError",
+    "ConfigurationError",
+    "DamagedEntryError",
+    "HostKeyChangedError",
+    "HostKeyUnknownError",
+    "KeyFileError",
+    "LabError",
+    "LoginRefusedError",
+    "RemoteCommandError",
+    "UnreachableError",
+    "UnsafeEditError",
+    "UsageError",
+]
+
+
+class LabError(Exception):
+    """Base of all errors that are shown to the person as a sentence, without a traceback.
+
+    The message says what happened. `hint`, if any, is the next step: a command or a short sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LabError):
+    """An answer or option that is not of the form it must have."""
+
+    exit_code = 2
+
+
+class ConfigurationError(LabError):
+    """An SSH configuration that cannot be read, or that cannot be used as it stands."""
+
+
+class AliasTakenError(ConfigurationError):
+    """The alias already means another machine, in the person's own file or in an entry of ours."""
+
+
+class DamagedEntryError(ConfigurationError):
+    """A file in our own directory that is not an entry as we write them."""
+
+
+class UnsafeEditError(ConfigurationError):
+    """The edit cannot be made safely, so nothing was written.
+
+    `instructions` says what to add (or take away) by hand to the same effect, in several lines.
+    """
+
+    def __init__(self, message: str, *, instructions: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.instructions = instructions
+
+
+class KeyFileError(LabError):
+    """A key that is missing, open to others, damaged, or that could not be made or copied."""
+
+
+class UnreachableError(LabError):
+    """The remote machine could not be reached, or the connection to it was lost."""
+
+
+class HostKeyUnknownError(UnreachableError):
+    """The host key of the machine, or of a jump host before it, has never been seen."""
+
+
+class HostKeyChangedError(UnreachableError):
+    """The host key is another one than before; nothing was sent to the machine."""
+
+
+class LoginRefusedError(UnreachableError):
+    """The machine answered, but did not let the person in."""
+
+
+class RemoteCommandError(LabError):
+    """A command failed on the remote machine."""
