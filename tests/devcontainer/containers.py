@@ -15,7 +15,15 @@ from pathlib import Path
 from baking import TEMPLATE_ROOT
 from filelock import FileLock
 
-__all__ = ["Container", "build_image", "make_base_image", "start_container"]
+__all__ = [
+    "STORAGE",
+    "Container",
+    "build_image",
+    "copy_of_the_cache",
+    "make_base_image",
+    "remove_image",
+    "start_container",
+]
 
 BUILD = TEMPLATE_ROOT / "build"
 STORAGE = BUILD / "containers"
@@ -101,7 +109,6 @@ def copy_of_the_cache(destination: Path, *, owner: int) -> None:
     Files are linked: they can be read, and replaced, but not written to. Folders are the user's own.
     """
     cache = Path(os.environ["UV_CACHE_DIR"])
-    destination.mkdir(parents=True)
     if cache.is_dir():
         same_disk = cache.stat().st_dev == destination.stat().st_dev
         _run("cp", "--archive", *(["--link"] if same_disk else []), str(cache), f"{destination}/uv")
