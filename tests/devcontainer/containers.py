@@ -1,7 +1,7 @@
 """Building and running the dev container where there is no Docker engine: with buildah.
 
-Its `chroot` isolation needs root and nothing else. The base image comes from a registry that not every
-machine can reach, so Debian's debootstrap makes a stand-in for it, under the base image's own name.
+Its `chroot` isolation needs root and nothing else. The base image comes from a registry that not
+every machine can reach, so Debian's debootstrap makes a stand-in for it, under the image's own name.
 """
 
 from __future__ import annotations
@@ -106,16 +106,18 @@ def remove_image(name: str) -> None:
 def copy_of_the_cache(destination: Path, *, owner: int) -> None:
     """Give a container's user this machine's downloads, without storing them twice.
 
-    Files are linked: they can be read, and replaced, but not written to. Folders are the user's own.
+    Files are linked: they can be read, and replaced, but not written to. Folders are the user's.
     """
     cache = Path(os.environ["UV_CACHE_DIR"])
     if cache.is_dir():
         same_disk = cache.stat().st_dev == destination.stat().st_dev
         _run("cp", "--archive", *(["--link"] if same_disk else []), str(cache), f"{destination}/uv")
-    for folder, _, files in os.walk(destination):
+    # uv writes to its own marks (.lock, .git...) when it begins, so these are not linked but new.
+    for mark in (*destination.glob("uv/*"), *destination.glob("uv/*/.*")):
+        if mark.is_file():
+            mark.unlink()
+    for folder, _, _ in os.walk(destination):
         os.chown(folder, owner, owner)
-        if ".lock" in files:  # is written to, so each needs its own
-            Path(folder, ".lock").unlink()
 
 
 def _shared() -> list[str]:
@@ -136,8 +138,7 @@ def _run(*command: str) -> str:
     assert program, f"{command[0]} is not installed: python tests/system_packages.py"
     done = subprocess.run(
         [program, *command[1:]],
-        # Inside, everything in HOME and its caches is the user's own.
-        env={**os.environ, "TMPDIR": str(STORAGE)},
+        env={**os.environ, "TMPDIR": str(STORAGE)},  # layers are large, and /tmp may be small
         capture_output=True,
         text=True,
     )

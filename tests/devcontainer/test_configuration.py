@@ -22,7 +22,8 @@ DATA = "/home/vscode/data"
 ENGINE = """#!/bin/sh
 if [ "$1" = inspect ]; then
     printf '%s' '[{"Id": "sha256:0", "Architecture": "amd64", "Os": "linux", "Config": {
-        "User": "root", "Env": [], "Labels": {"devcontainer.metadata": "[{\\"remoteUser\\": \\"vscode\\"}]"}
+        "User": "root", "Env": [],
+        "Labels": {"devcontainer.metadata": "[{\\"remoteUser\\": \\"vscode\\"}]"}
     }}]'
 fi
 """

@@ -11,6 +11,8 @@ from baking import BakedProject
 __all__ = ["read_json"]
 
 
-def read_json(project: BakedProject, name: str) -> Any:
+def read_json(project: BakedProject, name: str) -> dict[str, Any]:
     """Return the content of a JSON file whose comments stand on lines of their own."""
-    return json.loads(re.sub(r"^\s*//.*$", "", project.read(name), flags=re.MULTILINE))
+    text = re.sub(r"^\s*//.*$", "", project.read(name), flags=re.MULTILINE)
+    content: dict[str, Any] = json.loads(text)
+    return content

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from baking import BakedProject, bake_project
@@ -61,7 +59,7 @@ def workbench(
 def test_every_mistake_is_reported_and_there_is_none_but_ours(
     workbench: Workbench, project: BakedProject
 ) -> None:
-    """Without the mistakes, an empty Problems panel could also mean that nothing was checked yet."""
+    """An empty Problems panel alone could also mean that nothing was checked yet."""
     folder = project.path / ".vscode"
     kept = {name: (folder / name).read_text(encoding="utf-8") for name in FILES}
     for name, mistake in MISTAKES.items():

@@ -104,7 +104,7 @@ def serve_workbench(folder: Path, *, state: Path) -> Iterator[Workbench]:
     settings = state / "user" / "User" / "settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(USER_SETTINGS), encoding="utf-8")
-    command = [PROGRAMS / "node", entry, "--auth=none", "--bind-addr=127.0.0.1:0"]
+    command = [str(PROGRAMS / "node"), str(entry), "--auth=none", "--bind-addr=127.0.0.1:0"]
     log = state / "server.log"
     with log.open("w") as output:
         server = subprocess.Popen(

@@ -13,10 +13,11 @@ CONTAINERS = [".devcontainer/devcontainer.json", ".devcontainer/gpu/devcontainer
 LAPTOP_ONLY = {"ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers"}
 
 
-def read(name: str) -> Any:
+def read(name: str) -> dict[str, Any]:
     """Return the content of a JSON file with comments, each on a line of its own."""
     text = (PROJECT / name).read_text(encoding="utf-8")
-    return json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    content: dict[str, Any] = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    return content
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
