@@ -25,6 +25,10 @@ PROGRAMS = {
     "fish": "fish",
     "tcsh": "tcsh",
     "csh": "csh",
+    # the editor, and the dev container
+    "chromium": "chromium",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 

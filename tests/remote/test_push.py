@@ -24,6 +24,7 @@ def test_first_push_makes_a_repository_and_the_second_has_nothing_to_do(place: P
     assert "Nothing to push" in again.stdout
 
 
+@pytest.mark.slow
 def test_push_adds_changes_and_removes_files_there(place: Place) -> None:
     place.lab("push")
     (place.project.path / "README.md").unlink()
@@ -58,6 +59,7 @@ def test_uncommitted_work_there_is_never_overwritten(place: Place, kind: str) ->
         assert (place.folder / "README.md").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_files_in_the_way_there_are_named(place: Place) -> None:
     place.lab("push")
     place.write_there("new file.txt", "mine")
@@ -72,6 +74,7 @@ def test_files_in_the_way_there_are_named(place: Place) -> None:
     place.assert_same()
 
 
+@pytest.mark.slow
 def test_uncommitted_work_here_is_named_and_sent_on_request(place: Place) -> None:
     place.lab("push")
     project = place.project
@@ -104,6 +107,7 @@ def test_uncommitted_work_here_is_named_and_sent_on_request(place: Place) -> Non
     assert place.there("symbolic-ref", "--short", "HEAD") == "main"
 
 
+@pytest.mark.slow
 def test_commits_on_top_of_uncommitted_work_there_are_not_replaced(place: Place) -> None:
     place.lab("push")
     (place.project.path / "README.md").write_text("not committed")
@@ -117,6 +121,7 @@ def test_commits_on_top_of_uncommitted_work_there_are_not_replaced(place: Place)
     assert "cherry-pick" in place.lab("pull").stderr
 
 
+@pytest.mark.slow
 def test_another_branch_is_checked_out_there_too(place: Place) -> None:
     place.lab("push")
     place.git("switch", "--quiet", "--create", "idea")
@@ -130,6 +135,7 @@ def test_another_branch_is_checked_out_there_too(place: Place) -> None:
     assert not (place.folder / "idea.txt").exists()
 
 
+@pytest.mark.slow
 def test_commits_made_there_come_back(place: Place) -> None:
     place.lab("push")
     made = place.commit_there("there.txt", "there")
@@ -144,6 +150,7 @@ def test_commits_made_there_come_back(place: Place) -> None:
     assert "outputs/ has everything" in again.stdout
 
 
+@pytest.mark.slow
 def test_new_commits_on_both_sides_are_left_to_the_person(place: Place) -> None:
     place.lab("push")
     place.commit_there("there.txt", "there")
@@ -164,6 +171,7 @@ def test_new_commits_on_both_sides_are_left_to_the_person(place: Place) -> None:
     place.assert_same()
 
 
+@pytest.mark.slow
 def test_pull_keeps_work_that_is_not_committed_here(place: Place) -> None:
     place.lab("push")
     place.commit_there("README.md", "there")
@@ -174,6 +182,7 @@ def test_pull_keeps_work_that_is_not_committed_here(place: Place) -> None:
     assert (place.project.path / "README.md").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_outputs_come_once_and_kept_files_are_named(place: Place) -> None:
     place.lab("push")
     place.write_there("outputs/mnistlab/1/metrics.json", "{}")
@@ -193,6 +202,7 @@ def test_outputs_come_once_and_kept_files_are_named(place: Place) -> None:
     assert place.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_nothing_there_is_told_with_what_to_do(place: Place) -> None:
     done = place.lab("pull")
     assert done.returncode == 1
@@ -200,6 +210,7 @@ def test_nothing_there_is_told_with_what_to_do(place: Place) -> None:
     assert "lab push" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -229,6 +240,7 @@ def test_repository_here_that_cannot_be_pushed(place: Place, damage: str, said: 
     assert not place.folder.exists()
 
 
+@pytest.mark.slow
 def test_notebook_run_there_does_not_block_the_next_push(place: Place) -> None:
     place.lab("push")
     notebook = json.loads((place.project.path / "labs" / "mnistlab.ipynb").read_text())
@@ -244,6 +256,7 @@ def test_notebook_run_there_does_not_block_the_next_push(place: Place) -> None:
     assert json.loads((place.folder / "labs/mnistlab.ipynb").read_text()) == notebook
 
 
+@pytest.mark.slow
 def test_removed_folder_is_made_anew(place: Place) -> None:
     place.lab("push")
     shutil.rmtree(place.folder)
@@ -251,6 +264,7 @@ def test_removed_folder_is_made_anew(place: Place) -> None:
     place.assert_same()
 
 
+@pytest.mark.slow
 def test_server_that_does_not_answer_is_told(place: Place) -> None:
     place.client.close()
     place.server.stop()

@@ -352,3 +352,20 @@ def status(alias: str | None) -> None:
     from .status import status as carry_out
 
     carry_out(alias=alias)
+
+
+@lab.command(
+    short_help="Open the project on the machine in VS Code.",
+    epilog="Example: LAB_EDITOR=codium lab code",
+)
+@_alias_option
+def code(alias: str | None) -> None:
+    """Open the project on the machine in VS Code.
+
+    Writes ALIAS.code-workspace, which opens the folder there directly, installs the recommended
+    extensions where it can, and starts the first of code, code-insiders, codium and cursor, or what
+    LAB_EDITOR names. Without an editor here it prints the link that opens the folder.
+    """
+    from .code import code as carry_out
+
+    carry_out(alias=alias)

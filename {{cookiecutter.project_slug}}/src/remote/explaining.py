@@ -12,6 +12,7 @@ from .errors import (
     LoginRefusedError,
     UnreachableError,
 )
+from .whereabouts import remote_side
 
 __all__ = ["explain"]
 
@@ -21,6 +22,13 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
     A message that is not known is passed on as ssh wrote it.
     """
+    place = remote_side()
+    if place and re.search(rf"(?i)Could not resolve hostname {re.escape(alias)}:", stderr):
+        return UnreachableError(
+            f"This terminal is {place}, where no machine is called {alias}. `lab` belongs on the "
+            "laptop; what it reaches from there is at hand here.",
+            hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
+        )
     for pattern, error, sentence, hint in _TABLE:
         found = re.search(pattern, stderr, re.MULTILINE)
         if found:
