@@ -98,19 +98,6 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     return Run(folder=results_folder(lab), parameters=SimpleNamespace(**settled))
 
 
-def add_parameter_option(parser: argparse.ArgumentParser) -> None:
-    """Give a command line the option `-p NAME VALUE`, whose pairs `typed_parameters` takes."""
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
-
-
 def typed_parameters(
     pairs: Iterable[Sequence[str]], *, defaults: Mapping[str, Any]
 ) -> dict[str, Any]:
