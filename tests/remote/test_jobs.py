@@ -329,6 +329,21 @@ def test_unreachable_machine_is_told_at_once(
             attempt()
 
 
+@pytest.mark.slow
+def test_machine_that_does_not_come_back_is_given_up(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "echo one; sleep 600")
+
+    def lose_it(line: str) -> None:
+        server.stop()
+
+    with pytest.raises(UnreachableError, match="connection to machine was lost"):
+        jobs.follow(machine, folder, job.id, on_line=lose_it, patience=0)
+    server.start()
+    assert jobs.stop(machine, folder, job.id).state == "stopped"
+
+
 def _whole_life(client: Client) -> None:
     """Start, follow, list and stop jobs."""
     job = started(client, "echo 'it''s done'")

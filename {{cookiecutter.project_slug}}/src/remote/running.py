@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import console, jobs
-from .errors import LabError
+from .errors import LabError, UnreachableError
 from .jobs import Job, MissingFolderError
 from .labs import Lab, find_lab, output_folder
 from .progress import Progress, show_progress
@@ -138,6 +138,10 @@ def _watch(target: Target, job: Job, *, verbose: bool) -> None:
         console.note(f"\nThe run goes on on {target.alias}. To end it: lab stop {job.id}")
         console.next_step(f"lab attach {job.id}")
         sys.exit(_STOPPED_LOOKING)
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error.message} The run is not affected by that.", hint=f"lab attach {job.id}"
+        ) from None
     took = duration_in_words(ended.duration)
     if ended.state == "done":
         console.say(f"All cells of {ended.name} ran on {target.alias} in {took}.")
