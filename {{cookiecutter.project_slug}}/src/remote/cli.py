@@ -254,7 +254,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
 
 @lab.command(
     "run",
-    short_help="Run all cells of a lab there, and bring its results home.",
+    short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
 @click.argument("lab_file", metavar="LAB")
@@ -286,20 +286,22 @@ def run_lab(
     The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
     again. What runs is the code as it is there: `lab push` sends yours.
     """
+    if local:
+        if detach or again or alias is not None:
+            raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
+        from .running_here import run_here
+
+        run_here(lab_file, parameters, verbose=verbose)
+        return
     from .running import run as carry_out
 
-    carry_out(
-        lab_file,
-        parameters,
-        alias=alias,
-        local=local,
-        detach=detach,
-        again=again,
-        verbose=verbose,
-    )
+    carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
 
 
-@lab.command(short_help="List the runs of labs.", epilog="Example: lab runs --all")
+@lab.command(
+    short_help="List the runs of labs on the remote machine, the latest last.",
+    epilog="Example: lab runs --all",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
 @_alias_option
 def runs(show_all: bool, alias: str | None) -> None:
@@ -310,7 +312,7 @@ def runs(show_all: bool, alias: str | None) -> None:
 
 
 @lab.command(
-    short_help="Follow a run, and bring its results home.",
+    short_help="Follow a run to its end, and bring its results home.",
     epilog="Example: lab attach, or a part of the time that names the run: lab attach 14-05",
 )
 @click.argument("run", required=False, metavar="[RUN]")
@@ -337,10 +339,16 @@ def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
     carry_out(run, alias=alias, stop_all=stop_all)
 
 
-@lab.command(short_help="Show how busy the machine is.", epilog="Example: lab status")
+@lab.command(
+    short_help="Show how busy the machine is, and what of this project runs there.",
+    epilog="Example: lab status",
+)
 @_alias_option
 def status(alias: str | None) -> None:
-    """Show the machine's GPUs, load, memory and disk, and what of this project runs there."""
+    """Show how busy the machine is, and what of this project runs there.
+
+    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that go on.
+    """
     from .status import status as carry_out
 
     carry_out(alias=alias)
