@@ -146,8 +146,7 @@ def read_key(path: Path) -> Key:
     if derived is not None and derived.blob != public.blob:
         raise KeyFileError(
             f"{beside} is not the public half of {path}. Copied to the machine, it would let "
-            f"another "
-            "key in, and not yours.",
+            "another key in, and not yours.",
             hint=mend,
         )
     return Key(path=path, public=public, encrypted=encrypted)

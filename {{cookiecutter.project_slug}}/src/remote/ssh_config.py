@@ -252,12 +252,11 @@ def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
     _keep_private(ours)
     notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
     earlier = {*folder.glob("*")}
-    backups = [
-        keep_backup(change.path, change.before, folder=folder)
-        for change in plan.changes
-        if change.before is not None and not is_as_rendered(change, plan.before)
-    ]
+    backups: list[Path] = []
     try:
+        for change in plan.changes:
+            if change.before is not None and not is_as_rendered(change, plan.before):
+                backups.append(keep_backup(change.path, change.before, folder=folder))
         commit(plan.changes)
     except BaseException:
         for backup in {*backups} - earlier:
