@@ -19,6 +19,8 @@ from ssh_tree import OURS, entry, lay_out, picture
 
 pytestmark = [
     pytest.mark.slow,
+    # The child that is forked only edits, and exits at once.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
     pytest.mark.skipif(not IS_ROOT, reason="only root can make an account"),
 ]
 

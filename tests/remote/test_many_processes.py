@@ -15,7 +15,11 @@ import pytest
 from remote import ssh_config, verification
 from ssh_tree import OURS, entry, lay_out, meaning, picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The child that is forked only edits, and is killed or exits at once.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
+]
 
 SOURCE = Path(ssh_config.__file__).parents[1]
 BEFORE = "# mine\nHost a\n    User u\n"
