@@ -1,7 +1,7 @@
 """Building and running the dev container where there is no Docker engine: with buildah.
 
 Its `chroot` isolation needs root and nothing else. The base image comes from a registry that not
-every machine can reach, so Debian's debootstrap makes a stand-in for it, under the image's own name.
+every machine can reach, so Debian's debootstrap makes a stand-in for it, under its own name.
 """
 
 from __future__ import annotations

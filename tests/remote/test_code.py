@@ -218,6 +218,17 @@ def test_editor_that_cannot_install_extensions_is_started_all_the_same(
     assert programs.calls[-1].endswith(".code-workspace")
 
 
+def test_editor_that_fails_is_reported_in_its_own_words(
+    project: BakedProject, programs: Programs
+) -> None:
+    programs.add("code", "ms-vscode-remote.remote-ssh")
+    failing = programs.folder / "code"
+    failing.write_text(failing.read_text() + "case $1 in *space) echo 'no display'; exit 3; esac\n")
+    done = run_code(project, programs)
+    assert done.returncode == 1
+    assert "failed: no display" in done.stderr
+
+
 def test_project_that_is_not_there_yet_is_told(project: BakedProject, programs: Programs) -> None:
     settings = project.path / "lab.toml"
     settings.write_text(settings.read_text().replace('folder = "my-lab"', 'folder = "not there"'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from conftest import Bake
 from openssh_server import Laptop
 from place import Place, new_place
+from remote_fixtures import at_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -253,3 +255,31 @@ def test_shell_that_prints_at_every_login_is_told(place: Place) -> None:
     place.server.account.write("noisy", noisy.replace("echo", ": "), mode=0o755)
     assert place.lab("push").returncode == 0
     place.assert_same()
+
+
+def test_socket_of_a_connection_that_was_killed_is_no_obstacle(
+    place: Place, laptop: Laptop
+) -> None:
+    place.client.run("true")
+    said = laptop.run_ssh("-O", "check", "machine").stderr
+    (process,) = re.findall(r"pid=(\d+)", said)
+    os.kill(int(process), signal.SIGKILL)
+    assert [path for path in laptop.ssh.iterdir() if path.is_socket()]
+    for command in (["push"], ["pull"]):
+        done = place.lab(*command)
+        assert done.returncode == 0, done.stderr
+    place.assert_same()
+
+
+def test_progress_is_shown_at_a_terminal(place: Place) -> None:
+    (place.project.path / "noise.bin").write_bytes(os.urandom(30 * MEBIBYTE))
+    place.commit("README.md", "changed")
+    command = [sys.executable, "-B", "lab.py"]
+    code, screen = at_terminal([*command, "push"], answers={}, folder=place.project.path)
+    assert code == 0, screen
+    assert re.search(r"(?:Counting|Compressing|Writing) objects: +\d+%", screen)
+    place.write_there("outputs/lab/1/weights.pt", "")
+    (place.folder / "outputs/lab/1/weights.pt").write_bytes(os.urandom(30 * MEBIBYTE))
+    code, screen = at_terminal([*command, "pull"], answers={}, folder=place.project.path)
+    assert code == 0, screen
+    assert re.search(r"outputs/ .*/31\.5 MB", screen)

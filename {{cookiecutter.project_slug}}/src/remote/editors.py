@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from .errors import ConfigurationError, LabError
 
 __all__ = ["EDITORS", "Editor", "Kind", "find_editor"]
 
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_START = 20.0
+_SECONDS_TO_LIST = 60.0
 _SECONDS_TO_INSTALL = 300.0
 
 
@@ -91,12 +93,25 @@ class Editor:
 
     def open(self, workspace: Path) -> None:
         """Open a workspace file in it. Raises LabError in the editor's own words if it fails."""
-        self._run(str(workspace), timeout=_SECONDS_TO_START)
+        command = [*self.command, str(workspace)]
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                )
+                returncode = process.wait(timeout=_SECONDS_TO_START)
+            except subprocess.TimeoutExpired:
+                return  # it stays until its window is closed, as with `code --wait`
+            except OSError as error:
+                raise _cannot_start(command, error) from None
+            if returncode != 0:
+                said.seek(0)
+                raise _failed(command, said.read().decode(errors="replace"))
 
     def install_ssh_extension(self) -> bool:
         """Install the extension for work over SSH; return whether that was necessary."""
         wanted = self.kind.ssh_extension
-        installed = self._run("--list-extensions", timeout=_SECONDS_TO_START)
+        installed = self._run("--list-extensions", timeout=_SECONDS_TO_LIST)
         if wanted in installed.lower().split():
             return False
         self._run("--install-extension", wanted, timeout=_SECONDS_TO_INSTALL)
@@ -113,9 +128,10 @@ class Editor:
         return done.stdout.split()
 
     def _run(self, *arguments: str, timeout: float) -> str:
+        command = [*self.command, *arguments]
         try:
             done = subprocess.run(
-                [*self.command, *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -126,11 +142,20 @@ class Editor:
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.kind.name} did not answer in {timeout:.0f} seconds.") from None
         except OSError as error:
-            raise LabError(f"{self.command[0]} cannot be started: {error.strerror}.") from None
+            raise _cannot_start(command, error) from None
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-            raise LabError(f"{shlex.join([*self.command, *arguments])} failed: {said[-1]}")
+            raise _failed(command, done.stderr.strip() or done.stdout)
         return done.stdout
+
+
+def _cannot_start(command: Sequence[str], error: OSError) -> LabError:
+    return LabError(f"{command[0]} cannot be started: {error.strerror}.")
+
+
+def _failed(command: Sequence[str], output: str) -> LabError:
+    """Return the error that passes on the last line of what the editor said."""
+    said = (output.strip() or "it said nothing").splitlines()
+    return LabError(f"{shlex.join(command)} failed: {said[-1]}")
 
 
 def find_editor() -> Editor | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .client import Client, Result, run_program
+from .display import steps
 from .errors import LabError
 
 __all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
@@ -17,6 +20,8 @@ __all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
 _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
+_QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
+_LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
 
 
@@ -110,7 +115,7 @@ def git(
 
     With `check` a failing command raises LabError in git's words.
     """
-    environment = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(variables or {})}
+    environment = {**_QUIET, **(variables or {})}
     result = run_program(["git", "-C", str(root), *arguments], variables=environment)
     if check and result.returncode != 0:
         raise _failed(arguments[0], result)
@@ -118,10 +123,46 @@ def git(
 
 
 def git_through(client: Client, root: Path, *arguments: str) -> Result:
-    """Run a git command that speaks to the machine through ssh, whatever comes of it."""
+    """Run a git command that speaks to the machine through ssh, and show how far it is.
+
+    Whatever comes of it is returned.
+    """
     *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
     variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
-    return git(root, *arguments, check=False, variables=variables)
+    command = ["git", "-C", str(root), *arguments]
+    # A file, not a pipe: the shared connection that ssh leaves behind may keep it open.
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, steps() as shown:
+        said = Path(folder) / "said"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, **_QUIET, **variables},
+            )
+            try:
+                while _still_runs(process):
+                    shown.line(_last_line(said))
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        stderr = said.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    return Result(returncode=process.returncode, stdout="", stderr=stderr)
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=_LOOK_EVERY)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _last_line(file: Path) -> str:
+    """Return the last line of what was printed; a carriage return ends a line of progress."""
+    return (file.read_bytes().decode(errors="replace").splitlines() or [""])[-1]
 
 
 def _count_changes(root: Path) -> int:

@@ -75,7 +75,7 @@ def _pull_commits(target: Target, root: Path) -> None:
     local = f"refs/lab/{repository.branch}"
     source = f"{target.alias}:{there.folder}"
     done = git_through(
-        target.client, root, "fetch", "--quiet", "--no-tags", "--", source,
+        target.client, root, "fetch", "--progress", "--no-tags", "--", source,
         f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:

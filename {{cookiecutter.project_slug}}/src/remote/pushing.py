@@ -97,7 +97,9 @@ def _send(target: Target, repository: Repository, there: RemoteRepository, comin
         refs = [f"+{commit}:{branch}", f"+{commit}:refs/lab/uncommitted"]
         lease = [f"--force-with-lease={branch}:{there.tip}", "--atomic"]
     place = f"{target.alias}:{there.folder}"
-    done = git_through(target.client, repository.root, "push", *lease, "--", place, *refs)
+    done = git_through(
+        target.client, repository.root, "push", "--progress", *lease, "--", place, *refs
+    )
     if done.returncode != 0:
         # Nothing of an update that was begun stays, such as when the disk there was full.
         error = _explain(target, there, coming, done)
