@@ -20,7 +20,7 @@ check: $(TOOLS)/complete ## the quick tests, under a minute
 test: $(TOOLS)/complete ## all tests, in a baked project too
 	python tests/system_packages.py
 	python -m pytest -m "not slow" -n 2 -q
-	python -m pytest -m slow -q --durations=10
+	python -m pytest -m slow -n 2 --dist loadfile -q --durations=25 $(if $(RERUNS),--reruns $(RERUNS))
 
 lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the template and over a baked project
 	python tests/lint.py
@@ -37,7 +37,7 @@ clean: ## remove everything that the targets above made
 
 $(TOOLS)/complete: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is too old: 3.11 or newer is needed. Name another: make PYTHON=python3.12 ..."; exit 1; }
+	  { echo "$(PYTHON) is missing, or older than 3.11. Name another one: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv $(TOOLS) || \
 	  { echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv

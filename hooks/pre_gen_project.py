@@ -126,8 +126,9 @@ def check_remote(remote: str) -> str | None:
     The same rules stand in src/remote/entry.py of the generated project, which does not exist yet
     when this runs; a test holds the two together.
     """
-    rest = remote.strip(" ").removesuffix("/") if remote.lower().startswith("ssh://") else remote
-    rest = rest[len("ssh://") :] if rest.lower().startswith("ssh://") else rest.strip(" ")
+    rest = remote.strip(" ")
+    if rest.lower().startswith("ssh://"):
+        rest = rest[len("ssh://") :].removesuffix("/")
     user, at, host_and_port = rest.rpartition("@")
     host, port = _split_port(host_and_port)
     valid_user = not at or (USER.fullmatch(user) and len(user) <= 64)
@@ -270,13 +271,19 @@ def _split_port(text: str) -> tuple[str, str | None]:
 
 
 def _is_host(host: str) -> bool:
+    """Tell whether `host` is an address or a name; ssh takes a name of digits for an address."""
+    parse: Callable[[str], object] | None = None
     if ":" in host:
-        try:
-            ipaddress.IPv6Address(host)
-        except ValueError:
-            return False
-        return True
-    return HOST.fullmatch(host) is not None and len(host) <= 253
+        parse = ipaddress.IPv6Address
+    elif host.rpartition(".")[2].isdigit():
+        parse = ipaddress.IPv4Address
+    if parse is None:
+        return HOST.fullmatch(host) is not None and len(host) <= 253
+    try:
+        parse(host)
+    except ValueError:
+        return False
+    return "%" not in host  # ssh would expand it
 
 
 def _suggest_remote(given: str) -> str:

@@ -61,8 +61,10 @@ def _prepare(stack: ExitStack) -> BakedProject:
     # Not below build/: ssh shares a connection through a socket, whose path must be short.
     temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
     laptop = openssh_server.laptop(temporary)
+    tempfile.tempdir = str(temporary)  # cookiecutter leaves files there
     variables: Mapping[str, str | None] = {
         **isolated_variables(laptop.home),
+        "TMPDIR": str(temporary),
         "SSH_AUTH_SOCK": None,
     }
     stack.enter_context(environment_variables(variables))

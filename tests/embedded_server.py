@@ -169,10 +169,12 @@ async def _run(process: asyncssh.SSHServerProcess[bytes], server: EmbeddedServer
 
 
 async def _pass_on(source: _Reader, target: _Writer) -> None:
-    """Pass bytes on until the source ends or nobody takes them any more; end the target then."""
+    """Pass bytes on until the source ends or nobody takes them; end the command's input then."""
     with suppress(OSError, asyncssh.Error):
         while data := await source.read(_PIECE):
             target.write(data)
             await target.drain()
-    with suppress(OSError, asyncssh.Error):
-        target.write_eof()
+    # The output must not end before the exit code: the client would close the channel without it.
+    if isinstance(target, asyncio.StreamWriter):
+        with suppress(OSError):
+            target.write_eof()

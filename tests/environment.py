@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,23 +39,44 @@ class LabEnvironment:
 def lab_environment() -> LabEnvironment:
     """Bake the default project into build/ and let its script make `.venv`, if it must.
 
-    The interpreter that runs the tests is the version asked for, as it is surely on this machine.
+    Tests that run in several processes share it: the first of them makes it. The interpreter that
+    runs the tests is the version asked for, as it is surely on this machine.
     """
-    home = BUILD / "environment" / "home"
+    folder = BUILD / "environment"
+    made_for, output = folder / "made-for", folder / "setup-output"
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"process {os.getpid()}")
     with FileLock(BUILD / "environment.lock"):
-        project = bake_project(
-            BUILD / "environment",
-            home=home,
-            overwrite=True,
-            python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        if not made_for.exists() or made_for.read_text() != this_run:
+            project = _bake_afresh(folder)
+            output.write_text(_set_up(project, home=folder / "home"))
+            made_for.write_text(this_run)
+        (path,) = folder.glob("*/lab.toml")
+        (package,) = [name for name in (path.parent / "src").iterdir() if name.name != "remote"]
+    return LabEnvironment(BakedProject(path.parent, package.name), output.read_text())
+
+
+def _bake_afresh(folder: Path) -> BakedProject:
+    """Bake the default project; of an earlier bake only the environment stays."""
+    for path in folder.glob("*/*"):
+        if path.name not in (".venv", ".lab"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return bake_project(
+        folder,
+        home=folder / "home",
+        overwrite=True,
+        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def _set_up(project: BakedProject, *, home: Path) -> str:
+    """Run the project's own script and return what it printed."""
+    with environment_variables(isolated_variables(home)):
+        done = subprocess.run(
+            ["sh", "scripts/setup-environment.sh"],
+            cwd=project.path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
-        with environment_variables(isolated_variables(home)):
-            done = subprocess.run(
-                ["sh", "scripts/setup-environment.sh"],
-                cwd=project.path,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
     assert done.returncode == 0, done.stdout
-    return LabEnvironment(project=project, setup_output=done.stdout)
+    return done.stdout

@@ -50,11 +50,6 @@ class Workplace:
             start_new_session=True,
         )
 
-    def write_lab(self, name: str, source: str) -> None:
-        """Write a lab, here and there."""
-        for root in (self.project.path, self.folder):
-            (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
-
 
 def files_in(laptop: Laptop) -> dict[str, bytes]:
     """Return every file in the SSH directory with its content, sockets left out."""
@@ -71,10 +66,12 @@ def at_terminal(
     answers: Mapping[str, str],
     folder: Path,
     variables: Mapping[str, str] | None = None,
+    when_shown: tuple[str, Callable[[], None]] | None = None,
 ) -> tuple[int, str]:
     """Run a command on a terminal of its own, answering its questions; return exit code and screen.
 
     `answers` maps the end of a question to what is typed; every question is answered once.
+    `when_shown` is a text and what to do as soon as it is on the screen.
     """
     process, terminal = pty.fork()
     if process == 0:
@@ -90,6 +87,9 @@ def at_terminal(
         if not piece:
             break
         screen += piece
+        if when_shown is not None and when_shown[0].encode() in screen:
+            when_shown[1]()
+            when_shown = None
         for question, answer in list(left.items()):
             if screen.rstrip().endswith(question.encode()):
                 os.write(terminal, f"{answer}\n".encode())

@@ -17,9 +17,9 @@ PROGRAMS = {
     "openssl": "openssl",
     "ps": "procps",
     "rsync": "rsync",
+    "setpriv": "util-linux",
     "dot": "graphviz",
     "busybox": "busybox",  # the tools of machines that have little else
-    "chromium": "chromium",
     # networks that lose packets
     "ip": "iproute2",
     "iptables": "iptables",
@@ -28,6 +28,10 @@ PROGRAMS = {
     "fish": "fish",
     "tcsh": "tcsh",
     "csh": "csh",
+    # the editor, and the dev container
+    "chromium": "chromium",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,8 @@ from baking import TEMPLATE_ROOT, bake_project
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from markdown_it import MarkdownIt
+from remote.entry import parse_destination, validate_alias
+from remote.errors import UsageError
 
 BAD_KINDS: dict[str, list[str]] = {
     "empty": [" ", "\t", "   "],
@@ -278,6 +281,41 @@ def rendered_paragraphs(path: Path) -> list[str]:
 )  # fmt: skip
 def test_remote_as_people_type_it_is_accepted(remote: str, hook: ModuleType) -> None:
     assert hook.find_faults({**hook_answers(), "remote": remote}) == []
+
+
+REMOTES = [
+    "gpu", "GPU", "ada@gpu:2222", "ada@@gpu", "ada@gpu:", "ada@gpu:0", "ada@gpu:65535", "10.0.0.5",
+    "10.0.0", "22", "1.2.3.256", "fe80::1", "fe80::1%eth0", "[::1]", "[::1]:22", "[gpu]:22", "[::1",
+    "::1]:22", "ada@[::1]x", "ssh://gpu", "SSH://ada@gpu:22/", "ssh://", "ssh gpu", "gpu/path",
+    "a b",
+    " gpu", "gpu ", "\tgpu", "ada:secret@gpu", "-gpu", "-a@gpu", "ada@-gpu", "a%h@gpu", "$USER@gpu",
+    "domain+ada@gpu", "ada@realm@gpu", "gpu_1", "gpu.", ".gpu",
+    "g" * 253, "g" * 254, "a" * 65 + "@gpu",
+    "münchen", "gpu;id", "gpu|id", "`id`", "gpu,b", "none", "ada@gpu:22:33", "@gpu", "ada@",
+]  # fmt: skip
+ALIASES = [
+    "gpu", "GPU", "gpu-1", "-gpu", "gpu.lab", ".gpu", "1gpu", "10.0.0.5", "localhost", "con",
+    "con.x",
+    "gpu lab", "gpu*", "!gpu", "gpu_1", "gpü", "a/b", "..", "", "com0", "lpt9.x", "none",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("remote", REMOTES)
+def test_hook_takes_the_remotes_that_the_command_takes(remote: str, hook: ModuleType) -> None:
+    assert (hook.check_remote(remote) is None) == is_taken(parse_destination, remote)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_hook_takes_the_aliases_that_the_command_takes(alias: str, hook: ModuleType) -> None:
+    assert (hook.check_alias(alias) is None) == is_taken(validate_alias, alias)
+
+
+def is_taken(check: Callable[[str], object], text: str) -> bool:
+    try:
+        check(text)
+    except UsageError:
+        return False
+    return True
 
 
 def test_template_refuses_its_own_dependencies_as_names(hook: ModuleType) -> None:

@@ -97,6 +97,7 @@ def test_difficulty_is_a_warning_with_the_command_for_later(
     assert contents(ssh) == before
 
 
+@pytest.mark.slow
 def test_machine_of_another_project_is_not_replaced(
     bake: Bake, ssh: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +168,7 @@ def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
     return Cruft(tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_cruft_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:
     cruft.create(remote=REMOTE, description="counted with charm")
     assert "number-cruncher" in (ssh / ENTRY).read_text()

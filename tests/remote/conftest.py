@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openssh_server
@@ -15,6 +15,7 @@ import pytest
 from baking import BakedProject, bake_project
 from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
+from place import Place, new_place
 from remote.client import Client
 from remote_fixtures import SHELLS, Lab, Workplace
 
@@ -130,3 +131,13 @@ def workplace(
         (folder / ".venv").symlink_to(environment.project.path / ".venv")
         client = _known_machine(laptop, server)
         yield Workplace(project=project, folder=folder, server=server, client=client)
+
+
+@pytest.fixture
+def place(
+    bake: Callable[..., BakedProject], laptop: Laptop, server: OpenSSHServer
+) -> Iterator[Place]:
+    """A project on the laptop, and a machine that does not have it yet."""
+    made = new_place(bake, laptop, server)
+    yield made
+    made.client.close()

@@ -58,6 +58,18 @@ def test_metadata_asks_for_what_is_imported(default_project: BakedProject) -> No
     ]
 
 
+def test_help_does_not_wait_for_what_the_commands_need(default_project: BakedProject) -> None:
+    show = "import sys; from remote.cli import run; run(['--help']); print(*sorted(sys.modules))"
+    done = default_project.run(sys.executable, "-B", "-c", show)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "remote.cli" in loaded
+    assert {name for name in loaded if name.startswith("remote.")} == {
+        "remote.cli",
+        "remote.errors",
+    }
+    assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
+
+
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_missing_package_is_told_in_one_sentence(
     default_project: BakedProject, tmp_path: Path, missing: str

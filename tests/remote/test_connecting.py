@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -68,6 +70,7 @@ def test_key_is_made_and_copied_with_one_password(
     assert done.stdout.splitlines()[-1] == "Next: lab up"
 
 
+@pytest.mark.slow
 def test_second_connect_changes_nothing(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
@@ -117,6 +120,7 @@ def test_changed_host_key_stops_everything(
         assert done.returncode == 1
         assert "host key" in done.stderr
         assert "another machine" in done.stderr
+        assert f"-R '[127.0.0.1]:{server.port}' -f '{laptop.known_hosts}'" in done.stderr
         assert files_in(laptop) == before
     assert len(laptop.questions) == 1  # no password went to the other machine
     assert server.logins == logins
@@ -354,6 +358,8 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 def test_second_factor_is_told_and_no_key_copied(
     lab: Lab, laptop: Laptop, account: Account
 ) -> None:
+    if account.password is None:
+        pytest.skip("only root can make an account with a password")
     key = laptop.make_key("id_ed25519")
     account.authorize(key.with_suffix(".pub").read_text())
     there = account.authorized_keys.read_bytes()
@@ -481,6 +487,20 @@ def test_connect_without_an_address_prints_one_line_to_paste(lab: Lab) -> None:
     assert line.startswith("sh -c '")
 
 
+@pytest.mark.slow
+def test_answer_of_the_pasted_line_is_asked_for(
+    default_project: BakedProject, laptop: Laptop
+) -> None:
+    code, screen = at_terminal(
+        [sys.executable, "-B", "lab.py", "connect", "--offline"],
+        answers={"(user@address:port)?:": "ada@192.168.1.20:22", "Go on? [Y/n]:": "y"},
+        folder=default_project.path,
+    )
+    assert code == 0, screen
+    assert "sh -c '" in screen
+    assert "HostName 192.168.1.20" in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+
+
 def test_configuration_that_ssh_cannot_read_is_named_with_its_line(
     lab: Lab, laptop: Laptop
 ) -> None:
@@ -519,9 +539,18 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     server: OpenSSHServer,
     account: Account,
     agent: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if account.password is None:
         pytest.skip("only root can make an account with a password")
+    # Every ssh-keygen and ssh-add of the command writes down its arguments first.
+    programs, arguments = laptop.home / "bin", laptop.home / "arguments"
+    programs.mkdir()
+    for name in ("ssh-keygen", "ssh-add"):
+        real = shutil.which(name)
+        (programs / name).write_text(f'#!/bin/sh\necho "$@" >>{arguments}\nexec {real} "$@"\n')
+        (programs / name).chmod(0o700)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     lab = [sys.executable, "-B", "lab.py", "connect", server.address]
     code, screen = at_terminal(
         lab, answers={"host key? [y/N]:": "n"}, folder=default_project.path, variables=agent
@@ -545,6 +574,8 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     )
     assert code == 0, screen
     assert "now logs in without a password" in screen
+    assert "-t ed25519" in arguments.read_text()
+    assert "sesame" not in arguments.read_text()
     key = laptop.ssh / "ml-remote.d" / f"{ALIAS}.key"
     with pytest.raises(AssertionError, match="passphrase"):
         openssh_server.run("ssh-keygen", "-y", "-P", "", "-f", str(key))

@@ -141,6 +141,7 @@ def test_missing_directory_is_told(tmp_path: Path) -> None:
     assert finding.state == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["later", "gone"])
 def test_include_that_is_not_first_any_more_is_told_and_mended(
     connected: Laptop, where: str
@@ -154,6 +155,7 @@ def test_include_that_is_not_first_any_more_is_told_and_mended(
     assert found(connected, "include").state == "ok"
 
 
+@pytest.mark.slow
 def test_entry_that_something_else_overrides_is_told(connected: Laptop) -> None:
     add_line(connected.config, "Port 1")
     finding = found(connected, "entry")
@@ -161,6 +163,7 @@ def test_entry_that_something_else_overrides_is_told(connected: Laptop) -> None:
     assert "port" in finding.detail
 
 
+@pytest.mark.slow
 def test_configuration_that_ssh_cannot_read_is_told_with_its_line(connected: Laptop) -> None:
     add_line(connected.config, "Nonsense yes")
     finding = found(connected, "configuration")
@@ -168,6 +171,7 @@ def test_configuration_that_ssh_cannot_read_is_told_with_its_line(connected: Lap
     assert "line 1" in finding.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["missing", "open to others", "not matching"])
 def test_key_that_cannot_be_used_is_told(connected: Laptop, key: Path, fault: str) -> None:
     if fault == "missing":
@@ -259,6 +263,7 @@ def test_host_key_that_is_unknown_or_changed_is_told(
     assert (unknown.state, unknown.remedy) == ("failed", "lab connect")
 
 
+@pytest.mark.slow
 def test_login_that_is_refused_is_told(connected: Laptop, server: OpenSSHServer) -> None:
     server.account.authorize()
     finding = found(connected, "login")
@@ -282,8 +287,10 @@ def test_machine_where_everything_is_wrong_is_told(
         target = subprocess.check_output(["which", name], text=True).strip()
         (programs / name).symlink_to(target)
     server.stop()
-    server.start(SetEnv=f'"PATH={programs}" "HOME={server.account.home}"', PermitUserRC="yes")
-    server.account.write(".ssh/rc", "echo Welcome to the cluster\n")
+    server.start(
+        SetEnv=f'"PATH={programs}" "HOME={server.account.home}"',
+        ForceCommand='echo Welcome to the cluster; eval "$SSH_ORIGINAL_COMMAND"',
+    )
     findings = {finding.name: finding for finding in examine(ALIAS, connected.ssh)}
     states = {name: findings[name].state for name in ("git", "disk", "quota", "clock", "python")}
     assert states == {

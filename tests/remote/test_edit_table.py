@@ -149,6 +149,7 @@ CASES = [
     prepended("a final comment without newline", "Host a\n    User u\n# end"),
     prepended("UseKeychain behind IgnoreUnknown", "IgnoreUnknown UseKeychain\nUseKeychain yes\n"),
     prepended("an alias like ours", "Host gpu2 gpu.example.com mygpu\n    Port 2200\n"),
+    prepended("a host that ssh itself refuses", "Host -x ok\n    User u\n"),
     prepended("our alias is behind a wildcard", "Host gpu*\n    Compression yes\n"),
     prepended(
         "a wildcard brings a jump host",

@@ -68,7 +68,19 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "too long",
         "LAB_SSH_DIR",
     ),
-    (CHANGED, HostKeyChangedError, "another machine answers", "ssh-keygen -R"),
+    (
+        CHANGED,
+        HostKeyChangedError,
+        "another machine answers",
+        "ssh-keygen -R 'gpu.example.com' -f '/home/ada/.ssh/known_hosts'",
+    ),
+    (
+        "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n"
+        "Host key verification failed.",
+        HostKeyChangedError,
+        "another machine answers",
+        "ssh-keygen -R NAME",
+    ),
     (
         "No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking."
         "\nHost key verification failed.",

@@ -15,7 +15,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote import jobs
+from remote import job_scripts, jobs
 from remote.client import Client
 from remote.errors import LabError, RemoteCommandError, UnreachableError
 
@@ -86,6 +86,17 @@ class Follower(threading.Thread):
             self._seen.wait_for(lambda: line in self.lines)
 
 
+@pytest.mark.parametrize("name", ["START", "LIST", "FOLLOW", "STOP", "RUNNER"])
+def test_scripts_are_clean_posix_shell(name: str) -> None:
+    done = subprocess.run(
+        ["shellcheck", "--shell=sh", "-"],
+        input=getattr(job_scripts, name),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
     job = started(machine, "pwd; printf 'one\\rtwo\\r\\nthrée'; echo oops >&2; exit 7")
     lines: list[str] = []
@@ -98,6 +109,7 @@ def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
     assert jobs.list_jobs(machine, folder, kind="setup") == []
 
 
+@pytest.mark.slow
 def test_what_a_job_keeps_is_private_and_known_to_it(machine: Client, folder: str) -> None:
     job = started(machine, 'stat -c %a "$LAB_JOB_FOLDER"; echo "$LAB_JOB"')
     lines: list[str] = []
@@ -196,7 +208,7 @@ def test_nobody_is_left_following_when_the_laptop_is_gone(
     following = f"""
 import sys
 from pathlib import Path
-from remote import jobs
+from remote import job_scripts, jobs
 from remote.client import Client
 client = Client(alias="machine", directory=Path({str(machine.directory)!r}))
 jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flush=True))
@@ -315,6 +327,21 @@ def test_unreachable_machine_is_told_at_once(
     ):
         with pytest.raises(UnreachableError, match="nothing listens on its port"):
             attempt()
+
+
+@pytest.mark.slow
+def test_machine_that_does_not_come_back_is_given_up(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "echo one; sleep 600")
+
+    def lose_it(line: str) -> None:
+        server.stop()
+
+    with pytest.raises(UnreachableError, match="connection to machine was lost"):
+        jobs.follow(machine, folder, job.id, on_line=lose_it, patience=0)
+    server.start()
+    assert jobs.stop(machine, folder, job.id).state == "stopped"
 
 
 def _whole_life(client: Client) -> None:

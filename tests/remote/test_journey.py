@@ -3,52 +3,30 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
-import openssh_server
 import pytest
 from baking import TEMPLATE_ROOT, bake_project
-from embedded_server import embedded_server
+from fresh_machine import Kind, fresh_machine
 from openssh_server import Laptop
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["openssh", "embedded"])
-def address(
-    request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """A machine that `lab` has never seen: what a person types after ssh.
-
-    uv and its cache are there, as on a machine that its owner has used before.
-    """
-    with ExitStack() as stack:
-        if request.param == "embedded":
-            server = stack.enter_context(embedded_server(laptop.home / "machine"))
-            home = server.home
-            for name, value in laptop.askpass(server.password).items():
-                monkeypatch.setenv(name, value)
-            address = server.address
-        else:
-            account = stack.enter_context(openssh_server.account(own=True))
-            home = account.home
-            account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
-            address = stack.enter_context(openssh_server.openssh_server(account)).address
-        (home / ".local" / "bin").mkdir(parents=True)
-        (home / ".local" / "bin" / "uv").symlink_to(Path(sys.executable).parent / "uv")
-        (home / ".cache").mkdir()
-        (home / ".cache" / "uv").symlink_to(os.environ["UV_CACHE_DIR"])
-        yield address
+@pytest.fixture(params=get_args(Kind))
+def address(request: pytest.FixtureRequest, laptop: Laptop) -> Iterator[str]:
+    """A machine that `lab` has never seen: what a person types after ssh."""
+    with fresh_machine(request.param, laptop) as made:
+        yield made
 
 
-def test_bare_bake_to_figures_at_home_twice(
-    laptop: Laptop, address: str, tmp_path: Path
-) -> None:
+def test_bare_bake_to_figures_at_home_twice(laptop: Laptop, address: str, tmp_path: Path) -> None:
     project = bake_project(
         tmp_path,
         home=laptop.home,
@@ -91,11 +69,9 @@ def first_line_with(text: str, printed: str) -> str:
     return line
 
 
-def test_demo_shows_its_figures_and_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_demo_shows_its_figures_and_leaves_nothing_behind(tmp_path: Path) -> None:
     def own_files() -> list[tuple[str, int]]:
-        folder = Path("~root/.ssh" if os.geteuid() == 0 else "~/.ssh").expanduser()
+        folder = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"  # HOME is another one here
         return sorted((str(path), path.lstat().st_mtime_ns) for path in folder.rglob("*"))
 
     before = own_files()

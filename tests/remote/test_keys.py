@@ -33,6 +33,7 @@ def test_public_half_of_another_key_is_noticed_behind_a_passphrase(laptop: Lapto
         read_key(path)
 
 
+@pytest.mark.slow
 def test_old_encrypted_key_is_taken_at_its_word(laptop: Laptop) -> None:
     path = laptop.ssh / "old"
     options = ["-q", "-t", "rsa", "-m", "PEM", "-N", "open sesame", "-C", "old", "-f", str(path)]

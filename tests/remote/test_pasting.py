@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from baking import TEMPLATE_ROOT, BakedProject
 from openssh_server import OpenSSHServer
 from remote.entry import parse_destination
 from remote.pasting import paste_line
@@ -69,3 +70,10 @@ def test_line_is_one_line_that_every_shell_leaves_alone() -> None:
     assert line.isascii()
     assert line.count("'") == 2
     assert not set("\\!") & set(line)
+
+
+def test_readme_shows_the_line_before_the_first_question(default_project: BakedProject) -> None:
+    template = (TEMPLATE_ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\n{paste_line()}\n" in template
+    assert template.index(paste_line()) < template.index("uvx cookiecutter")
+    assert f"\n{paste_line()}\n" in default_project.read("README.md")

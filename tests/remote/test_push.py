@@ -8,116 +8,62 @@ import shutil
 
 import openssh_server
 import pytest
-from baking import BakedProject
-from conftest import Bake
-from openssh_server import Account, OpenSSHServer
-from remote.client import Client
-from remote_fixtures import Workplace
-
-SHELLS = ("bash", "zsh", "fish", "csh", "tcsh")
-FOLDER = "Projekte/mein Labör's"
+from place import Place
 
 
-@pytest.fixture
-def place(bake: Bake, machine: Client, account: Account, server: OpenSSHServer) -> Workplace:
-    """A project on the laptop that the machine does not have yet."""
-    project = bake(ssh_alias="machine")
-    settings = project.path / "lab.toml"
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace('folder = "handwriting-lab"', f'folder = "{FOLDER}"'))
-    commit(project, "lab.toml", settings.read_text())
-    return Workplace(project=project, folder=account.home / FOLDER, server=server, client=machine)
-
-
-def commit(project: BakedProject, name: str, text: str) -> str:
-    """Commit everything, a file with this text included, and return the commit."""
-    (project.path / name).write_text(text)
-    project.run("git", "add", "--all")
-    project.run("git", "commit", "--quiet", "--message", f"Change {name}")
-    return git(project, "rev-parse", "HEAD")
-
-
-def git(project: BakedProject, *arguments: str) -> str:
-    return project.run("git", *arguments).stdout.strip()
-
-
-def there(place: Workplace, *arguments: str) -> str:
-    """Run git in the project's folder on the machine, as the account."""
-    identity = ("-c", "user.name=Tess There", "-c", "user.email=there@example.com")
-    return place.client.run("git", "-C", FOLDER, *identity, *arguments).stdout.strip()
-
-
-def write_there(place: Workplace, name: str, text: str) -> None:
-    place.server.account.write(f"{FOLDER}/{name}", text)
-
-
-def commit_there(place: Workplace, name: str, text: str) -> str:
-    write_there(place, name, text)
-    there(place, "add", "--all")
-    there(place, "commit", "--quiet", "--message", f"Change {name} there")
-    return there(place, "rev-parse", "HEAD")
-
-
-def assert_same(place: Workplace) -> None:
-    """What is committed here lies there, and nothing else that git would see."""
-    tracked = git(place.project, "ls-files", "-z").split("\0")[:-1]
-    for name in tracked:
-        assert (place.folder / name).read_bytes() == (place.project.path / name).read_bytes()
-    assert there(place, "status", "--porcelain") == ""
-    assert there(place, "rev-parse", "HEAD") == git(place.project, "rev-parse", "HEAD")
-
-
-def test_first_push_makes_a_repository_and_the_second_has_nothing_to_do(place: Workplace) -> None:
+def test_first_push_makes_a_repository_and_the_second_has_nothing_to_do(place: Place) -> None:
     done = place.lab("push")
     assert done.returncode == 0, done.stderr
     assert "Pushed 2 commits to machine" in done.stdout
     assert done.stdout.splitlines()[-1] == "Next: lab setup"
     assert done.stderr == ""
-    assert_same(place)
-    assert there(place, "config", "receive.denyCurrentBranch") == "updateInstead"
+    place.assert_same()
+    assert place.there("config", "receive.denyCurrentBranch") == "updateInstead"
     again = place.lab("push")
     assert again.returncode == 0
     assert "Nothing to push" in again.stdout
 
 
-def test_push_adds_changes_and_removes_files_there(place: Workplace) -> None:
+@pytest.mark.slow
+def test_push_adds_changes_and_removes_files_there(place: Place) -> None:
     place.lab("push")
     (place.project.path / "README.md").unlink()
-    commit(place.project, "größe 'x' \"y\".txt", "new")
-    commit(place.project, "labs/mnistlab.py", "# changed\n")
+    place.commit("größe 'x' \"y\".txt", "new")
+    place.commit("labs/mnistlab.py", "# changed\n")
     done = place.lab("push")
     assert "Pushed 2 commits" in done.stdout, done.stderr
-    assert_same(place)
+    place.assert_same()
     assert not (place.folder / "README.md").exists()
 
 
 @pytest.mark.parametrize("kind", ["changed", "added", "deleted"])
-def test_uncommitted_work_there_is_never_overwritten(place: Workplace, kind: str) -> None:
+def test_uncommitted_work_there_is_never_overwritten(place: Place, kind: str) -> None:
     place.lab("push")
-    before = there(place, "rev-parse", "HEAD")
+    before = place.there("rev-parse", "HEAD")
     if kind == "changed":
-        write_there(place, "README.md", "mine")
+        place.write_there("README.md", "mine")
     elif kind == "added":
-        write_there(place, "new.txt", "mine")
-        there(place, "add", "new.txt")
+        place.write_there("new.txt", "mine")
+        place.there("add", "new.txt")
     else:
         (place.folder / "README.md").unlink()
-    commit(place.project, "README.md", "yours")
+    place.commit("README.md", "yours")
     for _ in range(2):
         done = place.lab("push")
         assert done.returncode == 1
         name = "new.txt" if kind == "added" else "README.md"
         assert f"uncommitted work on machine, in {place.folder}: {name}" in done.stderr
         assert "git stash" in done.stderr
-        assert there(place, "rev-parse", "HEAD") == before
+        assert place.there("rev-parse", "HEAD") == before
     if kind == "changed":
         assert (place.folder / "README.md").read_text() == "mine"
 
 
-def test_files_in_the_way_there_are_named(place: Workplace) -> None:
+@pytest.mark.slow
+def test_files_in_the_way_there_are_named(place: Place) -> None:
     place.lab("push")
-    write_there(place, "new file.txt", "mine")
-    commit(place.project, "new file.txt", "yours")
+    place.write_there("new file.txt", "mine")
+    place.commit("new file.txt", "yours")
     done = place.lab("push")
     assert done.returncode == 1
     assert "new file.txt" in done.stderr
@@ -125,18 +71,19 @@ def test_files_in_the_way_there_are_named(place: Workplace) -> None:
     assert (place.folder / "new file.txt").read_text() == "mine"
     (place.folder / "new file.txt").unlink()
     assert place.lab("push").returncode == 0
-    assert_same(place)
+    place.assert_same()
 
 
-def test_uncommitted_work_here_is_named_and_sent_on_request(place: Workplace) -> None:
+@pytest.mark.slow
+def test_uncommitted_work_here_is_named_and_sent_on_request(place: Place) -> None:
     place.lab("push")
     project = place.project
     (project.path / "README.md").write_text("not committed")
     (project.path / "notes.txt").write_text("new")
-    git(project, "add", "notes.txt")
+    place.git("add", "notes.txt")
     (project.path / "data").mkdir()
     (project.path / "data" / "big").write_text("ignored")
-    before = (git(project, "rev-parse", "HEAD"), git(project, "status", "--porcelain"))
+    before = (place.git("rev-parse", "HEAD"), place.git("status", "--porcelain"))
     done = place.lab("push")
     assert done.returncode == 0
     assert "2 files with changes are not pushed" in done.stderr
@@ -147,64 +94,68 @@ def test_uncommitted_work_here_is_named_and_sent_on_request(place: Workplace) ->
         assert (place.folder / "README.md").read_text() == "not committed"
         assert (place.folder / "notes.txt").read_text() == "new"
         assert not (place.folder / "data").exists()
-        assert there(place, "status", "--porcelain") == ""
-        assert (git(project, "rev-parse", "HEAD"), git(project, "status", "--porcelain")) == before
+        assert place.there("status", "--porcelain") == ""
+        assert (place.git("rev-parse", "HEAD"), place.git("status", "--porcelain")) == before
     assert "Nothing to push" in done.stdout
 
     (project.path / "README.md").write_text("later")
     assert place.lab("push", "--dirty").returncode == 0
     assert (place.folder / "README.md").read_text() == "later"
-    commit(project, "README.md", "committed")
+    place.commit("README.md", "committed")
     assert place.lab("push").returncode == 0
-    assert_same(place)
-    assert there(place, "symbolic-ref", "--short", "HEAD") == "main"
+    place.assert_same()
+    assert place.there("symbolic-ref", "--short", "HEAD") == "main"
 
 
-def test_commits_on_top_of_uncommitted_work_there_are_not_replaced(place: Workplace) -> None:
+@pytest.mark.slow
+def test_commits_on_top_of_uncommitted_work_there_are_not_replaced(place: Place) -> None:
     place.lab("push")
     (place.project.path / "README.md").write_text("not committed")
     place.lab("push", "--dirty")
-    made = commit_there(place, "there.txt", "there")
+    made = place.commit_there("there.txt", "there")
     (place.project.path / "README.md").write_text("later")
     done = place.lab("push", "--dirty")
     assert done.returncode == 1
     assert "git branch -m lab-uncommitted" in done.stderr
-    assert there(place, "rev-parse", "HEAD") == made
+    assert place.there("rev-parse", "HEAD") == made
     assert "cherry-pick" in place.lab("pull").stderr
 
 
-def test_another_branch_is_checked_out_there_too(place: Workplace) -> None:
+@pytest.mark.slow
+def test_another_branch_is_checked_out_there_too(place: Place) -> None:
     place.lab("push")
-    git(place.project, "switch", "--quiet", "--create", "idea")
-    commit(place.project, "idea.txt", "idea")
+    place.git("switch", "--quiet", "--create", "idea")
+    place.commit("idea.txt", "idea")
     assert place.lab("push").returncode == 0
-    assert_same(place)
-    git(place.project, "switch", "--quiet", "main")
+    place.assert_same()
+    place.git("switch", "--quiet", "main")
     done = place.lab("push")
     assert done.returncode == 0, done.stderr
-    assert_same(place)
+    place.assert_same()
     assert not (place.folder / "idea.txt").exists()
 
 
-def test_commits_made_there_come_back(place: Workplace) -> None:
+@pytest.mark.slow
+def test_commits_made_there_come_back(place: Place) -> None:
     place.lab("push")
-    made = commit_there(place, "there.txt", "there")
-    commit_there(place, "more.txt", "more")
+    made = place.commit_there("there.txt", "there")
+    place.commit_there("more.txt", "more")
     done = place.lab("pull")
     assert done.returncode == 0, done.stderr
     assert "2 commits came from machine" in done.stdout
     assert (place.project.path / "there.txt").read_text() == "there"
-    assert git(place.project, "rev-parse", "HEAD~1") == made
+    assert place.git("rev-parse", "HEAD~1") == made
     again = place.lab("pull")
     assert "No new commits on machine" in again.stdout
     assert "outputs/ has everything" in again.stdout
 
 
-def test_new_commits_on_both_sides_are_left_to_the_person(place: Workplace) -> None:
+@pytest.mark.slow
+def test_new_commits_on_both_sides_are_left_to_the_person(place: Place) -> None:
     place.lab("push")
-    commit_there(place, "there.txt", "there")
-    made = commit(place.project, "here.txt", "here")
-    write_there(place, "outputs/mnistlab/1/metrics.json", "{}")
+    place.commit_there("there.txt", "there")
+    made = place.commit("here.txt", "here")
+    place.write_there("outputs/mnistlab/1/metrics.json", "{}")
     pushed = place.lab("push")
     assert pushed.returncode == 1
     assert "commits on main that are not here" in pushed.stderr
@@ -212,17 +163,18 @@ def test_new_commits_on_both_sides_are_left_to_the_person(place: Workplace) -> N
     pulled = place.lab("pull")
     assert pulled.returncode == 1
     assert "git rebase refs/lab/main" in pulled.stderr
-    assert git(place.project, "rev-parse", "HEAD") == made
+    assert place.git("rev-parse", "HEAD") == made
     # The results have come all the same.
     assert (place.project.path / "outputs/mnistlab/1/metrics.json").read_text() == "{}"
-    git(place.project, "rebase", "--quiet", "refs/lab/main")
+    place.git("rebase", "--quiet", "refs/lab/main")
     assert place.lab("push").returncode == 0
-    assert_same(place)
+    place.assert_same()
 
 
-def test_pull_keeps_work_that_is_not_committed_here(place: Workplace) -> None:
+@pytest.mark.slow
+def test_pull_keeps_work_that_is_not_committed_here(place: Place) -> None:
     place.lab("push")
-    commit_there(place, "README.md", "there")
+    place.commit_there("README.md", "there")
     (place.project.path / "README.md").write_text("mine")
     done = place.lab("pull")
     assert done.returncode == 1
@@ -230,10 +182,11 @@ def test_pull_keeps_work_that_is_not_committed_here(place: Workplace) -> None:
     assert (place.project.path / "README.md").read_text() == "mine"
 
 
-def test_outputs_come_once_and_kept_files_are_named(place: Workplace) -> None:
+@pytest.mark.slow
+def test_outputs_come_once_and_kept_files_are_named(place: Place) -> None:
     place.lab("push")
-    write_there(place, "outputs/mnistlab/1/metrics.json", "{}")
-    write_there(place, "README.md", "changed there")
+    place.write_there("outputs/mnistlab/1/metrics.json", "{}")
+    place.write_there("README.md", "changed there")
     done = place.lab("pull")
     assert done.returncode == 0, done.stderr
     assert "1 file came to outputs/" in done.stdout
@@ -246,16 +199,18 @@ def test_outputs_come_once_and_kept_files_are_named(place: Workplace) -> None:
     assert brought.read_text() == "mine"
     assert place.lab("pull", "--overwrite").returncode == 0
     assert brought.read_text() == "{}"
-    assert git(place.project, "status", "--porcelain") == ""
+    assert place.git("status", "--porcelain") == ""
 
 
-def test_nothing_there_is_told_with_what_to_do(place: Workplace) -> None:
+@pytest.mark.slow
+def test_nothing_there_is_told_with_what_to_do(place: Place) -> None:
     done = place.lab("pull")
     assert done.returncode == 1
     assert "There is no folder" in done.stderr
     assert "lab push" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -266,15 +221,15 @@ def test_nothing_there_is_told_with_what_to_do(place: Workplace) -> None:
         ("no branch", "git switch main"),
     ],
 )
-def test_repository_here_that_cannot_be_pushed(place: Workplace, damage: str, said: str) -> None:
+def test_repository_here_that_cannot_be_pushed(place: Place, damage: str, said: str) -> None:
     project = place.project
     variables = {}
     if damage == "no branch":
-        git(project, "checkout", "--quiet", "--detach")
+        place.git("checkout", "--quiet", "--detach")
     else:
         shutil.rmtree(project.path / ".git")
     if damage in ("no commit", "no identity"):
-        git(project, "init", "--quiet", "--initial-branch", "main")
+        place.git("init", "--quiet", "--initial-branch", "main")
     if damage == "no identity":
         variables["GIT_CONFIG_GLOBAL"] = os.devnull
     if damage == "inside another":
@@ -285,29 +240,32 @@ def test_repository_here_that_cannot_be_pushed(place: Workplace, damage: str, sa
     assert not place.folder.exists()
 
 
-def test_notebook_run_there_does_not_block_the_next_push(place: Workplace) -> None:
+@pytest.mark.slow
+def test_notebook_run_there_does_not_block_the_next_push(place: Place) -> None:
     place.lab("push")
     notebook = json.loads((place.project.path / "labs" / "mnistlab.ipynb").read_text())
     for number, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] == "code":
             output = {"output_type": "stream", "name": "stdout", "text": [f"{number}\n"]}
             cell.update(execution_count=number, outputs=[output])
-    write_there(place, "labs/mnistlab.ipynb", json.dumps(notebook))
-    commit(place.project, "labs/mnistlab.py", "# changed\n")
+    place.write_there("labs/mnistlab.ipynb", json.dumps(notebook))
+    place.commit("labs/mnistlab.py", "# changed\n")
     done = place.lab("push")
     assert done.returncode == 0, done.stderr
-    assert_same(place)
+    place.assert_same()
     assert json.loads((place.folder / "labs/mnistlab.ipynb").read_text()) == notebook
 
 
-def test_removed_folder_is_made_anew(place: Workplace) -> None:
+@pytest.mark.slow
+def test_removed_folder_is_made_anew(place: Place) -> None:
     place.lab("push")
     shutil.rmtree(place.folder)
     assert place.lab("push").returncode == 0
-    assert_same(place)
+    place.assert_same()
 
 
-def test_server_that_does_not_answer_is_told(place: Workplace) -> None:
+@pytest.mark.slow
+def test_server_that_does_not_answer_is_told(place: Place) -> None:
     place.client.close()
     place.server.stop()
     for command in (["push"], ["pull"], ["setup"], ["up", "--no-code", "--yes"]):

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from remote import files, ssh_config
-from remote.errors import AliasTakenError, LabError, UnsafeEditError
+from remote import backups, files, ssh_config
+from remote.configuration import home_directory
+from remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
 from ssh_tree import OURS, entry, lay_out, picture
 
 BEFORE = "Host a\n    User u\n"
@@ -87,6 +88,7 @@ def test_the_owner_is_kept(directory: Path) -> None:
     assert any("belongs to another user" in note for note in notes)
 
 
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="Python has none on this system")
 def test_extended_attributes_are_kept(directory: Path) -> None:
     config = directory / "config"
     os.setxattr(config, "user.comment", b"mine")
@@ -104,16 +106,16 @@ def test_the_first_and_the_newest_backups_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "config"
     folder = tmp_path / "backups"
     for number in range(25):
-        files.keep_backup(path, str(number).encode(), folder=folder)
-    kept = [backup.read_text() for backup in files.backups_of(path, folder=folder)]
+        backups.keep_backup(path, str(number).encode(), folder=folder)
+    kept = [backup.read_text() for backup in backups.backups_of(path, folder=folder)]
     assert kept == ["0", *map(str, range(16, 25))]
 
 
 def test_the_same_content_is_backed_up_once(tmp_path: Path) -> None:
     path = tmp_path / "config"
-    first = files.keep_backup(path, b"x", folder=tmp_path / "backups")
-    files.keep_backup(path, b"y", folder=tmp_path / "backups")
-    assert files.keep_backup(path, b"x", folder=tmp_path / "backups") == first
+    first = backups.keep_backup(path, b"x", folder=tmp_path / "backups")
+    backups.keep_backup(path, b"y", folder=tmp_path / "backups")
+    assert backups.keep_backup(path, b"x", folder=tmp_path / "backups") == first
 
 
 def test_what_changed_since_the_plan_was_shown_is_kept(directory: Path) -> None:
@@ -158,29 +160,31 @@ def test_an_error_of_the_system_leaves_everything_as_it_was(
     config = directory / "config"
     config.chmod(0o640)
     before = picture(directory)
-    real = getattr(os, call)
+    real, real_open = getattr(os, call), os.open
+    temporary: set[object] = set()
+
+    def remember(path: Path, *arguments: int, **options: int) -> int:
+        descriptor = real_open(path, *arguments, **options)
+        if Path(path).name.startswith(".config."):
+            temporary.add(descriptor)
+        return descriptor
 
     def fail_for_config(*arguments: object, **options: object) -> object:
-        about = [arguments[0]] if call in ("open", "replace") else [_name_of(arguments[0])]
-        if any(str(name).startswith(str(directory / ".config")) for name in about):
+        first = arguments[0]
+        if first in temporary or Path(str(first)).name.startswith(".config."):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(*arguments, **options)
 
+    monkeypatch.setattr(os, "open", remember)
     monkeypatch.setattr(os, call, fail_for_config)
     with pytest.raises(UnsafeEditError, match="No space left on device") as caught:
         connect(directory)
     monkeypatch.undo()
 
     assert "Include " in caught.value.instructions
-    remaining = {name: was for name, was in picture(directory).items() if OURS not in name}
-    assert remaining == before
-    assert not (directory / OURS / "gpu.conf").exists()
+    assert picture(directory) == before
     connect(directory)
     assert config.read_text().startswith("Include ")
-
-
-def _name_of(descriptor: object) -> str:
-    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
 def test_an_existing_entry_comes_back_when_a_later_file_cannot_be_written(
@@ -251,6 +255,50 @@ with exclusive(Path({str(directory / OURS)!r})):
     assert done.returncode == -9
     assert (directory / OURS / files.LOCK).exists()
     connect(directory)
+
+
+def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ssh").write_text("?")
+    with pytest.raises(UnsafeEditError, match="ssh is not a directory"):
+        connect(tmp_path / "ssh")
+    assert (tmp_path / "ssh").read_text() == "?"
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeEditError, match="No such file or directory") as caught:
+        connect(tmp_path / "missing" / "ssh")
+    assert str(tmp_path / "missing") in str(caught.value)
+    assert picture(tmp_path) == {}
+
+
+def test_the_directory_is_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAB_SSH_DIR", "relative/../ssh")
+    assert ssh_config.ssh_directory() == tmp_path / "ssh"
+    usual = home_directory() / ".ssh"
+    for chosen in ("", str(usual)):
+        monkeypatch.setenv("LAB_SSH_DIR", chosen)
+        assert ssh_config.ssh_directory() == usual
+        assert ssh_config.is_default_directory(usual)
+        assert ssh_config.ssh_options(usual) == []
+
+
+@pytest.mark.parametrize("name", ["a*b", "a[1]", "50%", "$H", 'a"b', "a'b", "a\\b", "a\nb", "{a}"])
+def test_a_directory_whose_name_means_something_to_ssh_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_SSH_DIR", str(tmp_path / name))
+    with pytest.raises(ConfigurationError, match="LAB_SSH_DIR"):
+        ssh_config.ssh_directory()
+
+
+def test_hosts_that_there_was_no_time_to_check_are_said(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remote.verification.SECONDS_FOR_OTHERS", 0.0)
+    assert any("0 of your 1 other hosts were checked" in note for note in connect(directory).notes)
 
 
 def test_another_directory_gets_an_absolute_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from openssh_server import Account, OpenSSHServer
@@ -66,6 +67,17 @@ def test_broken_driver_is_told_in_its_own_words(machine: Client, server: OpenSSH
     assert found.gpu_fault.startswith("NVIDIA-SMI has failed because")
 
 
+def test_script_is_clean_posix_shell() -> None:
+    # What it has in common with the scripts for jobs holds a function that it does not need.
+    done = subprocess.run(
+        ["shellcheck", "--shell=sh", "--exclude=SC2329", "-"],
+        input=status._SCRIPT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_machine_is_described_without_the_project(machine: Client, server: OpenSSHServer) -> None:
     found = status_of(machine)
     assert found.host == os.uname().nodename
@@ -80,6 +92,7 @@ def test_machine_is_described_without_the_project(machine: Client, server: OpenS
     assert found.disk[1] == disk.f_blocks * disk.f_frsize // 1024
 
 
+@pytest.mark.slow
 def test_jobs_are_part_of_it(machine: Client, account: Account) -> None:
     account.write("the project/lab.toml", "")
     job = jobs.start(machine, "the project", kind="run", name="labs/a.py", command="sleep 600")

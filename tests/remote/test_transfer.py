@@ -106,6 +106,7 @@ def test_file_that_differs_here_is_kept_unless_asked(
     assert files_below(here) == files_below(outputs)
 
 
+@pytest.mark.slow
 def test_log_that_grew_is_brought_up_to_date(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
@@ -120,6 +121,7 @@ def test_log_that_grew_is_brought_up_to_date(
     assert (tmp_path / "outputs" / "log").read_bytes() == b"one\ntwo\n"
 
 
+@pytest.mark.slow
 def test_one_run_can_be_brought_alone(
     machine: Client, account: Account, outputs: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_one_run_can_be_brought_alone(
     assert fetch_outputs(machine, FOLDER, tmp_path, only="mnistlab/none").new == ()
 
 
+@pytest.mark.slow
 def test_outputs_may_be_a_link_to_another_disk(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
@@ -190,6 +193,7 @@ def test_no_folder_there_says_what_to_do(machine: Client, tmp_path: Path) -> Non
     assert failure.value.hint == "Send the project there: lab push"
 
 
+@pytest.mark.slow
 def test_shell_that_prints_is_told_in_a_sentence(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str,
     server: OpenSSHServer,

@@ -130,11 +130,12 @@ set_foreign_environment_aside() {
 }
 
 check_disk() {
-    free_kib=$(df -Pk . | tail -n 1 | awk '{print $4}')
-    used_kib=0
+    place=. used_kib=0
     if [ -d .venv ]; then
+        place=.venv # in a dev container that is a volume, on a disk of its own
         used_kib=$(du -sk .venv | awk '{print $1}')
     fi
+    free_kib=$(df -Pk "$place" | tail -n 1 | awk '{print $4}')
     if [ $((free_kib + used_kib)) -lt $((needed_gib * 1024 * 1024)) ]; then
         fail "The environment needs $needed_gib GB of disk, and $((free_kib / 1024 / 1024)) GB are free in $project." \
             "Make room, or put the project on another disk ([remote] folder in lab.toml)." \

@@ -43,17 +43,27 @@ def test_unknown_parameter_is_refused_with_the_known_ones() -> None:
 
 def test_command_line_replaces_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_OUTPUT_DIR", str(tmp_path / "results"))
-    monkeypatch.setattr("sys.argv", ["lab.py", "-p", "epochs", "7", "-p", "dataset", "digits"])
+    monkeypatch.setattr("sys.argv", ["lab.py", "-p", "epochs", "7", "-p", "dataset", "-1e-3"])
     monkeypatch.setattr("sys.excepthook", lambda *_: None)
     run = runs.start_run("lab", DEFAULTS)
     assert (run.parameters.epochs, run.parameters.dataset, run.parameters.shuffle) == (
         7,
-        "digits",
+        "-1e-3",
         True,
     )
     run.save_metrics({"accuracy": 0.5})
     saved = json.loads((tmp_path / "results" / "metrics.json").read_text())
-    assert saved == {"parameters": {**DEFAULTS, "epochs": 7, "dataset": "digits"}, "accuracy": 0.5}
+    assert saved == {"parameters": {**DEFAULTS, "epochs": 7, "dataset": "-1e-3"}, "accuracy": 0.5}
+
+
+def test_parameter_without_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["lab.py", "-p", "epochs"])
+    monkeypatch.setattr("sys.excepthook", lambda *_: None)
+    with pytest.raises(SystemExit, match="2"):
+        runs.start_run("lab", DEFAULTS)
+    assert "-p/--parameter: expected 2 arguments" in capsys.readouterr().err
 
 
 def test_runs_within_one_second_get_folders_of_their_own(

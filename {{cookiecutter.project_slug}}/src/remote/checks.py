@@ -274,7 +274,8 @@ def check_name(resolved: Mapping[str, list[str]]) -> Finding:
             detail=f"{host} cannot be looked up ({error.strerror})",
             remedy="Join the network or VPN that knows it",
         )
-    return ok("name", f"{host} is {found[0][4][0]}")
+    address = found[0][4][0]
+    return ok("name", f"{host} is {address}" if address != host else "an address already")
 
 
 def check_port(resolved: Mapping[str, list[str]]) -> Finding:

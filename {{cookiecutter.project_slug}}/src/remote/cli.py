@@ -239,8 +239,9 @@ def pull(alias: str | None, overwrite: bool) -> None:
 @_alias_option
 @click.option("--local", is_flag=True, help="Make it on this computer.")
 def setup(alias: str | None, local: bool) -> None:
-    """Make the project's environment on the machine, or bring it up to date.
+    """Make the project's environment on the machine.
 
+    What is there already is brought up to date.
     It goes on there when the connection is lost; running this again shows it again.
     """
     from .environment import setup as carry_out
@@ -255,7 +256,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
 
 @lab.command(
     "run",
-    short_help="Run all cells of a lab there, and bring its results home.",
+    short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
 @click.argument("lab_file", metavar="LAB")
@@ -287,20 +288,22 @@ def run_lab(
     The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
     again. What runs is the code as it is there: `lab push` sends yours.
     """
+    if local:
+        if detach or again or alias is not None:
+            raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
+        from .running_here import run_here
+
+        run_here(lab_file, parameters, verbose=verbose)
+        return
     from .running import run as carry_out
 
-    carry_out(
-        lab_file,
-        parameters,
-        alias=alias,
-        local=local,
-        detach=detach,
-        again=again,
-        verbose=verbose,
-    )
+    carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
 
 
-@lab.command(short_help="List the runs of labs.", epilog="Example: lab runs --all")
+@lab.command(
+    short_help="List the runs of labs on the remote machine, the latest last.",
+    epilog="Example: lab runs --all",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
 @_alias_option
 def runs(show_all: bool, alias: str | None) -> None:
@@ -311,7 +314,7 @@ def runs(show_all: bool, alias: str | None) -> None:
 
 
 @lab.command(
-    short_help="Follow a run, and bring its results home.",
+    short_help="Follow a run to its end, and bring its results home.",
     epilog="Example: lab attach, or a part of the time that names the run: lab attach 14-05",
 )
 @click.argument("run", required=False, metavar="[RUN]")
@@ -338,11 +341,34 @@ def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
     carry_out(run, alias=alias, stop_all=stop_all)
 
 
-@lab.command(short_help="Show how busy the machine is.", epilog="Example: lab status")
+@lab.command(
+    short_help="Show how busy the machine is, and what of this project runs there.",
+    epilog="Example: lab status",
+)
 @_alias_option
 def status(alias: str | None) -> None:
-    """Show the machine's GPUs, load, memory and disk, and what of this project runs there."""
+    """Show how busy the machine is, and what of this project runs there.
+
+    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that go on.
+    """
     from .status import status as carry_out
+
+    carry_out(alias=alias)
+
+
+@lab.command(
+    short_help="Open the project on the machine in VS Code.",
+    epilog="Example: lab code",
+)
+@_alias_option
+def code(alias: str | None) -> None:
+    """Open the project on the machine in VS Code.
+
+    Writes ALIAS.code-workspace, which opens the folder there directly, installs the recommended
+    extensions where it can, and starts the first of code, code-insiders, codium and cursor, or what
+    LAB_EDITOR names. Without an editor here it prints the link that opens the folder.
+    """
+    from .code import code as carry_out
 
     carry_out(alias=alias)
 
@@ -385,8 +411,9 @@ def jupyter(alias: str | None, only_list: bool, stop: bool, no_browser: bool) ->
 @_stop_option
 @_no_browser_option
 def tensorboard(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
-    """TensorBoard on the machine, in the browser here: the curves of every run in outputs/.
+    """TensorBoard on the machine, in the browser here.
 
+    It shows the curves of every run in outputs/, while they grow.
     It is as private as `lab jupyter` and reconnects like it.
     """
     _session("tensorboard", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -186,9 +187,9 @@ class Client:
         socket = Path(path).expanduser()
         if path == "none" or not socket.exists():
             return
-        run_program(
-            ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias], timeout=10
-        )
+        command = ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias]
+        with suppress(subprocess.TimeoutExpired):
+            run_program(command, timeout=10)
         socket.unlink(missing_ok=True)  # the other process may be a moment later
 
 

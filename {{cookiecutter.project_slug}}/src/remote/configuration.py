@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["Line", "Source", "home_directory", "included_files", "parse", "read_sources"]
+__all__ = [
+    "Line",
+    "Source",
+    "home_directory",
+    "include_home",
+    "included_files",
+    "parse",
+    "read_sources",
+]
 
 BLANKS = " \t\r\n\f"
 # What ssh versions read differently inside an Include: such a line is not followed.
@@ -93,6 +101,16 @@ def home_directory() -> Path:
     return Path.home()
 
 
+def include_home() -> Path:
+    """Return the home directory that `~` and a relative path in an Include are meant from.
+
+    For these alone ssh asks `$HOME` first: it leaves them to glob.
+    """
+    if os.name == "posix" and "HOME" in os.environ:
+        return Path(os.environ["HOME"])
+    return home_directory()
+
+
 def read_sources(config: Path, data: bytes) -> list[Source]:
     """Return the configuration `data` of the file `config`, and each file that it includes, once.
 
@@ -136,7 +154,7 @@ def _glob(pattern: str) -> list[str]:
 
 
 def _expand_home(argument: str) -> str:
-    home = glob.escape(str(home_directory()))
+    home = glob.escape(str(include_home()))
     if argument == "~" or argument.startswith("~/"):
         return home + argument[1:]
     if argument.startswith("~"):

@@ -28,7 +28,7 @@ from .pasting import paste_line
 from .providing import announce_key, copy_key, prepare_key
 from .settings import load_settings, machine_alias
 from .ssh_config import Plan, apply, plan_connect, read_entry, verify
-from .ssh_directory import is_default_directory, our_directory, ssh_directory
+from .ssh_directory import our_directory, ssh_directory
 
 __all__ = ["connect", "write_plan"]
 
@@ -288,14 +288,13 @@ def _show_dry_run(plan: Plan, *, offline: bool) -> None:
 
 def _show_editor(alias: str, directory: Path, *, folder: str) -> None:
     """Say how the machine opens in VS Code."""
-    from urllib.parse import quote
+    from .code import editor_configuration
+    from .workspace_file import folder_link
 
-    if not is_default_directory(directory):
-        console.say(
-            f'VS Code needs this in your user settings: "remote.SSH.configFile": '
-            f'"{(directory / "config").as_posix()}"'
-        )
-    console.say(f"In VS Code: vscode://vscode-remote/ssh-remote+{alias}{quote(folder)}")
+    setting = editor_configuration(directory)
+    if setting:
+        console.say(setting)
+    console.say(f"In VS Code: {folder_link(alias, folder)}")
 
 
 def _folder_there(alias: str, directory: Path) -> str:

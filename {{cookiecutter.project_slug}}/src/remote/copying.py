@@ -1,4 +1,4 @@
-"""Copying files from the machine so that an interrupted copy goes on: with rsync, else with sftp."""
+"""Copying files from the machine, by rsync or sftp: an interrupted copy goes on where it was."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RSYNC_VANISHED = 24  # a file went away there: not ours to mend
 def choose_program(
     client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
 ) -> Copying:
-    """Return the copying of `files` into a folder below `incoming`: by rsync if both ends have it."""
+    """Return the copying of `files` to below `incoming`: by rsync if both ends have it."""
     program = _Rsync if _is_rsync(listing.rsync) and _has_rsync() else _Sftp
     return program(client, listing, files, incoming)
 
@@ -44,6 +44,7 @@ class Copying(ABC):
         # The two programs go on from what has come in different ways, so each has its own folder.
         self.folder = incoming / self.program
         self.errors = ""
+        self._returncode: int | None = None
         self._client = client
         self._listing = listing
         self._files = files
@@ -88,7 +89,7 @@ class Copying(ABC):
                 raise
             errors.seek(0)
             self.errors = errors.read().decode(errors="replace").replace("\r\n", "\n")
-            self._finish(process.returncode)
+            self._returncode = process.returncode
 
     def _wait(self, process: subprocess.Popen[bytes], progress: Progress | None) -> None:
         """Wait for the program's end and tell how far it is."""
@@ -101,9 +102,6 @@ class Copying(ABC):
             if progress is not None:
                 progress(sum(_size(self.staged(file)) for file in self._files), total)
 
-    def _finish(self, returncode: int) -> None:
-        """Note how the program ended."""
-
     def _connection(self) -> list[str]:
         """Return ssh and its options as the client uses them; the program adds the machine."""
         *ssh, _, _ = self._client.with_options("BatchMode=yes").command()
@@ -115,12 +113,6 @@ class _Rsync(Copying):
 
     program = "rsync"
 
-    def __init__(
-        self, client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
-    ) -> None:
-        super().__init__(client, listing, files, incoming)
-        self._succeeded = False
-
     def staged(self, file: RemoteFile) -> Path:
         return self.folder / file.name
 
@@ -131,7 +123,8 @@ class _Rsync(Copying):
         # A file that is changed while rsync copies it has another size and time than in the
         # listing. Only at its end rsync sets the time, so the time says that it came to that.
         now = (path.stat().st_size, int(path.stat().st_mtime))
-        return self._succeeded or now == (file.size, file.time)
+        succeeded = self._returncode in (0, _RSYNC_VANISHED)
+        return succeeded or now == (file.size, file.time)
 
     def _command(self) -> list[str]:
         # Between quotes, rsync takes a doubled quote for the quote itself.
@@ -143,9 +136,6 @@ class _Rsync(Copying):
 
     def _orders(self) -> str:
         return "".join(f"{file.name}\0" for file in self._files)
-
-    def _finish(self, returncode: int) -> None:
-        self._succeeded = returncode in (0, _RSYNC_VANISHED)
 
 
 class _Sftp(Copying):
@@ -188,7 +178,9 @@ def _is_rsync(version: str) -> bool:
 
 
 def _has_rsync() -> bool:
-    return shutil.which("rsync") is not None and _is_rsync(run_program(["rsync", "--version"]).stdout)
+    return shutil.which("rsync") is not None and _is_rsync(
+        run_program(["rsync", "--version"]).stdout
+    )
 
 
 def _size(path: Path) -> int:

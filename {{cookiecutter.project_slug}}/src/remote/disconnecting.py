@@ -55,13 +55,13 @@ def disconnect(
     write_plan(plan)
     console.say(f"`ssh {alias}` means again what it meant before.")
     if remove_key:
-        console.next_step(
-            f"take the line that ends in lab-{alias} out of ~/.ssh/authorized_keys on the machine"
+        console.say(
+            "The machine still lets the deleted key in: its line in ~/.ssh/authorized_keys there "
+            f"ends in lab-{alias}."
         )
     elif key.exists():
-        console.next_step(f"the key stays for next time: {key}")
-    else:
-        console.next_step("lab connect user@address, whenever you want it back")
+        console.say(f"The key stays for next time: {key}")
+    console.next_step("lab connect user@address, when you want it back")
 
 
 def _delete(key: Path) -> None:

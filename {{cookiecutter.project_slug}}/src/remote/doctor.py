@@ -6,6 +6,7 @@ import getpass
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -92,10 +93,11 @@ def _private_words(alias: str, directory: Path) -> dict[str, str]:
         str(directory): "<path>",
         str(project_root()): "<path>",
         str(Path.home()): "<path>",
-        getpass.getuser(): "<user>",
         socket.gethostname(): "<host>",
         alias: "<alias>",
     }
+    with suppress(KeyError, OSError):  # as in a container, whose user has no name
+        words[getpass.getuser()] = "<user>"
     try:
         resolved = Client(alias=alias, directory=directory).resolve()
         entry = read_entry(alias, directory=directory)

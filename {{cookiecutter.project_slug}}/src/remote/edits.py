@@ -26,6 +26,7 @@ __all__ = [
     "check_alias_is_free",
     "how_to_connect_by_hand",
     "how_to_disconnect_by_hand",
+    "is_as_rendered",
     "obstacle_to_replacing",
     "parse_entry",
     "rendered",
@@ -71,6 +72,20 @@ def parse_entry(data: bytes, *, alias: str, path: Path) -> Entry:
             f"{path} is not as `lab connect` wrote it: {error}",
             hint="Run `lab connect` with the address again; the old content is kept as a backup.",
         ) from None
+
+
+def is_as_rendered(change: Change, state: State) -> bool:
+    """Return whether the old content is exactly as we write it, so that it can be had again."""
+    assert change.before is not None
+    if change.path == state.config:
+        return False
+    if not change.before:
+        return True  # the mark that there was no configuration
+    try:
+        entry = parse_entry(change.before, alias=change.path.stem, path=change.path)
+    except DamagedEntryError:
+        return False
+    return rendered(entry, state.directory) == change.before
 
 
 def with_include(state: State) -> bytes:

@@ -26,6 +26,7 @@ EXAMPLES = "ada@gpu.example.com, ada@gpu.example.com:2222 or ada@[2001:db8::1]:2
 # environment expansion gives a meaning to can ever get through.
 USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@~-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 PORT = re.compile(r"[0-9]{1,5}")
 ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*")
 LONGEST_ALIAS = 63
@@ -259,12 +260,27 @@ def _refuse_odd_characters(text: str) -> None:
 def _validate_host(host: str) -> None:
     if ":" in host:
         _validate_ipv6(host)
+    elif NUMBER.fullmatch(host.rpartition(".")[2]):
+        _validate_ipv4(host)
     elif not HOST.fullmatch(host) or len(host) > LONGEST_HOST:
         raise UsageError(
             f"{_shown(host)} is not a host name or address: letters, digits, dots, hyphens and "
             "underscores, no hyphen first.",
             hint=f"Give it as in {EXAMPLES}.",
         )
+
+
+def _validate_ipv4(host: str) -> None:
+    """Refuse what ssh would take for an address in a shortened form: 22 is 0.0.0.22 to it."""
+    import ipaddress  # costs milliseconds that few calls need
+
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        raise UsageError(
+            f"{_shown(host)} is not an address: four numbers from 0 to 255, as in 10.0.0.5.",
+            hint=f"Give it as in {EXAMPLES}.",
+        ) from None
 
 
 def _validate_ipv6(host: str) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections import deque
 from pathlib import Path
 
 from . import console
-from .client import Client
+from .client import Client, quote
 from .display import Steps, steps
 from .errors import LabError, RemoteCommandError
 from .jobs import Job, MissingFolderError, follow, list_jobs, start
 from .settings import project_root
+from .ssh_directory import ssh_options
 from .target import Target, read_target
 
 __all__ = ["begin_setup", "finish_setup", "setup"]
@@ -78,7 +80,7 @@ def finish_setup(target: Target, job: Job | None) -> None:
     """Follow the work there to its end, and say how it ended. Raises LabError when it failed."""
     if job is None:
         return
-    log = f"ssh {target.alias} cat '{target.folder}/.lab/jobs/{job.id}/log'"
+    log = _log_command(target, job)
     with steps() as shown:
         output = _Output(shown)
         try:
@@ -95,8 +97,14 @@ def finish_setup(target: Target, job: Job | None) -> None:
         raise output.failure(target.alias, log)
     raise RemoteCommandError(
         f"Making the environment on {target.alias} was {ended.state} before its end.",
-        hint=f"Begin again, it goes on from there: lab setup; what it printed: {log}",
+        hint=f"Begin again, it goes on from there: lab setup\nAll it printed: {log}",
     )
+
+
+def _log_command(target: Target, job: Job) -> str:
+    """Return the command that shows all that was printed there."""
+    remote = f"cat {quote(f'{target.folder}/.lab/jobs/{job.id}/log')}"
+    return shlex.join(["ssh", *ssh_options(target.client.directory), target.alias, remote])
 
 
 def _is_complete(client: Client, folder: str) -> str:
@@ -135,7 +143,7 @@ def _set_up_here(root: Path) -> None:
                 kept.write(line)
                 output.add(line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2])
     if process.returncode != 0:
-        raise output.failure("this computer", f"cat {log}")
+        raise output.failure("this computer", shlex.join(["cat", str(log)]))
     console.say(output.last)
 
 
@@ -177,5 +185,5 @@ class _Output:
         shown = "\n".join(f"  {line}" for line in self._lines)
         return LabError(
             f"No environment on {place}. The last it printed:\n{shown}",
-            hint=f"All of it: {log}; then again: lab setup",
+            hint=f"Mend that, then: lab setup\nAll it printed: {log}",
         )

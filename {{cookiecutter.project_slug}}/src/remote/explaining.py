@@ -12,6 +12,7 @@ from .errors import (
     LoginRefusedError,
     UnreachableError,
 )
+from .whereabouts import remote_side
 
 __all__ = ["explain"]
 
@@ -21,6 +22,13 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
     A message that is not known is passed on as ssh wrote it.
     """
+    place = remote_side()
+    if place and re.search(rf"(?i)Could not resolve hostname {re.escape(alias)}:", stderr):
+        return UnreachableError(
+            f"This terminal is {place}, where no machine is called {alias}. `lab` belongs on the "
+            "laptop; what it reaches from there is at hand here.",
+            hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
+        )
     for pattern, error, sentence, hint in _TABLE:
         found = re.search(pattern, stderr, re.MULTILINE)
         if found:
@@ -37,6 +45,12 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
 _ADDRESS = r"(?:connect to host|connect to address) (?P<host>\S+) port (?P<port>\d+)"
 
+_CHANGED = (
+    "The host key of {alias} is not the one it had before. Either the machine was set up anew, "
+    "or another machine answers in its place and would see everything you type. Nothing was "
+    "sent."
+)
+
 # (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes
 # stand before their consequences. The sentences may name the pattern's groups, and {alias}.
 _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
@@ -45,8 +59,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"(?i)^(?P<file>.+?):? line (?P<line>\d+): Bad configuration option: usekeychain",
         ConfigurationError,
         "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh "
-        "stops "
-        "at it, for every host.",
+        "stops at it, for every host.",
         "Add above that line: IgnoreUnknown UseKeychain",
     ),
     (
@@ -76,14 +89,19 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     ),
     # The host key
     (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*key in (?P<file>.+):\d+[\s\S]*"
+        r"Host key for (?P<name>\S+) has changed",
+        HostKeyChangedError,
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R '{name}' -f '{file}'; then: lab connect",
+    ),
+    (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         HostKeyChangedError,
-        "The host key of {alias} is not the one it had before. Either the machine was set up "
-        "anew, or "
-        "another machine answers in its place and would see everything you type. Nothing was sent.",
-        "Ask whoever runs the machine. Only if the change is explained: ssh-keygen -R NAME, with "
-        "the "
-        "name from `ssh -G {alias}`, then lab connect",
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R NAME; then: lab connect",
     ),
     (
         r"(?:No (?P<kind>\S+) host key is known for (?P<host>\S+)|Host key verification failed)",
@@ -115,32 +133,30 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         UnreachableError,
         "No machine called {host} is known here.",
         "Look for a typing error, join the network or VPN that knows the name, or use the IP "
-        "address: "
-        "lab connect user@address",
+        "address: lab connect user@address",
     ),
     (
         _ADDRESS + r": Connection refused",
         UnreachableError,
         "{host} is there, but nothing listens on its port {port}: no SSH server runs, or it uses "
         "another port.",
-        "Start it there (Debian and Ubuntu: sudo systemctl enable --now ssh), or: "
-        "lab connect user@address:port",
+        "Start it there (Debian and Ubuntu: sudo systemctl enable --now ssh), or: lab connect "
+        "user@address:port",
     ),
     (
         _ADDRESS + r": (?:Connection|Operation) timed out",
         UnreachableError,
         "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to "
-        "be "
-        "reached through a VPN or a jump host.",
-        "See that the machine is on and that you are in its network; through another machine: "
-        "lab connect --jump user@gateway user@address",
+        "be reached through a VPN or a jump host.",
+        "See that the machine is on and that you are in its network; through another machine: lab "
+        "connect --jump user@gateway user@address",
     ),
     (
         _ADDRESS + r": (?P<fault>No route to host|Network is unreachable|Host is down)",
         UnreachableError,
         "There is no way to {host} from this network ({fault}).",
-        "Join its network or VPN; through another machine: "
-        "lab connect --jump user@gateway user@address",
+        "Join its network or VPN; through another machine: lab connect --jump user@gateway "
+        "user@address",
     ),
     (
         r"(?:banner exchange: .*invalid format|Bad packet length|Protocol mismatch|"
@@ -160,9 +176,8 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"(?:during banner exchange|kex_exchange_identification|Connection reset|"
         r"Connection closed by .* port)",
         UnreachableError,
-        "{alias} took the connection and dropped it at once. It may be overloaded, shutting "
-        "down, or "
-        "have barred this address after failed logins.",
+        "{alias} took the connection and dropped it at once. It may be overloaded, shutting down, "
+        "or have barred this address after failed logins.",
         "Wait a minute, then: lab doctor",
     ),
     # The login
@@ -170,8 +185,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"Too many authentication failures",
         LoginRefusedError,
         "{alias} ended the login because too many keys were offered: every key of your agent "
-        "counts "
-        "as an attempt.",
+        "counts as an attempt.",
         "lab connect chooses one key for this machine; or name it: lab connect --identity PATH",
     ),
     (
@@ -190,8 +204,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"agent refused operation",
         LoginRefusedError,
         "The agent has the key for {alias} but did not sign with it: it is locked, or the "
-        "question it "
-        "asked was not answered.",
+        "question it asked was not answered.",
         "Unlock the agent (or touch the security key), then try again",
     ),
     (

@@ -9,17 +9,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import LabError
 
 __all__ = [
     "Change",
-    "backups_of",
     "commit",
     "exclusive",
-    "keep_backup",
+    "make_directory",
     "read_bytes",
     "remove_leftovers",
 ]
@@ -27,7 +25,6 @@ __all__ = [
 LOCK = ".lock"
 MARK = ".ml-remote-"
 LONGEST_WAIT = 120.0  # seconds for other processes that change the same directory
-MOST_BACKUPS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,32 +94,6 @@ def commit(changes: Sequence[Change]) -> None:
         raise
 
 
-def keep_backup(path: Path, data: bytes, *, folder: Path) -> Path:
-    """Keep `data`, the content of `path`, in `folder` (made, 0700, where missing); return where.
-
-    The oldest and the newest ones are kept, ten in all. Content that is there already is not kept
-    twice.
-    """
-    _make_directory(folder)
-    kept = backups_of(path, folder=folder)
-    for old in reversed(kept):
-        if old.read_bytes() == data:
-            return old
-    backup = folder / f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.backup"
-    commit([Change(path=backup, before=None, after=data)])
-    excess = max(0, len(kept) + 1 - MOST_BACKUPS)
-    for old in kept[1 : 1 + excess]:
-        old.unlink(missing_ok=True)
-    return backup
-
-
-def backups_of(path: Path, *, folder: Path) -> list[Path]:
-    """Return the backups of `path` in `folder`, the oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(entry for entry in folder.iterdir() if entry.stem.startswith(f"{path.name}."))
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed in the middle of a change left in `folder`.
 
@@ -130,10 +101,11 @@ def remove_leftovers(folder: Path) -> None:
     """
     if folder.is_dir():
         for path in folder.glob(f".*{MARK}*"):
-            path.unlink(missing_ok=True)
+            if path.name.rpartition("-")[2].isdecimal():
+                path.unlink(missing_ok=True)
 
 
-def _make_directory(folder: Path) -> bool:
+def make_directory(folder: Path) -> bool:
     """Make a directory that only its owner may enter; return whether it was missing."""
     while not folder.is_dir():
         try:
@@ -152,9 +124,9 @@ def _acquire(directory: Path) -> tuple[int, bool]:
     lock = directory / LOCK
     made_parent = False
     while True:
-        made_parent |= _make_directory(directory.parent)
+        made_parent |= make_directory(directory.parent)
         try:
-            _make_directory(directory)
+            make_directory(directory)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         except FileNotFoundError:
             continue  # another process has just taken the directory away

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .client import Client, Result, run_program
+from .display import steps
 from .errors import LabError
 
 __all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
@@ -16,6 +20,8 @@ __all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
 _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
+_QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
+_LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
 
 
@@ -44,13 +50,15 @@ def read_repository(root: Path) -> Repository:
         )
     top = git(root, "rev-parse", "--show-toplevel", check=False)
     if top.returncode != 0 and "not a git repository" in top.stderr:
-        raise LabError(f"{root} is not under version control.", hint=f"git init -b main && {_COMMIT}")
+        raise LabError(
+            f"{root} is not under version control.", hint=f"git init -b main && {_COMMIT}"
+        )
     if top.returncode != 0:
         raise _failed("rev-parse", top)
     if Path(top.stdout.strip()).resolve() != root.resolve():
         raise LabError(
-            f"The project is a folder of another repository, {top.stdout.strip()}; what goes to the "
-            "machine is a repository of its own.",
+            f"The project is a folder of another repository, {top.stdout.strip()}; what goes to "
+            "the machine is a repository of its own.",
             hint=f"Make it one, in the project's folder: git init -b main && {_COMMIT}",
         )
     branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip()
@@ -79,12 +87,11 @@ def snapshot(repository: Repository) -> str:
     folder = git(root, "rev-parse", "--absolute-git-dir").stdout.strip()
     with tempfile.TemporaryDirectory(prefix="lab-", dir=folder) as temporary:
         index = Path(temporary) / "index"
-        source = Path(git(root, "rev-parse", "--path-format=absolute", "--git-path", "index").stdout.strip())
-        if source.is_file():
-            shutil.copyfile(source, index)  # git then need not read every file anew
+        if (Path(folder) / "index").is_file():
+            shutil.copyfile(Path(folder) / "index", index)  # no file need be read anew then
         variables = {"GIT_INDEX_FILE": str(index)}
-        git(root, "add", "--all", **variables)
-        tree = git(root, "write-tree", **variables).stdout.strip()
+        git(root, "add", "--all", variables=variables)
+        tree = git(root, "write-tree", variables=variables).stdout.strip()
     if tree == git(root, "rev-parse", f"{head}^{{tree}}").stdout.strip():
         return head
     date = git(root, "show", "--no-patch", "--format=%cI", head).stdout.strip()
@@ -94,15 +101,21 @@ def snapshot(repository: Repository) -> str:
         for what, value in (("NAME", "lab"), ("EMAIL", "lab@localhost"), ("DATE", date))
     }
     message = f"Uncommitted work on {repository.branch}"
-    return git(root, "commit-tree", "-p", head, "-m", message, tree, **author).stdout.strip()
+    made = git(root, "commit-tree", "-p", head, "-m", message, tree, variables=author)
+    return made.stdout.strip()
 
 
-def git(root: Path, *arguments: str, check: bool = True, **variables: str) -> Result:
+def git(
+    root: Path,
+    *arguments: str,
+    check: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> Result:
     """Run git in `root`, with further environment variables; its messages are in English.
 
     With `check` a failing command raises LabError in git's words.
     """
-    environment = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **variables}
+    environment = {**_QUIET, **(variables or {})}
     result = run_program(["git", "-C", str(root), *arguments], variables=environment)
     if check and result.returncode != 0:
         raise _failed(arguments[0], result)
@@ -110,10 +123,46 @@ def git(root: Path, *arguments: str, check: bool = True, **variables: str) -> Re
 
 
 def git_through(client: Client, root: Path, *arguments: str) -> Result:
-    """Run a git command that speaks to the machine through ssh, whatever comes of it."""
+    """Run a git command that speaks to the machine through ssh, and show how far it is.
+
+    Whatever comes of it is returned.
+    """
     *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
     variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
-    return git(root, *arguments, check=False, **variables)
+    command = ["git", "-C", str(root), *arguments]
+    # A file, not a pipe: the shared connection that ssh leaves behind may keep it open.
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, steps() as shown:
+        said = Path(folder) / "said"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, **_QUIET, **variables},
+            )
+            try:
+                while _still_runs(process):
+                    shown.line(_last_line(said))
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        stderr = said.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    return Result(returncode=process.returncode, stdout="", stderr=stderr)
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=_LOOK_EVERY)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _last_line(file: Path) -> str:
+    """Return the last line of what was printed; a carriage return ends a line of progress."""
+    return (file.read_bytes().decode(errors="replace").splitlines() or [""])[-1]
 
 
 def _count_changes(root: Path) -> int:

@@ -20,10 +20,12 @@ UNCOMMITTED = "lab-uncommitted"
 """The branch there that holds work which was sent without being committed."""
 
 _NO_GIT, _NO_FOLDER, _NO_REPOSITORY = 3, 4, 5
+_FULL = 1024  # KiB that are free on a disk that counts as full when git fails
 
 _COMMON = r"""
 export LC_ALL=C
 CDPATH=
+trap '[ $? -eq 0 ] || printf "free %s\n" "$(df -Pk . | awk "NR == 2 { print \$4 }")"' EXIT
 note() { printf '%s/lab-coming\n' "$(git rev-parse --git-dir)"; }
 describe() {
     printf 'folder %s\n' "$(pwd -P)"
@@ -42,7 +44,8 @@ _PREPARE = (
     _COMMON
     + r"""
 mkdir -p -- "$1" && cd -- "$1" || exit 4
-git init --quiet . || exit # it does nothing to a repository that is there
+# Nothing that leads further up means that a repository begins here.
+[ -z "$(git rev-parse --show-cdup 2>/dev/null || echo none)" ] || git init --quiet . || exit
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$2"
 [ "$(git config receive.denyCurrentBranch)" = updateInstead ] ||
     git config receive.denyCurrentBranch updateInstead || exit
@@ -179,15 +182,16 @@ def _ask(client: Client, folder: str, script: str, *arguments: str) -> RemoteRep
 
 
 def _parse(client: Client, returncode: int, stdout: str, stderr: str) -> RemoteRepository:
-    if returncode != 0 and "No space left on device" in stderr:
-        raise RemoteCommandError(
-            f"The disk of {client.alias} is full.",
-            hint="Make room there (lab status shows the disk), then run this again",
-        )
-    if returncode != 0:
-        raise RemoteCommandError(f"On {client.alias}, git failed: {_in_one_line(stderr)}")
     lines = [line.partition(" ") for line in stdout.splitlines()]
     facts = {word: text for word, _, text in lines}
+    if returncode != 0:
+        free = facts.get("free", "")
+        if free.isdecimal() and int(free) < _FULL:
+            raise RemoteCommandError(
+                f"The disk of {client.alias} is full.",
+                hint="Make room there (lab status shows the disk), then run this again",
+            )
+        raise RemoteCommandError(f"On {client.alias}, git failed: {_in_one_line(stderr)}")
     return RemoteRepository(
         folder=facts["folder"],
         head=facts["head"],

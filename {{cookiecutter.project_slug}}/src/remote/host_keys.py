@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .client import Client, run_program
-from .errors import ConfigurationError, HostKeyUnknownError, LabError
+from .errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
 from .explaining import explain
 from .keys import PublicKey, parse_public_key
 
@@ -76,11 +76,11 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
     path = _known_hosts_file(resolved)
     if path is None:
         raise ConfigurationError(
-            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine "
-            "could be "
-            "replaced by another without anybody noticing.",
+            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine could "
+            "be replaced by another without anybody noticing.",
             hint="Take UserKnownHostsFile out of it, at least for this machine",
         )
+    _check_is_new(host_key, path)
     line = host_key.line
     if resolved.get("hashknownhosts") == ["yes"]:
         line = _hashed(line)
@@ -98,6 +98,23 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
             hint=f"Add this line to it: {line}",
         ) from None
     return path
+
+
+def _check_is_new(host_key: HostKey, path: Path) -> None:
+    """Raise HostKeyChangedError when `path` has another key of this type for the same machine.
+
+    ssh would have said so before; but a second key beside the first would let both in for good.
+    """
+    name = host_key.line.partition(" ")[0]
+    found = run_program(["ssh-keygen", "-F", name, "-f", str(path)])
+    for line in found.stdout.splitlines():
+        known = parse_public_key(line.partition(" ")[2])
+        if known is not None and (known.type, known.blob) != (host_key.key.type, host_key.key.blob):
+            raise HostKeyChangedError(
+                f"{path} has another host key for {name} already: {known.fingerprint}",
+                hint=f"Ask whoever runs the machine. Only if the change is explained: "
+                f"ssh-keygen -R '{name}' -f '{path}'",
+            )
 
 
 def _known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:

@@ -118,13 +118,13 @@ job=.lab/jobs/$id
     rm -rf "$job"
     no_room
 }}
-detach=nohup
-! command -v setsid >/dev/null 2>&1 || detach=setsid
+detach='nohup'
+! command -v setsid >/dev/null 2>&1 || detach='setsid'
 said=$($detach sh "$job/runner" "$id" 2>&1 &)
 [ -f "$job/about" ] || {{
     rm -rf "$job"
     printf '%s\\n' "$said" >&2
-    no_room
+    exit 1
 }}
 now
 describe "$job"

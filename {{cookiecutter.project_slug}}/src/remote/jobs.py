@@ -13,11 +13,9 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
 
 from . import console, job_scripts
 from .client import SCRIPT_BEGINS, Client, script_input
@@ -29,6 +27,7 @@ from .errors import (
     UnreachableError,
 )
 from .explaining import explain
+from .job import Job, Kind, State, parse_jobs
 
 __all__ = [
     "Job",
@@ -38,20 +37,15 @@ __all__ = [
     "find_job",
     "follow",
     "list_jobs",
-    "parse_jobs",
     "start",
     "stop",
 ]
-
-Kind = Literal["setup", "run", "jupyter", "tensorboard"]
-State = Literal["running", "done", "failed", "stopped", "lost"]
 
 _SSH_FAILED = 255
 _STOP_TIMEOUT = 60.0
 _PATIENCE = 3600.0
 _PAUSE = 2.0  # seconds between attempts to reach the machine again
 _PIECE = 65536
-_FIELDS = 9  # of a line that describes a job
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
@@ -59,30 +53,6 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
 
 class MissingFolderError(RemoteCommandError):
     """The project's folder is not on the machine."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A long command on the remote machine, as it was when it was asked for."""
-
-    id: str
-    """When it was started, in the time of the machine; two in one second get a number."""
-    kind: Kind
-    name: str
-    state: State
-    """`lost` means that it ended without a word: killed, or the machine was restarted."""
-    started: datetime
-    ended: datetime | None
-    exit_code: int | None
-    host: str
-    """The machine it was started on: an alias may lead to several that share their disks."""
-    duration: timedelta
-    """How long it took, or has run so far."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, in whatever way."""
-        return self.state != "running"
 
 
 def start(client: Client, folder: str, *, kind: Kind, name: str, command: str) -> Job:
@@ -270,13 +240,6 @@ def _ask(
     return _Answer(host=hosts[0], jobs=parse_jobs(lines))
 
 
-def parse_jobs(lines: Sequence[Sequence[str]]) -> list[Job]:
-    """Return the jobs that the scripts describe, from the fields of what they print."""
-    times = [int(fields[1]) for fields in lines if fields[0] == "now"]
-    described = [fields for fields in lines if len(fields) == _FIELDS]
-    return [_parse(fields, now=times[0]) for fields in described]
-
-
 def _check(returncode: int, said: str, *, client: Client, folder: str, job_id: str) -> None:
     """Raise the error that an exit code of the scripts stands for."""
     if returncode == job_scripts.NO_FOLDER:
@@ -305,31 +268,4 @@ def _no_job(client: Client, job_id: str) -> LabError:
     return LabError(
         f"There is no job {job_id} on {client.alias} (any more).",
         hint="See which there are: lab runs",
-    )
-
-
-def _parse(fields: Sequence[str], *, now: int) -> Job:
-    """Return the job that one line of the scripts' output describes."""
-    job_id, kind, start, runner, code, ended, stopped, host, name = fields
-    exit_code = None if code == "-" else int(code)
-    end = None if ended == "-" else int(ended)
-    state: State
-    if exit_code is None:
-        state = "running" if runner == "there" else "lost"
-        if state == "lost" and stopped == "stopped":
-            state = "stopped"
-    elif exit_code == 0:
-        state = "done"
-    else:
-        state = "stopped" if stopped == "stopped" else "failed"
-    return Job(
-        id=job_id,
-        kind=cast(Kind, kind),
-        name=name,
-        state=state,
-        started=datetime.fromtimestamp(int(start), UTC),
-        ended=None if end is None else datetime.fromtimestamp(end, UTC),
-        exit_code=exit_code,
-        host=host,
-        duration=timedelta(seconds=(now if end is None else end) - int(start)),
     )

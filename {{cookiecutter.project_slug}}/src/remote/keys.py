@@ -146,8 +146,7 @@ def read_key(path: Path) -> Key:
     if derived is not None and derived.blob != public.blob:
         raise KeyFileError(
             f"{beside} is not the public half of {path}. Copied to the machine, it would let "
-            f"another "
-            "key in, and not yours.",
+            "another key in, and not yours.",
             hint=mend,
         )
     return Key(path=path, public=public, encrypted=encrypted)
@@ -237,7 +236,10 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
 
     `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
     """
-    result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+    try:
+        result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+    except subprocess.TimeoutExpired:  # one that hangs is of no use to ssh either
+        return None
     if result.returncode not in (0, 1):  # 1: it holds none; 2: there is no agent
         return None
     keys = (parse_public_key(line) for line in result.stdout.splitlines())

@@ -21,7 +21,7 @@ _NO_FOLDER = 3
 # and busybox's stat take -c, the one of BSD and macOS -f.
 _LIST = r"""
 CDPATH=
-cd -- "$1" 2>/dev/null || exit 3
+cd && cd -- "$1" 2>/dev/null || exit 3
 rsync --version 2>/dev/null | sed -n '1s/^/rsync /p'
 [ -d "outputs/$2" ] || exit 0
 cd outputs || exit

@@ -18,9 +18,8 @@ def announce_key(choice: KeyChoice, login: Login, *, alias: str) -> None:
         console.say(f"A new key will be made: {choice.path}")
     elif choice.pinned is not None:
         console.say(
-            f"Your agent's key {choice.pinned.fingerprint} logs in. Its public half will be "
-            f"kept, so "
-            f"that ssh offers no other: {choice.path}"
+            f"Your agent's key {choice.pinned.fingerprint} logs in. Its public half will "
+            f"be kept, so that ssh offers no other: {choice.path}"
         )
     elif choice.path is not None:
         console.say(f"The key {choice.path} will be used.")

@@ -75,7 +75,7 @@ def _pull_commits(target: Target, root: Path) -> None:
     local = f"refs/lab/{repository.branch}"
     source = f"{target.alias}:{there.folder}"
     done = git_through(
-        target.client, root, "fetch", "--quiet", "--no-tags", "--", source,
+        target.client, root, "fetch", "--progress", "--no-tags", "--", source,
         f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:
@@ -87,13 +87,13 @@ def _warn(target: Target, repository: Repository, there: RemoteRepository) -> No
     """Say what does not come: work that is not committed there, or stands on another branch."""
     if there.changes:
         console.warn(
-            f"{_files(len(there.changes))} with changes are not committed on {target.alias} and stay "
-            f"there: {', '.join(there.changes[:5])}"
+            f"{_files(len(there.changes))} with changes are not committed on {target.alias} and "
+            f"stay there: {', '.join(there.changes[:5])}"
         )
     if there.branch == UNCOMMITTED and there.head != there.sent:
         console.warn(
-            f"Commits were made on {target.alias} on top of work that is not committed here. There, "
-            f"put them on {repository.branch}: git switch {repository.branch} && "
+            f"Commits were made on {target.alias} on top of work that is not committed here. "
+            f"There, put them on {repository.branch}: git switch {repository.branch} && "
             f"git cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
         )
     elif there.branch not in (repository.branch, UNCOMMITTED):

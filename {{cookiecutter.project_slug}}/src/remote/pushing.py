@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import console
-from .client import Client, Result
+from .client import Result
 from .errors import LabError, RemoteCommandError
 from .git_here import Repository, git, git_through, read_repository, snapshot
 from .git_there import UNCOMMITTED, RemoteRepository, check_out, prepare
@@ -88,9 +88,7 @@ def _check(target: Target, there: RemoteRepository, coming: _Coming) -> None:
         )
 
 
-def _send(
-    target: Target, repository: Repository, there: RemoteRepository, coming: _Coming
-) -> None:
+def _send(target: Target, repository: Repository, there: RemoteRepository, coming: _Coming) -> None:
     """Push the commit to its branch there. Raises LabError when it is refused."""
     commit, branch = coming.commit, f"refs/heads/{coming.branch}"
     refs = [f"{commit}:{branch}"]
@@ -99,7 +97,9 @@ def _send(
         refs = [f"+{commit}:{branch}", f"+{commit}:refs/lab/uncommitted"]
         lease = [f"--force-with-lease={branch}:{there.tip}", "--atomic"]
     place = f"{target.alias}:{there.folder}"
-    done = git_through(target.client, repository.root, "push", *lease, "--", place, *refs)
+    done = git_through(
+        target.client, repository.root, "push", "--progress", *lease, "--", place, *refs
+    )
     if done.returncode != 0:
         # Nothing of an update that was begun stays, such as when the disk there was full.
         error = _explain(target, there, coming, done)

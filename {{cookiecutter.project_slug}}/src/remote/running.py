@@ -1,27 +1,23 @@
-"""`lab run` and `lab attach`: all cells of a lab, on the remote machine or here."""
+"""`lab run` and `lab attach`: all cells of a lab on the remote machine, its results back here."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from . import console, jobs
-from .client import Client
-from .errors import LabError, UsageError
+from .errors import LabError, UnreachableError
 from .jobs import Job, MissingFolderError
-from .progress import Progress
-from .runs import choose_run, duration_in_words, remote_project
+from .labs import Lab, find_lab, output_folder
+from .progress import Progress, show_progress
+from .pulling import pull_outputs
+from .runs import choose_run, duration_in_words
 from .settings import load_settings, project_root
-from .transfer import fetch_outputs
+from .target import Target, read_target
 
 __all__ = ["attach", "run"]
 
-_WRONG_USAGE = 2  # the exit code of a headless run when there is no such lab or parameter
 _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
 _STOPPED_LOOKING = 1
 
@@ -45,60 +41,27 @@ exit 0
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Lab:
-    """A lab to run, and with which parameters."""
-
-    path: str
-    """Its script, relative to the project, with slashes."""
-    parameters: Sequence[tuple[str, str]]
-
-    @property
-    def stem(self) -> str:
-        """The name of the folder below outputs/ that its results go to."""
-        return PurePosixPath(self.path).stem
-
-    @property
-    def words(self) -> list[str]:
-        """What stands behind `lab run`."""
-        return [self.path, *(word for pair in self.parameters for word in ("-p", *pair))]
-
-    @property
-    def title(self) -> str:
-        """The same in one line of text."""
-        return "".join(
-            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-            for letter in shlex.join(self.words)
-        )
-
-
 def run(
-    lab: str,
+    name: str,
     parameters: Sequence[tuple[str, str]] = (),
     *,
     alias: str | None = None,
-    local: bool = False,
     detach: bool = False,
     again: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Carry out `lab run`; the arguments are those of the command line.
+    """Carry out `lab run` on the remote machine; the arguments are those of the command line.
 
     Raises UsageError for a lab or parameter that does not exist, and LabError when the run cannot
     be started or not every cell ran.
     """
-    chosen = _Lab(path=_script_of(lab, project_root()), parameters=parameters)
-    if local:
-        if detach:
-            raise UsageError("--detach is for the remote machine; --local runs here and now.")
-        _run_here(chosen, verbose=verbose)
-        return
-    client, folder = remote_project(alias)
-    job = _start(client, folder, chosen, again=again)
+    lab = find_lab(name, parameters)
+    target = read_target(alias)
+    job = _start(target, lab, again=again)
     if detach:
         console.next_step(f"lab attach {job.id}")
     else:
-        _watch(client, folder, job, verbose=verbose)
+        _watch(target, job, verbose=verbose)
 
 
 def attach(text: str | None, *, alias: str | None = None, verbose: bool = False) -> None:
@@ -106,114 +69,100 @@ def attach(text: str | None, *, alias: str | None = None, verbose: bool = False)
 
     Raises UsageError when it is not clear which run is meant, LabError when not every cell ran.
     """
-    client, folder = remote_project(alias)
-    job = choose_run(jobs.list_jobs(client, folder, kind="run"), text, client=client)
-    console.note(f"{job.name}, started {job.started.astimezone():%d %b %H:%M} on {client.alias}")
-    _watch(client, folder, job, verbose=verbose)
+    target = read_target(alias)
+    runs = jobs.list_jobs(target.client, target.folder, kind="run")
+    job = choose_run(runs, text, alias=target.alias)
+    console.note(f"{job.name}, started {job.started.astimezone():%d %b %H:%M} on {target.alias}")
+    _watch(target, job, verbose=verbose)
 
 
-def _script_of(lab: str, root: Path) -> str:
-    """Return the script of the lab that was named by it, its notebook, or without an ending."""
-    for place in (Path.cwd(), root, root / "labs"):
-        script = (place / lab).with_suffix(".py")
-        if script.is_file() and script.resolve().is_relative_to(root.resolve()):
-            return script.resolve().relative_to(root.resolve()).as_posix()
-    known = ", ".join(f"labs/{path.name}" for path in sorted((root / "labs").glob("*.py")))
-    raise UsageError(f"There is no lab {lab!r}. The labs of this project: {known or 'none'}.")
-
-
-def _start(client: Client, folder: str, lab: _Lab, *, again: bool) -> Job:
+def _start(target: Target, lab: Lab, *, again: bool) -> Job:
     """Start the run; one that is the same and still goes on is taken instead, unless `again`."""
-    package = load_settings().package
     going_on = [
         job
-        for job in jobs.list_jobs(client, folder, kind="run")
+        for job in jobs.list_jobs(target.client, target.folder, kind="run")
         if not job.is_over and job.name == lab.title and not again
     ]
     same = going_on[-1] if going_on else None
-    environment, changed, source = _look(client, folder, lab, package, same)
-    if environment != "complete":
-        raise LabError(
-            f"The environment on {client.alias} is {environment}.", hint="Make it: lab setup"
-        )
-    if source != _source_here(lab, package):
-        console.warn(
-            f"{lab.path} or src/{package} differs between here and {client.alias}; what runs is "
-            "what is there. To send what is here: lab push"
-        )
-    if same is not None and not changed:
+    if _is_changed(target, lab, since=same):
+        same = None
+    if same is not None:
         console.note(
             f"This run is going on already, since {same.started.astimezone():%d %b %H:%M}. "
             "For another one beside it: --again"
         )
         return same
-    headless = [".venv/bin/python", "-m", f"{package}.headless", *lab.words]
+    headless = [".venv/bin/python", "-m", f"{load_settings().package}.headless", *lab.words]
     command = (
-        f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(lab.stem)}/"$LAB_JOB"\n'
+        f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(output_folder(lab.title))}/"$LAB_JOB"\n'
         "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
         f"exec {shlex.join(headless)}\n"
     )
-    job = jobs.start(client, folder, kind="run", name=lab.title, command=command)
-    console.note(f"Run {job.id} started on {client.alias}; it goes on without this computer.")
+    job = jobs.start(target.client, target.folder, kind="run", name=lab.title, command=command)
+    console.note(f"Run {job.id} started on {target.alias}; it goes on without this computer.")
     return job
 
 
-def _look(
-    client: Client, folder: str, lab: _Lab, package: str, same: Job | None
-) -> tuple[str, bool, str]:
-    """Return the state of the environment, whether the code is newer than `same`, and the code."""
-    job_id = "" if same is None else same.id
-    result = client.run_script(_LOOK, folder, lab.path, package, job_id, check=False)
+def _is_changed(target: Target, lab: Lab, *, since: Job | None) -> bool:
+    """Return whether the code there has changed since a run began.
+
+    Warns when it is not the code that is here. Raises LabError when no lab can be run there.
+    """
+    arguments = lab.path, load_settings().package, "" if since is None else since.id
+    result = target.client.run_script(_LOOK, target.folder, *arguments, check=False)
     if result.returncode != 0:
         raise MissingFolderError(
-            f"There is no folder {folder} on {client.alias}.", hint="Send the project there: lab up"
+            f"There is no folder {target.folder} on {target.alias}.",
+            hint="Send the project there: lab up",
         )
     facts, _, source = result.stdout.partition("\n")
     environment, changed = facts.split()
-    return environment, changed == "yes", source
+    if environment != "complete":
+        raise LabError(
+            f"The environment on {target.alias} is {environment}.", hint="Make it: lab setup"
+        )
+    if source != lab.source:
+        console.warn(
+            f"{lab.path}, or what it imports from src/, differs between here and {target.alias}; "
+            "what runs is what is there. To send what is here: lab push"
+        )
+    return changed == "yes"
 
 
-def _source_here(lab: _Lab, package: str) -> str:
-    """Return the code that the run would have here, as `cat` prints it there."""
-    root = project_root()
-    files = [root / lab.path, *sorted((root / "src" / package).glob("*.py"))]
-    text = b"".join(path.read_bytes() for path in files).decode(errors="replace")
-    return text.replace("\r\n", "\n")
-
-
-def _watch(client: Client, folder: str, job: Job, *, verbose: bool) -> None:
+def _watch(target: Target, job: Job, *, verbose: bool) -> None:
     """Follow a run and bring its results home. Raises LabError when not every cell ran."""
     try:
-        with Progress(verbose=verbose) as progress:
-            ended = jobs.follow(client, folder, job.id, on_line=progress.on_line)
+        with show_progress(verbose=verbose) as progress:
+            ended = jobs.follow(target.client, target.folder, job.id, on_line=progress.on_line)
     except KeyboardInterrupt:
-        console.note(f"\nThe run goes on on {client.alias}. To end it: lab stop {job.id}")
+        console.note(f"\nThe run goes on on {target.alias}. To end it: lab stop {job.id}")
         console.next_step(f"lab attach {job.id}")
         sys.exit(_STOPPED_LOOKING)
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error.message} The run is not affected by that.", hint=f"lab attach {job.id}"
+        ) from None
     took = duration_in_words(ended.duration)
     if ended.state == "done":
-        console.say(f"All cells of {ended.name} ran on {client.alias} in {took}.")
+        console.say(f"All cells of {ended.name} ran on {target.alias} in {took}.")
     else:
-        _raise_wrong_usage(ended.exit_code, progress)
-        _show_output(progress, verbose=verbose)
-    results = _bring_home(client, folder, ended)
+        progress.show_failure(ended.exit_code)
+    results = _bring_home(target, ended)
     if ended.state != "done":
-        raise LabError(_failure(ended, progress, where=client.alias), hint=results)
+        raise LabError(_failure(ended, progress, where=target.alias), hint=results)
     console.next_step(results)
 
 
-def _bring_home(client: Client, folder: str, job: Job) -> str:
+def _bring_home(target: Target, job: Job) -> str:
     """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
-    stem = PurePosixPath(shlex.split(job.name)[0]).stem
+    stem = output_folder(job.name)
     try:
-        fetched = fetch_outputs(client, folder, project_root(), only=f"{stem}/{job.id}")
+        pull_outputs(target, project_root(), only=f"{stem}/{job.id}")
     except LabError as error:
         if job.state == "done":
             raise
         console.warn(str(error))
         return "lab pull"
-    for name in fetched.kept:
-        console.warn(f"outputs/{name} differs here and was kept; lab pull --overwrite replaces it.")
     results = project_root() / "outputs" / stem / job.id
     if not results.is_dir():
         return "lab runs"
@@ -223,77 +172,13 @@ def _bring_home(client: Client, folder: str, job: Job) -> str:
     return f"open {results / stem}.html"
 
 
-def _raise_wrong_usage(exit_code: int | None, progress: Progress) -> None:
-    """Raise UsageError in the words of a run that ended before its first cell for that reason."""
-    if exit_code == _WRONG_USAGE and progress.step is None and progress.lines:
-        raise UsageError(progress.lines[-1].removeprefix("Error: "))
-
-
-def _show_output(progress: Progress, *, verbose: bool) -> None:
-    """Show what the cell printed that the run ended in, its traceback included."""
-    if not verbose:
-        for line in progress.lines:
-            console.note(line)
-
-
 def _failure(ended: Job, progress: Progress, *, where: str) -> str:
     """Return the sentence that says how a run ended that did not get to its end."""
-    cell = f" in cell {progress.step}" if progress.step else ""
     if ended.state == "stopped":
-        return f"Run {ended.id} was stopped{cell}."
+        return f"Run {ended.id} was stopped{progress.where}."
     if ended.state == "failed" and ended.exit_code != _KILLED:
-        return f"Run {ended.id} failed{cell}; exit code {ended.exit_code}."
+        return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
     return (
-        f"Run {ended.id} was killed on {where}{cell}, or {where} was restarted. Often it needed "
-        "more memory than there is: lab status"
+        f"Run {ended.id} was killed on {where}{progress.where}, or {where} was restarted. Often it "
+        "needed more memory than there is: lab status"
     )
-
-
-def _run_here(lab: _Lab, *, verbose: bool) -> None:
-    """Run the lab on this computer. Raises LabError when not every cell ran."""
-    root = project_root()
-    python = next((path for path in _interpreters(root) if path.is_file()), None)
-    if python is None or (root / ".lab" / "environment.incomplete").exists():
-        raise LabError(
-            "There is no complete environment on this computer.", hint="lab setup --local"
-        )
-    headless = [str(python), "-m", f"{load_settings().package}.headless", *lab.words]
-    with (
-        Progress(verbose=verbose) as progress,
-        subprocess.Popen(
-            headless,
-            cwd=root,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            progress.on_line(line.rstrip("\n"))
-    if process.returncode == 0:
-        for line in progress.lines[_first_result(progress.lines) :]:
-            console.say(line)
-        return
-    _raise_wrong_usage(process.returncode, progress)
-    _show_output(progress, verbose=verbose)
-    cell = f" in cell {progress.step}" if progress.step else ""
-    raise LabError(f"{lab.path} failed{cell}; exit code {process.returncode}.")
-
-
-def _interpreters(root: Path) -> list[Path]:
-    """Return where the interpreter may lie: Linux and macOS, Windows, Windows with conda."""
-    return [
-        root / ".venv" / "bin" / "python",
-        root / ".venv" / "Scripts" / "python.exe",
-        root / ".venv" / "python.exe",
-    ]
-
-
-def _first_result(lines: Sequence[str]) -> int:
-    """Return where a run's own last words begin: how long it took, and its results."""
-    starts = [index for index, line in enumerate(lines) if line.startswith("All cells of ")]
-    return starts[-1] if starts else 0

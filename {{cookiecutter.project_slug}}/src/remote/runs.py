@@ -6,29 +6,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from . import console, jobs
-from .client import Client
-from .entry import validate_alias
 from .errors import UsageError
 from .jobs import Job
-from .settings import load_settings
+from .target import read_target
 
-__all__ = ["choose_run", "duration_in_words", "list_runs", "remote_project", "stop_runs", "table"]
+__all__ = ["choose_run", "duration_in_words", "list_runs", "stop_runs", "table"]
 
 _SHOWN = 20
 
 
-def remote_project(alias: str | None = None) -> tuple[Client, str]:
-    """Return the machine that lab.toml, or `alias`, names, and the project's folder on it."""
-    settings = load_settings()
-    return Client(alias=validate_alias(alias or settings.alias)), settings.folder
-
-
 def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
     """Carry out `lab runs`. Raises LabError when the machine or the folder is not there."""
-    client, folder = remote_project(alias)
-    runs = jobs.list_jobs(client, folder, kind="run")
+    target = read_target(alias)
+    runs = jobs.list_jobs(target.client, target.folder, kind="run")
     if not runs:
-        console.say(f"No lab has been run on {client.alias} yet.")
+        console.say(f"No lab has been run on {target.alias} yet.")
         console.next_step("lab run labs/mnistlab.py")
         return
     shown = runs if show_all else runs[-_SHOWN:]
@@ -40,39 +32,38 @@ def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
 
 
 def stop_runs(text: str | None, *, alias: str | None = None, stop_all: bool = False) -> None:
-    """Carry out `lab stop`: end one run, or all, with everything they have started.
+    """Carry out `lab stop`: end one run (or setup), or all runs, with everything they have started.
 
     Raises UsageError when it is not clear which one is meant.
     """
-    client, folder = remote_project(alias)
-    runs = jobs.list_jobs(client, folder, kind="run")
+    target = read_target(alias)
+    known = jobs.list_jobs(target.client, target.folder)
     if text is not None:
-        chosen = [choose_run(runs, text, client=client)]
+        stoppable = [job for job in known if job.kind in ("run", "setup")]
+        chosen = [choose_run(stoppable, text, alias=target.alias)]
     else:
-        chosen = [run for run in runs if not run.is_over]
+        chosen = [job for job in known if job.kind == "run" and not job.is_over]
         if len(chosen) > 1 and not stop_all:
             raise UsageError(
                 f"{len(chosen)} runs are going on: {', '.join(run.id for run in chosen)}.",
                 hint=f"lab stop {chosen[-1].id}, or all of them: lab stop --all",
             )
     if not chosen:
-        console.say(f"No run is going on on {client.alias}.")
+        console.say(f"No run is going on on {target.alias}.")
     for run in chosen:
-        ended = jobs.stop(client, folder, run.id)
+        ended = jobs.stop(target.client, target.folder, run.id)
         how = f"is {ended.state}" if run.is_over else "was stopped, with all it had started"
         console.say(f"{run.id} ({run.name}) {how}.")
     console.next_step("lab runs")
 
 
-def choose_run(runs: Sequence[Job], text: str | None, *, client: Client) -> Job:
+def choose_run(runs: Sequence[Job], text: str | None, *, alias: str) -> Job:
     """Return the run whose id is, or alone contains, `text`; None means the one to look at now.
 
     That is the newest of those that are going on, or else the newest. Raises UsageError.
     """
     if not runs:
-        raise UsageError(
-            f"No lab has been run on {client.alias} yet.", hint="lab run labs/mnistlab.py"
-        )
+        raise UsageError(f"No lab has been run on {alias} yet.", hint="lab run labs/mnistlab.py")
     if text is None:
         return next((run for run in reversed(runs) if not run.is_over), runs[-1])
     found = [run for run in runs if run.id == text] or [run for run in runs if text in run.id]
@@ -80,7 +71,7 @@ def choose_run(runs: Sequence[Job], text: str | None, *, client: Client) -> Job:
         return found[0]
     which = "No run" if not found else f"{len(found)} runs"
     raise UsageError(
-        f"{which} on {client.alias} can be meant by {text!r}. "
+        f"{which} on {alias} can be meant by {text!r}. "
         f"The latest: {', '.join(run.id for run in (found or runs)[-3:])}.",
         hint="lab runs --all",
     )

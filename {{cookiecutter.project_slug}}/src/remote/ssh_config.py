@@ -15,17 +15,18 @@ the directory `ml-remote.d` beside it:
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import verification
+from .backups import drop_backups, keep_backup
 from .edits import (
     changes_between,
     check_alias_is_free,
     how_to_connect_by_hand,
     how_to_disconnect_by_hand,
+    is_as_rendered,
     obstacle_to_replacing,
     parse_entry,
     rendered,
@@ -35,7 +36,7 @@ from .edits import (
 )
 from .entry import Entry, validate_alias
 from .errors import ConfigurationError, DamagedEntryError, UnsafeEditError
-from .files import Change, commit, exclusive, keep_backup, remove_leftovers
+from .files import Change, commit, exclusive, remove_leftovers
 from .ssh_directory import (
     BACKUPS,
     State,
@@ -236,6 +237,7 @@ def list_entries(directory: Path) -> list[Entry]:
 
 
 def _read_to_edit(directory: Path, *, instructions: str) -> State:
+    """Return what stands there; what cannot be read is an UnsafeEditError, with `instructions`."""
     try:
         return read_state(directory)
     except ConfigurationError as error:
@@ -244,20 +246,27 @@ def _read_to_edit(directory: Path, *, instructions: str) -> State:
 
 def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
     """Verify and write a plan that was computed under the lock."""
-    for folder in {ours, plan.before.config.parent}:
-        remove_leftovers(folder)
+    folder = ours / BACKUPS
+    for place in (ours, folder, plan.before.config.parent):
+        remove_leftovers(place)
     _keep_private(ours)
-    if plan.is_empty:
-        return AppliedPlan(plan=plan, notes=tuple(_warnings(plan)))
-    notes = verify(plan)
-    backups = [
-        keep_backup(change.path, change.before, folder=ours / BACKUPS)
-        for change in plan.changes
-        if change.before is not None and not _is_as_rendered(change, plan.before)
-    ]
-    commit(plan.changes)
-    if not plan.after.entries:
-        backups = list(_needed_backups(plan, ours / BACKUPS))
+    notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
+    earlier = {*folder.glob("*")}
+    backups: list[Path] = []
+    try:
+        for change in plan.changes:
+            if change.before is not None and not is_as_rendered(change, plan.before):
+                backups.append(keep_backup(change.path, change.before, folder=folder))
+        commit(plan.changes)
+    except BaseException:
+        for backup in {*backups} - earlier:
+            backup.unlink()
+        drop_backups((), folder=folder)
+        raise
+    if plan.entry is None and not plan.after.entries:
+        # The person's files are again as they would be without us.
+        now = {plan.before.data, plan.after.data, with_include(plan.after)}
+        backups = drop_backups(now, folder=folder)
     return AppliedPlan(plan=plan, notes=tuple(notes), backups=tuple(backups))
 
 
@@ -266,40 +275,11 @@ def _keep_private(ours: Path) -> None:
 
     ssh fails for every host when an included file is writable for others.
     """
-    if os.name == "posix":
-        ours.chmod(0o700)
-        for path in ours.glob("*.conf"):
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                path.chmod(0o600)
-
-
-def _is_as_rendered(change: Change, state: State) -> bool:
-    """Return whether the old content is exactly as we write it, so that it can be had again."""
-    assert change.before is not None
-    if change.path == state.config:
-        return False
-    if not change.before:
-        return True  # the mark that there was no configuration
-    try:
-        entry = parse_entry(change.before, alias=change.path.stem, path=change.path)
-    except DamagedEntryError:
-        return False
-    return rendered(entry, state.directory) == change.before
-
-
-def _needed_backups(plan: Plan, folder: Path) -> Iterator[Path]:
-    """Remove the backups that differ from what now stands there by our line only; yield the others.
-
-    Called when the last entry went: the person's files are again as they would be without us.
-    """
-    known = {plan.before.data, plan.after.data}
-    for backup in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if backup.read_bytes() in known:
-            backup.unlink()
-        else:
-            yield backup
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    if os.name != "posix":
+        return
+    for path, mode in [(ours, 0o700), *((entry, 0o600) for entry in ours.glob("*.conf"))]:
+        if path.exists() and path.stat().st_mode & 0o077:
+            path.chmod(mode)
 
 
 def _warnings(plan: Plan) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .configuration import Line, home_directory, parse
+from .configuration import Line, home_directory, include_home, parse
 from .errors import ConfigurationError
 from .files import read_bytes
 
@@ -111,9 +111,9 @@ def our_directory(directory: Path) -> Path:
 def include_line(directory: Path) -> str:
     """Return the one line that makes ssh read our entries, without a line ending.
 
-    In another directory than `~/.ssh` its path is absolute: ssh takes a relative one from `~/.ssh`.
+    Its path is absolute unless ssh would take a relative one from this very directory.
     """
-    if is_default_directory(directory):
+    if is_default_directory(directory) and include_home() == home_directory():
         return f"Include {OURS}/*.conf"
     pattern = f"{our_directory(directory).as_posix()}/*.conf"
     return f'Include "{pattern}"' if " " in pattern else f"Include {pattern}"

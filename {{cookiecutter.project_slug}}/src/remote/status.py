@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import console
+from .job import Job, parse_jobs
 from .job_scripts import LIST, NO_FOLDER
-from .jobs import Job, parse_jobs
-from .runs import duration_in_words, remote_project
+from .runs import duration_in_words
+from .target import read_target
 
 __all__ = ["Gpu", "Machine", "parse", "status"]
 
@@ -96,17 +97,17 @@ class Machine:
 
 def status(*, alias: str | None = None) -> None:
     """Carry out `lab status`. Raises UnreachableError."""
-    client, folder = remote_project(alias)
-    machine = parse(client.run_script(_SCRIPT, folder).stdout)
-    console.say(f"{client.alias} ({machine.host})")
-    for line in _lines(machine, folder):
+    target = read_target(alias)
+    machine = parse(target.client.run_script(_SCRIPT, target.folder).stdout)
+    console.say(f"{target.alias} ({machine.host})")
+    for line in _lines(machine, target.folder):
         console.say(f"  {line}")
     going_on = [job for job in machine.jobs if not job.is_over]
     for job in going_on:
         took = duration_in_words(job.duration)
         console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.name}  (for {took})")
     if not machine.has_project:
-        console.say(f"  This project is not there yet ({folder}).")
+        console.say(f"  This project is not there yet ({target.folder}).")
         console.next_step("lab up")
         return
     if not going_on:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .client import Client
-from .entry import validate_alias
-from .settings import load_settings
+from .settings import load_settings, machine_alias
 
 __all__ = ["Target", "read_target"]
 
@@ -30,6 +29,4 @@ def read_target(alias: str | None = None) -> Target:
 
     Raises LabError when `lab.toml` or the alias cannot be used.
     """
-    settings = load_settings()
-    client = Client(alias=validate_alias(alias or settings.alias))
-    return Target(client=client, folder=settings.folder)
+    return Target(client=Client(alias=machine_alias(alias)), folder=load_settings().folder)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from . import console
+from .code import code as open_editor
 from .connecting import connect
 from .environment import begin_setup, finish_setup
-from .errors import HostKeyUnknownError
+from .errors import HostKeyUnknownError, LabError
 from .logins import log_in
 from .pushing import push_to
 from .settings import project_root
@@ -25,7 +26,7 @@ def up(*, alias: str | None = None, code: bool = True, yes: bool = False) -> Non
     push_to(target, project_root())
     job = begin_setup(target)
     if code:
-        pass
+        _open_editor(target)
     finish_setup(target, job)
     console.next_step("lab run labs/mnistlab.py")
 
@@ -46,3 +47,12 @@ def _logs_in(target: Target) -> bool:
         return log_in(target.client).succeeded
     except HostKeyUnknownError:
         return False
+
+
+def _open_editor(target: Target) -> None:
+    """Open the editor; without one the rest is of use all the same."""
+    try:
+        with console.part_of_more():
+            open_editor(alias=target.alias)
+    except LabError as error:
+        console.warn(f"VS Code was not opened: {error.message}")

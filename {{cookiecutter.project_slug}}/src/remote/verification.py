@@ -106,7 +106,7 @@ def _findings(
 def _check_meaning(entry: Entry, options: Mapping[str, Sequence[str]]) -> None:
     for keyword, value in plain_options(entry).items():
         got = [_comparable(text) for text in options.get(keyword.lower(), ())]
-        if got[:1] != [_comparable(value)]:
+        if got[:1] != [_comparable(value)] and not _same_address(value, got):
             raise _Harm(
                 f"`ssh {entry.alias}` would have {keyword} {' '.join(got[:1]) or 'none'} instead "
                 f"of {value}.",
@@ -120,6 +120,16 @@ def _comparable(value: str) -> str:
     Jump hosts that are addresses come in brackets; `%` comes doubled or not.
     """
     return value.replace("[", "").replace("]", "").replace("%%", "%")
+
+
+def _same_address(host: str, got: Sequence[str]) -> bool:
+    """Return whether two IPv6 addresses, of which ssh has many spellings, are the same."""
+    import ipaddress  # costs milliseconds that few calls need
+
+    try:
+        return [ipaddress.IPv6Address(text) for text in got[:1]] == [ipaddress.IPv6Address(host)]
+    except ValueError:
+        return False
 
 
 def _unasked_options(entry: Entry, options: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -144,7 +154,7 @@ def _differences_from_address(
     host = entry.destination.host
     (answer,) = _ask([old], host, seconds=SECONDS_FOR_ONE)
     meant = answer.options.get("hostname", (host,))[0]
-    if not answer.complaint and meant != host:
+    if not answer.complaint and meant != host and not _same_address(host, [meant]):
         raise ConfigurationError(
             f"{host} is an alias in your configuration and stands for {meant}; ssh would look for "
             f"a machine that is really called {host}.",
@@ -175,7 +185,8 @@ def _check_others(old: Shadow, new: Shadow, *, before: State, alias: str) -> Ite
             was, becomes = _ask([old, new], name, seconds=left)
         except _Harm:
             break  # out of time
-        if was != becomes:
+        # Where ssh refuses a host before and after, its messages may differ in a line number.
+        if was != becomes and not (was.complaint and becomes.complaint):
             raise _Harm(
                 f"`ssh {name}` would change its meaning: {_first_difference(was, becomes)}.",
                 hint="Add the text by hand, if you mean it.",

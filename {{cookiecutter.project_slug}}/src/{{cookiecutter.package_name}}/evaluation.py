@@ -79,11 +79,11 @@ def most_confused(matrix: Tensor, *, limit: int = 5) -> list[tuple[int, int, int
 
 
 def describe_confusions(confusions: list[tuple[int, int, int]]) -> str:
-    """Say in words which classes were taken for which, one line a pair."""
+    """Say in words which classes were read as which, one line a pair."""
     if not confusions:
         return "Nothing was confused."
     return "\n".join(
-        f"A {known} was taken for a {predicted} {'once' if count == 1 else f'{count} times'}."
+        f"{known} was read as {predicted}: {'once' if count == 1 else f'{count} times'}"
         for known, predicted, count in confusions
     )
 

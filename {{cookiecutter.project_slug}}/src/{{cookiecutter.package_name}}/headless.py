@@ -19,7 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .runs import LabError, project_root, results_folder, typed_parameters
+from .runs import (
+    LabError,
+    add_parameter_option,
+    project_root,
+    results_folder,
+    split_parameters,
+    typed_parameters,
+)
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,17 +36,18 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the lab that the command line names; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parameters, others = split_parameters(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(others)
     started = time.monotonic()
     try:
         script = _script_of(options.lab)
         notebook = _read(script)
-        parameters = typed_parameters(options.parameter, defaults=_default_parameters(notebook))
+        typed = typed_parameters(parameters, defaults=_default_parameters(notebook))
     except LabError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     folder = results_folder(script.stem)
-    failure = _execute(notebook, folder / f"{script.stem}.ipynb", parameters)
+    failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if failure:
         print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
@@ -58,15 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example: python -m {package}.headless labs/mnistlab.py -p epochs 5",
     )
     parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
+    add_parameter_option(parser)
     return parser
 
 
@@ -120,7 +120,8 @@ def _is_literal(expression: ast.expr) -> bool:
 
 
 def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> str | None:
-    """Run the notebook, write it to `output`; return the traceback of a failing cell, or None."""
+    """Run the notebook, write it to `output`; return why a cell failed, or None."""
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from traitlets.config import Config
@@ -148,6 +149,8 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
         )
     except PapermillExecutionError as error:
         return "\n".join(error.traceback)
+    except DeadKernelError:
+        return "The kernel was killed while it ran this cell. Often it needed too much memory."
     return None
 
 

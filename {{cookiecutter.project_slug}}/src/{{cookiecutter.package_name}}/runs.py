@@ -28,14 +28,17 @@ __all__ = [
     "LabError",
     "ParameterError",
     "Run",
+    "add_parameter_option",
     "is_watched",
     "project_root",
     "results_folder",
+    "split_parameters",
     "start_run",
     "typed_parameters",
 ]
 
 PROJECT_FILE = "lab.toml"
+_PARAMETER_OPTION = ("-p", "--parameter")
 
 
 class LabError(Exception):
@@ -85,9 +88,8 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     if that is set, else outputs/<lab>/<time>/ in the project.
 
     Raises:
-        ParameterError: the command line names a parameter that is not in `parameters`, or gives it
-        a
-            value of another type.
+        ParameterError: the command line names a parameter that is not in `parameters`, or gives
+            it a value of another type.
     """
     settled = dict(parameters)
     if not _in_notebook():
@@ -118,6 +120,33 @@ def typed_parameters(
                 f"{defaults[name]!r}, of type {type(defaults[name]).__name__}."
             ) from None
     return values
+
+
+def split_parameters(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the `-p NAME VALUE` pairs of a command line, and everything else on it.
+
+    A value may begin with a hyphen, as -1e-3 does; argparse would take that for an option.
+    """
+    pairs, others = [], []
+    left = list(arguments)
+    while left:
+        if left[0] in _PARAMETER_OPTION and len(left) > 2:
+            pairs.append((left[1], left[2]))
+            del left[:3]
+        else:
+            others.append(left.pop(0))
+    return pairs, others
+
+
+def add_parameter_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line explain `-p NAME VALUE`, and refuse one that is not complete."""
+    parser.add_argument(
+        *_PARAMETER_OPTION,
+        nargs=2,
+        action="append",
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the lab; may be repeated",
+    )
 
 
 def results_folder(lab: str) -> Path:
@@ -162,16 +191,10 @@ def _in_notebook() -> bool:
 def _command_line(*, program: str) -> list[tuple[str, str]]:
     """Return the `-p NAME VALUE` pairs of a plain script's command line."""
     parser = argparse.ArgumentParser(prog=f"{program}.py", allow_abbrev=False)
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
-    )
-    return [(name, value) for name, value in parser.parse_args().parameter]
+    add_parameter_option(parser)
+    parameters, others = split_parameters(sys.argv[1:])
+    parser.parse_args(others)
+    return parameters
 
 
 def _typed(text: str, default: object) -> object:

@@ -1,0 +1,281 @@
+"""What people type after `ssh`: parsed, refused in words, rendered, and read back."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from remote import ssh_config
+from remote.edits import parse_entry, rendered
+from remote.entry import Destination, Entry, parse_destination, parse_jump, render, validate_alias
+from remote.errors import DamagedEntryError, UsageError
+from remote.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
+from ssh_tree import OURS, entry, lay_out, meaning
+
+DESTINATIONS = {
+    "gpu": ("gpu", None, None),
+    "GPU.Example.COM": ("gpu.example.com", None, None),
+    "  ada@gpu  ": ("gpu", "ada", None),
+    "ada@gpu:2222": ("gpu", "ada", 2222),
+    "gpu:22": ("gpu", None, 22),
+    "10.0.0.5:2222": ("10.0.0.5", None, 2222),
+    "ada@10.0.0.5": ("10.0.0.5", "ada", None),
+    "gpu_1.example.com.": ("gpu_1.example.com.", None, None),
+    "ssh://gpu": ("gpu", None, None),
+    "ssh://ada@gpu:2222": ("gpu", "ada", 2222),
+    "SSH://ada@gpu:2222/": ("gpu", "ada", 2222),
+    "ssh://ada@[2001:db8::1]:2222": ("2001:db8::1", "ada", 2222),
+    "[2001:db8::1]:2222": ("2001:db8::1", None, 2222),
+    "ada@[2001:DB8::1]": ("2001:db8::1", "ada", None),
+    "2001:db8::1": ("2001:db8::1", None, None),
+    "ada@2001:db8::1": ("2001:db8::1", "ada", None),
+    "::1": ("::1", None, None),
+    "ada@corp.example.com@gpu": ("gpu", "ada@corp.example.com", None),
+    "a.b-c_d+e~f@gpu": ("gpu", "a.b-c_d+e~f", None),
+}
+
+
+@pytest.mark.parametrize("text", DESTINATIONS)
+def test_what_people_type_after_ssh_is_understood(text: str) -> None:
+    host, user, port = DESTINATIONS[text]
+    assert parse_destination(text) == Destination(host=host, user=user, port=port)
+
+
+REFUSED = {
+    "": "empty",
+    "   ": "empty",
+    "ssh://": "empty",
+    "ssh ada@gpu": "Leave out `ssh`",
+    "ada@gpu -p 2222": "Leave out `ssh`",
+    "ada:secret@gpu": "A password does not belong there",
+    "ssh://ada:secret@gpu": "A password does not belong there",
+    "ada@gpu:/home/ada": "path",
+    "ssh://gpu/home": "path",
+    "gpu:": "port",
+    "gpu:ssh": "port",
+    "gpu:0": "Port 0",
+    "gpu:65536": "Port 65536",
+    "gpu:123456": "port",
+    "gpu:-1": "port",
+    "gpu:２２": "port",
+    "@gpu": "user name",
+    "-l@gpu": "user name",
+    "ada lovelace@gpu": "more than an address",
+    "CORP\\ada@gpu": "user name",
+    "ada$@gpu": "user name",
+    "$(id)@gpu": "user name",
+    "ada;id@gpu": "user name",
+    "ada@": "host name",
+    "-oProxyCommand=id": "host name",
+    "gpu%h": "host name",
+    "${HOME}": "host name",
+    "`id`": "host name",
+    "gpu;id": "host name",
+    "gpu|id": "host name",
+    "gpu&id": "host name",
+    "gpu<id>": "host name",
+    "'gpu'": "host name",
+    '"gpu"': "host name",
+    "gpu*": "host name",
+    "gpu#1": "host name",
+    "rechner.büro.de": "host name",
+    "a" * 254: "host name",
+    "22": "four numbers",
+    "10.0.0": "four numbers",
+    "10.0.0.256": "four numbers",
+    "gpu.0x7f": "four numbers",
+    "[gpu]:22": "brackets",
+    "[::1": "brackets",
+    "[::1]22": "brackets",
+    "2001:db8::zz": "IPv6",
+    "fe80::1%eth0": "IPv6",
+    "gpu\nProxyCommand id": "cannot be seen",
+    "gpu\r": "cannot be seen",
+    "gpu\t": "cannot be seen",
+    "gpu\0": "cannot be seen",
+    "gpu\x1b[31m": "cannot be seen",
+    "gpu\u2028x": "cannot be seen",
+    "gpu\u200b": "cannot be seen",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_a_value_that_could_change_the_meaning_of_the_file_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_destination(text)
+    said = f"{caught.value} {caught.value.hint}"
+    assert REFUSED[text] in said
+    assert said.isprintable()
+    assert "secret" not in said
+
+
+def test_values_are_checked_however_a_destination_is_made() -> None:
+    for values in ({"host": "a b"}, {"host": "a", "user": "-x"}, {"host": "a", "port": 0}):
+        with pytest.raises(UsageError):
+            Destination(**values)
+
+
+@pytest.mark.parametrize("text", ["", "bastion", "ada@b:2222,c", "[::1]:22", "ssh://b,ada@[::1]"])
+def test_jump_hosts_are_understood_and_written_as_ssh_reads_them(text: str, tmp_path: Path) -> None:
+    jumping = entry(jump=text)
+    lay_out(tmp_path / "ssh", {})
+    ssh_config.apply(ssh_config.plan_connect(jumping, directory=tmp_path / "ssh"))
+    assert ssh_config.read_entry("gpu", directory=tmp_path / "ssh") == jumping
+
+
+@pytest.mark.parametrize("text", ["none", "a,,b", ",", "a,-b", "a;id", "a,$(id)", "a b", "a\nb"])
+def test_a_jump_host_that_could_run_a_command_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_jump(text)
+
+
+def test_a_machine_is_not_its_own_jump_host() -> None:
+    with pytest.raises(UsageError, match="through itself"):
+        entry(jump="bastion,ada@gpu:22")
+
+
+@pytest.mark.parametrize("alias", ["gpu", "a", "gpu-1.lab_2", "a" * 63, "none", "10x"])
+def test_an_alias_of_plain_letters_is_accepted(alias: str) -> None:
+    assert validate_alias(alias) == alias
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        *["", "GPU", "-x", ".x", "_x", "a b", "a/b", "../a", "a*", "a?", "!a", "a%h", "ä", "a\n"],
+        *["a\0", "a" * 64, "con", "nul.x", "com1", "localhost", "10.0.0.5", "127.1"],
+    ],
+)
+def test_any_other_alias_is_refused(alias: str) -> None:
+    with pytest.raises(UsageError, match="cannot be an alias"):
+        validate_alias(alias)
+
+
+@pytest.mark.parametrize("path", ["/k", "~/.ssh/k", "/with a blank/k", "/50% done/k", "/büro/k"])
+def test_an_identity_file_is_written_so_that_ssh_finds_it(path: str, tmp_path: Path) -> None:
+    directory = tmp_path / "ssh"
+    lay_out(directory, {})
+    ssh_config.apply(ssh_config.plan_connect(entry(identity=path), directory=directory))
+    options = ssh_config.resolve("gpu", directory=directory)
+    assert [text.replace("%%", "%") for text in options["identityfile"]] == [path]
+    assert options["identitiesonly"] == ("yes",)
+    known = ssh_config.read_entry("gpu", directory=directory)
+    assert known is not None
+    assert known.identity == Path(path)
+
+
+@pytest.mark.parametrize("path", ["k", "./k", "/a\nb", '/a"b', "/a'b", "/a\\b", "/$HOME/k", "~k"])
+def test_an_identity_file_that_cannot_be_written_safely_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="identity file"):
+        entry(identity=path)
+
+
+def test_without_a_key_an_entry_restricts_no_key() -> None:
+    text = render(entry(), control_path=None)
+    assert "Identit" not in text
+
+
+def test_the_entry_leaves_to_the_person_what_is_theirs() -> None:
+    text = render(entry(identity="/k"), control_path="/c/%C")
+    for keyword in ("RemoteCommand", "RequestTTY", "HostKey", "KnownHosts", "ForwardX11"):
+        assert keyword not in text
+    assert "ForwardAgent no" in text
+
+
+def test_connections_are_shared_where_the_socket_has_room(tmp_path: Path) -> None:
+    short, long = Path("/tmp/s"), Path(f"/tmp/{'long' * 12}")
+    assert f'ControlPath "/tmp/s/{OURS}/%C"' in rendered(entry(), short).decode()
+    assert b"Control" not in rendered(entry(), long)
+
+
+def test_a_control_path_of_the_longest_directory_fits_a_socket(tmp_path: Path) -> None:
+    room = LONGEST_CONTROL_DIRECTORY - len(f"/tmp//{OURS}")
+    assert control_path(Path("/tmp") / ("x" * room)) is not None
+    assert control_path(Path("/tmp") / ("x" * (room + 1))) is None
+    # With ssh's own suffix while it is being made, and the null byte: macOS has the shorter limit.
+    assert len(f"/tmp/{'x' * room}/{OURS}/{'0' * 40}.{'0' * 16}\0") <= 104
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", "Host gpu\n", "Host gpu other\n    HostName a\n", "Host x\n    HostName a\n"],
+        *["Host gpu\n    HostName a\n    Port x\n", "Host gpu\n  HostName -a\n", "Host gpu\n\0"],
+    ],
+)
+def test_an_entry_that_we_did_not_write_is_called_damaged(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DamagedEntryError, match="is not as `lab connect` wrote it"):
+        parse_entry(text.encode(), alias="gpu", path=tmp_path / "gpu.conf")
+
+
+def test_entries_are_listed_without_the_damaged_ones(tmp_path: Path) -> None:
+    directory = tmp_path / "ssh"
+    lay_out(
+        directory,
+        {f"{OURS}/b.conf": "Host b\n  HostName x\n", f"{OURS}/a.conf": "?", f"{OURS}/c~": ""},
+    )
+    assert [known.alias for known in ssh_config.list_entries(directory)] == ["b"]
+    assert ssh_config.read_entry("none-such", directory=directory) is None
+    with pytest.raises(DamagedEntryError):
+        ssh_config.read_entry("a", directory=directory)
+
+
+# Answers that would run `touch ran`, did they get into the configuration as they are.
+CANARIES = [
+    "gpu\n    ProxyCommand touch {ran}",
+    "gpu\r\nProxyCommand touch {ran}",
+    "gpu\nMatch exec 'touch {ran}'",
+    "-oProxyCommand=touch {ran}",
+    "$(touch {ran})",
+    "`touch {ran}`",
+    "a@gpu;touch {ran}",
+    "a@$(touch {ran})",
+]
+
+
+@pytest.mark.parametrize("answer", CANARIES)
+@pytest.mark.parametrize("place", ["destination", "jump", "alias", "identity"])
+def test_a_canary_command_never_runs(place: str, answer: str, tmp_path: Path) -> None:
+    directory = tmp_path / "ssh"
+    lay_out(directory, {"config": "Host a\n"})
+    ran = tmp_path / "ran"
+    answers = {"destination": "127.0.0.1:9", place: answer.replace("{ran}", str(ran))}
+    with pytest.raises(UsageError):
+        entry(**answers)
+    assert not ran.exists()
+
+
+def test_the_canary_command_would_run_if_it_got_in(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    text = f"Host gpu\n    HostName {CANARIES[0]}\n".replace("{ran}", str(ran))
+    (tmp_path / "config").write_text(text)
+    subprocess.run(["ssh", "-F", str(tmp_path / "config"), "gpu"], stdin=subprocess.DEVNULL)
+    assert ran.exists()
+
+
+def test_an_entry_survives_being_read_back() -> None:
+    for known in (
+        entry(),
+        entry("gpu:22", jump="b,ada@[::1]:7", identity="/50%/k"),
+        Entry(alias="x", destination=Destination(host="2001:db8::1", user="u", port=1)),
+    ):
+        text = render(known, control_path="/c/%C").encode()
+        assert parse_entry(text, alias=known.alias, path=Path("x")) == known
+
+
+def test_connections_are_not_shared_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Path("/tmp/s")
+    assert control_path(directory) is not None
+    monkeypatch.setattr("remote.ssh_directory.os.name", "nt")
+    assert control_path(directory) is None
+
+
+def test_the_block_can_be_pasted_for_programs_that_do_not_read_include(tmp_path: Path) -> None:
+    person = "Compression yes\nHost a\n    User u\n"
+    lay_out(tmp_path / "ssh", {"config": person})
+    before = meaning("a", directory=tmp_path / "ssh")
+    block = render(entry(), control_path=None)
+    (tmp_path / "ssh/config").write_text(f"{block}Host *\n{person}")
+    assert meaning("a", directory=tmp_path / "ssh") == before
+    assert meaning("gpu", directory=tmp_path / "ssh")["hostname"] == "gpu.example.com"

@@ -1,0 +1,198 @@
+"""`lab setup` and `lab up`: the environment is made there, whatever happens to the laptop."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from place import Place
+
+# Stands in for the real script, which tests/bake and the journey run: it waits for a word.
+SCRIPT = """\
+if [ "$1" = --check ]; then
+    [ -e .lab/complete ] || exit 1
+    echo 'The environment is up to date: all of it'
+    exit 0
+fi
+echo started >>starts
+echo '[1/2] Manager: uv'
+echo 'Downloading torch (802.9MiB)'
+printf '%s\\n' "$PATH" >path
+mkdir -p .lab
+[ -p .lab/go ] || mkfifo .lab/go
+read -r word <.lab/go
+case $word in
+fail) echo 'Error: There is no room.'; echo '  Make some.'; exit 1 ;;
+die) kill -9 $$ ;;
+esac
+echo '[2/2] Checking'
+touch .lab/complete
+echo 'The environment is complete: all of it'
+"""
+
+
+@pytest.fixture
+def project_there(place: Place) -> Place:
+    """A project with the stand-in script, pushed."""
+    place.commit("scripts/setup-environment.sh", SCRIPT)
+    done = place.lab("push")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what the process prints until a line with `text` comes."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"It ended without {text!r}: {said}")
+
+
+def tell(place: Place, word: str) -> None:
+    """Let the script go on."""
+    place.client.run_script('cd "$1" && echo "$2" >.lab/go', place.name, word)
+
+
+def test_setup_shows_steps_and_the_second_has_nothing_to_do(project_there: Place) -> None:
+    process = project_there.start_lab("setup")
+    said = read_until(process, "[1/2] Manager: uv")
+    tell(project_there, "on")
+    said += process.communicate()[0]
+    assert process.returncode == 0, said
+    assert said.splitlines() == [
+        "[1/2] Manager: uv",
+        "[2/2] Checking",
+        "The environment is complete: all of it",
+        "Next: lab run labs/mnistlab.py",
+    ]
+    folders = (project_there.folder / "path").read_text().split(":")
+    assert str(project_there.server.account.home / ".local/bin") in folders
+    assert str(project_there.server.account.home / "miniforge3/condabin") in folders
+    again = project_there.lab("setup")
+    assert again.stdout.splitlines()[0] == "The environment is up to date: all of it"
+    assert (project_there.folder / "starts").read_text() == "started\n"
+
+
+@pytest.mark.slow
+def test_setup_goes_on_when_the_laptop_is_gone_and_is_found_again(project_there: Place) -> None:
+    first = project_there.start_lab("setup")
+    read_until(first, "[1/2]")
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    second = project_there.start_lab("setup")
+    said = read_until(second, "[1/2]")
+    assert "is being made since" in said
+    tell(project_there, "on")
+    said, _ = second.communicate()
+    assert second.returncode == 0, said
+    assert "The environment is complete: all of it" in said
+    assert (project_there.folder / "starts").read_text() == "started\n"
+
+
+@pytest.mark.slow
+def test_setup_survives_a_restart_of_the_server(project_there: Place) -> None:
+    process = project_there.start_lab("setup")
+    said = read_until(process, "[1/2]")
+    project_there.server.stop()
+    said += read_until(process, "goes on")
+    project_there.server.start()
+    said += read_until(process, "is back")
+    tell(project_there, "on")
+    said += process.communicate()[0]
+    assert process.returncode == 0, said
+    assert said.count("[1/2]") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("fail", ["No environment on machine: There is no room.", "Make some."]),
+        ("die", ["No environment on machine. The last it printed:", "Downloading torch"]),
+    ],
+)
+def test_failure_is_told_with_the_log(project_there: Place, word: str, words: list[str]) -> None:
+    process = project_there.start_lab("setup")
+    said = read_until(process, "[1/2]")
+    tell(project_there, word)
+    said += process.communicate()[0]
+    assert process.returncode == 1
+    for part in words:
+        assert part in said
+    # The command that it names shows all that was printed.
+    (command,) = re.findall(r"^All it printed: (.*)$", said, re.MULTILINE)
+    log = subprocess.run(shlex.split(command), capture_output=True, text=True).stdout
+    assert "Downloading torch (802.9MiB)" in log
+
+
+@pytest.mark.slow
+def test_setup_of_a_project_that_is_not_there(place: Place) -> None:
+    done = place.lab("setup")
+    assert done.returncode == 1
+    assert "There is no folder" in done.stderr
+    assert "lab up" in done.stderr
+
+
+@pytest.mark.slow
+def test_setup_here_keeps_the_log(place: Place) -> None:
+    place.commit("scripts/setup-environment.sh", SCRIPT.replace("read -r word <.lab/go", ""))
+    done = place.lab("setup", "--local")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "The environment is complete: all of it"
+    assert "Downloading torch" in (place.project.path / ".lab" / "setup.log").read_text()
+    place.commit("scripts/setup-environment.sh", "echo 'Error: No.'; echo '  Yes.'; exit 3")
+    done = place.lab("setup", "--local")
+    assert done.returncode == 1
+    assert "No environment on this computer: No." in done.stderr
+    assert "Next: Yes." in done.stderr
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> Callable[[], list[str]]:
+    """An editor that notes its arguments; return them."""
+    program = tmp_path / "code"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>"{tmp_path}/opened"\n')
+    program.chmod(0o755)
+
+    def opened() -> list[str]:
+        file = tmp_path / "opened"
+        return file.read_text().splitlines() if file.exists() else []
+
+    return opened
+
+
+@pytest.mark.slow
+def test_up_opens_the_editor_while_the_environment_is_made(
+    place: Place, tmp_path: Path, editor: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    place.commit("scripts/setup-environment.sh", SCRIPT)
+    process = place.start_lab("up")
+    said = read_until(process, "opens machine:")
+    assert any("machine.code-workspace" in line for line in editor())
+    said += read_until(process, "[1/2]")
+    tell(place, "on")
+    said += process.communicate()[0]
+    assert process.returncode == 0, said
+    expected = ("logs in without", "Pushed", "opens machine", "environment is complete", "Next: ")
+    positions = [said.index(part) for part in expected]
+    assert positions == sorted(positions)
+    assert said.count("Next: ") == 1
+
+
+@pytest.mark.slow
+def test_up_goes_on_without_an_editor(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_EDITOR", "/nowhere/code")
+    place.commit("scripts/setup-environment.sh", SCRIPT.replace("read -r word <.lab/go", ""))
+    done = place.lab("up")
+    assert done.returncode == 0, done.stderr
+    assert "The environment is complete" in done.stdout
