@@ -60,6 +60,7 @@ def main() -> None:
 
 def jupyterlab_alone(desk: Desk) -> float:
     """Return how long serve.py takes to its first answer, started without ssh."""
+    desk.end_sessions()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -165,6 +166,7 @@ def prepare_for_jupyter_forward(desk: Desk) -> None:
     """Give it what it insists on: an environment to activate, with JupyterLab on the PATH."""
     account = desk.server.account
     account.write("bin/activate", "")
+    account.write(".bashrc", "")  # a greeting would become a part of its commands
     environment = desk.there / ".venv" / "bin"
     account.write(".bash_profile", f'export PATH="{account.home}/bin:{environment}:$PATH"\n')
     if os.geteuid() == 0:

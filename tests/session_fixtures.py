@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -100,6 +100,11 @@ class Command:
         self.lines += self.process.stdout.read().splitlines()
         return self.process.wait()
 
+    def kill(self) -> None:
+        """End it, if it still runs."""
+        with self.process:  # closes what is read from it, too
+            self.process.kill()
+
     @property
     def said(self) -> str:
         """All that has been read so far."""
@@ -115,6 +120,8 @@ class Desk:
     server: OpenSSHServer
     there: Path
     """The project's folder on the server."""
+    commands: list[Command] = field(default_factory=list)
+    """Those that were started."""
 
     def lab(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a `lab` command to its end."""
@@ -125,7 +132,9 @@ class Desk:
 
     def start(self, *arguments: str, **variables: str) -> Command:
         """Start a `lab` command that goes on until it is ended."""
-        return Command(self.project, *arguments, LAB_SSH_DIR=str(self.laptop.ssh), **variables)
+        variables = {"LAB_SSH_DIR": str(self.laptop.ssh), **variables}
+        self.commands.append(Command(self.project, *arguments, **variables))
+        return self.commands[-1]
 
     def second_project(self, environment: LabEnvironment, *, idle_hours: float) -> Desk:
         """Return this desk with another project, which lies elsewhere on the same server."""
@@ -138,7 +147,10 @@ class Desk:
         return replace(self, project=replace(self.project, path=path), there=there)
 
     def end_sessions(self) -> None:
-        """End what runs on the server."""
+        """End what runs on the server, and the commands that a failed test has left."""
+        for command in self.commands:
+            command.kill()
+        self.commands.clear()
         for kind in ("jupyter", "tensorboard"):
             self.lab(kind, "--stop")
 
