@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,6 +48,13 @@ def scripts_in(folder: Path, *, but: int) -> list[str]:
             if Path(f"/proc/{process}/cwd").readlink() == folder and int(session) != but:
                 found.append(process)
     return found
+
+
+def send(number: signal.Signals, processes: Iterable[int]) -> None:
+    """Send a signal to all of these that are still there."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def is_alive(process: str) -> bool:
@@ -143,6 +150,26 @@ def test_stopping_leaves_the_other_project_alone(machine: Client, account: Accou
 
 
 @pytest.mark.slow
+def test_two_users_of_one_server_do_not_meet(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an account for somebody else")
+    with openssh_server.account() as somebody_else:
+        somebody_else.write(f"{folder}/lab.toml", "")
+        somebody_else.authorize(server.account.authorized_keys.read_text())
+        server.stop()
+        server.start(AuthorizedKeysFile=".ssh/authorized_keys")
+        other = machine.with_options(f"User={somebody_else.user}")
+        first, second = (started(client, "sleep 600") for client in (machine, other))
+        assert [job.id for job in jobs.list_jobs(other, folder)] == [second.id]
+        assert jobs.stop(machine, folder, first.id).state == "stopped"
+        assert jobs.find_job(other, folder, second.id).state == "running"
+        assert jobs.stop(other, folder, second.id).state == "stopped"
+        other.close()
+
+
+@pytest.mark.slow
 def test_two_jobs_of_one_second_are_two(machine: Client, folder: str) -> None:
     made = [started(machine, "exit 0").id for _ in range(4)]
     assert len(set(made)) == 4
@@ -189,14 +216,12 @@ def test_connection_that_falls_silent_is_given_up_for_another(
     follower = Follower(machine, job)
     follower.wait_for("one")
     stopped = server.connections()
-    for process in stopped:
-        os.kill(process, signal.SIGSTOP)
+    send(signal.SIGSTOP, stopped)
     try:
         server.account.write(f"{folder}/go", "")
         follower.join()
     finally:
-        for process in stopped:
-            os.kill(process, signal.SIGCONT)
+        send(signal.SIGCONT, stopped)
     assert follower.lines == ["one", "two"]
 
 

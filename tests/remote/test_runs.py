@@ -123,10 +123,10 @@ def test_run_brings_its_results_home(workplace: Workplace) -> None:
     assert lines[0].startswith("All cells of labs/counting.py -p limit -1 -p greeting")
     assert lines[1].startswith("3 files came to outputs/ ")
     assert lines[2:-1] == [
-        f"Results in {results}:",
-        "  counted.txt",
-        "  counting.html",
-        "  counting.ipynb",
+        "Results:",
+        f"  {results / 'counted.txt'}",
+        f"  {results / 'counting.html'}",
+        f"  {results / 'counting.ipynb'}",
     ]
     assert lines[-1] == f"Next: open {results / 'counting.html'}"
     heading, row, _ = workplace.lab("runs").stdout.splitlines()
