@@ -416,6 +416,21 @@ def test_jobs_need_little_of_the_machine(
 
 
 @pytest.mark.slow
+def test_jobs_need_no_proc_where_there_is_ps(
+    machine: Client, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("START", "LIST", "FOLLOW", "STOP", "RUNNER"):
+        script = getattr(job_scripts, name).replace("/proc/self/stat", "/nowhere")
+        monkeypatch.setattr(job_scripts, name, script)
+    _whole_life(machine)
+    job = started(machine, "(sleep 600; true) & echo $! >child; wait")
+    wait_for(machine, "[ -s child ]")
+    child = machine.run("cat", f"{folder}/child").stdout.strip()
+    assert jobs.stop(machine, folder, job.id).state == "stopped"
+    assert not is_alive(child)
+
+
+@pytest.mark.slow
 def test_startup_file_that_prints_changes_nothing(machine: Client, folder: str) -> None:
     noise = "echo 'Welcome!'; echo 'now\t1\tfake'; printf 'no line end'"
     machine.run_script('printf "%s\\n" "$1" >.bashrc; printf "%s\\n" "$1" >.zshenv', noise)
