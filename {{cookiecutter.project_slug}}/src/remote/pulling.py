@@ -54,6 +54,8 @@ def pull_outputs(target: Target, root: Path, *, only: str = "", overwrite: bool 
         )
     if fetched.unnamed:
         console.warn(f"{_files(fetched.unnamed)} stayed there: line breaks in their names.")
+    if fetched.links:
+        console.warn(f"{_files(fetched.links)} stayed there: symbolic links.")
     return fetched
 
 
