@@ -8,9 +8,9 @@ from pathlib import Path
 from . import console
 from .display import transfer_bar
 from .errors import LabError
+from .failures import explain_failure
 from .git_here import Repository, git, git_through, read_repository
 from .git_there import UNCOMMITTED, RemoteRepository, read
-from .quiet_shell import explain_failure
 from .settings import project_root
 from .target import Target, read_target
 from .transfer import Fetched, fetch_outputs

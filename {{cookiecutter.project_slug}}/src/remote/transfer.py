@@ -16,9 +16,9 @@ from pathlib import Path
 
 from .client import Client
 from .copying import Copying, Progress, choose_program
+from .failures import explain_failure
 from .files import exclusive
 from .outputs import RemoteFile, compare, list_outputs
-from .quiet_shell import explain_failure
 
 __all__ = ["Fetched", "Progress", "fetch_outputs"]
 
