@@ -20,6 +20,10 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "dot": "graphviz",
     "busybox": "busybox",  # the tools of machines that have little else
+    "chromium": "chromium",
+    # networks that lose packets
+    "ip": "iproute2",
+    "iptables": "iptables",
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

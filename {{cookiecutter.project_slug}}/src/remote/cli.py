@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import click
 
-from .errors import LabError, UnsafeEditError
+from .errors import LabError, UnsafeEditError, UsageError
 
 __all__ = ["lab", "run"]
 
@@ -369,3 +370,69 @@ def code(alias: str | None) -> None:
     from .code import code as carry_out
 
     carry_out(alias=alias)
+
+
+_list_option: Callable[[_Command], _Command] = click.option(
+    "--list", "only_list", is_flag=True, help="Show the sessions there, and open nothing."
+)
+_stop_option: Callable[[_Command], _Command] = click.option(
+    "--stop", is_flag=True, help="End the session, with everything that runs in it."
+)
+_no_browser_option: Callable[[_Command], _Command] = click.option(
+    "--no-browser", is_flag=True, help="Only say which page to open."
+)
+
+
+@lab.command(
+    short_help="JupyterLab on the machine, in the browser here.",
+    epilog="Example: lab jupyter --stop",
+)
+@_alias_option
+@_list_option
+@_stop_option
+@_no_browser_option
+def jupyter(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
+    """JupyterLab on the machine, in the browser here.
+
+    Notebooks and what they compute stay when the tunnel is closed, the laptop sleeps or the network
+    is lost; the same command reaches them again. Labs open as notebooks. A session that nobody uses
+    ends after idle_hours in lab.toml.
+    """
+    _session("jupyter", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)
+
+
+@lab.command(
+    short_help="TensorBoard on the machine, in the browser here.",
+    epilog="Example: lab tensorboard --no-browser",
+)
+@_alias_option
+@_list_option
+@_stop_option
+@_no_browser_option
+def tensorboard(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
+    """TensorBoard on the machine, in the browser here: the curves of every run in outputs/.
+
+    It is as private as `lab jupyter` and reconnects like it.
+    """
+    _session("tensorboard", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)
+
+
+def _session(
+    kind: Literal["jupyter", "tensorboard"],
+    *,
+    alias: str | None,
+    only_list: bool,
+    stop: bool,
+    no_browser: bool,
+) -> None:
+    """Do what the options of `lab jupyter` and `lab tensorboard` ask for."""
+    from .sessions import list_sessions, open_session, stop_sessions
+
+    if only_list and stop:
+        raise UsageError("--list and --stop cannot be had together.", hint="Use one of the two")
+    if only_list:
+        list_sessions(kind, alias=alias)
+    elif stop:
+        stop_sessions(kind, alias=alias)
+    else:
+        open_session(kind, alias=alias, open_browser=not no_browser)

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Start an IPython kernel that listens on no TCP port, for what scripts/serve.py serves.
+
+With the transport `ipc` a kernel talks to Jupyter over Unix sockets, and yet ipykernel opens one
+TCP port: there it takes what forked processes print (ipykernel/iostream.py). Here that is a socket,
+too, beside the connection file, where only its owner can reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import zmq
+from ipykernel import kernelapp
+from ipykernel.iostream import IOPubThread
+from zmq.eventloop.zmqstream import ZMQStream
+
+
+def main() -> None:
+    """Run the kernel that the arguments, those of ipykernel_launcher, ask for."""
+    sys.path.pop(0)  # the folder of this script: cells shall import nothing from it
+    kernelapp.IOPubThread = PrivateIOPubThread
+    kernelapp.launch_new_instance()
+
+
+class PrivateIOPubThread(IOPubThread):
+    """Sends a kernel's output, and takes that of forked processes from a Unix socket."""
+
+    def _setup_pipe_in(self) -> None:
+        self._pipe_address = f"ipc://{connection_file().with_suffix('')}-forked"
+        self._pipe_uuid = os.urandom(16)  # what is not marked with it is refused
+        receiver = self.socket.context.socket(zmq.PULL)
+        receiver.linger = 0
+        receiver.bind(self._pipe_address)
+        self._pipe_in = ZMQStream(receiver, self.io_loop)
+        self._pipe_in.on_recv(self._handle_pipe_msg)
+
+    def _setup_pipe_out(self) -> tuple[Any, Any]:
+        context = zmq.Context()  # a forked process may not use the one of its parent
+        sender = context.socket(zmq.PUSH)
+        sender.linger = 3000  # milliseconds until it gives up at the end of the process
+        sender.connect(self._pipe_address)
+        return context, sender
+
+
+def connection_file() -> Path:
+    """Return the path of the file that says where the kernel's sockets are."""
+    return Path(kernelapp.IPKernelApp.instance().abs_connection_file)
+
+
+if __name__ == "__main__":
+    main()
