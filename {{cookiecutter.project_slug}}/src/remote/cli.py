@@ -357,7 +357,7 @@ def status(alias: str | None) -> None:
 
 @lab.command(
     short_help="Open the project on the machine in VS Code.",
-    epilog="Example: LAB_EDITOR=codium lab code",
+    epilog="Example: lab code, or in another editor: LAB_EDITOR=codium lab code",
 )
 @_alias_option
 def code(alias: str | None) -> None:
