@@ -20,6 +20,9 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "dot": "graphviz",
     "busybox": "busybox",  # the tools of machines that have little else
+    # networks that lose packets
+    "ip": "iproute2",
+    "iptables": "iptables",
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import click
 
-from .errors import LabError, UnsafeEditError
+from .errors import LabError, UnsafeEditError, UsageError
 
 __all__ = ["lab", "run"]
 
@@ -238,8 +239,9 @@ def pull(alias: str | None, overwrite: bool) -> None:
 @_alias_option
 @click.option("--local", is_flag=True, help="Make it on this computer.")
 def setup(alias: str | None, local: bool) -> None:
-    """Make the project's environment on the machine, or bring it up to date.
+    """Make the project's environment on the machine.
 
+    What is there already is brought up to date.
     It goes on there when the connection is lost; running this again shows it again.
     """
     from .environment import setup as carry_out
@@ -356,7 +358,7 @@ def status(alias: str | None) -> None:
 
 @lab.command(
     short_help="Open the project on the machine in VS Code.",
-    epilog="Example: LAB_EDITOR=codium lab code",
+    epilog="Example: lab code",
 )
 @_alias_option
 def code(alias: str | None) -> None:
@@ -369,3 +371,70 @@ def code(alias: str | None) -> None:
     from .code import code as carry_out
 
     carry_out(alias=alias)
+
+
+_list_option: Callable[[_Command], _Command] = click.option(
+    "--list", "only_list", is_flag=True, help="Show the sessions there, and open nothing."
+)
+_stop_option: Callable[[_Command], _Command] = click.option(
+    "--stop", is_flag=True, help="End the session, with everything that runs in it."
+)
+_no_browser_option: Callable[[_Command], _Command] = click.option(
+    "--no-browser", is_flag=True, help="Only say which page to open."
+)
+
+
+@lab.command(
+    short_help="JupyterLab on the machine, in the browser here.",
+    epilog="Example: lab jupyter --stop",
+)
+@_alias_option
+@_list_option
+@_stop_option
+@_no_browser_option
+def jupyter(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
+    """JupyterLab on the machine, in the browser here.
+
+    Notebooks and what they compute stay when the tunnel is closed, the laptop sleeps or the network
+    is lost; the same command reaches them again. Labs open as notebooks. A session that nobody uses
+    ends after idle_hours in lab.toml.
+    """
+    _session("jupyter", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)
+
+
+@lab.command(
+    short_help="TensorBoard on the machine, in the browser here.",
+    epilog="Example: lab tensorboard --no-browser",
+)
+@_alias_option
+@_list_option
+@_stop_option
+@_no_browser_option
+def tensorboard(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
+    """TensorBoard on the machine, in the browser here.
+
+    It shows the curves of every run in outputs/, while they grow.
+    It is as private as `lab jupyter` and reconnects like it.
+    """
+    _session("tensorboard", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)
+
+
+def _session(
+    kind: Literal["jupyter", "tensorboard"],
+    *,
+    alias: str | None,
+    only_list: bool,
+    stop: bool,
+    no_browser: bool,
+) -> None:
+    """Do what the options of `lab jupyter` and `lab tensorboard` ask for."""
+    from .sessions import list_sessions, open_session, stop_sessions
+
+    if only_list and stop:
+        raise UsageError("--list and --stop cannot be had together.", hint="Use one of the two")
+    if only_list:
+        list_sessions(kind, alias=alias)
+    elif stop:
+        stop_sessions(kind, alias=alias)
+    else:
+        open_session(kind, alias=alias, open_browser=not no_browser)

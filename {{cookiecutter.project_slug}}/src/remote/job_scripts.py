@@ -17,7 +17,7 @@ each of its processes, even one whose parents are gone; elsewhere the tree of pr
 
 from __future__ import annotations
 
-__all__ = ["DISK", "FOLLOW", "LIST", "NO_FOLDER", "NO_JOB", "RUNNER", "START", "STOP"]
+__all__ = ["COMMON", "DISK", "FOLLOW", "LIST", "NO_FOLDER", "NO_JOB", "RUNNER", "START", "STOP"]
 
 NO_FOLDER = 3
 """The exit code of every script when the project's folder is not there."""
@@ -49,7 +49,7 @@ code=$?
 printf '%-3s %s\\n' "$code" "$(date +%s)" 1<>"$job/exit"
 """
 
-_COMMON = f"""{_STARTED}
+COMMON = f"""{_STARTED}
 CDPATH=
 cd && cd -- "$1" 2>/dev/null || exit {NO_FOLDER}
 shift
@@ -93,7 +93,7 @@ pause() {{
 }}
 """
 
-START = f"""{_COMMON}
+START = f"""{COMMON}
 kind=$1 name=$2 command=$3 runner=$4
 no_room() {{
     df -Pk . | awk 'END {{ print $4 }}'
@@ -130,14 +130,14 @@ now
 describe "$job"
 """
 
-LIST = f"""{_COMMON}
+LIST = f"""{COMMON}
 now
 for job in ".lab/jobs/"${{1:-*}}; do
     describe "$job"
 done
 """
 
-FOLLOW = f"""{_COMMON}
+FOLLOW = f"""{COMMON}
 job=.lab/jobs/$1
 [ -f "$job/about" ] || exit {NO_JOB}
 exec 3<"$job/log"
@@ -158,7 +158,7 @@ while :; do
 done
 """
 
-STOP = f"""{_COMMON}
+STOP = f"""{COMMON}
 job=.lab/jobs/$1
 [ -f "$job/about" ] || exit {NO_JOB}
 mark=LAB_JOB_FOLDER=$(pwd -P)/$job/

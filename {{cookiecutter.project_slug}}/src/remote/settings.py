@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .errors import ConfigurationError
 __all__ = ["ENVIRONMENT_MANAGERS", "Settings", "load_settings", "machine_alias", "project_root"]
 
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
+DEFAULT_IDLE_HOURS = 12.0
 _KEYS = {
     "project": ("package",),
     "remote": ("alias", "folder"),
@@ -34,6 +36,8 @@ class Settings:
     """What makes the environment there: one of ENVIRONMENT_MANAGERS."""
     python: str
     """The version of Python to ask for, such as "3.12"."""
+    idle_hours: float = DEFAULT_IDLE_HOURS
+    """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
 
 
 def machine_alias(given: str | None) -> str:
@@ -85,7 +89,7 @@ def load_settings(root: Path | None = None) -> Settings:
             "can import, such as handwriting_lab."
         )
     _check_folder(values["folder"], path)
-    return Settings(**values)
+    return Settings(**values, idle_hours=_idle_hours(tables, path))
 
 
 def _check_folder(folder: str, path: Path) -> None:
@@ -109,3 +113,15 @@ def _text(tables: Mapping[str, object], table: str, key: str, path: Path) -> str
             f"{path}: {key} in [{table}] is {value!r}; it must be one line of text in quotes."
         )
     return value
+
+
+def _idle_hours(tables: Mapping[str, object], path: Path) -> float:
+    """Return the optional idle_hours in [sessions], which must be a number and not negative."""
+    section = tables.get("sessions", {})
+    value = section.get("idle_hours", DEFAULT_IDLE_HOURS) if isinstance(section, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigurationError(
+            f"{path}: idle_hours in [sessions] is {value!r}; it must be a number of hours, such as "
+            "12 or 0.5; 0 means that a session never ends by itself."
+        )
+    return float(value)

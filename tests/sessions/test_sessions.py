@@ -1,0 +1,206 @@
+"""`lab jupyter` and `lab tensorboard` from start to stop, and what may go wrong there."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from openssh_server import IS_ROOT
+from remote import jobs
+from remote.client import Client
+from remote.tunnel import PortTakenError, Route, keep_open
+from session_fixtures import FOLDER, Command, Desk
+from session_kernel import Kernel
+from session_watch import processes_below
+
+pytestmark = pytest.mark.slow
+
+ADDRESS = r"open-tensorboard-(\d+)\.html"
+
+
+def started(desk: Desk, kind: str = "tensorboard") -> Command:
+    """Open a session, TensorBoard unless told otherwise, and wait until it answers."""
+    command = desk.start(kind, "--no-browser")
+    command.read_page()
+    return command
+
+
+def directory(desk: Desk) -> Path:
+    """Return where the socket of the newest session lies."""
+    newest = max(desk.there.glob(".lab/jobs/*/session"), key=lambda path: path.stat().st_mtime)
+    return Path(newest.read_text().strip())
+
+
+def running(desk: Desk) -> list[str]:
+    return [command for command in processes_below(desk.there).values() if "serve.py" in command]
+
+
+def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> None:
+    command = desk.start("jupyter", "--no-browser")
+    page = command.read_page()
+    assert page.stat().st_mode & 0o777 == 0o600
+    kernel = Kernel(page)
+    secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
+    assert command.interrupt() == 0
+    assert "the session goes on" in command.said
+    assert not page.exists()
+
+    again = started(desk, "jupyter")
+    assert "runs on handwriting-lab already" in again.said
+    assert kernel.run("print(kept)") == secret
+    assert re.search("JupyterLab +running", desk.lab("jupyter", "--list").stdout)
+    assert len(running(desk)) == 1
+
+    place = directory(desk)
+    stopped = desk.lab("jupyter", "--stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert again.wait() == 0
+    assert "has ended" in again.said
+    assert processes_below(desk.there) == {}
+    assert not place.exists()
+    assert "running" not in desk.lab("jupyter", "--list").stdout
+    assert "No JupyterLab session runs" in desk.lab("jupyter", "--stop").stdout
+
+
+def test_port_that_is_taken_is_left_alone(desk: Desk) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 6006))
+        other.listen()
+        command = started(desk)
+        port = re.search(ADDRESS, command.said)
+        assert port is not None
+        assert int(port[1]) != 6006
+    assert command.interrupt() == 0
+
+
+def test_port_that_is_taken_in_the_last_moment_is_noticed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_SSH_DIR", str(desk.laptop.ssh))
+    client = Client(alias="handwriting-lab", directory=desk.laptop.ssh)
+    job = jobs.start(client, FOLDER, kind="tensorboard", name="x", command="exec sleep 600")
+    opened: list[None] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        route = Route(
+            client=client, folder=FOLDER, job_id=job.id, directory="/nonexistent", port=port
+        )
+        with pytest.raises(PortTakenError, match=str(port)):
+            keep_open(route, opened=lambda: opened.append(None))
+    assert opened == []
+
+
+def test_tunnel_of_a_killed_command_ends_by_itself(desk: Desk) -> None:
+    command = started(desk)
+    tunnel = re.search(ADDRESS, command.said)
+    assert tunnel is not None
+    (ssh,) = [
+        int(line.split()[0])
+        for line in subprocess.run(
+            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        if f"127.0.0.1:{tunnel[1]}:" in line
+    ]
+    descriptor = os.pidfd_open(ssh)
+    command.process.send_signal(signal.SIGKILL)
+    command.wait()
+    signal_of_the_end, _, _ = select.select([descriptor], [], [], 60)
+    assert signal_of_the_end
+    os.close(descriptor)
+    assert len(running(desk)) == 1
+    assert started(desk).interrupt() == 0  # over the page that was left behind
+
+
+def test_killed_session_is_told_and_its_socket_does_not_disturb_the_next(desk: Desk) -> None:
+    command = started(desk)
+    place = directory(desk)
+    (server,) = [
+        process for process, words in processes_below(desk.there).items() if "serve.py" in words
+    ]
+    os.kill(server, signal.SIGKILL)
+    assert command.wait() == 1
+    assert "exit code 137" in command.said
+    assert (place / "socket").exists()
+    assert started(desk).interrupt() == 0
+    assert not place.exists()
+    assert directory(desk) != place
+
+
+def test_what_is_missing_on_the_machine_is_told(desk: Desk) -> None:
+    for name, hint in ((".venv", "lab setup"), ("scripts/serve.py", "lab push")):
+        path = desk.there / name
+        path.rename(desk.there / "away")
+        failed = desk.lab("jupyter")
+        (desk.there / "away").rename(path)
+        assert failed.returncode == 1
+        assert f"Next: {hint}" in failed.stderr
+        assert "Traceback" not in failed.stderr
+    desk.there.rename(desk.there.parent / "away")
+    failed = desk.lab("tensorboard")
+    (desk.there.parent / "away").rename(desk.there)
+    assert failed.returncode == 1
+    assert "no folder" in failed.stderr
+
+
+def test_other_users_of_the_machine_get_nowhere(desk: Desk) -> None:
+    if not IS_ROOT:
+        pytest.skip("only root can be another user")
+    command = started(desk)
+    place = directory(desk)
+    attempt = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); "
+        "print(s.connect_ex(sys.argv[1] + '/socket'), end=' ')\n"
+        "try: open(sys.argv[1] + '/token')\n"
+        "except OSError as error: print(error.errno)"
+    )
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    nobody = pwd.getpwnam("nobody")
+    done = subprocess.run(
+        [python, "-c", attempt, str(place)],
+        user=nobody.pw_uid,
+        group=nobody.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["13", "13"]  # EACCES
+    assert command.interrupt() == 0
+
+
+def test_unused_session_ends_after_the_time_in_lab_toml(desk: Desk) -> None:
+    settings = desk.project.path / "lab.toml"
+    before = settings.read_text()
+    settings.write_text(before.replace("idle_hours = 12", "idle_hours = 0.002"))
+    try:
+        command = started(desk)
+        assert command.wait() == 0
+    finally:
+        settings.write_text(before)
+    assert "has ended" in command.said
+
+
+def test_idle_hours_must_be_a_number(desk: Desk) -> None:
+    settings = desk.project.path / "lab.toml"
+    before = settings.read_text()
+    settings.write_text(before.replace("idle_hours = 12", 'idle_hours = "long"'))
+    try:
+        failed = desk.lab("jupyter")
+    finally:
+        settings.write_text(before)
+    assert failed.returncode == 1
+    assert "idle_hours in [sessions] is 'long'" in failed.stderr
+
+
+def test_list_and_stop_together_are_wrong_usage(desk: Desk) -> None:
+    assert desk.lab("jupyter", "--list", "--stop").returncode == 2
