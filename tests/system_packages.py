@@ -20,7 +20,6 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "dot": "graphviz",
     "busybox": "busybox",  # the tools of machines that have little else
-    "chromium": "chromium",
     # networks that lose packets
     "ip": "iproute2",
     "iptables": "iptables",

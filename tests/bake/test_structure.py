@@ -112,6 +112,7 @@ def test_choices_stand_in_the_projects_settings(bake: Bake) -> None:
         "project": {"package": "my_lab"},
         "remote": {"alias": "gpu", "folder": "my-lab"},
         "environment": {"manager": "uv", "python": "3.13"},
+        "sessions": {"idle_hours": 12},
     }
     assert "python=3.13" in project.read("environment.yml")
 

@@ -35,13 +35,13 @@ def test_extensions_are_recommended(default_project: BakedProject) -> None:
     assert set(recommended) == EXTENSIONS
 
 
-def test_every_setting_has_a_why(default_project: BakedProject) -> None:
-    lines = default_project.read(".vscode/settings.json").splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r'  "', line):  # a setting, not a part of one
-            group = lines[:number][::-1]
-            above = next((one for one in group if not one.startswith('  "')), "")
-            assert above.startswith(("  //", "  }")), f"no comment above: {line}"
+def test_every_group_of_settings_has_a_why(default_project: BakedProject) -> None:
+    groups = default_project.read(".vscode/settings.json").split("\n\n")
+    assert len(groups) > 5
+    for group in groups[1:]:  # the first is about the file
+        lines = group.splitlines()
+        assert lines[0].startswith("  //"), f"no comment above: {group}"
+        assert any(line.startswith('  "') for line in lines)
 
 
 def test_tasks_and_debugger_need_nothing_that_only_a_laptop_has(

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openssh_server
 import pytest
 from baking import BakedProject
 from conftest import Bake
@@ -26,6 +28,13 @@ case $1 in --list-extensions) printf '%s\\n' {extensions} ;; esac
 
 
 @pytest.fixture
+def account() -> Iterator[Account]:
+    """Somebody whose login shell greets them, even when it only runs a command."""
+    with openssh_server.account(shell="/bin/bash") as made:
+        yield made
+
+
+@pytest.fixture
 def project(bake: Bake, account: Account, server: OpenSSHServer, laptop: Laptop) -> BakedProject:
     """A project that is connected, and lies in the account's home directory as well."""
     baked = bake(ssh_alias=ALIAS, project_slug="my-lab")
@@ -38,6 +47,7 @@ def project(bake: Bake, account: Account, server: OpenSSHServer, laptop: Laptop)
         f"  IdentityFile {key}\n  UserKnownHostsFile {laptop.known_hosts}\n"
     )
     account.write("my-lab/lab.toml", baked.read("lab.toml"))
+    account.write(".bashrc", "echo Welcome to the machine\n")
     return baked
 
 
@@ -82,7 +92,7 @@ def workspace(project: BakedProject) -> dict[str, Any]:
 
 
 def test_workspace_file_opens_the_folder_there_with_the_projects_settings(
-    project: BakedProject, programs: Programs, account: Account
+    project: BakedProject, programs: Programs, account: Account, laptop: Laptop
 ) -> None:
     programs.add("codium")
     programs.add("code", "ms-vscode-remote.remote-ssh")
@@ -92,6 +102,8 @@ def test_workspace_file_opens_the_folder_there_with_the_projects_settings(
     assert programs.calls == ["code --list-extensions", f"code {path}"]
     assert f"Visual Studio Code opens {ALIAS}:{account.home}/my-lab" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Next: ")
+    # ssh was told where its configuration is; VS Code has to be told as well.
+    assert f'"remote.SSH.configFile": "{laptop.config}"' in done.stdout
     assert workspace(project) == {
         "folders": [{"uri": f"vscode-remote://ssh-remote+{ALIAS}{account.home}/my-lab"}],
         "remoteAuthority": f"ssh-remote+{ALIAS}",

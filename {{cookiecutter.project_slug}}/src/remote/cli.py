@@ -239,8 +239,9 @@ def pull(alias: str | None, overwrite: bool) -> None:
 @_alias_option
 @click.option("--local", is_flag=True, help="Make it on this computer.")
 def setup(alias: str | None, local: bool) -> None:
-    """Make the project's environment on the machine, or bring it up to date.
+    """Make the project's environment on the machine.
 
+    What is there already is brought up to date.
     It goes on there when the connection is lost; running this again shows it again.
     """
     from .environment import setup as carry_out
@@ -357,7 +358,7 @@ def status(alias: str | None) -> None:
 
 @lab.command(
     short_help="Open the project on the machine in VS Code.",
-    epilog="Example: lab code, or in another editor: LAB_EDITOR=codium lab code",
+    epilog="Example: lab code",
 )
 @_alias_option
 def code(alias: str | None) -> None:
@@ -410,8 +411,9 @@ def jupyter(alias: str | None, only_list: bool, stop: bool, no_browser: bool) ->
 @_stop_option
 @_no_browser_option
 def tensorboard(alias: str | None, only_list: bool, stop: bool, no_browser: bool) -> None:
-    """TensorBoard on the machine, in the browser here: the curves of every run in outputs/.
+    """TensorBoard on the machine, in the browser here.
 
+    It shows the curves of every run in outputs/, while they grow.
     It is as private as `lab jupyter` and reconnects like it.
     """
     _session("tensorboard", alias=alias, only_list=only_list, stop=stop, no_browser=no_browser)

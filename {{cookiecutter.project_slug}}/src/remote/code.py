@@ -57,7 +57,8 @@ def _folder_there(client: Client) -> str:
     folder = load_settings().folder
     script = 'cd && cd -- "$1" 2>/dev/null && pwd -P'
     try:
-        return client.run_script(script, folder).stdout.strip()
+        # What the person's own start-up files print would stand before it.
+        return client.run_script(script, folder).stdout.splitlines()[-1]
     except RemoteCommandError:
         raise LabError(
             f"{client.alias} has no folder {folder}: the project is not there yet.", hint="lab up"

@@ -125,7 +125,7 @@ class Editor:
         done = client.run_script(
             _INSTALL_THERE, self.kind.server, *extensions, timeout=_SECONDS_TO_INSTALL
         )
-        return done.stdout.split()
+        return [extension for extension in extensions if extension in done.stdout.splitlines()]
 
     def _run(self, *arguments: str, timeout: float) -> str:
         command = [*self.command, *arguments]
