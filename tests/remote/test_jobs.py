@@ -136,6 +136,10 @@ def test_stopping_ends_every_process_of_the_job(machine: Client, folder: str) ->
     assert ended.state == "stopped"
     assert not is_alive(orphan)
     assert jobs.stop(machine, folder, job.id) == ended
+    polite = started(machine, "trap 'exit 0' TERM; echo >ready; while :; do sleep 0.1; done")
+    wait_for(machine, "[ -e ready ]")
+    ended = jobs.stop(machine, folder, polite.id)
+    assert (ended.state, ended.exit_code) == ("stopped", 0)
 
 
 @pytest.mark.slow
