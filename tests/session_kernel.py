@@ -28,8 +28,8 @@ class Kernel:
         self._headers = {"Authorization": f"token {token[1]}"}
         self._id = self._post("/api/kernels")["id"]
 
-    def run(self, code: str) -> str:
-        """Run code and return what it printed."""
+    def run(self, code: str, *, until: str = "") -> str:
+        """Run code and return what it printed; wait for the text `until`, which may come late."""
         url = f"ws://{self.address}/api/kernels/{self._id}/channels"
         with closing(websocket.create_connection(url, header=self._headers, timeout=60)) as channel:
             asked = uuid.uuid4().hex
@@ -38,8 +38,8 @@ class Kernel:
             content = {"code": code, "silent": False}
             message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
             channel.send(json.dumps({**message, "channel": "shell", "buffers": []}))
-            printed = ""
-            while True:
+            printed, idle = "", False
+            while not (idle and until in printed):
                 answer = json.loads(channel.recv())
                 if answer["parent_header"].get("msg_id") != asked:
                     continue
@@ -48,7 +48,8 @@ class Kernel:
                 elif answer["msg_type"] == "error":
                     raise AssertionError(answer["content"]["traceback"])
                 elif answer["content"].get("execution_state") == "idle":
-                    return printed
+                    idle = True
+            return printed
 
     def _post(self, path: str) -> dict[str, str]:
         request = urllib.request.Request(

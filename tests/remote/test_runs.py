@@ -227,7 +227,8 @@ def test_killed_laptop_loses_nothing(workplace: Workplace, stage: str) -> None:
     (results,) = results_here(workplace)
     assert results.name == job.id
     assert (results / "waiting.html").is_file()
-    assert ("This run is going on already" in output) == (stage != "asking")
+    if stage != "asking":  # then it may have begun or not
+        assert "This run is going on already" in output
 
 
 @pytest.mark.slow

@@ -146,9 +146,10 @@ def test_nothing_on_the_server_listens_on_tcp(evening: Evening) -> None:
     programs = " ".join(evening.processes.values())
     assert "serve.py jupyter" in programs
     assert "serve.py tensorboard" in programs
-    assert "ipykernel_launcher" in programs
+    assert "scripts/kernel.py" in programs
     assert evening.tcp == []
     assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-ipc-\d$", path)]
+    assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-forked$", path)]
 
 
 def test_a_listener_would_have_been_found() -> None:
@@ -160,7 +161,7 @@ def test_a_listener_would_have_been_found() -> None:
 def test_token_is_in_no_command_line_and_no_log(evening: Evening) -> None:
     assert len(evening.tokens) == 2
     assert any(b"--remote-debugging-port" in one for one in evening.arguments)
-    assert any(b"ipykernel_launcher" in one for one in evening.arguments)
+    assert any(b"scripts/kernel.py" in one for one in evening.arguments)
     assert any(b"open-jupyter-" in one for one in evening.arguments)  # the page that was opened
     assert {"jupyter", "sshd", "chromium"} < evening.logs.keys()
     for token in evening.tokens:

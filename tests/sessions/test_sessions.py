@@ -23,6 +23,15 @@ from session_watch import processes_below
 
 pytestmark = pytest.mark.slow
 
+# What a forked process prints takes a way of its own to the page.
+FORK = """
+import os
+child = os.fork()
+if child == 0:
+    print("from the fork", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
 ADDRESS = r"open-tensorboard-(\d+)\.html"
 
 
@@ -56,6 +65,7 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     again = started(desk, "jupyter")
     assert "runs on handwriting-lab already" in again.said
     assert kernel.run("print(kept)") == secret
+    assert kernel.run(FORK, until="from the fork")
     assert re.search("JupyterLab +running", desk.lab("jupyter", "--list").stdout)
     assert len(running(desk)) == 1
 

@@ -18,6 +18,7 @@ from .client import Client
 from .errors import LabError, RemoteCommandError
 from .session_scripts import FIND, NO_ENVIRONMENT, NO_SERVER, SERVE, TAIL
 from .settings import Settings, load_settings, machine_alias, project_root
+from .target import read_target
 from .tunnel import PortTakenError, Route, free_port, keep_open
 
 __all__ = ["list_sessions", "open_session", "stop_sessions"]
@@ -95,11 +96,11 @@ def open_session(kind: Kind, *, alias: str | None = None, open_browser: bool = T
 
 def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """Show this project's sessions on the machine: those that run, and the last that have ended."""
-    client = Client(alias=machine_alias(alias))
-    known = jobs.list_jobs(client, load_settings().folder, kind=kind)
+    target = read_target(alias)
+    known = jobs.list_jobs(target.client, target.folder, kind=kind)
     title = _PROGRAMS[kind].title
     if not known:
-        console.say(f"There has been no {title} session on {client.alias} yet.")
+        console.say(f"There has been no {title} session on {target.alias} yet.")
         console.next_step(f"lab {kind}")
         return
     for job in known[-_LISTED:]:
@@ -114,15 +115,15 @@ def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
 
 def stop_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """End the session on the machine with everything that it has started."""
-    client = Client(alias=machine_alias(alias))
-    folder = load_settings().folder
+    target = read_target(alias)
     title = _PROGRAMS[kind].title
-    running = [job for job in jobs.list_jobs(client, folder, kind=kind) if not job.is_over]
+    known = jobs.list_jobs(target.client, target.folder, kind=kind)
+    running = [job for job in known if not job.is_over]
     for job in running:
-        jobs.stop(client, folder, job.id)
-        console.say(f"{title} on {client.alias} has ended, with everything that ran in it.")
+        jobs.stop(target.client, target.folder, job.id)
+        console.say(f"{title} on {target.alias} has ended, with everything that ran in it.")
     if not running:
-        console.say(f"No {title} session runs on {client.alias}.")
+        console.say(f"No {title} session runs on {target.alias}.")
     console.next_step(f"lab {kind} starts one")
 
 
