@@ -103,7 +103,7 @@ def measure_round_trip(client: Client, runs: int) -> None:
 def measure_pull(client: Client, here: Path, runs: int) -> None:
     """A file of 200 MiB: by scp, and by `lab pull` with rsync and with sftp."""
     there = client.run_script(
-        f'mkdir -p "$1/outputs" && cd "$1/outputs" && pwd && '
+        f'cd && mkdir -p "$1/outputs" && cd "$1/outputs" && pwd && '
         f"head -c {SIZE} /dev/urandom >weights.pt",
         ALIAS,
     ).stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from environment import LabEnvironment, lab_environment
 pytest_plugins = ["security_table"]
 
 Bake = Callable[..., BakedProject]
+
+# A program started in the background of a script ignores Ctrl-C, and so would all that it starts.
+# Some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

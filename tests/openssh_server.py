@@ -284,7 +284,29 @@ def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
             with _ACCOUNTS_LOCK:
                 subprocess.run(["userdel", "--force", user], check=True, capture_output=True)
     finally:
+        _end_processes_of(home)
         shutil.rmtree(folder)
+
+
+def _end_processes_of(home: Path) -> None:
+    """Kill what was started in sessions of this home directory and outlives them on purpose."""
+    mark = f"HOME={home}\0".encode()
+    while found := [process for process in _processes() if mark in _variables(process)]:
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _variables(process: int) -> bytes:
+    """Return the environment of a process; empty when it has ended or is somebody else's."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 @contextmanager

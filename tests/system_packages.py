@@ -28,8 +28,7 @@ PROGRAMS = {
     "fish": "fish",
     "tcsh": "tcsh",
     "csh": "csh",
-    # the editor, and the dev container
-    "chromium": "chromium",
+    # the dev container
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }

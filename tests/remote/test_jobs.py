@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,6 +48,13 @@ def scripts_in(folder: Path, *, but: int) -> list[str]:
             if Path(f"/proc/{process}/cwd").readlink() == folder and int(session) != but:
                 found.append(process)
     return found
+
+
+def send(number: signal.Signals, processes: Iterable[int]) -> None:
+    """Send a signal to all of these that are still there."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def is_alive(process: str) -> bool:
@@ -129,6 +136,10 @@ def test_stopping_ends_every_process_of_the_job(machine: Client, folder: str) ->
     assert ended.state == "stopped"
     assert not is_alive(orphan)
     assert jobs.stop(machine, folder, job.id) == ended
+    polite = started(machine, "trap 'exit 0' TERM; echo >ready; while :; do sleep 0.1; done")
+    wait_for(machine, "[ -e ready ]")
+    ended = jobs.stop(machine, folder, polite.id)
+    assert (ended.state, ended.exit_code) == ("stopped", 0)
 
 
 @pytest.mark.slow
@@ -140,6 +151,26 @@ def test_stopping_leaves_the_other_project_alone(machine: Client, account: Accou
     assert jobs.stop(machine, "one", first.id).state == "stopped"
     assert jobs.find_job(machine, "the other", second.id).state == "running"
     assert jobs.stop(machine, "the other", second.id).state == "stopped"
+
+
+@pytest.mark.slow
+def test_two_users_of_one_server_do_not_meet(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an account for somebody else")
+    with openssh_server.account() as somebody_else:
+        somebody_else.write(f"{folder}/lab.toml", "")
+        somebody_else.authorize(server.account.authorized_keys.read_text())
+        server.stop()
+        server.start(AuthorizedKeysFile=".ssh/authorized_keys")
+        other = machine.with_options(f"User={somebody_else.user}")
+        first, second = (started(client, "sleep 600") for client in (machine, other))
+        assert [job.id for job in jobs.list_jobs(other, folder)] == [second.id]
+        assert jobs.stop(machine, folder, first.id).state == "stopped"
+        assert jobs.find_job(other, folder, second.id).state == "running"
+        assert jobs.stop(other, folder, second.id).state == "stopped"
+        other.close()
 
 
 @pytest.mark.slow
@@ -189,14 +220,12 @@ def test_connection_that_falls_silent_is_given_up_for_another(
     follower = Follower(machine, job)
     follower.wait_for("one")
     stopped = server.connections()
-    for process in stopped:
-        os.kill(process, signal.SIGSTOP)
+    send(signal.SIGSTOP, stopped)
     try:
         server.account.write(f"{folder}/go", "")
         follower.join()
     finally:
-        for process in stopped:
-            os.kill(process, signal.SIGCONT)
+        send(signal.SIGCONT, stopped)
     assert follower.lines == ["one", "two"]
 
 
@@ -388,6 +417,21 @@ def test_jobs_need_little_of_the_machine(
     server.start(SetEnv=f'"PATH={path}"')
     assert machine.run("sh", "-c", "command -v python3 git ps", check=False).returncode != 0
     _whole_life(machine)
+
+
+@pytest.mark.slow
+def test_jobs_need_no_proc_where_there_is_ps(
+    machine: Client, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("START", "LIST", "FOLLOW", "STOP", "RUNNER"):
+        script = getattr(job_scripts, name).replace("/proc/self/stat", "/nowhere")
+        monkeypatch.setattr(job_scripts, name, script)
+    _whole_life(machine)
+    job = started(machine, "(sleep 600; true) & echo $! >child; wait")
+    wait_for(machine, "[ -s child ]")
+    child = machine.run("cat", f"{folder}/child").stdout.strip()
+    assert jobs.stop(machine, folder, job.id).state == "stopped"
+    assert not is_alive(child)
 
 
 @pytest.mark.slow

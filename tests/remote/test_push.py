@@ -36,7 +36,14 @@ def test_push_adds_changes_and_removes_files_there(place: Place) -> None:
     assert not (place.folder / "README.md").exists()
 
 
-@pytest.mark.parametrize("kind", ["changed", "added", "deleted"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "changed",
+        pytest.param("added", marks=pytest.mark.slow),
+        pytest.param("deleted", marks=pytest.mark.slow),
+    ],
+)
 def test_uncommitted_work_there_is_never_overwritten(place: Place, kind: str) -> None:
     place.lab("push")
     before = place.there("rev-parse", "HEAD")
@@ -273,3 +280,14 @@ def test_server_that_does_not_answer_is_told(place: Place) -> None:
         assert done.returncode == 1
         assert "nothing listens on its port" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["~/lab", ".", "../lab", "/"])
+def test_folder_that_would_surprise_is_refused(place: Place, folder: str) -> None:
+    settings = place.project.read("lab.toml").replace(place.name, folder)
+    (place.project.path / "lab.toml").write_text(settings, encoding="utf-8")
+    done = place.lab("push")
+    assert done.returncode == 1
+    assert f"folder in [remote] is {folder!r}" in done.stderr
+    assert list(place.server.account.home.iterdir()) == [place.server.account.home / ".ssh"]

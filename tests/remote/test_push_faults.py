@@ -175,6 +175,26 @@ def test_push_onto_a_full_disk_loses_nothing(place: Place, free: int) -> None:
         place.assert_same()
 
 
+def test_full_disk_while_uncommitted_work_is_taken_back_loses_nothing(place: Place) -> None:
+    place.commit("README.md", "committed\n" * 40_000)
+    place.lab("push")
+    (place.project.path / "README.md").write_text("not committed\n")
+    assert place.lab("push", "--dirty").returncode == 0
+    (place.project.path / "README.md").write_text("committed\n" * 40_000)
+    with small_disk(place, "4m"):
+        filler = place.folder / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(place.folder).free - 100_000))
+        for _ in range(2):
+            done = place.lab("push")
+            assert done.returncode == 1
+            assert "disk" in done.stderr
+            assert (place.folder / "README.md").read_text() == "not committed\n"
+            assert place.there("status", "--porcelain", "--untracked-files=no") == ""
+        filler.unlink()
+        assert place.lab("push").returncode == 0
+        place.assert_same()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "csh", "tcsh"])
 def test_push_and_pull_work_with_every_login_shell(bake: Bake, laptop: Laptop, shell: str) -> None:
     path = shutil.which(shell)

@@ -62,6 +62,7 @@ def tell(place: Place, word: str) -> None:
     place.client.run_script('cd "$1" && echo "$2" >.lab/go', place.name, word)
 
 
+@pytest.mark.slow
 def test_setup_shows_steps_and_the_second_has_nothing_to_do(project_there: Place) -> None:
     process = project_there.start_lab("setup")
     said = read_until(process, "[1/2] Manager: uv")

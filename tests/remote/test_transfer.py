@@ -71,9 +71,10 @@ def test_every_name_comes_home(
         write(account, outputs / name, f"{number}".encode())
     write(account, outputs / "with\nbreak", b"")
     write(account, outputs / "with\nbreak in the folder" / "file", b"")
+    (outputs / "link").symlink_to("/etc/passwd")
     fetched = fetch_outputs(machine, FOLDER, tmp_path)
     assert sorted(fetched.new) == sorted(AWKWARD)
-    assert (fetched.kept, fetched.same, fetched.unnamed) == ((), 0, 2)
+    assert (fetched.kept, fetched.same, fetched.unnamed, fetched.links) == ((), 0, 2, 1)
     assert fetched.size == 10
     assert files_below(tmp_path / "outputs") == {
         name: f"{number}".encode() for number, name in enumerate(AWKWARD)

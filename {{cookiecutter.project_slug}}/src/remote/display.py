@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.status import Status
+from rich.text import Text
 
+from .console import note
 from .copying import Progress as Tell
 
 __all__ = ["Steps", "steps", "transfer_bar"]
@@ -35,38 +38,32 @@ def transfer_bar(name: str) -> Iterator[Tell | None]:
 class Steps:
     """The step that a long command is in, and the last line that it printed."""
 
-    def __init__(self, console: Console | None) -> None:
-        self._console = console
-        self._status = None if console is None else console.status("")
-        self._step = ""
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
 
     def begin(self, step: str) -> None:
         """Say that a new step has begun."""
-        self._step = step
         if self._status is None:
-            print(step, file=sys.stderr, flush=True)
+            note(step)
         else:
-            assert self._console is not None
-            self._console.print(step, markup=False, highlight=False)
+            self._status.console.print(step, markup=False, highlight=False)
             self.line("")
 
     def line(self, text: str) -> None:
         """Show a line of output below the step, on a terminal."""
         if self._status is not None:
-            from rich.text import Text
-
             self._status.update(Text(text.strip(), overflow="ellipsis", no_wrap=True))
 
 
 @contextmanager
 def steps() -> Iterator[Steps]:
     """Show the steps of a long command on standard error."""
-    made = Steps(_terminal())
-    if made._status is None:
-        yield made
+    terminal = _terminal()
+    if terminal is None:
+        yield Steps(None)
         return
-    with made._status:
-        yield made
+    with terminal.status("") as status:
+        yield Steps(status)
 
 
 def _terminal() -> Console | None:

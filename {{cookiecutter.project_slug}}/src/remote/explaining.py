@@ -14,7 +14,7 @@ from .errors import (
 )
 from .whereabouts import remote_side
 
-__all__ = ["explain"]
+__all__ = ["explain", "recognise"]
 
 
 def explain(stderr: str, *, alias: str) -> LabError:
@@ -22,6 +22,18 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
     A message that is not known is passed on as ssh wrote it.
     """
+    known = recognise(stderr, alias=alias)
+    if known is not None:
+        return known
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    said = f"ssh said: {lines[-1].strip()}" if lines else "ssh gave no reason"
+    return UnreachableError(
+        f"The connection to {alias} failed; {said}", hint=f"See every step of it: ssh -v {alias}"
+    )
+
+
+def recognise(stderr: str, *, alias: str) -> LabError | None:
+    """Return the error that a message of ssh's stands for, if one that is known is in `stderr`."""
     place = remote_side()
     if place and re.search(rf"(?i)Could not resolve hostname {re.escape(alias)}:", stderr):
         return UnreachableError(
@@ -36,11 +48,7 @@ def explain(stderr: str, *, alias: str) -> LabError:
                 "alias": alias
             }
             return error(sentence.format_map(words), hint=hint.format_map(words))
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    said = f"ssh said: {lines[-1].strip()}" if lines else "ssh gave no reason"
-    return UnreachableError(
-        f"The connection to {alias} failed; {said}", hint=f"See every step of it: ssh -v {alias}"
-    )
+    return None
 
 
 _ADDRESS = r"(?:connect to host|connect to address) (?P<host>\S+) port (?P<port>\d+)"

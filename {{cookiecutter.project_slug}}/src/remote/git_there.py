@@ -9,6 +9,7 @@ beforehand, and a file that is on its way from the old state to the noted one is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .client import Client
@@ -86,10 +87,14 @@ case $state in
 *"
 change "*) exit 0 ;;
 esac
-if [ -n "$3" ] && ! git merge-base --is-ancestor "$3" "$old" 2>/dev/null; then
-    printf '%s\n' "$3" >"$(note)" || exit
+# Nothing comes when the machine is ahead on the branch that it has checked out.
+if [ -z "$3" ] || [ "$3" = "$old" ]; then
+    exit 0
+elif [ "$(git symbolic-ref --quiet --short HEAD)" = "$2" ] &&
+    git merge-base --is-ancestor "$3" "$old" 2>/dev/null; then
+    exit 0
 fi
-exit 0
+printf '%s\n' "$3" >"$(note)"
 """
 )
 
@@ -159,6 +164,7 @@ def check_out(client: Client, folder: str, *, branch: str) -> None:
     """Check a branch out there. Raises RemoteCommandError in git's words when that fails."""
     result = client.run_script(_CHECK_OUT, folder, branch, check=False)
     if result.returncode != 0:
+        _check_disk(client, result.stdout)
         raise RemoteCommandError(
             f"{branch} is on {client.alias}, but could not be checked out there: "
             f"{_in_one_line(result.stderr)}",
@@ -182,16 +188,11 @@ def _ask(client: Client, folder: str, script: str, *arguments: str) -> RemoteRep
 
 
 def _parse(client: Client, returncode: int, stdout: str, stderr: str) -> RemoteRepository:
+    if returncode != 0:
+        _check_disk(client, stdout)
+        raise RemoteCommandError(f"On {client.alias}, git failed: {_in_one_line(stderr)}")
     lines = [line.partition(" ") for line in stdout.splitlines()]
     facts = {word: text for word, _, text in lines}
-    if returncode != 0:
-        free = facts.get("free", "")
-        if free.isdecimal() and int(free) < _FULL:
-            raise RemoteCommandError(
-                f"The disk of {client.alias} is full.",
-                hint="Make room there (lab status shows the disk), then run this again",
-            )
-        raise RemoteCommandError(f"On {client.alias}, git failed: {_in_one_line(stderr)}")
     return RemoteRepository(
         folder=facts["folder"],
         head=facts["head"],
@@ -200,6 +201,16 @@ def _parse(client: Client, returncode: int, stdout: str, stderr: str) -> RemoteR
         sent=facts["sent"],
         changes=tuple(text for word, _, text in lines if word == "change"),
     )
+
+
+def _check_disk(client: Client, stdout: str) -> None:
+    """Raise RemoteCommandError when a script failed on a disk that is full."""
+    free = re.search(r"^free (\d+)$", stdout, re.MULTILINE)
+    if free and int(free[1]) < _FULL:
+        raise RemoteCommandError(
+            f"The disk of {client.alias} is full.",
+            hint="Make room there (lab status shows the disk), then run this again",
+        )
 
 
 def _in_one_line(stderr: str) -> str:

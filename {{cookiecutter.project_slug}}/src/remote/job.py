@@ -52,14 +52,14 @@ def _parse(fields: Sequence[str], *, now: int) -> Job:
     exit_code = None if code == "-" else int(code)
     end = None if ended == "-" else int(ended)
     state: State
-    if exit_code is None:
-        state = "running" if runner == "there" else "lost"
-        if state == "lost" and stopped == "stopped":
-            state = "stopped"
-    elif exit_code == 0:
-        state = "done"
+    if exit_code is None and runner == "there":
+        state = "running"
+    elif stopped == "stopped":
+        state = "stopped"  # some commands end with exit code 0 when they are asked to end
+    elif exit_code is None:
+        state = "lost"
     else:
-        state = "stopped" if stopped == "stopped" else "failed"
+        state = "done" if exit_code == 0 else "failed"
     return Job(
         id=job_id,
         kind=cast(Kind, kind),

@@ -32,7 +32,7 @@ started() {
     if [ -r /proc/self/stat ]; then
         sed -n 's/^.*) \([^ZX] \)/\1/p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
     else
-        ps -p "$1" -o stat= -o lstart= | sed -n '/^Z/!s/^[^ ]* *//p'
+        ps -p "$1" -o stat= -o lstart= | sed -n '/^Z/!s/^[^ ]* *\(.*[^ ]\) *$/\1/p'
     fi
 }
 """

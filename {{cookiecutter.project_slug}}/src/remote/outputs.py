@@ -29,6 +29,7 @@ printf 'folder %s\n' "$(pwd)"
 break='
 '
 find "./$2" -path "*$break*" -type f -exec echo unnamed \;
+find "./$2" -type l -exec echo link \;
 if stat -c %s . >/dev/null 2>&1; then
     find "./$2" -type f ! -path "*$break*" -exec stat -c 'file %s %Y %n' {} +
 else
@@ -75,6 +76,8 @@ class Listing:
     """What rsync says of its version there; empty where there is none."""
     unnamed: int
     """How many files were left out because there is a line break in their names."""
+    links: int
+    """How many symbolic links were left out: what they lead to may lie anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,7 @@ def list_outputs(client: Client, remote_folder: str, *, only: str = "") -> Listi
         files=tuple(sorted(files, key=lambda file: file.name)),
         rsync=facts.get("rsync", ""),
         unnamed=sum(word == "unnamed" for word, _, _ in lines),
+        links=sum(word == "link" for word, _, _ in lines),
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from . import console
 from .display import transfer_bar
 from .errors import LabError
+from .failures import explain_failure
 from .git_here import Repository, git, git_through, read_repository
 from .git_there import UNCOMMITTED, RemoteRepository, read
-from .quiet_shell import explain_failure
 from .settings import project_root
 from .target import Target, read_target
 from .transfer import Fetched, fetch_outputs
@@ -54,6 +54,8 @@ def pull_outputs(target: Target, root: Path, *, only: str = "", overwrite: bool 
         )
     if fetched.unnamed:
         console.warn(f"{_files(fetched.unnamed)} stayed there: line breaks in their names.")
+    if fetched.links:
+        console.warn(f"{_files(fetched.links)} stayed there: symbolic links.")
     return fetched
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import console
 from .client import Result
 from .errors import LabError, RemoteCommandError
+from .failures import explain_failure
 from .git_here import Repository, git, git_through, read_repository, snapshot
 from .git_there import UNCOMMITTED, RemoteRepository, check_out, prepare
-from .quiet_shell import explain_failure
 from .settings import project_root
 from .target import Target, read_target
 
@@ -38,10 +39,7 @@ def push_to(target: Target, root: Path, *, dirty: bool = False) -> None:
         )
     else:
         _check(target, there, coming)
-        if there.tip != coming.commit:
-            _send(target, repository, there, coming)
-        if there.branch != coming.branch:
-            check_out(target.client, target.folder, branch=coming.branch)
+        _bring(target, repository, there, coming)
         console.say(
             f"Pushed{_amount(repository, there, coming)} to {target.alias}: {there.folder} is now "
             f"at {coming.name}."
@@ -88,6 +86,22 @@ def _check(target: Target, there: RemoteRepository, coming: _Coming) -> None:
         )
 
 
+def _bring(
+    target: Target, repository: Repository, there: RemoteRepository, coming: _Coming
+) -> None:
+    """Push the commit and check it out there. Raises LabError when one of both fails."""
+    try:
+        if there.tip != coming.commit:
+            _send(target, repository, there, coming)
+        if there.branch != coming.branch:
+            check_out(target.client, target.folder, branch=coming.branch)
+    except LabError:
+        # Nothing of an update that was begun stays, such as when the disk there is full.
+        with suppress(LabError):
+            prepare(target.client, target.folder, branch=coming.branch)
+        raise
+
+
 def _send(target: Target, repository: Repository, there: RemoteRepository, coming: _Coming) -> None:
     """Push the commit to its branch there. Raises LabError when it is refused."""
     commit, branch = coming.commit, f"refs/heads/{coming.branch}"
@@ -101,10 +115,7 @@ def _send(target: Target, repository: Repository, there: RemoteRepository, comin
         target.client, repository.root, "push", "--progress", *lease, "--", place, *refs
     )
     if done.returncode != 0:
-        # Nothing of an update that was begun stays, such as when the disk there was full.
-        error = _explain(target, there, coming, done)
-        prepare(target.client, target.folder, branch=coming.branch)
-        raise error
+        raise _explain(target, there, coming, done)
 
 
 def _explain(target: Target, there: RemoteRepository, coming: _Coming, done: Result) -> LabError:

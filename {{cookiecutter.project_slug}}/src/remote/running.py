@@ -166,9 +166,9 @@ def _bring_home(target: Target, job: Job) -> str:
     results = project_root() / "outputs" / stem / job.id
     if not results.is_dir():
         return "lab runs"
-    console.say(f"Results in {results}:")
+    console.say("Results:")
     for path in sorted(results.iterdir()):
-        console.say(f"  {path.name}{'/' if path.is_dir() else ''}")
+        console.say(f"  {path}")
     return f"open {results / stem}.html"
 
 

@@ -6,7 +6,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .entry import validate_alias
 from .errors import ConfigurationError
@@ -88,7 +88,18 @@ def load_settings(root: Path | None = None) -> Settings:
             f"{path}: package in [project] is {values['package']!r}; it must be a name that Python "
             "can import, such as handwriting_lab."
         )
+    _check_folder(values["folder"], path)
     return Settings(**values, idle_hours=_idle_hours(tables, path))
+
+
+def _check_folder(folder: str, path: Path) -> None:
+    """Raise ConfigurationError when the folder is not below the home directory, nor absolute."""
+    parts = PurePosixPath(folder).parts
+    if folder.startswith(("~", "-")) or ".." in parts or parts in ((), ("/",)):
+        raise ConfigurationError(
+            f"{path}: folder in [remote] is {folder!r}; it must be a folder of the project's own, "
+            'relative to your home directory there ("work/lab", without "~/") or absolute.'
+        )
 
 
 def _text(tables: Mapping[str, object], table: str, key: str, path: Path) -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from .client import Client
 from .copying import Copying, Progress, choose_program
+from .failures import explain_failure
 from .files import exclusive
 from .outputs import RemoteFile, compare, list_outputs
-from .quiet_shell import explain_failure
 
 __all__ = ["Fetched", "Progress", "fetch_outputs"]
 
@@ -41,6 +41,8 @@ class Fetched:
     """Bytes of the files that were brought."""
     unnamed: int = 0
     """How many files stay there because there is a line break in their names."""
+    links: int = 0
+    """How many symbolic links stay there."""
 
 
 def fetch_outputs(
@@ -82,6 +84,7 @@ def fetch_outputs(
         same=comparison.same,
         size=sum(file.size for file in wanted),
         unnamed=listing.unnamed,
+        links=listing.links,
     )
 
 

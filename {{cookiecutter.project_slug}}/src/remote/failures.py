@@ -1,14 +1,12 @@
-"""When git, rsync or sftp fail: whether what the login shell prints is to blame."""
+"""Why git, rsync or sftp failed: ssh, a login shell that prints, a full disk, or themselves."""
 
 from __future__ import annotations
 
 from .client import Client
 from .errors import LabError, RemoteCommandError
-from .explaining import explain
+from .explaining import recognise
 
 __all__ = ["explain_failure"]
-
-_SSH_SPEAKS = "See every step of it: ssh -v"  # the hint of an error that explain() does not know
 
 
 def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
@@ -17,9 +15,15 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
     `what` is what it was doing. What ssh says is put in words; a login shell that prints something
     at every login breaks all of these programs, and they do not say so.
     """
-    explained = explain(stderr, alias=client.alias)
-    if explained.hint is None or not explained.hint.startswith(_SSH_SPEAKS):
-        return explained
+    known = recognise(stderr, alias=client.alias)
+    if known is not None:
+        return known
+    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+        return RemoteCommandError(
+            f"{what} failed: the disk is full.",
+            hint="Make room (lab status shows the disk there), then run the command again; "
+            "it goes on where it stopped",
+        )
     try:
         noise = client.run("true", check=False).stdout.strip()
     except LabError as error:
@@ -29,12 +33,6 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
             f"{what} failed: on {client.alias} a file such as ~/.bashrc prints "
             f"{noise.splitlines()[0]!r} at every login, and git and file copies break on that.",
             hint="There, put above that line: case $- in *i*) ;; *) return ;; esac",
-        )
-    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
-        return RemoteCommandError(
-            f"{what} failed: the disk is full.",
-            hint="Make room (lab status shows the disk there), then run the command again; "
-            "it goes on where it stopped",
         )
     said = [line.strip() for line in stderr.splitlines() if line.strip()]
     return RemoteCommandError(
