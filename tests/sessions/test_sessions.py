@@ -191,7 +191,7 @@ def test_other_users_of_the_machine_get_nowhere(desk: Desk) -> None:
 def test_unused_session_ends_after_the_time_in_lab_toml(desk: Desk) -> None:
     settings = desk.project.path / "lab.toml"
     before = settings.read_text()
-    settings.write_text(before.replace("idle_hours = 12", "idle_hours = 0.002"))
+    settings.write_text(before.replace("idle_hours = 12", "idle_hours = 0.006"))
     try:
         command = started(desk)
         assert command.wait() == 0
