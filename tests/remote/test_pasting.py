@@ -75,5 +75,5 @@ def test_line_is_one_line_that_every_shell_leaves_alone() -> None:
 def test_readme_shows_the_line_before_the_first_question(default_project: BakedProject) -> None:
     template = (TEMPLATE_ROOT / "README.md").read_text(encoding="utf-8")
     assert f"\n{paste_line()}\n" in template
-    assert template.index(paste_line()) < template.index("uvx cookiecutter")
+    assert template.index(paste_line()) < template.index("\nuvx cookiecutter")
     assert f"\n{paste_line()}\n" in default_project.read("README.md")
