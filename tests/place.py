@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
 from remote.client import Client
+from remote_fixtures import ProjectHere
 
 __all__ = ["FOLDER", "Place", "new_place"]
 
@@ -18,10 +17,9 @@ FOLDER = "Projekte/mein Labör's"
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(ProjectHere):
     """A project here, and where it lies on a real OpenSSH server."""
 
-    project: BakedProject
     server: OpenSSHServer
     client: Client
     name: str
@@ -31,23 +29,6 @@ class Place:
     def folder(self) -> Path:
         """The folder there."""
         return self.server.account.home / self.name
-
-    def lab(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the `lab` command with nobody at the terminal."""
-        command = (sys.executable, "-B", "lab.py", *arguments)
-        return self.project.run(*command, check=False, **variables)
-
-    def start_lab(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the `lab` command in a session of its own, and return without waiting for it."""
-        return subprocess.Popen(
-            [sys.executable, "-B", "lab.py", *arguments],
-            cwd=self.project.path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
 
     def git(self, *arguments: str) -> str:
         """Run git here."""

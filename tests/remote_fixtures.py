@@ -14,7 +14,7 @@ from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
 from remote.client import Client
 
-__all__ = ["SHELLS", "Lab", "Workplace", "at_terminal", "files_in"]
+__all__ = ["SHELLS", "Lab", "ProjectHere", "Workplace", "at_terminal", "files_in"]
 
 SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 """The login shells that people have on a remote machine."""
@@ -24,14 +24,10 @@ Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """A project on the laptop, and the same, with its environment, on a machine it can reach."""
+class ProjectHere:
+    """A project on the laptop, and its `lab` command."""
 
     project: BakedProject
-    folder: Path
-    """The project's folder on the machine."""
-    server: OpenSSHServer
-    client: Client
 
     def lab(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the `lab` command with nobody at the terminal."""
@@ -49,6 +45,16 @@ class Workplace:
             text=True,
             start_new_session=True,
         )
+
+
+@dataclass(frozen=True)
+class Workplace(ProjectHere):
+    """A project on the laptop, and the same, with its environment, on a machine it can reach."""
+
+    folder: Path
+    """The project's folder on the machine."""
+    server: OpenSSHServer
+    client: Client
 
 
 def files_in(laptop: Laptop) -> dict[str, bytes]:
