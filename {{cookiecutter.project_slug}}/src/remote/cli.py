@@ -13,6 +13,7 @@ from typing import Literal
 import click
 from click.shell_completion import CompletionItem
 
+from . import console
 from .errors import UsageError
 from .help import SectionedGroup
 from .reporting import run_reporting
@@ -434,4 +435,4 @@ def completion(shell: str) -> None:
     """
     from .completion import completion_script
 
-    click.echo(completion_script(lab, shell), nl=False)
+    console.say(completion_script(lab, shell))
