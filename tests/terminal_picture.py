@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -27,7 +28,12 @@ def draw_terminal(written: str, path: Path, *, title: str) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), legacy_windows=False)
     for row in range(used):
         line = [screen.buffer[row][column] for column in range(COLUMNS)]
-        text = Text.assemble(*((char.data, _style(char)) for char in line))
+        parts = [
+            ("".join(char.data for char in characters), style)
+            for style, characters in itertools.groupby(line, _style)
+        ]
+        text = Text.assemble(*parts)
+        text.rstrip()
         console.print(text, overflow="crop", no_wrap=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     console.save_svg(str(path), title=title, code_format=_FORMAT, unique_id=path.stem)

@@ -18,7 +18,11 @@ from baking import BakedProject
 SHELLS = ("bash", "zsh", "fish")
 # Shells that read no settings of anybody's, at a terminal and without one.
 INTERACTIVE = {"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}
-SCRIPTED = {"bash": ["bash", "-c"], "zsh": ["zsh", "-f", "-c"], "fish": ["fish", "--no-config", "-c"]}
+SCRIPTED = {
+    "bash": ["bash", "-c"],
+    "zsh": ["zsh", "-f", "-c"],
+    "fish": ["fish", "--no-config", "-c"],
+}
 PATIENCE = 60.0  # seconds for a word to be completed, before it counts as not completed
 
 

@@ -32,9 +32,12 @@ _SECTIONS = {
 }
 
 
+class _Lab(SectionedGroup):
+    sections = _SECTIONS
+
+
 @click.group(
-    cls=SectionedGroup,
-    sections=_SECTIONS,
+    cls=_Lab,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`lab` stands for `uv run lab.py`. Example: lab connect ada@gpu.example.com",
 )

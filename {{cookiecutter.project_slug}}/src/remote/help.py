@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import ClassVar
 
 import click
 
@@ -11,11 +11,10 @@ __all__ = ["SectionedGroup"]
 
 
 class SectionedGroup(click.Group):
-    """Commands listed under headings, in the order given: `sections` maps a heading to names."""
+    """Commands listed under headings; a subclass says which, and in which order."""
 
-    def __init__(self, *, sections: Mapping[str, Sequence[str]], **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.sections = sections
+    sections: ClassVar[Mapping[str, Sequence[str]]]
+    """From each heading to the names of the commands below it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, section by section."""
