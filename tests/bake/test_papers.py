@@ -46,6 +46,18 @@ def test_links_lead_somewhere(name: str) -> None:
         assert target.startswith("https://") or (TEMPLATE_ROOT / target).exists(), target
 
 
+def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
+    pages = [*TEMPLATE_ROOT.glob("*.md"), *TEMPLATE_ROOT.glob("docs/**/*.md")]
+    pages.append(TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "README.md")
+    found = [
+        (page.name, words)
+        for page in pages
+        for words in re.findall(r"!\[(.*?)\]\(", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    assert len(found) >= 5
+    assert not [name for name, words in found if len(words) < 10]
+
+
 def test_contributing_names_what_exists() -> None:
     text = read("CONTRIBUTING.md")
     functions = {
