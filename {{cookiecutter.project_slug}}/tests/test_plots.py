@@ -84,9 +84,11 @@ def test_confusion_matrix_only_gets_darker() -> None:
 
 def test_what_differs_in_colour_differs_in_something_else(digits: DigitData) -> None:
     (bars,) = plots.digit_counts(digits).axes
-    hatches = [{bar.get_hatch() for bar in container} for container in bars.containers]
-    assert len(hatches) == 2
-    assert hatches[0].isdisjoint(hatches[1])
+    train, test = ({bar.get_hatch() for bar in container} for container in bars.containers)
+    assert train.isdisjoint(test)
+    legend = bars.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["train", "test"]
+    assert [{bar.get_hatch()} for bar in legend.get_patches()] == [train, test]
     loss, _ = plots.learning_curves([EpochResult(1.0, 0.8, 0.7), EpochResult(0.5, 0.6, 0.8)]).axes
     assert len({(line.get_linestyle(), line.get_marker()) for line in loss.lines}) == 2
 

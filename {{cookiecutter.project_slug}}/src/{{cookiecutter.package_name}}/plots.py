@@ -78,7 +78,14 @@ def digit_counts(data: DigitData) -> Figure:
     for bar in axes.containers[1]:
         bar.set_hatch("///")  # in print without colours, blue and orange are the same grey
     axes.set(xlabel="digit", ylabel="images")
-    axes.legend(title=None, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    axes.legend(
+        axes.containers,
+        ["train", "test"],
+        frameon=False,
+        ncols=2,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+    )
     sns.despine(ax=axes)
     return figure
 
