@@ -48,7 +48,7 @@ class SlurmOptions:
     def __str__(self) -> str:
         nodes = "1 node" if self.nodes == 1 else f"{self.nodes} nodes"
         gpus = {0: "no GPU", 1: "1 GPU"}.get(self.gpus, f"{self.gpus} GPUs")
-        parts = [nodes, f"{gpus}{' on each' if self.nodes > 1 else ''}"]
+        parts = [nodes, f"{gpus} on each" if self.gpus and self.nodes > 1 else gpus]
         parts.append(f"partition {self.partition}" if self.partition else "the usual partition")
         parts.append(f"at most {self.time}" if self.time else "the usual time limit")
         return ", ".join((*parts, *self.options))

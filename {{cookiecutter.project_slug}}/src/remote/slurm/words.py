@@ -39,13 +39,14 @@ _REASONS = (
     (r"None|", "Slurm has not looked at it yet"),
 )
 _REFUSALS = (
-    (r"partition", "Change partition in [slurm] of lab.toml"),
     (r"account|qos", 'Name yours in lab.toml: [slurm] options = ["--account=..."]'),
+    (r"partition", "Change partition in [slurm] of lab.toml"),
     (r"gres|generic resource|gpu|TRES", "Change gpus in [slurm] of lab.toml"),
     (r"time", "Change time in [slurm] of lab.toml"),
     (r"option", "Change options in [slurm] of lab.toml; there: sbatch --help"),
     (r"node", "Change nodes or partition in [slurm] of lab.toml"),
 )
+_FAILED = "Batch job submission failed: "  # what it says last, or at all
 
 
 def ending(job: SlurmJob) -> str:
@@ -79,13 +80,10 @@ def refusal(alias: str, said: str) -> LabError:
     *lines, last = said.splitlines()
     partitions = last.removeprefix("partitions").split()
     complaints = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in lines]
-    reason = "; ".join(line.rstrip(".") for line in complaints if not line.startswith("Try "))
-    for pattern, what in _REFUSALS:
-        if re.search(pattern, reason, re.IGNORECASE):
-            hint = what
-            break
-    else:
-        hint = "Change [slurm] in lab.toml"
+    specific = [line for line in complaints if not line.startswith(("Try ", _FAILED))]
+    reason = "; ".join(line.removeprefix(_FAILED).rstrip(".") for line in specific or complaints)
+    hints = [what for pattern, what in _REFUSALS if re.search(pattern, reason, re.IGNORECASE)]
+    hint = hints[0] if hints else "Change [slurm] in lab.toml"
     if partitions and "partition" in hint:
         hint += f"; there are {', '.join(partitions)}"
     return LabError(f"Slurm on {alias} does not take the run: {reason}.", hint=hint)
