@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -160,13 +161,11 @@ def test_stopping_cancels_a_job_that_waits_and_one_that_runs(place: ClusterPlace
 
 
 @pytest.mark.slow
-def test_what_slurm_refuses_is_told_and_leaves_nothing(
-    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_slurm_refuses_is_told_and_leaves_nothing(place: ClusterPlace) -> None:
     for wish, sentence, remedy in (
         (
             'partition = "gpus"',
-            "does not take the run: invalid partition specified: gpus;",
+            "does not take the run: invalid partition specified: gpus.",
             f"Change partition in [slurm] of lab.toml; there are main, {CLOSED}",
         ),
         ("gpus = 1", "generic resource (gres) specification", "Change gpus in [slurm] of lab.toml"),
@@ -218,27 +217,36 @@ def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(place: ClusterPla
 def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterPlace) -> None:
     write_lab(place, "waiting", WAITING)
 
-    def end_by(*command: str) -> str:
-        """Return what is told to somebody who follows a run that this command ends."""
+    def start(wishes: str) -> tuple[subprocess.Popen[str], str]:
+        """Start a run and somebody who follows it; return that and the number of Slurm's job."""
+        before = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
+        place.ask_for(wishes)
         following = place.here.start_lab("run", "waiting", "--slurm", "--again")
         assert following.stdout is not None
         wait_until(lambda: "waiting for it" in following.stdout.readline())
-        running = place.cluster.command("squeue", "--noheader", "--format=%i").strip()
-        place.cluster.command(*(word.format(job=running) for word in command))
+        now = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
+        (number,) = now - before
+        return following, number
+
+    def told(following: subprocess.Popen[str]) -> str:
         rest, _ = following.communicate()
         assert following.returncode == 1
         return rest
 
-    limit = end_by("scontrol", "update", "JobId={job}", "EndTime=now+1seconds")
+    timed, number = start('options = ["--nodelist=n1"]')
+    # Slurm looks at time limits twice a minute; meanwhile the others end.
+    place.cluster.command("scontrol", "update", f"JobId={number}", "EndTime=now+1seconds")
+    cancelled, number = start("")
+    place.cluster.command("scancel", number)
+    assert "it was cancelled, by you or by whoever runs the cluster." in told(cancelled)
+    alone, number = start('options = ["--no-requeue", "--nodelist=n2"]')
+    place.cluster.command("scontrol", "update", "NodeName=n2", "State=down", "Reason=test")
+    try:
+        assert "did not get to its end: its node failed." in told(alone)
+    finally:
+        place.cluster.command("scontrol", "update", "NodeName=n2", "State=idle")
+    limit = told(timed)
     assert "did not get to its end: it reached its time limit." in limit
     assert limit.splitlines()[-1].startswith("Next: Ask for more time in lab.toml: [slurm] time = ")
-    cancelled = end_by("scancel", "{job}")
-    assert "it was cancelled, by you or by whoever runs the cluster." in cancelled
-    place.ask_for('options = ["--no-requeue"]')
-    try:
-        node = end_by("scontrol", "update", "NodeName=n1", "State=down", "Reason=test")
-    finally:
-        place.cluster.command("scontrol", "update", "NodeName=n1", "State=idle")
-    assert "did not get to its end: its node failed." in node
     states = [line.split("  ")[1] for line in place.here.lab("runs").stdout.splitlines()[1:4]]
-    assert states == ["failed (TIMEOUT)", "stopped", "failed (NODE_FAIL)"]
+    assert states == ["failed (TIMEOUT)", "failed (CANCELLED)", "failed (NODE_FAIL)"]

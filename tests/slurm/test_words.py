@@ -108,7 +108,7 @@ def test_scripts_are_clean_posix_shell(name: str) -> None:
         ("7 FAILED NonZeroExitCode", {"code": "1"}, "failed", "failed"),
         ("7 OUT_OF_MEMORY OutOfMemory", {"code": "1"}, "failed", "failed (OUT_OF_MEMORY)"),
         ("7 NODE_FAIL NodeDown", {"code": "0"}, "failed", "failed (NODE_FAIL)"),
-        ("7 CANCELLED None", {}, "stopped", "stopped"),
+        ("7 CANCELLED None", {}, "failed", "failed (CANCELLED)"),
         ("7 TIMEOUT TimeLimit", {"stopped": "stopped"}, "stopped", "stopped"),
         ("7 GONE ", {"code": "0"}, "done", "done"),
         ("7 GONE ", {}, "lost", "lost"),

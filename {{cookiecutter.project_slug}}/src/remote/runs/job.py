@@ -88,7 +88,7 @@ def _state(runner: str, exit_code: int | None, *, stopped: bool, word: str) -> S
         return "running"
     if word == "COMPLETED":
         return "done"
-    if stopped or word == "CANCELLED":
+    if stopped:
         return "stopped"  # some commands end with exit code 0 when they are asked to end
     if word not in _NO_ANSWER:
         return "failed"

@@ -194,10 +194,10 @@ def _bring_home(target: Target, job: Job) -> str:
 
 def _failure(ended: Job, progress: Progress, *, where: str) -> str:
     """Return the sentence that says how a run ended that did not get to its end."""
-    if ended.slurm is not None and ending(ended.slurm):
-        return f"Run {ended.id} did not get to its end: {ending(ended.slurm)}."
     if ended.state == "stopped":
         return f"Run {ended.id} was stopped{progress.where}."
+    if ended.slurm is not None and ending(ended.slurm):
+        return f"Run {ended.id} did not get to its end: {ending(ended.slurm)}."
     if ended.state == "failed" and ended.exit_code != _KILLED:
         return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
     return (
