@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from remote.runs import jobs
 from remote.runs.job import Job
+from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
 
 MEETING = """\
@@ -129,6 +130,22 @@ def test_run_needs_nothing_on_the_login_node(place: ClusterPlace) -> None:
     rest, _ = following.communicate()
     assert following.returncode == 0, rest
     assert "it has come" in rest.splitlines()
+
+
+@pytest.mark.slow
+def test_only_processes_that_must_meet_open_a_port(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+    for nodes in (1, 2):
+        place.ask_for(f"nodes = {nodes}")
+        assert place.here.lab("run", "waiting", "--slurm", "--detach", "--again").returncode == 0
+        wait_for_output(place, "waiting for it", times=1 if nodes == 1 else 3)
+        pythons = {
+            process: command
+            for process, command in processes_below(place.here.folder).items()
+            if "labs/waiting.py" in command and "srun" not in command
+        }
+        assert len(pythons) >= nodes
+        assert bool(tcp_listeners(pythons)) == (nodes > 1)
 
 
 @pytest.mark.slow

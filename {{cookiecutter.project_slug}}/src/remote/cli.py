@@ -291,7 +291,7 @@ def run_lab(
     again. What runs is the code as it is there: `lab push` sends yours.
 
     With --slurm the machine is the login node of a cluster: the lab waits in Slurm's queue, then
-    runs as a script, by torchrun, on the nodes and GPUs that [slurm] in lab.toml asks for.
+    runs as a script (by torchrun) on the nodes and GPUs that [slurm] in lab.toml asks for.
     """
     if local:
         if slurm or detach or again or alias is not None:

@@ -139,8 +139,9 @@ printf '%-3s %s\n' "$code" "$(date +%s)" 1<>"$job/exit"
 exit "$code"
 """
 
-# Behind what sets LAB_OUTPUT_DIR. One torchrun on each node; they meet at the first one, where this
-# runs, at the address by which Slurm itself reaches it. {words} are the script and its arguments.
+# Behind what sets LAB_OUTPUT_DIR. One torchrun on each node; they meet at the first one, at the
+# address by which Slurm itself reaches it. torchrun listens on every network for whoever comes, so
+# a process that is alone does without. {words} are the script and its arguments.
 TORCHRUN = r"""
 [ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
@@ -149,9 +150,10 @@ exec srun --ntasks-per-node=1 --kill-on-bad-exit=1 sh -c '
         found=$(scontrol --oneliner show node "$1" | sed -n "s/.* NodeAddr=\([^ ]*\) .*/\1/p")
         printf "%s\n" "${{found:-$1}}"
     }}
-    first=$1
+    first=$1 processes=${{SLURM_GPUS_ON_NODE:-1}}
     shift
     if [ "$SLURM_JOB_NUM_NODES" = 1 ]; then
+        [ "$processes" -gt 1 ] || exec .venv/bin/python "$@"
         set -- --standalone "$@"
     else
         is_host=0
@@ -160,7 +162,6 @@ exec srun --ntasks-per-node=1 --kill-on-bad-exit=1 sh -c '
             --rdzv-endpoint "$(address "$first"):$((20000 + SLURM_JOB_ID % 10000))" \
             --rdzv-conf is_host=$is_host --local-addr "$(address "$SLURMD_NODENAME")" "$@"
     fi
-    exec .venv/bin/python -m torch.distributed.run \
-        --nproc-per-node "${{SLURM_GPUS_ON_NODE:-1}}" "$@"
+    exec .venv/bin/python -m torch.distributed.run --nproc-per-node "$processes" "$@"
 ' torchrun "$first" {words}
 """

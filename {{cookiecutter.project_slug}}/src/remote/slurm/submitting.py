@@ -1,4 +1,4 @@
-"""The batch script of a lab that Slurm runs, and its command: torchrun on every node."""
+"""The batch script of a lab that Slurm runs, and what it runs on the nodes."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def batch_script(lab: Lab, options: SlurmOptions) -> str:
 
 
 def slurm_command(lab: Lab) -> str:
-    """Return what the batch script runs: the lab as a plain script, by torchrun under srun."""
+    """Return what the batch script runs: srun with the lab as a plain script, by torchrun."""
     return TORCHRUN.format(words=shlex.join(lab.words))
