@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 
 import pytest
-from remote.runs import jobs
+from remote.errors import LabError
+from remote.runs import job_scripts, jobs
 from remote.runs.job import Job
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
@@ -267,3 +269,69 @@ def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterP
     assert limit.splitlines()[-1].startswith("Next: Ask for more time in lab.toml: [slurm] time = ")
     states = [line.split("  ")[1] for line in place.here.lab("runs").stdout.splitlines()[1:4]]
     assert states == ["failed (TIMEOUT)", "failed (CANCELLED)", "failed (NODE_FAIL)"]
+
+
+@pytest.mark.slow
+def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
+    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, forgetting = job_scripts.LIST, job_scripts.LIST.replace("--states=all", "--name=no")
+    assert forgetting != listing
+    write_lab(place, "waiting", WAITING)
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(place, "waiting for it")
+    monkeypatch.setattr(job_scripts, "LIST", listing.replace("squeue", "squeue-is-not-here"))
+    running = only_run(place)
+    assert running.slurm is not None
+    assert (running.state, running.slurm.state) == ("running", "UNKNOWN")
+    (place.here.folder / "go").touch()
+    wait_until(lambda: only_run(place).is_over)  # nobody asks Slurm: the end is noted in the folder
+    assert only_run(place).state == "done"
+    monkeypatch.setattr(job_scripts, "LIST", forgetting)
+    done = only_run(place)
+    assert done.slurm is not None
+    assert (done.state, done.slurm.state) == ("done", "GONE")
+
+
+@pytest.mark.slow
+def test_machine_without_slurm_is_told(
+    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = job_scripts.START.replace("sbatch", "sbatch-is-not-here")
+    monkeypatch.setattr(job_scripts, "START", without)
+    client, folder = place.here.client, str(place.here.folder)
+    with pytest.raises(LabError, match="There is no Slurm on machine: sbatch is not found"):
+        jobs.start(client, folder, kind="run", name="labs/a.py", command="true", batch="true")
+    assert jobs.list_jobs(client, folder) == []
+
+
+@pytest.mark.slow
+def test_slurm_that_only_a_login_shell_finds_is_found(place: ClusterPlace) -> None:
+    path = place.here.folder.parent / "bin"
+    path.mkdir()
+    for name in (
+        "bash",
+        "cat",
+        "cut",
+        "date",
+        "env",
+        "id",
+        "sed",
+        "sh",
+        "tail",
+        "timeout",
+        "uname",
+    ):
+        (path / name).symlink_to(shutil.which(name) or name)
+    (place.here.folder.parent / ".bash_profile").write_text(
+        f'echo Welcome; export PATH="{os.environ["PATH"]}"\n'
+        f'export SLURM_CONF="{place.cluster.configuration}"\n'
+    )
+    write_lab(place, "waiting", WAITING)
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    place.here.client.close()
+    place.here.server.stop()
+    place.here.server.start(SetEnv=f'"HOME={place.here.folder.parent}" "PATH={path}"')
+    found = only_run(place)
+    assert found.slurm is not None
+    assert found.slurm.state in ("PENDING", "RUNNING")

@@ -218,7 +218,7 @@ if [ -s "$job/slurm" ]; then
     patience=$(($(date +%s) + 30 + $2))
     if ! is_over "$job"; then
         : >"$job/stopped"
-        scancel "$number" >&2
+        patiently scancel "$number" >&2
         while asked='' && ! is_over "$job" && [ "$(date +%s)" -lt "$patience" ]; do
             sleep 1
         done

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _SSH_FAILED = 255
-_STOP_TIMEOUT = 60.0
+_STOP_TIMEOUT = 120.0
 _PATIENCE = 3600.0
 _PAUSE = 2.0  # seconds between attempts to reach the machine again
 _PIECE = 65536
