@@ -136,7 +136,6 @@ def test_memory_that_did_not_suffice_is_told_with_the_remedy() -> None:
         ("Resources", "it waits until enough of the cluster is free (Resources)"),
         ("QOSMaxGRESPerUser", "may use at a time (QOSMaxGRESPerUser)"),
         ("ReqNodeNotAvail, UnavailableNodes:n[1-2]", "are down or reserved (ReqNodeNotAvail"),
-        ("", "Slurm has not looked at it yet"),
         ("SomethingNew", "SomethingNew"),
     ],
 )

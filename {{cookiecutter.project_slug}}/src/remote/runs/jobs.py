@@ -107,17 +107,17 @@ def follow(
     passed on twice. Raises LabError when there is no such job, UnreachableError when the machine
     does not come back.
     """
-    find_job(client, folder, job_id)
+    job = find_job(client, folder, job_id)
     log = _Log(on_line)
     own = client.with_options(*_OWN_CONNECTION, "BatchMode=yes")
     lost: float | None = None
     while True:
         try:
             if lost is not None:
-                find_job(own, folder, job_id)
+                job = find_job(own, folder, job_id)
                 console.note(f"The connection to {client.alias} is back.")
                 lost = None
-            _wait_in_queue(own, folder, job_id)
+            _wait_in_queue(own, folder, job)
             log.stream(own, folder, job_id)
             return find_job(own, folder, job_id)
         except (HostKeyChangedError, LoginRefusedError):
@@ -166,13 +166,13 @@ def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
     return job
 
 
-def _wait_in_queue(client: Client, folder: str, job_id: str) -> None:
+def _wait_in_queue(client: Client, folder: str, job: Job) -> None:
     """Say why a job waits in Slurm's queue, and return when it waits no longer."""
-    job = find_job(client, folder, job_id)
     while job.state == "queued" and job.slurm is not None:
-        console.note(f"In the queue of Slurm as job {job.slurm.id}: {waiting(job.slurm)}.")
+        if job.slurm.reason:
+            console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
-        (job,) = _ask(client, folder, job_scripts.QUEUE, job_id, reason, timeout=None).jobs
+        (job,) = _ask(client, folder, job_scripts.QUEUE, job.id, reason, timeout=None).jobs
 
 
 @dataclass(frozen=True, kw_only=True)

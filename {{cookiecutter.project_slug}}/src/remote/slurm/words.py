@@ -36,7 +36,6 @@ _REASONS = (
     (r"JobHeld.*", "it is held back; whoever runs the cluster can say why"),
     (r"(QOS|Assoc).*", "it would exceed what you, or your account, may use at a time"),
     (r"ReqNodeNotAvail.*|Nodes required.*|NodeDown", "the nodes for it are down or reserved"),
-    (r"None|", "Slurm has not looked at it yet"),
 )
 _REFUSALS = (
     (r"account|qos", 'Name yours in lab.toml: [slurm] options = ["--account=..."]'),
@@ -63,7 +62,7 @@ def waiting(job: SlurmJob) -> str:
     """Return why a job waits in the queue, in words, with Slurm's own in brackets."""
     for pattern, words in _REASONS:
         if re.fullmatch(pattern, job.reason):
-            return f"{words} ({job.reason})" if job.reason else words
+            return f"{words} ({job.reason})"
     return job.reason
 
 
