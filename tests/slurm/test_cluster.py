@@ -106,6 +106,7 @@ def test_digit_lab_is_trained_by_two_processes(place: ClusterPlace) -> None:
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["parameters"]["epochs"] == 1
     assert (results / "confusion-matrix.png").is_file()
+    assert done.stderr.count("The training took") == 1  # the other process has ended before
 
 
 @pytest.mark.slow

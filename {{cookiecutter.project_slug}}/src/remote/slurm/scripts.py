@@ -145,7 +145,7 @@ exit "$code"
 TORCHRUN = r"""
 [ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=1 sh -c '
+exec srun --ntasks-per-node=1 --kill-on-bad-exit=1 --wait=0 sh -c '
     address() {{
         found=$(scontrol --oneliner show node "$1" | sed -n "s/.* NodeAddr=\([^ ]*\) .*/\1/p")
         printf "%s\n" "${{found:-$1}}"
