@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from openssh_server import run
@@ -98,13 +99,16 @@ def slurm_cluster() -> Iterator[Cluster]:
 
         start("munged", *_munge_arguments(cluster), until=(cluster.folder / "munge").exists)
         start("slurmctld", "-D", "-c", until=lambda: _answers(cluster, "scontrol", "ping"))
-        for number in range(1, _NODES + 1):
-            node = f"n{number}"
-            start("slurmd", "-D", "-N", node, until=lambda node=node: _is_idle(cluster, node))
+        for node in _names():
+            start("slurmd", "-D", "-N", node, until=partial(_is_idle, cluster, node))
         try:
             yield cluster
         finally:
             cluster.end_jobs()
+
+
+def _names() -> list[str]:
+    return [f"n{number}" for number in range(1, _NODES + 1)]
 
 
 def _munge_arguments(cluster: Cluster) -> list[str]:
@@ -127,9 +131,9 @@ def _write_configuration(cluster: Cluster) -> None:
     controller, *ports = _free_ports(1 + _NODES)
     (folder / "state").mkdir()
     nodes = [
-        f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+        f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
         f"CPUs={os.cpu_count()} RealMemory=1000"
-        for number, port in enumerate(ports, start=1)
+        for node, port in zip(_names(), ports, strict=True)
     ]
     lines = [
         "ClusterName=test",

@@ -70,6 +70,12 @@ def wait_for_output(place: ClusterPlace, text: str, *, times: int = 1) -> None:
     wait_until(lambda: sum(log.read_text().count(text) for log in logs.glob("*/log")) >= times)
 
 
+def read_until(following: subprocess.Popen[str], text: str) -> None:
+    """Read what a command prints, up to the line that holds `text`."""
+    assert following.stdout is not None
+    assert any(text in line for line in iter(following.stdout.readline, ""))
+
+
 @pytest.mark.slow
 def test_processes_on_two_nodes_meet_and_the_results_come_home(place: ClusterPlace) -> None:
     place.ask_for('nodes = 2\ntime = "10"\noptions = ["--comment=it\'s \\"mine\\" & #1"]')
@@ -127,8 +133,7 @@ def test_run_needs_nothing_on_the_login_node(place: ClusterPlace) -> None:
     assert again.stdout.splitlines()[-1] == f"Next: lab attach {job.id}"
     assert f"Run         {job.id}  labs/waiting.py" in place.here.lab("status").stdout
     following = place.here.start_lab("attach")
-    assert following.stdout is not None
-    wait_until(lambda: "waiting for it" in following.stdout.readline())
+    read_until(following, "waiting for it")
     (place.here.folder / "go").touch()
     rest, _ = following.communicate()
     assert following.returncode == 0, rest
@@ -156,8 +161,7 @@ def test_stopping_cancels_a_job_that_waits_and_one_that_runs(place: ClusterPlace
     write_lab(place, "waiting", WAITING)
     place.ask_for(f'partition = "{CLOSED}"')
     following = place.here.start_lab("run", "waiting", "--slurm")
-    assert following.stdout is not None
-    wait_until(lambda: "(PartitionDown)" in following.stdout.readline())
+    read_until(following, "(PartitionDown)")
     job = only_run(place)
     assert f"{job.id}  queued (PartitionDown)  " in place.here.lab("runs").stdout
     stopped = place.here.lab("stop")
@@ -242,8 +246,7 @@ def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterP
         before = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
         place.ask_for(wishes)
         following = place.here.start_lab("run", "waiting", "--slurm", "--again")
-        assert following.stdout is not None
-        wait_until(lambda: "waiting for it" in following.stdout.readline())
+        read_until(following, "waiting for it")
         now = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
         (number,) = now - before
         return following, number

@@ -22,7 +22,7 @@ class SlurmJob:
 
     id: str
     state: str
-    """Its own word, such as PENDING; UNKNOWN when it does not answer, GONE when it has forgotten."""
+    """Its own word, such as PENDING; UNKNOWN: it does not answer; GONE: it has forgotten."""
     reason: str
     """Why it waits or ended, in its own words; often empty."""
 

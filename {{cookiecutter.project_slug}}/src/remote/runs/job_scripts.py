@@ -21,7 +21,18 @@ from __future__ import annotations
 
 from ..slurm.scripts import SLURM, SUBMIT
 
-__all__ = ["COMMON", "DISK", "FOLLOW", "LIST", "NO_FOLDER", "NO_JOB", "QUEUE", "RUNNER", "START", "STOP"]
+__all__ = [
+    "COMMON",
+    "DISK",
+    "FOLLOW",
+    "LIST",
+    "NO_FOLDER",
+    "NO_JOB",
+    "QUEUE",
+    "RUNNER",
+    "START",
+    "STOP",
+]
 
 NO_FOLDER = 3
 """The exit code of every script when the project's folder is not there."""

@@ -85,7 +85,7 @@ def _allowed(key: str, value: object) -> str:
                 return "it must be the name of a partition in quotes; sinfo lists them."
         case "time":
             if not isinstance(value, str) or not _TIME.fullmatch(value):
-                return 'it must be a time such as "30" (minutes), "04:00:00" or "1-12:00:00" (days).'
+                return 'it must be a time: "30" (minutes), "04:00:00" or "1-12:00:00" (days).'
         case "gpus":
             if type(value) is not int or value < 0:
                 return "it must be the number of GPUs on each node, 0 or more."
