@@ -24,6 +24,9 @@ PROGRAMS = {
     # networks that lose packets
     "ip": "iproute2",
     "iptables": "iptables",
+    # a cluster
+    "slurmctld": "slurm-wlm",
+    "munged": "munge",
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

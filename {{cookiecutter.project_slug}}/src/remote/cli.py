@@ -246,6 +246,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
     help="Set a parameter of the lab; may be repeated.",
 )
 @click.option("--local", is_flag=True, help="Run it on this computer instead.")
+@click.option("--slurm", is_flag=True, help="Hand it to Slurm, as [slurm] in lab.toml says.")
 @click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
 @click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
 @_verbose_option
@@ -254,6 +255,7 @@ def run_lab(
     lab_file: str,
     parameters: tuple[tuple[str, str], ...],
     local: bool,
+    slurm: bool,
     detach: bool,
     again: bool,
     verbose: bool,
@@ -263,17 +265,30 @@ def run_lab(
 
     The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
     again. What runs is the code as it is there: `lab push` sends yours.
+
+    With --slurm the machine is the login node of a cluster: the lab waits in Slurm's queue, then
+    runs as a script (by torchrun) on the nodes and GPUs that [slurm] in lab.toml asks for.
     """
     if local:
-        if detach or again or alias is not None:
-            raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
+        if slurm or detach or again or alias is not None:
+            raise click.UsageError(
+                "--local runs here and now, without --slurm, --detach, --again, --alias."
+            )
         from .runs.running_here import run_here
 
         run_here(lab_file, parameters, verbose=verbose)
         return
     from .runs.running import run as carry_out
 
-    carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
+    carry_out(
+        lab_file,
+        parameters,
+        alias=alias,
+        slurm=slurm,
+        detach=detach,
+        again=again,
+        verbose=verbose,
+    )
 
 
 @lab.command(
