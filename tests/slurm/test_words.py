@@ -82,7 +82,7 @@ def test_wish_that_cannot_be_meant_is_told_with_its_key(table: object, words: st
 
 
 @pytest.mark.parametrize("name", ["batch script", "command", "QUEUE"])
-def test_scripts_are_clean_posix_shell(name: str) -> None:
+def test_slurm_scripts_are_clean_posix_shell(name: str) -> None:
     scripts = {
         "batch script": batch_script(LAB, SlurmOptions(options=("--comment=it's #1",))),
         "command": slurm_command(LAB),

@@ -87,11 +87,11 @@ run.show(plots.digit_counts(digits), "digit-counts", alt="Bar chart of images pe
 #
 # A *convolution* slides a small window over the picture and looks for the same pattern everywhere:
 # an edge or a bend matters wherever it lies. The first layer looks for simple strokes through 5 ×
-# 5 windows, the later ones for combinations of what the layer before has found. In between, *batch
-# normalisation* keeps the numbers in a comfortable range, *ReLU* lets only positive evidence pass,
-# and *max pooling* keeps the strongest evidence of each 2 × 2 square, which halves the picture's
-# sides. At the end one *linear* layer weighs all the evidence and gives ten numbers, the *logits*:
-# the larger one of them, the more the network believes in that digit.
+# 5 windows, the later ones for combinations of what the layer before has found. In between, *max
+# pooling* keeps the strongest evidence of each 2 × 2 square, which halves the picture's sides,
+# *batch normalisation* keeps the numbers in a comfortable range, and *ReLU* lets only positive
+# evidence pass. At the end one *linear* layer weighs all the evidence and gives ten numbers, the
+# *logits*: the larger one of them, the more the network believes in that digit.
 #
 # The remarks behind the lines say what shape the numbers have at that point, for a batch of B
 # images.
@@ -108,13 +108,13 @@ class DigitNetwork(nn.Module):
             nn.BatchNorm2d(16),
             nn.ReLU(),
             nn.Conv2d(16, 32, kernel_size=3, padding=1, bias=False),  # (B, 32, 14, 14)
+            nn.MaxPool2d(2),  # (B, 32, 7, 7)
             nn.BatchNorm2d(32),
             nn.ReLU(),
-            nn.MaxPool2d(2),  # (B, 32, 7, 7)
             nn.Conv2d(32, 64, kernel_size=3, padding=1, bias=False),  # (B, 64, 7, 7)
+            nn.MaxPool2d(2),  # (B, 64, 3, 3)
             nn.BatchNorm2d(64),
             nn.ReLU(),
-            nn.MaxPool2d(2),  # (B, 64, 3, 3)
             nn.Flatten(),  # (B, 576)
             nn.Linear(64 * 3 * 3, 10),  # (B, 10)
         )
