@@ -135,7 +135,7 @@ def connect(
     changes nothing. Without an address it prints a line to paste into a terminal on the other
     machine, which answers with the address.
     """
-    from .connecting import connect as carry_out
+    from .login.connecting import connect as carry_out
 
     carry_out(
         address,
@@ -162,7 +162,7 @@ def disconnect(alias: str | None, remove_key: bool, dry_run: bool, yes: bool) ->
 
     Your own configuration is then, byte for byte, what it would be without it.
     """
-    from .disconnecting import disconnect as carry_out
+    from .login.disconnecting import disconnect as carry_out
 
     carry_out(alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
 
@@ -178,7 +178,7 @@ def doctor(alias: str | None, copy: bool) -> None:
 
     Each check that fails names the command that mends it; the exit code is then 1.
     """
-    from .doctor import doctor as carry_out
+    from .doctor.report import doctor as carry_out
 
     if not carry_out(alias=alias, copy=copy):
         sys.exit(1)
@@ -210,7 +210,7 @@ def push(alias: str | None, dirty: bool) -> None:
     They go by git into the project's folder there, which is made where it is missing, and are
     checked out. Work there that is not committed is never overwritten.
     """
-    from .pushing import push as carry_out
+    from .transfer.pushing import push as carry_out
 
     carry_out(alias=alias, dirty=dirty)
 
@@ -227,7 +227,7 @@ def pull(alias: str | None, overwrite: bool) -> None:
     Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
     outputs/ that differs is kept.
     """
-    from .pulling import pull as carry_out
+    from .transfer.pulling import pull as carry_out
 
     carry_out(alias=alias, overwrite=overwrite)
 
@@ -291,11 +291,11 @@ def run_lab(
     if local:
         if detach or again or alias is not None:
             raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
-        from .running_here import run_here
+        from .runs.running_here import run_here
 
         run_here(lab_file, parameters, verbose=verbose)
         return
-    from .running import run as carry_out
+    from .runs.running import run as carry_out
 
     carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
 
@@ -308,7 +308,7 @@ def run_lab(
 @_alias_option
 def runs(show_all: bool, alias: str | None) -> None:
     """List the runs of labs on the remote machine, the latest last."""
-    from .runs import list_runs as carry_out
+    from .runs.listing import list_runs as carry_out
 
     carry_out(alias=alias, show_all=show_all)
 
@@ -325,7 +325,7 @@ def attach(run: str | None, verbose: bool, alias: str | None) -> None:
 
     Without RUN, the newest that is going on, or else the newest.
     """
-    from .running import attach as carry_out
+    from .runs.running import attach as carry_out
 
     carry_out(run, alias=alias, verbose=verbose)
 
@@ -336,7 +336,7 @@ def attach(run: str | None, verbose: bool, alias: str | None) -> None:
 @_alias_option
 def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
     """End a run, and all that it has started. Without RUN, the one that is going on."""
-    from .runs import stop_runs as carry_out
+    from .runs.listing import stop_runs as carry_out
 
     carry_out(run, alias=alias, stop_all=stop_all)
 
@@ -368,7 +368,7 @@ def code(alias: str | None) -> None:
     extensions where it can, and starts the first of code, code-insiders, codium and cursor, or what
     LAB_EDITOR names. Without an editor here it prints the link that opens the folder.
     """
-    from .code import code as carry_out
+    from .editor.code import code as carry_out
 
     carry_out(alias=alias)
 
@@ -428,7 +428,7 @@ def _session(
     no_browser: bool,
 ) -> None:
     """Do what the options of `lab jupyter` and `lab tensorboard` ask for."""
-    from .sessions import list_sessions, open_session, stop_sessions
+    from .sessions.session import list_sessions, open_session, stop_sessions
 
     if only_list and stop:
         raise UsageError("--list and --stop cannot be had together.", hint="Use one of the two")

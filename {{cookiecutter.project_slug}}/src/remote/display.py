@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from .console import note
-from .copying import Progress as Tell
+from .transfer.copying import Progress as Tell
 
 __all__ = ["Steps", "steps", "transfer_bar"]
 
