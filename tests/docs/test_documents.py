@@ -23,7 +23,6 @@ PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
 # What a line begins with that somebody is meant to type.
 COMMAND = re.compile(r"\s*(?:\$ )?(?:uvx?|\./lab\.py|git|ssh|cd|make|sudo|python3?|curl) ")
 LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
-OTHERS = "These are VS Code's own"
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +142,12 @@ def test_readme_leads_to_every_guide(documents: list[Document]) -> None:
 
 
 def messages() -> list[str]:
-    """Return the messages of lab that the page on troubleshooting explains."""
-    text = TROUBLESHOOTING.read_text(encoding="utf-8")
-    rows = re.findall(r"(?m)^\| (?!message |what you see |---)(.+?) \| ", text.split(OTHERS)[0])
-    return [row.replace("\\|", "|") for row in rows]
+    """Return the messages of lab that are explained, each once."""
+    found = []
+    for path in (TROUBLESHOOTING, PROJECT / "README.md"):
+        tables = re.findall(r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", path.read_text("utf-8"))
+        found += re.findall(r"(?m)^\| (.+?) \| ", "".join(tables))
+    return list(dict.fromkeys(found))
 
 
 @cache

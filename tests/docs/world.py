@@ -8,19 +8,24 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import openssh_server
 from baking import TEMPLATE_ROOT, environment_variables, isolated_variables
-from docs.documents import Document, File
+from docs.documents import Command, Document, File
 from docs.terminal import CTRL_C, Answers, at_terminal
 from fresh_machine import Kind, Machine, machine
 from openssh_server import Laptop
 
-__all__ = ["World", "world"]
+__all__ = ["MINE", "OTHERS", "World", "world"]
+
+MINE = "ada@gpu.example.com"
+"""What the documents call the reader's machine."""
+OTHERS = ("ada@gateway.example.com", "ada@second.example.com")
+"""What they call further ones."""
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SECONDS = 150.0
@@ -56,34 +61,35 @@ class World:
 
     laptop: Laptop
     machines: dict[str, Machine]
-    """The machines by the addresses that the documents give them, the reader's own first."""
+    """The machines by the addresses that the documents give them."""
     folder: Path
     """Where the reader begins."""
 
-    def follow(self, document: Document, *, seconds: float = _SECONDS) -> str:
+    def follow(self, document: Document, *, before: Sequence[str] = ()) -> str:
         """Do all that the document says, and return what was on the screen.
 
-        Raises AssertionError with the screen at the first command that fails.
+        `before` are commands that the reader has run already. Raises AssertionError with the screen at the first command that fails.
         """
         progress = self.laptop.home / "line"
         script = self.laptop.home / "session"
-        script.write_text(self._session(document, progress), encoding="utf-8")
+        script.write_text(self._session(document, before, progress), encoding="utf-8")
         code, screen = at_terminal(
             ["sh", script],
             answers=self._answers(),
             folder=self.folder,
             variables=dict(os.environ),
-            seconds=seconds,
+            seconds=_SECONDS,
         )
         if code != 0:
             line = progress.read_text().strip()
             raise AssertionError(f"{document.name}, line {line}: exit code {code}\n{screen}")
         return screen
 
-    def _session(self, document: Document, progress: Path) -> str:
+    def _session(self, document: Document, before: Sequence[str], progress: Path) -> str:
         """Return the shell script that does what the document says, up to a failure."""
         lines = ["trap : INT  # Ctrl-C is for the command that runs, not for the shell"]
-        for step in document.steps:
+        done = [Command(line=0, text=text, reason=None) for text in before]
+        for step in (*done, *document.steps):
             lines.append(f"echo {step.line} >{shlex.quote(str(progress))}")
             if isinstance(step, File):
                 lines.append(f"cat >{step.name} <<'END OF FILE' || exit\n{step.text}END OF FILE")
@@ -99,12 +105,14 @@ class World:
         return text
 
     def _answers(self) -> Answers:
-        mine = next(iter(self.machines.values()))
+        mine = self.machines[MINE]
         return (
             (r"The remote machine, as you type it after ssh.*: \Z", mine.address),
             (r"What did it print \(user@address:port\)\?: \Z", mine.address),
             (r"Which Python shall that environment have\? .*: \Z", _PYTHON),
             (r"\[\d+/\d+\] .*: \Z", ""),
+            (r"before\. Is it okay to delete\s+and\s+re-download\s+it\? \[y/n\] \(y\): \Z", ""),
+            (r"Respond with .*update.*\Z", "y"),
             (r"(?s)\[\d+/\d+\] .*Choose from \[[\d/]+\] \(\d+\): \Z", ""),
             (r"Is that the machine's host key\? \[y/N\]: \Z", "y"),
             (r"Go on\? \[Y/n\]: \Z", ""),
@@ -115,8 +123,8 @@ class World:
 
 
 @contextmanager
-def world(kind: Kind, *, home: Path) -> Iterator[World]:
-    """A reader's computer with `home` as its home directory, and the machines of the documents."""
+def world(kind: Kind, *, home: Path, document: Document) -> Iterator[World]:
+    """A reader's computer with `home` as its home directory, and the machines of the document."""
     with ExitStack() as stack:
         laptop = openssh_server.laptop(home)
         stack.enter_context(environment_variables(isolated_variables(home)))
@@ -127,10 +135,16 @@ def world(kind: Kind, *, home: Path) -> Iterator[World]:
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "BROWSER": str(programs / "browser"),
             "TERM": "xterm-256color",
+            # Below it, what cruft makes counts as a copy to compare with, and not as a project.
+            "TMPDIR": str(home / "temporary"),
         }
         stack.enter_context(environment_variables(variables))
+        (home / "temporary").mkdir()
         _be_github(home)
-        machines = {"ada@gpu.example.com": stack.enter_context(machine(kind, laptop))}
+        machines = {MINE: stack.enter_context(machine(kind, laptop))}
+        for address in OTHERS:
+            if address in document.text:
+                machines[address] = stack.enter_context(machine("openssh", laptop))
         folder = home / "work"
         folder.mkdir()
         stack.callback(_close_connections, laptop)
@@ -169,7 +183,8 @@ def _be_github(home: Path) -> None:
     openssh_server.run("git", "-C", str(template), "add", "--force", ".")
     openssh_server.run("git", "-C", str(template), "commit", "--quiet", "--message", "As it stands")
     (github / "org" / "ml-remote-template.git").symlink_to(template)
-    openssh_server.run("git", "init", "--quiet", "--bare", f"{github}/ada/handwriting-lab.git")
+    project = f"{github}/ada/handwriting-lab.git"
+    openssh_server.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", project)
     for address in ("https://github.com/", "git@github.com:"):
         setting = f"url.file://{github}/.insteadOf"
         openssh_server.run("git", "config", "--global", "--add", setting, address)
