@@ -3,8 +3,8 @@
 A fenced block with the language `sh` is a piece of one session: all such blocks of a document are
 run from top to bottom in one shell. A comment right before a block says what else is meant:
 
-    <!-- not executed: REASON -->   nobody runs it in the tests; any shell's language is then allowed
-    <!-- file: NAME -->             no command: what the reader is told to put into that file
+    <!-- not executed: REASON -->  the tests do not run it; any shell's language is then allowed
+    <!-- file: NAME -->            no command: what the reader is told to put into that file
 """
 
 from __future__ import annotations

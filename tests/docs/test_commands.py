@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
-from docs.documents import Document, all_documents, read_document
+from docs.documents import all_documents, read_document
 from docs.world import world
 from fresh_machine import Kind
 
@@ -46,7 +47,7 @@ def names() -> list[str]:
 
 @pytest.mark.parametrize("name", names())
 def test_document_can_be_followed(
-    name: str, default_project: BakedProject, record_property: pytest.RecordProperty
+    name: str, default_project: BakedProject, record_property: Callable[[str, object], None]
 ) -> None:
     documents = {made.name: made for made in all_documents(default_project.path / "README.md")}
     document = documents[name]
@@ -69,7 +70,7 @@ def follow(text: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def short_home() -> Path:
+def short_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="laptop-") as home:
         yield Path(home)
 

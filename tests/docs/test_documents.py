@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from urllib.parse import unquote
 
 import click
@@ -145,7 +144,9 @@ def messages() -> list[str]:
     """Return the messages of lab that are explained, each once."""
     found = []
     for path in (TROUBLESHOOTING, PROJECT / "README.md"):
-        tables = re.findall(r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", path.read_text("utf-8"))
+        tables = re.findall(
+            r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", path.read_text("utf-8")
+        )
         found += re.findall(r"(?m)^\| (.+?) \| ", "".join(tables))
     return list(dict.fromkeys(found))
 
@@ -163,7 +164,9 @@ def _said_by(module: ast.Module) -> Iterator[str]:
     """Yield the strings of a module as regular expressions; what is put into them is anything."""
     for node in ast.walk(module):
         if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "{x}" for part in node.values]
+            parts = [
+                part.value if isinstance(part, ast.Constant) else "{x}" for part in node.values
+            ]
             yield _pattern("".join(map(str, parts)), r"\{x\}")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield _pattern(node.value, r"\{\w+\}")

@@ -68,7 +68,8 @@ class World:
     def follow(self, document: Document, *, before: Sequence[str] = ()) -> str:
         """Do all that the document says, and return what was on the screen.
 
-        `before` are commands that the reader has run already. Raises AssertionError with the screen at the first command that fails.
+        `before` are commands that the reader has run already. Raises AssertionError with the
+        screen at the first command that fails.
         """
         progress = self.laptop.home / "line"
         script = self.laptop.home / "session"
@@ -100,8 +101,8 @@ class World:
 
     def _here(self, text: str) -> str:
         """Return a command with the machines' addresses in place of those in the document."""
-        for name, machine in self.machines.items():
-            text = text.replace(name, machine.address)
+        for name, found in self.machines.items():
+            text = text.replace(name, found.address)
         return text
 
     def _answers(self) -> Answers:
