@@ -25,6 +25,7 @@ Answers = Sequence[tuple[str, str]]
 # Colours and the like, and what was on a line before it was written anew.
 _CONTROLS = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\r+(?=\n)|[^\n]*\r(?=[^\n])")
 _ROWS, _COLUMNS = 40, 120
+_LOOKED_AT = 4096  # bytes: the end of the screen, where questions stand
 
 
 def at_terminal(
@@ -49,7 +50,7 @@ def at_terminal(
     try:
         while piece := _read(terminal, until=deadline):
             screen += piece
-            new = _text(screen[answered:])
+            new = _text(screen[max(answered, len(screen) - _LOOKED_AT) :])
             for question, answer in answers:
                 if re.search(question, new):
                     os.write(terminal, (answer if answer == CTRL_C else f"{answer}\n").encode())

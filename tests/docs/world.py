@@ -113,7 +113,6 @@ class World:
             (r"Which Python shall that environment have\? .*: \Z", _PYTHON),
             (r"\[\d+/\d+\] .*: \Z", ""),
             (r"before\. Is it okay to delete\s+and\s+re-download\s+it\? \[y/n\] \(y\): \Z", ""),
-            (r"Respond with .*update.*\Z", "y"),
             (r"(?s)\[\d+/\d+\] .*Choose from \[[\d/]+\] \(\d+\): \Z", ""),
             (r"Is that the machine's host key\? \[y/N\]: \Z", "y"),
             (r"Go on\? \[Y/n\]: \Z", ""),
