@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import openssh_server
 from baking import BakedProject
+from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
 from remote.ssh.client import Client
 
-__all__ = ["SHELLS", "Lab", "ProjectHere", "Workplace", "at_terminal", "files_in"]
+__all__ = [
+    "SHELLS",
+    "Lab",
+    "ProjectHere",
+    "Workplace",
+    "at_terminal",
+    "files_in",
+    "known_machine",
+    "workplace_of",
+]
 
 SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 """The login shells that people have on a remote machine."""
@@ -55,6 +68,44 @@ class Workplace(ProjectHere):
     """The project's folder on the machine."""
     server: OpenSSHServer
     client: Client
+
+
+def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
+    """Let the laptop in by a key, under the alias `machine`, over shared connections."""
+    key = laptop.make_key("id_ed25519")
+    server.account.authorize(key.with_suffix(".pub").read_text())
+    laptop.pin_host_key(server)
+    laptop.config.write_text(
+        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
+        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
+        + laptop.config.read_text()
+    )
+    return Client(alias="machine", directory=laptop.ssh)
+
+
+@contextmanager
+def workplace_of(
+    project: BakedProject, *, laptop: Laptop, environment: LabEnvironment, **variables: str
+) -> Iterator[Workplace]:
+    """The project here, the same with its environment on a machine, and an entry that leads there.
+
+    Whoever logs in there is the user that runs the tests, so that one environment does for all.
+    `variables` are environment variables of their sessions.
+    """
+    with openssh_server.account(own=True) as account:
+        settings = {"HOME": str(account.home), **variables}
+        sessions = " ".join(f'"{name}={value}"' for name, value in settings.items())
+        with openssh_server.openssh_server(account, SetEnv=sessions) as server:
+            folder = account.home / project.path.name
+            shutil.copytree(project.path, folder, ignore=shutil.ignore_patterns(".git"))
+            # sshd begins in the real home directory: a relative folder would be looked for there.
+            name = f'folder = "{project.path.name}"'
+            text = project.read("lab.toml")
+            assert name in text
+            (project.path / "lab.toml").write_text(text.replace(name, f'folder = "{folder}"'))
+            (folder / ".venv").symlink_to(environment.project.path / ".venv")
+            client = known_machine(laptop, server)
+            yield Workplace(project=project, folder=folder, server=server, client=client)
 
 
 def files_in(laptop: Laptop) -> dict[str, bytes]:

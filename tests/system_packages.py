@@ -19,10 +19,14 @@ PROGRAMS = {
     "rsync": "rsync",
     "setpriv": "util-linux",
     "dot": "graphviz",
+    "chromium": "chromium",
     "busybox": "busybox",  # the tools of machines that have little else
     # networks that lose packets
     "ip": "iproute2",
     "iptables": "iptables",
+    # a cluster
+    "slurmctld": "slurm-wlm",
+    "munged": "munge",
     # login shells that people have on the remote machine
     "zsh": "zsh",
     "fish": "fish",

@@ -156,6 +156,12 @@ def hook_answers() -> dict[str, str]:
     }
 
 
+def test_every_free_answer_is_tried_with_bad_ones() -> None:
+    questions = json.loads((TEMPLATE_ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    free = {name for name, default in questions.items() if isinstance(default, str)}
+    assert set(BAD_KINDS_OF) == {name for name in free if not name.startswith("_")}
+
+
 def test_all_faults_are_reported_at_once_with_a_command_that_works(
     bake: Bake, tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

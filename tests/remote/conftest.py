@@ -17,7 +17,7 @@ from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 from place import Place, new_place
 from remote.ssh.client import Client
-from remote_fixtures import SHELLS, Lab, Workplace
+from remote_fixtures import SHELLS, Lab, Workplace, known_machine, workplace_of
 
 
 @pytest.fixture
@@ -56,19 +56,7 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
 @pytest.fixture
 def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
     """The remote machine, known and logged in to by a key."""
-    return _known_machine(laptop, server)
-
-
-def _known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
-    key = laptop.make_key("id_ed25519")
-    server.account.authorize(key.with_suffix(".pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
-        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
-        + laptop.config.read_text()
-    )
-    return Client(alias="machine", directory=laptop.ssh)
+    return known_machine(laptop, server)
 
 
 @pytest.fixture
@@ -112,25 +100,10 @@ def other_shell(
 def workplace(
     laptop: Laptop, environment: LabEnvironment, tmp_path: Path, home: Path
 ) -> Iterator[Workplace]:
-    """A project here, the same with its environment on the machine, and an entry that leads there.
-
-    Whoever logs in there is the user that runs the tests, so that one environment does for all.
-    """
+    """The project here and there; whoever logs in there is the user that runs the tests."""
     project = bake_project(tmp_path / "here", home=home, ssh_alias="machine")
-    with (
-        openssh_server.account(own=True) as account,
-        openssh_server.openssh_server(account) as server,
-    ):
-        folder = account.home / project.path.name
-        shutil.copytree(project.path, folder, ignore=shutil.ignore_patterns(".git"))
-        # sshd begins in the real home directory, so a relative folder would be looked for there.
-        settings = project.path / "lab.toml"
-        name = f'folder = "{project.path.name}"'
-        assert name in project.read("lab.toml")
-        settings.write_text(project.read("lab.toml").replace(name, f'folder = "{folder}"'))
-        (folder / ".venv").symlink_to(environment.project.path / ".venv")
-        client = _known_machine(laptop, server)
-        yield Workplace(project=project, folder=folder, server=server, client=client)
+    with workplace_of(project, laptop=laptop, environment=environment) as made:
+        yield made
 
 
 @pytest.fixture

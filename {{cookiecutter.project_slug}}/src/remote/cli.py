@@ -6,27 +6,38 @@ any of them.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import click
+from click.shell_completion import CompletionItem
 
-from .errors import LabError, UnsafeEditError, UsageError
+from . import console
+from .errors import UsageError
+from .help import SectionedGroup
+from .reporting import run_reporting
 
 __all__ = ["lab", "run"]
 
 
-class _Group(click.Group):
-    """Lists the commands in the order in which they are used, not by the alphabet."""
+# What `lab --help` lists, in this order: by what people want to do.
+_SECTIONS = {
+    "Start": ("up", "connect", "setup"),
+    "Move code and results": ("push", "pull"),
+    "Work there yourself": ("code", "jupyter", "tensorboard"),
+    "Run labs without watching": ("run", "runs", "attach", "stop"),
+    "Look and mend": ("status", "doctor"),
+    "This computer": ("completion", "disconnect"),
+}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+
+class _Lab(SectionedGroup):
+    sections = _SECTIONS
 
 
 @click.group(
-    cls=_Group,
+    cls=_Lab,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`lab` stands for `uv run lab.py`. Example: lab connect ada@gpu.example.com",
 )
@@ -39,51 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     Every error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal cannot show must not end the program.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    debugging = os.environ.get("LAB_DEBUG") == "1"
-    try:
-        lab.main(args=arguments, prog_name="lab", color=_colour())
-    except LabError as error:
-        if debugging:
-            raise
-        _report(error)
-        return error.exit_code
-    except Exception as error:
-        if debugging:
-            raise
-        click.echo(
-            f"Error: something happened that lab did not expect: {_in_words(error)}\n"
-            "Next: run it again with LAB_DEBUG=1 in the environment, and report what it prints.",
-            err=True,
-        )
-        return 1
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
-
-
-def _colour() -> bool | None:
-    """Return False when colours are unwanted (https://no-color.org), else let click decide."""
-    return False if os.environ.get("NO_COLOR") else None
-
-
-def _report(error: LabError) -> None:
-    """Say what went wrong and what to do, on standard error."""
-    click.echo(f"{click.style('Error:', fg='red')} {error}", err=True, color=_colour())
-    if isinstance(error, UnsafeEditError):
-        click.echo(error.instructions, err=True)
-    if error.hint:
-        click.echo(f"{click.style('Next:', bold=True)} {error.hint}", err=True, color=_colour())
-
-
-def _in_words(error: Exception) -> str:
-    """Return an unforeseen error in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error}"
+    return run_reporting(lab, arguments, name="lab")
 
 
 _Command = Callable[..., None]
@@ -249,6 +216,15 @@ def setup(alias: str | None, local: bool) -> None:
     carry_out(alias=alias, local=local)
 
 
+def _complete_lab(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return the labs whose path begins like that, for a shell that completes it."""
+    from .runs.labs import known_labs
+
+    return [CompletionItem(path) for path in known_labs() if path.startswith(begun)]
+
+
 _verbose_option: Callable[[_Command], _Command] = click.option(
     "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
 )
@@ -259,7 +235,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
     short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
-@click.argument("lab_file", metavar="LAB")
+@click.argument("lab_file", metavar="LAB", shell_complete=_complete_lab)
 @click.option(
     "-p",
     "--parameter",
@@ -270,6 +246,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
     help="Set a parameter of the lab; may be repeated.",
 )
 @click.option("--local", is_flag=True, help="Run it on this computer instead.")
+@click.option("--slurm", is_flag=True, help="Hand it to Slurm, as [slurm] in lab.toml says.")
 @click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
 @click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
 @_verbose_option
@@ -278,6 +255,7 @@ def run_lab(
     lab_file: str,
     parameters: tuple[tuple[str, str], ...],
     local: bool,
+    slurm: bool,
     detach: bool,
     again: bool,
     verbose: bool,
@@ -287,17 +265,30 @@ def run_lab(
 
     The run goes on when the connection is lost or this computer sleeps; `lab attach` follows it
     again. What runs is the code as it is there: `lab push` sends yours.
+
+    With --slurm the machine is the login node of a cluster: the lab waits in Slurm's queue, then
+    runs as a script (by torchrun) on the nodes and GPUs that [slurm] in lab.toml asks for.
     """
     if local:
-        if detach or again or alias is not None:
-            raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
+        if slurm or detach or again or alias is not None:
+            raise click.UsageError(
+                "--local runs here and now, without --slurm, --detach, --again, --alias."
+            )
         from .runs.running_here import run_here
 
         run_here(lab_file, parameters, verbose=verbose)
         return
     from .runs.running import run as carry_out
 
-    carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
+    carry_out(
+        lab_file,
+        parameters,
+        alias=alias,
+        slurm=slurm,
+        detach=detach,
+        again=again,
+        verbose=verbose,
+    )
 
 
 @lab.command(
@@ -438,3 +429,28 @@ def _session(
         stop_sessions(kind, alias=alias)
     else:
         open_session(kind, alias=alias, open_browser=not no_browser)
+
+
+@lab.command(
+    short_help="Make `lab` a word of your shell, completed by the Tab key.",
+    epilog="Example: lab completion fish > ~/.config/fish/conf.d/lab.fish",
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Make `lab` a word of your shell, completed by the Tab key.
+
+    Prints what the shell has to read: a function `lab`, which runs the lab.py of the project that
+    you are in, and the completion of its commands, options and labs. Once is enough for all your
+    projects. Keep it in a file that the shell reads when it starts:
+
+    \b
+      uv run lab.py completion bash > ~/.lab.bash && echo "source ~/.lab.bash" >> ~/.bashrc
+      uv run lab.py completion zsh > ~/.lab.zsh && echo "source ~/.lab.zsh" >> ~/.zshrc
+      uv run lab.py completion fish > ~/.config/fish/conf.d/lab.fish
+
+    It holds in every terminal that is opened from then on. Tab asks nothing over the network, so
+    the names of runs are not completed: only the machine knows them.
+    """
+    from .completion import completion_script
+
+    console.say(completion_script(lab, shell))

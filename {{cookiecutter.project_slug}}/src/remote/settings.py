@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
+from .slurm.options import SlurmOptions, read_options
 from .ssh.entry import validate_alias
 
 __all__ = ["ENVIRONMENT_MANAGERS", "Settings", "load_settings", "machine_alias", "project_root"]
@@ -38,6 +39,8 @@ class Settings:
     """The version of Python to ask for, such as "3.12"."""
     idle_hours: float = DEFAULT_IDLE_HOURS
     """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    """What `lab run --slurm` asks for."""
 
 
 def machine_alias(given: str | None) -> str:
@@ -89,7 +92,9 @@ def load_settings(root: Path | None = None) -> Settings:
             "can import, such as handwriting_lab."
         )
     _check_folder(values["folder"], path)
-    return Settings(**values, idle_hours=_idle_hours(tables, path))
+    return Settings(
+        **values, idle_hours=_idle_hours(tables, path), slurm=read_options(tables, path)
+    )
 
 
 def _check_folder(folder: str, path: Path) -> None:

@@ -105,7 +105,8 @@ def status(*, alias: str | None = None) -> None:
     going_on = [job for job in machine.jobs if not job.is_over]
     for job in going_on:
         took = duration_in_words(job.duration)
-        console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.name}  (for {took})")
+        how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
+        console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.name}  ({how_long})")
     if not machine.has_project:
         console.say(f"  This project is not there yet ({target.folder}).")
         console.next_step("lab up")

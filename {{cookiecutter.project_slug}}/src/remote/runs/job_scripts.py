@@ -13,11 +13,26 @@ Each job has a folder `.lab/jobs/<id>/` (0700) in the project's folder there:
 A process number means nothing once its process has ended, so it counts only together with the
 moment when that process began. The work carries its folder in LAB_JOB_FOLDER: on Linux that finds
 each of its processes, even one whose parents are gone; elsewhere the tree of processes has to do.
+
+Where there is a file `slurm` as well, Slurm runs the job: see slurm/scripts.py.
 """
 
 from __future__ import annotations
 
-__all__ = ["COMMON", "DISK", "FOLLOW", "LIST", "NO_FOLDER", "NO_JOB", "RUNNER", "START", "STOP"]
+from ..slurm.scripts import SLURM, SUBMIT
+
+__all__ = [
+    "COMMON",
+    "DISK",
+    "FOLLOW",
+    "LIST",
+    "NO_FOLDER",
+    "NO_JOB",
+    "QUEUE",
+    "RUNNER",
+    "START",
+    "STOP",
+]
 
 NO_FOLDER = 3
 """The exit code of every script when the project's folder is not there."""
@@ -50,12 +65,17 @@ printf '%-3s %s\\n' "$code" "$(date +%s)" 1<>"$job/exit"
 """
 
 COMMON = f"""{_STARTED}
+{SLURM}
 CDPATH=
 cd && cd -- "$1" 2>/dev/null || exit {NO_FOLDER}
 shift
 
 # runs JOB: whether its runner is there; on another machine nobody can tell, so it counts
 runs() {{
+    if [ -s "$1/slurm" ]; then
+        in_slurm "$1"
+        return
+    fi
     process='' host='' began=''
     {{ read -r process host began; }} 2>/dev/null <"$1/pid"
     [ -n "$began" ] && {{ [ "$host" != "$(uname -n)" ] || [ "$(started "$process")" = "$began" ]; }}
@@ -68,6 +88,11 @@ has_ended() {{
     [ -n "$ended" ]
 }}
 
+# is_over JOB: whether nothing more is to come
+is_over() {{
+    if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
+}}
+
 # describe JOB: one line about it, as jobs.py reads it
 describe() {{
     [ -f "$1/about" ] || return 0
@@ -76,12 +101,23 @@ describe() {{
     [ ! -e "$1/stopped" ] || stopped=stopped
     # The runner first: should it end in between, its end has been noted by then.
     runner=gone
-    has_ended "$1" || ! runs "$1" || runner=there
+    is_over "$1" || runner=there
     has_ended "$1" || code=- ended=-
+    slurm=-
+    if [ -s "$1/slurm" ]; then
+        slurm="$number $word $reason"
+        if [ "$runner" = there ]; then
+            code=- ended=-
+            ! is_waiting || runner=waits
+        elif [ "$ended" = - ]; then
+            ended=${{ended_at:--}}
+        fi
+        [ ! -s "$1/began" ] || is_waiting || read -r start <"$1/began"
+    fi
     where=''
     {{ read -r _ where _; }} 2>/dev/null <"$1/pid"
-    printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' \\
-        "${{1##*/}}" "$kind" "$start" "$runner" "$code" "$ended" "$stopped" "${{where:--}}" "$name"
+    printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' "${{1##*/}}" "$kind" "$start" \\
+        "$runner" "$code" "$ended" "$stopped" "${{where:--}}" "$slurm" "$name"
 }}
 
 now() {{
@@ -94,7 +130,7 @@ pause() {{
 """
 
 START = f"""{COMMON}
-kind=$1 name=$2 command=$3 runner=$4
+kind=$1 name=$2 command=$3 runner=$4 launcher=$5
 no_room() {{
     df -Pk . | awk 'END {{ print $4 }}'
     exit {DISK}
@@ -118,14 +154,18 @@ job=.lab/jobs/$id
     rm -rf "$job"
     no_room
 }}
-detach='nohup'
-! command -v setsid >/dev/null 2>&1 || detach='setsid'
-said=$($detach sh "$job/runner" "$id" 2>&1 &)
-[ -f "$job/about" ] || {{
-    rm -rf "$job"
-    printf '%s\\n' "$said" >&2
-    exit 1
-}}
+if [ "$launcher" = slurm ]; then
+{SUBMIT}
+else
+    detach='nohup'
+    ! command -v setsid >/dev/null 2>&1 || detach='setsid'
+    said=$($detach sh "$job/runner" "$id" 2>&1 &)
+    [ -f "$job/about" ] || {{
+        rm -rf "$job"
+        printf '%s\\n' "$said" >&2
+        exit 1
+    }}
+fi
 now
 describe "$job"
 """
@@ -146,7 +186,13 @@ ticks=0
 while :; do
     # Looked at before the log is read: what comes last is not missed.
     over=''
-    if has_ended "$job" || {{ [ $((ticks % 5)) -eq 0 ] && ! runs "$job"; }}; then
+    if [ -s "$job/slurm" ]; then
+        # Its controller serves a whole cluster, so it is not asked all the time.
+        if [ $((ticks % 50)) -eq 0 ] || {{ [ $((ticks % 5)) -eq 0 ] && has_ended "$job"; }}; then
+            asked=''
+            ! is_over "$job" || over=yes
+        fi
+    elif has_ended "$job" || {{ [ $((ticks % 5)) -eq 0 ] && ! runs "$job"; }}; then
         over=yes
     fi
     cat <&3
@@ -158,9 +204,40 @@ while :; do
 done
 """
 
+QUEUE = f"""{COMMON}
+job=.lab/jobs/$1
+[ -f "$job/about" ] || exit {NO_JOB}
+nap=0
+while
+    [ "$nap" -ge 30 ] || nap=$((nap + 1))
+    sleep "$nap"
+    # Nobody may be there any more: writing is how that is noticed.
+    echo >&2 || exit
+    asked=''
+    look "$job"
+    is_waiting && [ "$reason" = "$2" ]
+do :; done
+now
+describe "$job"
+"""
+"""Waits while a job waits in Slurm's queue for the reason $2."""
+
 STOP = f"""{COMMON}
 job=.lab/jobs/$1
 [ -f "$job/about" ] || exit {NO_JOB}
+if [ -s "$job/slurm" ]; then
+    patience=$(($(date +%s) + 30 + $2))
+    if ! is_over "$job"; then
+        : >"$job/stopped"
+        patiently scancel "$number" >&2
+        while asked='' && ! is_over "$job" && [ "$(date +%s)" -lt "$patience" ]; do
+            sleep 1
+        done
+    fi
+    now
+    describe "$job"
+    exit
+fi
 mark=LAB_JOB_FOLDER=$(pwd -P)/$job/
 
 # members: the processes of the job, all but its runner

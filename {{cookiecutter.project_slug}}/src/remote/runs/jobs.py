@@ -25,6 +25,8 @@ from ..errors import (
     RemoteCommandError,
     UnreachableError,
 )
+from ..slurm.scripts import NO_SLURM, REFUSED
+from ..slurm.words import no_slurm, refusal, waiting
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
 from ..ssh.explaining import explain
 from . import job_scripts
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 _SSH_FAILED = 255
-_STOP_TIMEOUT = 60.0
+_STOP_TIMEOUT = 120.0
 _PATIENCE = 3600.0
 _PAUSE = 2.0  # seconds between attempts to reach the machine again
 _PIECE = 65536
@@ -56,15 +58,20 @@ class MissingFolderError(RemoteCommandError):
     """The project's folder is not on the machine."""
 
 
-def start(client: Client, folder: str, *, kind: Kind, name: str, command: str) -> Job:
+def start(
+    client: Client, folder: str, *, kind: Kind, name: str, command: str, batch: str | None = None
+) -> Job:
     """Start a shell script in `folder` on the machine and return without waiting for its end.
 
     `folder` is absolute or relative to the home directory. `name` says in one line what it is.
-    Raises LabError when the folder is not there or cannot be written to, and UnreachableError.
+    With a `batch` script (see slurm/scripts.py) Slurm starts it, when its turn has come. Raises
+    LabError when the folder is not there or cannot be written to, or Slurm does not take the job,
+    and UnreachableError.
     """
     if not name.isprintable() or not name:
         raise ValueError(f"{name!r} is no line of text")
-    answer = _ask(client, folder, job_scripts.START, kind, name, command, job_scripts.RUNNER)
+    runner = (job_scripts.RUNNER, "") if batch is None else (batch, "slurm")
+    answer = _ask(client, folder, job_scripts.START, kind, name, command, *runner)
     (job,) = answer.jobs
     return job
 
@@ -100,16 +107,17 @@ def follow(
     passed on twice. Raises LabError when there is no such job, UnreachableError when the machine
     does not come back.
     """
-    find_job(client, folder, job_id)
+    job = find_job(client, folder, job_id)
     log = _Log(on_line)
     own = client.with_options(*_OWN_CONNECTION, "BatchMode=yes")
     lost: float | None = None
     while True:
         try:
             if lost is not None:
-                find_job(own, folder, job_id)
+                job = find_job(own, folder, job_id)
                 console.note(f"The connection to {client.alias} is back.")
                 lost = None
+            _wait_in_queue(own, folder, job)
             log.stream(own, folder, job_id)
             return find_job(own, folder, job_id)
         except (HostKeyChangedError, LoginRefusedError):
@@ -140,6 +148,11 @@ def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
         timeout=_STOP_TIMEOUT + grace,
     )
     (job,) = answer.jobs
+    if not job.is_over and job.slurm is not None:
+        raise LabError(
+            f"Slurm has not ended {job_id} yet: its job {job.slurm.id} is {job.slurm.state}.",
+            hint=f"See what becomes of it: lab runs; or on {client.alias}: scancel {job.slurm.id}",
+        )
     if not job.is_over and job.host != answer.host:
         raise LabError(
             f"{job_id} runs on {job.host}, and {client.alias} leads to {answer.host} now.",
@@ -151,6 +164,15 @@ def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
             hint="Try again: lab stop; if it stays, whoever runs the machine can help",
         )
     return job
+
+
+def _wait_in_queue(client: Client, folder: str, job: Job) -> None:
+    """Say why a job waits in Slurm's queue, and return when it waits no longer."""
+    while job.state == "queued" and job.slurm is not None:
+        if job.slurm.reason:
+            console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
+        reason = job.slurm.reason or "None"
+        (job,) = _ask(client, folder, job_scripts.QUEUE, job.id, reason, timeout=None).jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +252,7 @@ def _ask(
     script: str,
     *arguments: str,
     job_id: str = "",
-    timeout: float = 60,
+    timeout: float | None = 60,
 ) -> _Answer:
     """Run one of the scripts and return its answer. Raises LabError in words when it fails."""
     result = client.run_script(script, folder, *arguments, timeout=timeout, check=False)
@@ -255,6 +277,10 @@ def _check(returncode: int, said: str, *, client: Client, folder: str, job_id: s
             f"{_in_mebibytes(said)} MiB of its disk are free.",
             hint="Make room there (lab status shows the disk), or mend the rights of that folder",
         )
+    if returncode == NO_SLURM:
+        raise no_slurm(client.alias)
+    if returncode == REFUSED:
+        raise refusal(client.alias, said)
     if returncode != 0:
         raise RemoteCommandError(
             f"On {client.alias}, sh ended with exit code {returncode}: {said or 'it said nothing'}"

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import UsageError
 from ..settings import load_settings, project_root
 
-__all__ = ["Lab", "find_lab", "output_folder"]
+__all__ = ["Lab", "find_lab", "known_labs", "output_folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,13 @@ def find_lab(name: str, parameters: Sequence[tuple[str, str]]) -> Lab:
         if script.is_file() and script.resolve().is_relative_to(root):
             path = script.resolve().relative_to(root).as_posix()
             return Lab(path=path, parameters=parameters)
-    known = ", ".join(f"labs/{path.name}" for path in sorted((root / "labs").glob("*.py")))
-    raise UsageError(f"There is no lab {name!r}. The labs of this project: {known or 'none'}.")
+    known = ", ".join(known_labs()) or "none"
+    raise UsageError(f"There is no lab {name!r}. The labs of this project: {known}.")
+
+
+def known_labs() -> list[str]:
+    """Return the labs of this project: their scripts, relative to it, with slashes."""
+    return [f"labs/{path.name}" for path in sorted((project_root() / "labs").glob("*.py"))]
 
 
 def output_folder(title: str) -> str:

@@ -84,11 +84,11 @@ def table(runs: Sequence[Job]) -> list[str]:
     rows += [
         (
             run.id,
-            run.state,
+            _state(run),
             run.started.astimezone().strftime("%d %b %H:%M"),
             "?" if run.state == "lost" else duration_in_words(run.duration),
             "" if run.exit_code is None else str(run.exit_code),
-            run.name,
+            run.name if run.slurm is None else f"{run.name} (Slurm job {run.slurm.id})",
         )
         for run in runs
     ]
@@ -97,6 +97,19 @@ def table(runs: Sequence[Job]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _state(run: Job) -> str:
+    """Return the state of a run, with what Slurm adds to it."""
+    if run.slurm is None:
+        return run.state
+    if run.state == "queued":
+        return f"queued ({run.slurm.reason})" if run.slurm.reason else "queued"
+    if run.state == "failed" and run.slurm.state != "FAILED":
+        return f"failed ({run.slurm.state})"
+    if run.state == "running" and run.slurm.state == "UNKNOWN":
+        return "running (Slurm does not answer)"
+    return run.state
 
 
 def duration_in_words(duration: timedelta) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from .. import console
 from ..errors import LabError, UnreachableError
 from ..settings import load_settings, project_root
+from ..slurm.submitting import batch_script, slurm_command
+from ..slurm.words import ending, remedy
 from ..target import Target, read_target
 from ..transfer.pulling import pull_outputs
 from . import jobs
@@ -47,6 +49,7 @@ def run(
     parameters: Sequence[tuple[str, str]] = (),
     *,
     alias: str | None = None,
+    slurm: bool = False,
     detach: bool = False,
     again: bool = False,
     verbose: bool = False,
@@ -58,7 +61,7 @@ def run(
     """
     lab = find_lab(name, parameters)
     target = read_target(alias)
-    job = _start(target, lab, again=again)
+    job = _start(target, lab, slurm=slurm, again=again)
     if detach:
         console.next_step(f"lab attach {job.id}")
     else:
@@ -77,14 +80,14 @@ def attach(text: str | None, *, alias: str | None = None, verbose: bool = False)
     _watch(target, job, verbose=verbose)
 
 
-def _start(target: Target, lab: Lab, *, again: bool) -> Job:
+def _start(target: Target, lab: Lab, *, slurm: bool, again: bool) -> Job:
     """Start the run; one that is the same and still goes on is taken instead, unless `again`."""
     going_on = [
         job
         for job in jobs.list_jobs(target.client, target.folder, kind="run")
-        if not job.is_over and job.name == lab.title and not again
+        if not job.is_over and job.name == lab.title and (job.slurm is not None) == slurm
     ]
-    same = going_on[-1] if going_on else None
+    same = going_on[-1] if going_on and not again else None
     if _is_changed(target, lab, since=same):
         same = None
     if same is not None:
@@ -93,14 +96,26 @@ def _start(target: Target, lab: Lab, *, again: bool) -> Job:
             "For another one beside it: --again"
         )
         return same
-    headless = [".venv/bin/python", "-m", f"{load_settings().package}.headless", *lab.words]
-    command = (
-        f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(output_folder(lab.title))}/"$LAB_JOB"\n'
-        "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
-        f"exec {shlex.join(headless)}\n"
+    settings = load_settings()
+    headless = [".venv/bin/python", "-m", f"{settings.package}.headless", *lab.words]
+    job = jobs.start(
+        target.client,
+        target.folder,
+        kind="run",
+        name=lab.title,
+        command=(
+            f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(output_folder(lab.title))}/"$LAB_JOB"\n'
+            "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
+            + (slurm_command(lab) if slurm else f"exec {shlex.join(headless)}\n")
+        ),
+        batch=batch_script(lab, settings.slurm) if slurm else None,
     )
-    job = jobs.start(target.client, target.folder, kind="run", name=lab.title, command=command)
-    console.note(f"Run {job.id} started on {target.alias}; it goes on without this computer.")
+    if job.slurm is None:
+        console.note(f"Run {job.id} started on {target.alias}; it goes on without this computer.")
+    else:
+        console.note(
+            f"Run {job.id} is job {job.slurm.id} of Slurm on {target.alias}: {settings.slurm}."
+        )
     return job
 
 
@@ -133,7 +148,8 @@ def _is_changed(target: Target, lab: Lab, *, since: Job | None) -> bool:
 def _watch(target: Target, job: Job, *, verbose: bool) -> None:
     """Follow a run and bring its results home. Raises LabError when not every cell ran."""
     try:
-        with show_progress(verbose=verbose) as progress:
+        # A script has no cells to condense its output to.
+        with show_progress(verbose=verbose or job.slurm is not None) as progress:
             ended = jobs.follow(target.client, target.folder, job.id, on_line=progress.on_line)
     except KeyboardInterrupt:
         console.note(f"\nThe run goes on on {target.alias}. To end it: lab stop {job.id}")
@@ -145,12 +161,14 @@ def _watch(target: Target, job: Job, *, verbose: bool) -> None:
         ) from None
     took = duration_in_words(ended.duration)
     if ended.state == "done":
-        console.say(f"All cells of {ended.name} ran on {target.alias} in {took}.")
+        what = "All cells of " if ended.slurm is None else ""
+        console.say(f"{what}{ended.name} ran on {target.alias} in {took}.")
     else:
         progress.show_failure(ended.exit_code)
     results = _bring_home(target, ended)
     if ended.state != "done":
-        raise LabError(_failure(ended, progress, where=target.alias), hint=results)
+        more = None if ended.slurm is None else remedy(ended.slurm)
+        raise LabError(_failure(ended, progress, where=target.alias), hint=more or results)
     console.next_step(results)
 
 
@@ -170,13 +188,16 @@ def _bring_home(target: Target, job: Job) -> str:
     console.say("Results:")
     for path in sorted(results.iterdir()):
         console.say(f"  {path}")
-    return f"open {results / stem}.html"
+    page = results / f"{stem}.html"
+    return f"open {page}" if page.is_file() else f"look at {results}"
 
 
 def _failure(ended: Job, progress: Progress, *, where: str) -> str:
     """Return the sentence that says how a run ended that did not get to its end."""
     if ended.state == "stopped":
         return f"Run {ended.id} was stopped{progress.where}."
+    if ended.slurm is not None and ending(ended.slurm):
+        return f"Run {ended.id} did not get to its end: {ending(ended.slurm)}."
     if ended.state == "failed" and ended.exit_code != _KILLED:
         return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
     return (

@@ -1,0 +1,341 @@
+"""`lab run --slurm` on a real Slurm with two nodes, behind a real OpenSSH server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from remote.errors import LabError
+from remote.runs import job_scripts, jobs
+from remote.runs.job import Job
+from session_watch import processes_below, tcp_listeners
+from slurm_cluster import CLOSED, ClusterPlace
+
+MEETING = """\
+import os
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+distributed.init_process_group("gloo")
+ranks = torch.tensor([distributed.get_rank() + 1])
+distributed.all_reduce(ranks)
+if distributed.get_rank() == 0:
+    folder = Path(os.environ["LAB_OUTPUT_DIR"])
+    folder.mkdir(parents=True)
+    (folder / "sum.txt").write_text(f"{ranks.item()} of {distributed.get_world_size()}")
+distributed.destroy_process_group()
+"""
+WAITING = """\
+import time
+from pathlib import Path
+
+print("waiting for it", flush=True)
+while not Path("go").exists():
+    time.sleep(0.1)
+print("it has come", flush=True)
+"""
+
+
+def write_lab(place: ClusterPlace, name: str, source: str) -> None:
+    """Write a lab, here and there."""
+    for root in (place.here.project.path, place.here.folder):
+        (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
+
+
+def only_run(place: ClusterPlace) -> Job:
+    (job,) = jobs.list_jobs(place.here.client, str(place.here.folder), kind="run")
+    return job
+
+
+def number_of(job: Job) -> str:
+    assert job.slurm is not None
+    return job.slurm.id
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    while not condition():
+        time.sleep(0.1)
+
+
+def wait_for_output(place: ClusterPlace, text: str, *, times: int = 1) -> None:
+    logs = place.here.folder / ".lab" / "jobs"
+    wait_until(lambda: sum(log.read_text().count(text) for log in logs.glob("*/log")) >= times)
+
+
+def read_until(following: subprocess.Popen[str], text: str) -> None:
+    """Read what a command prints, up to the line that holds `text`."""
+    assert following.stdout is not None
+    assert any(text in line for line in iter(following.stdout.readline, ""))
+
+
+@pytest.mark.slow
+def test_processes_on_two_nodes_meet_and_the_results_come_home(place: ClusterPlace) -> None:
+    place.ask_for('nodes = 2\ntime = "10"\noptions = ["--comment=it\'s \\"mine\\" & #1"]')
+    write_lab(place, "meeting", MEETING)
+    done = place.here.lab("run", "meeting", "--slurm")
+    assert done.returncode == 0, done.stderr
+    job = only_run(place)
+    first, *_ = done.stderr.splitlines()
+    assert first.startswith(
+        f"Run {job.id} is job {number_of(job)} of Slurm on machine: 2 nodes, no GPU, the usual "
+        "partition, at most 10, --comment="
+    )
+    results = place.here.project.path / "outputs" / "meeting" / job.id
+    assert (results / "sum.txt").read_text() == "3 of 2"
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("labs/meeting.py ran on machine in ")
+    assert lines[-1] == f"Next: look at {results}"
+    asked = place.cluster.command("scontrol", "show", "job", number_of(job))
+    assert "NumNodes=2" in asked
+    assert 'Comment=it\'s "mine" & #1' in asked
+    assert "TimeLimit=00:10:00" in asked
+    listed = place.here.lab("runs").stdout
+    assert f"{job.id}  done " in listed
+    assert f"labs/meeting.py (Slurm job {number_of(job)})" in listed
+
+
+@pytest.mark.slow
+def test_digit_lab_is_trained_by_two_processes(place: ClusterPlace) -> None:
+    place.ask_for("nodes = 2")
+    parameters = ("-p", "dataset", "digits", "-p", "epochs", "1")
+    done = place.here.lab("run", "mnistlab", "--slurm", *parameters)
+    assert done.returncode == 0, done.stderr
+    results = place.here.project.path / "outputs" / "mnistlab" / only_run(place).id
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["parameters"]["epochs"] == 1
+    assert (results / "confusion-matrix.png").is_file()
+    assert done.stderr.count("The training took") == 1  # the other process has ended before
+
+
+@pytest.mark.slow
+def test_run_needs_nothing_on_the_login_node(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+    process = place.here.start_lab("run", "waiting", "--slurm")
+    wait_for_output(place, "waiting for it")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    place.here.server.stop()  # and every process of its sessions
+    place.here.server.start()
+    place.here.client.close()
+
+    job = only_run(place)
+    assert job.state == "running"
+    again = place.here.lab("run", "waiting", "--slurm", "--detach")
+    assert "This run is going on already" in again.stderr
+    assert again.stdout.splitlines()[-1] == f"Next: lab attach {job.id}"
+    assert f"Run         {job.id}  labs/waiting.py" in place.here.lab("status").stdout
+    following = place.here.start_lab("attach")
+    read_until(following, "waiting for it")
+    (place.here.folder / "go").touch()
+    rest, _ = following.communicate()
+    assert following.returncode == 0, rest
+    assert "it has come" in rest.splitlines()
+
+
+@pytest.mark.slow
+def test_only_processes_that_must_meet_open_a_port(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+    for nodes in (1, 2):
+        place.ask_for(f"nodes = {nodes}")
+        assert place.here.lab("run", "waiting", "--slurm", "--detach", "--again").returncode == 0
+        wait_for_output(place, "waiting for it", times=1 if nodes == 1 else 3)
+        pythons = {
+            process: command
+            for process, command in processes_below(place.here.folder).items()
+            if "labs/waiting.py" in command and "srun" not in command
+        }
+        assert len(pythons) >= nodes
+        assert bool(tcp_listeners(pythons)) == (nodes > 1)
+
+
+@pytest.mark.slow
+def test_stopping_cancels_a_job_that_waits_and_one_that_runs(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+    place.ask_for(f'partition = "{CLOSED}"')
+    following = place.here.start_lab("run", "waiting", "--slurm")
+    read_until(following, "(PartitionDown)")
+    job = only_run(place)
+    assert f"{job.id}  queued (PartitionDown)  " in place.here.lab("runs").stdout
+    stopped = place.here.lab("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert place.cluster.state(number_of(job)) == "CANCELLED"
+    rest, _ = following.communicate()
+    assert following.returncode == 1
+    assert f"Run {job.id} was stopped." in rest
+
+    place.ask_for("")
+    following = place.here.start_lab("run", "waiting", "--slurm")
+    wait_for_output(place, "waiting for it")
+    stopped = place.here.lab("stop")
+    assert "(labs/waiting.py) was stopped, with all it had started." in stopped.stdout
+    number = stopped.stdout.split()[0]
+    rest, _ = following.communicate()
+    assert following.returncode == 1
+    assert f"Run {number} was stopped." in rest
+    assert "No run is going on" in place.here.lab("stop").stdout
+    assert place.cluster.command("squeue", "--noheader") == ""
+
+
+@pytest.mark.slow
+def test_what_slurm_refuses_is_told_and_leaves_nothing(place: ClusterPlace) -> None:
+    for wish, sentence, remedy in (
+        (
+            'partition = "gpus"',
+            "does not take the run: invalid partition specified: gpus.",
+            f"Change partition in [slurm] of lab.toml; there are main, {CLOSED}",
+        ),
+        ("gpus = 1", "generic resource (gres) specification", "Change gpus in [slurm] of lab.toml"),
+        ('options = ["--wonder"]', "'--wonder'", "Change options in [slurm] of lab.toml; there: "),
+        ("gpu = 1", "[slurm] has no key 'gpu'", "Anything else that sbatch takes:"),
+    ):
+        place.ask_for(wish)
+        refused = place.here.lab("run", "mnistlab", "--slurm")
+        assert refused.returncode == 1
+        error, hint = refused.stderr.splitlines()[-2:]
+        assert sentence in error
+        assert hint.startswith(f"Next: {remedy}")
+    both = place.here.lab("run", "mnistlab", "--slurm", "--local")
+    assert both.returncode == 2
+    assert list((place.here.folder / ".lab" / "jobs").glob("*")) == []
+    assert place.cluster.command("squeue", "--noheader") == ""
+
+
+@pytest.mark.slow
+def test_lab_that_fails_is_told_with_its_traceback(place: ClusterPlace) -> None:
+    write_lab(place, "failing", 'print("this is fine")\n1 / 0\n')
+    failed = place.here.lab("run", "failing", "--slurm")
+    assert failed.returncode == 1
+    job = only_run(place)
+    assert "ZeroDivisionError: division by zero" in failed.stderr
+    assert f"Error: Run {job.id} failed; exit code 1." in failed.stderr
+    assert (job.state, job.exit_code) == ("failed", 1)
+
+
+@pytest.mark.slow
+def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(place, "waiting for it")
+    number = number_of(only_run(place))
+    place.cluster.command("scontrol", "requeue", number)
+    wait_until(lambda: only_run(place).state == "queued")
+    assert "queued (BeginTime)" in place.here.lab("runs").stdout
+    place.cluster.command("scontrol", "update", f"JobId={number}", "StartTime=now")
+    wait_for_output(place, "waiting for it", times=2)
+    assert only_run(place).state == "running"
+    (place.here.folder / "go").touch()
+    done = place.here.lab("attach")
+    assert done.returncode == 0, done.stderr
+    assert only_run(place).state == "done"
+
+
+@pytest.mark.slow
+def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterPlace) -> None:
+    write_lab(place, "waiting", WAITING)
+
+    def start(wishes: str) -> tuple[subprocess.Popen[str], str]:
+        """Start a run and somebody who follows it; return that and the number of Slurm's job."""
+        before = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
+        place.ask_for(wishes)
+        following = place.here.start_lab("run", "waiting", "--slurm", "--again")
+        read_until(following, "waiting for it")
+        now = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
+        (number,) = now - before
+        return following, number
+
+    def told(following: subprocess.Popen[str]) -> str:
+        rest, _ = following.communicate()
+        assert following.returncode == 1
+        return rest
+
+    timed, number = start('options = ["--nodelist=n1"]')
+    # Slurm looks at time limits twice a minute; meanwhile the others end.
+    place.cluster.command("scontrol", "update", f"JobId={number}", "EndTime=now+1seconds")
+    cancelled, number = start("")
+    place.cluster.command("scancel", number)
+    assert "it was cancelled, by you or by whoever runs the cluster." in told(cancelled)
+    alone, number = start('options = ["--no-requeue", "--nodelist=n2"]')
+    place.cluster.command("scontrol", "update", "NodeName=n2", "State=down", "Reason=test")
+    try:
+        assert "did not get to its end: its node failed." in told(alone)
+    finally:
+        place.cluster.command("scontrol", "update", "NodeName=n2", "State=idle")
+    limit = told(timed)
+    assert "did not get to its end: it reached its time limit." in limit
+    assert limit.splitlines()[-1].startswith("Next: Ask for more time in lab.toml: [slurm] time = ")
+    states = [line.split("  ")[1] for line in place.here.lab("runs").stdout.splitlines()[1:4]]
+    assert states == ["failed (TIMEOUT)", "failed (CANCELLED)", "failed (NODE_FAIL)"]
+
+
+@pytest.mark.slow
+def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
+    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, forgetting = job_scripts.LIST, job_scripts.LIST.replace("--states=all", "--name=no")
+    assert forgetting != listing
+    write_lab(place, "waiting", WAITING)
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(place, "waiting for it")
+    monkeypatch.setattr(job_scripts, "LIST", listing.replace("squeue", "squeue-is-not-here"))
+    running = only_run(place)
+    assert running.slurm is not None
+    assert (running.state, running.slurm.state) == ("running", "UNKNOWN")
+    (place.here.folder / "go").touch()
+    wait_until(lambda: only_run(place).is_over)  # nobody asks Slurm: the end is noted in the folder
+    assert only_run(place).state == "done"
+    monkeypatch.setattr(job_scripts, "LIST", forgetting)
+    done = only_run(place)
+    assert done.slurm is not None
+    assert (done.state, done.slurm.state) == ("done", "GONE")
+
+
+@pytest.mark.slow
+def test_machine_without_slurm_is_told(
+    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = job_scripts.START.replace("sbatch", "sbatch-is-not-here")
+    monkeypatch.setattr(job_scripts, "START", without)
+    client, folder = place.here.client, str(place.here.folder)
+    with pytest.raises(LabError, match="There is no Slurm on machine: sbatch is not found"):
+        jobs.start(client, folder, kind="run", name="labs/a.py", command="true", batch="true")
+    assert jobs.list_jobs(client, folder) == []
+
+
+@pytest.mark.slow
+def test_slurm_that_only_a_login_shell_finds_is_found(place: ClusterPlace) -> None:
+    path = place.here.folder.parent / "bin"
+    path.mkdir()
+    for name in (
+        "bash",
+        "cat",
+        "cut",
+        "date",
+        "env",
+        "id",
+        "sed",
+        "sh",
+        "tail",
+        "timeout",
+        "uname",
+    ):
+        (path / name).symlink_to(shutil.which(name) or name)
+    (place.here.folder.parent / ".bash_profile").write_text(
+        f'echo Welcome; export PATH="{os.environ["PATH"]}"\n'
+        f'export SLURM_CONF="{place.cluster.configuration}"\n'
+    )
+    write_lab(place, "waiting", WAITING)
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    place.here.client.close()
+    place.here.server.stop()
+    place.here.server.start(SetEnv=f'"HOME={place.here.folder.parent}" "PATH={path}"')
+    found = only_run(place)
+    assert found.slurm is not None
+    assert found.slurm.state in ("PENDING", "RUNNING")

@@ -1,0 +1,187 @@
+"""A real Slurm of the test's own on loopback: one controller, and two nodes that are this machine.
+
+Only root can start jobs for others, which is what Slurm's daemons are for; and only root can give
+them a munge of their own. They are in the foreground, so that they end with the test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from openssh_server import run
+from remote_fixtures import Workplace
+
+__all__ = ["CLOSED", "Cluster", "ClusterPlace", "slurm_cluster"]
+
+CLOSED = "closed"
+"""A partition that takes jobs and starts none."""
+
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+_NODES = 2
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Slurm; every node has all processors of this machine."""
+
+    folder: Path
+
+    @property
+    def configuration(self) -> Path:
+        """What SLURM_CONF names."""
+        return self.folder / "slurm.conf"
+
+    def command(self, *words: str) -> str:
+        """Run one of Slurm's commands, which must succeed, and return what it printed."""
+        return run(*words, SLURM_CONF=str(self.configuration))
+
+    def end_jobs(self) -> None:
+        """Cancel every job, and wait until nothing of them is left."""
+        self.command("scancel", "--user=root")
+        while self.command("squeue", "--noheader").strip():
+            time.sleep(0.1)
+
+    def state(self, number: str) -> str:
+        """Return Slurm's word for the state of a job."""
+        return self.command(
+            "squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%T"
+        ).strip()
+
+
+@dataclass(frozen=True)
+class ClusterPlace:
+    """A project on the laptop, the same on the login node, and the cluster behind it."""
+
+    here: Workplace
+    cluster: Cluster
+
+    def ask_for(self, text: str) -> None:
+        """Write the table [slurm] of lab.toml here."""
+        path = self.here.project.path / "lab.toml"
+        rest, _, _ = path.read_text().partition("\n[slurm]\n")
+        path.write_text(f"{rest}\n[slurm]\n{text}\n")
+
+
+@contextmanager
+def slurm_cluster() -> Iterator[Cluster]:
+    """A running Slurm. It and everything that it runs end with the block."""
+    # Not below pytest's own folder: that path is too long for munge's socket.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder, ExitStack() as daemons:
+        cluster = Cluster(Path(folder))
+        _write_configuration(cluster)
+
+        def start(program: str, *arguments: str, until: Callable[[], bool]) -> None:
+            path = shutil.which(program, path=_PATH)
+            assert path is not None, f"{program} is missing: python tests/system_packages.py"
+            log = daemons.enter_context((cluster.folder / f"{program}.log").open("ab"))
+            process = subprocess.Popen(
+                [path, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "SLURM_CONF": str(cluster.configuration)},
+            )
+            daemons.callback(process.wait)
+            daemons.callback(process.terminate)
+            while not until():
+                assert process.poll() is None, (cluster.folder / f"{program}.log").read_text()
+                time.sleep(0.05)
+
+        start("munged", *_munge_arguments(cluster), until=(cluster.folder / "munge").exists)
+        start("slurmctld", "-D", "-c", until=lambda: _answers(cluster, "scontrol", "ping"))
+        for node in _names():
+            start("slurmd", "-D", "-N", node, until=partial(_is_idle, cluster, node))
+        try:
+            yield cluster
+        finally:
+            cluster.end_jobs()
+
+
+def _names() -> list[str]:
+    return [f"n{number}" for number in range(1, _NODES + 1)]
+
+
+def _munge_arguments(cluster: Cluster) -> list[str]:
+    key = cluster.folder / "munge-key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o600)
+    return [
+        "--foreground",
+        "--force",
+        f"--key-file={key}",
+        f"--socket={cluster.folder / 'munge'}",
+        f"--pid-file={cluster.folder / 'munge-pid'}",
+        f"--log-file={cluster.folder / 'munge-log'}",
+        f"--seed-file={cluster.folder / 'munge-seed'}",
+    ]
+
+
+def _write_configuration(cluster: Cluster) -> None:
+    folder, host = cluster.folder, socket.gethostname().partition(".")[0]
+    controller, *ports = _free_ports(1 + _NODES)
+    (folder / "state").mkdir()
+    nodes = [
+        f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+        f"CPUs={os.cpu_count()} RealMemory=1000"
+        for node, port in zip(_names(), ports, strict=True)
+    ]
+    lines = [
+        "ClusterName=test",
+        f"SlurmctldHost={host}(127.0.0.1)",
+        f"SlurmctldPort={controller}",
+        "SlurmUser=root",
+        f"AuthInfo=socket={folder / 'munge'}",
+        f"StateSaveLocation={folder / 'state'}",
+        f"SlurmdSpoolDir={folder}/spool-%n",
+        f"SlurmctldPidFile={folder}/slurmctld.pid",
+        f"SlurmdPidFile={folder}/slurmd-%n.pid",
+        "ProctrackType=proctrack/linuxproc",
+        "TaskPlugin=task/none",
+        "JobAcctGatherType=jobacct_gather/none",
+        "AccountingStorageType=accounting_storage/none",
+        "SelectType=select/cons_tres",
+        "SelectTypeParameters=CR_Core",
+        "SwitchType=switch/none",
+        "MpiDefault=none",
+        "ReturnToService=2",
+        "KillWait=2",
+        "SlurmdParameters=config_overrides",
+        "SchedulerParameters=sched_interval=2,batch_sched_delay=0",
+        *nodes,
+        "PartitionName=main Nodes=ALL Default=YES MaxTime=60",
+        f"PartitionName={CLOSED} Nodes=ALL State=DOWN",
+    ]
+    cluster.configuration.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _answers(cluster: Cluster, *words: str) -> bool:
+    done = subprocess.run(
+        words,
+        env={**os.environ, "SLURM_CONF": str(cluster.configuration)},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode == 0
+
+
+def _is_idle(cluster: Cluster, node: str) -> bool:
+    said = cluster.command("sinfo", "--noheader", f"--nodes={node}", "--format=%t").split()
+    return set(said) == {"idle"}
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(number)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in sockets]
