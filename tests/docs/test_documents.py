@@ -21,9 +21,8 @@ TROUBLESHOOTING = TEMPLATE_ROOT / "docs" / "guides" / "troubleshooting.md"
 PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
 # What a line begins with that somebody is meant to type.
 COMMAND = re.compile(r"\s*(?:\$ )?(?:uvx?|\./lab\.py|git|ssh|cd|make|sudo|python3?|curl) ")
-# What the documents name already and other branches bring; to be emptied with their merge.
-AWAITED_OPTIONS = ("--hosts", "--nproc-per-node", "--max-restarts", "--slurm")
-AWAITED_FILES = ("docs/lab-up.svg",)
+# What the documents name already and another branch brings; to be emptied with its merge.
+AWAITED_OPTIONS = ("--hosts", "--nproc-per-node", "--max-restarts")
 LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
 
 
@@ -120,7 +119,7 @@ def test_links_lead_to_what_is_there(documents: list[Document]) -> None:
         for token in tokens(document):
             target = str(token.attrGet("href") or token.attrGet("src") or "")
             path = unquote(target.partition("#")[0])
-            if path and path not in AWAITED_FILES and not re.match(r"[a-z]+:", path):
+            if path and not re.match(r"[a-z]+:", path):
                 assert (folder / path).exists(), f"{document.name}: {target}"
 
 
