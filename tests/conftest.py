@@ -11,8 +11,9 @@ import pytest
 from baking import BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
 
-# Its hook lets a test fail that docs/security.md names and that was skipped.
-pytest_plugins = ["security_table"]
+# Their hooks let a test fail that docs/security.md names and that was skipped, and count the
+# commands of the documents.
+pytest_plugins = ["document_summary", "security_table"]
 
 Bake = Callable[..., BakedProject]
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +15,23 @@ from baking import environment_variables
 from embedded_server import embedded_server
 from openssh_server import Laptop
 
-__all__ = ["Kind", "fresh_machine"]
+__all__ = ["Kind", "Machine", "fresh_machine", "machine"]
 
 Kind = Literal["openssh", "embedded"]
 
 # How programs on this computer find packages to install.
 _PACKAGES = ("UV_", "PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, as its owner knows it."""
+
+    address: str
+    """What a person types after ssh."""
+    home: Path
+    password: str | None = None
+    """What it asks for; None where it knows the laptop's key."""
 
 
 @contextmanager
@@ -28,25 +40,36 @@ def fresh_machine(kind: Kind, laptop: Laptop) -> Iterator[str]:
 
     The embedded server asks for a password once, which ssh is told; the other one knows the key.
     """
+    with machine(kind, laptop) as made, ExitStack() as stack:
+        if made.password is not None:
+            stack.enter_context(environment_variables(laptop.askpass(made.password)))
+        yield made.address
+
+
+@contextmanager
+def machine(kind: Kind, laptop: Laptop) -> Iterator[Machine]:
+    """A machine; what is started there and outlives its connection ends with the block."""
     with ExitStack() as stack:
         if kind == "embedded":
             server = stack.enter_context(embedded_server(laptop.home / "machine"))
-            stack.enter_context(environment_variables(laptop.askpass(server.password)))
-            home, address = server.home, server.address
+            stack.callback(openssh_server.end_processes_of, server.home)
+            made = Machine(server.address, server.home, server.password)
         else:
             account = stack.enter_context(openssh_server.account(own=True))
-            account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
-            home = account.home
-            variables = {"HOME": str(home)} | {
+            key = laptop.ssh / "id_ed25519"
+            if not key.exists():
+                laptop.make_key(key.name)
+            account.authorize(key.with_suffix(".pub").read_text())
+            variables = {"HOME": str(account.home)} | {
                 name: value
                 for name, value in os.environ.items()
                 if name.upper().startswith(_PACKAGES)
             }
             setting = " ".join(f'"{name}={value}"' for name, value in variables.items())
             real = stack.enter_context(openssh_server.openssh_server(account, SetEnv=setting))
-            address = real.address
-        _bring_uv(home)
-        yield address
+            made = Machine(real.address, account.home)
+        _bring_uv(made.home)
+        yield made
 
 
 def _bring_uv(home: Path) -> None:

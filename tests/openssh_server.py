@@ -30,6 +30,7 @@ __all__ = [
     "OpenSSHServer",
     "account",
     "agent",
+    "end_processes_of",
     "laptop",
     "openssh_server",
     "run",
@@ -284,11 +285,11 @@ def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
             with _ACCOUNTS_LOCK:
                 subprocess.run(["userdel", "--force", user], check=True, capture_output=True)
     finally:
-        _end_processes_of(home)
+        end_processes_of(home)
         shutil.rmtree(folder)
 
 
-def _end_processes_of(home: Path) -> None:
+def end_processes_of(home: Path) -> None:
     """Kill what was started in sessions of this home directory and outlives them on purpose."""
     mark = f"HOME={home}\0".encode()
     while found := [process for process in _processes() if mark in _variables(process)]:

@@ -1,0 +1,202 @@
+"""What holds for every document, without running anything in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from urllib.parse import unquote
+
+import click
+import pytest
+from baking import TEMPLATE_ROOT, BakedProject
+from docs.documents import Document, File, all_documents, read_document
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from remote.cli import lab
+
+TROUBLESHOOTING = TEMPLATE_ROOT / "docs" / "guides" / "troubleshooting.md"
+PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
+# What a line begins with that somebody is meant to type.
+COMMAND = re.compile(r"\s*(?:\$ )?(?:uvx?|\./lab\.py|git|ssh|cd|make|sudo|python3?|curl) ")
+# What the documents name already and another branch brings; to be emptied with its merge.
+AWAITED_OPTIONS = ("--hosts", "--nproc-per-node", "--max-restarts")
+LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
+
+
+@pytest.fixture(scope="module")
+def documents(default_project: BakedProject) -> list[Document]:
+    return all_documents(default_project.path / "README.md")
+
+
+def tokens(document: Document) -> Iterator[Token]:
+    """Yield every piece of a document, those inside of lines and tables too."""
+    for token in MarkdownIt("commonmark").enable("table").parse(document.text):
+        yield token
+        yield from token.children or ()
+
+
+# --- the convention
+
+
+def test_blocks_become_commands_with_their_lines() -> None:
+    text = (
+        "# Title\n\n```sh\nfirst --option \\\n  more  # why\n\n# a remark\nsecond\n```\n\n"
+        "1. In a list:\n\n   <!-- not executed: no such machine -->\n   ```powershell\n   third\n"
+        "   ```\n\n<!-- file: notes.txt -->\n```\nabc\n```\n"
+    )
+    document = read_document(text, name="x")
+    assert [(made.line, made.text, made.reason) for made in document.commands] == [
+        (4, "first --option \\\n  more  # why", None),
+        (8, "second", None),
+        (15, "third", "no such machine"),
+    ]
+    assert document.steps[-1] == File(line=19, name="notes.txt", text="abc\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("```bash\nls\n```\n", "only `sh` can be executed"),
+        ("<!-- not executed -->\n```sh\nls\n```\n", "say why"),
+        ("<!-- not executed: -->\n```sh\nls\n```\n", "say why"),
+        ("<!-- not executed: no reason -->\n```toml\na = 1\n```\n", "no command"),
+    ],
+)
+def test_block_that_breaks_the_convention_is_refused(text: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        read_document(text, name="x")
+
+
+# --- the documents
+
+
+def test_fewer_than_one_command_in_five_is_not_executed(documents: list[Document]) -> None:
+    commands = [command for document in documents for command in document.commands]
+    left = [command for command in commands if command.reason is not None]
+    assert len(commands) > 60, "so few: are the documents being read?"
+    assert len(left) < len(commands) / 5
+
+
+def test_no_command_stands_where_it_is_not_counted(documents: list[Document]) -> None:
+    for document in documents:
+        counted = {line for made in document.commands for line in made.text.splitlines()}
+        for token in tokens(document):
+            if token.type in ("fence", "code_block"):
+                found = [line for line in token.content.splitlines() if COMMAND.match(line)]
+                assert set(found) <= counted, f"{document.name}: {found}"
+
+
+def test_every_lab_command_in_the_text_can_be_typed_like_that(documents: list[Document]) -> None:
+    seen = 0
+    for document in documents:
+        texts = [token.content for token in tokens(document) if token.type == "code_inline"]
+        texts += [command.text for command in document.commands]
+        for text in texts:
+            found = re.match(r"(?:lab|(?:uv run|python) lab\.py|\./lab\.py) ([a-z].*)", text)
+            if found is None or "..." in text:
+                continue
+            name, *arguments = shlex.split(found[1], comments=True)
+            command = lab.get_command(click.Context(lab), name)
+            assert command is not None, f"{document.name}: {text}"
+            seen += 1
+            if not arguments:
+                continue  # only its name is mentioned
+            try:
+                command.make_context(name, arguments)
+            except click.UsageError as error:
+                if getattr(error, "option_name", "") in AWAITED_OPTIONS:
+                    continue
+                pytest.fail(f"{document.name}: {text}: {error.message}")
+    assert seen > 100
+
+
+def test_links_lead_to_what_is_there(documents: list[Document]) -> None:
+    for document in documents[:-1]:
+        folder = (TEMPLATE_ROOT / document.name).parent
+        for token in tokens(document):
+            target = str(token.attrGet("href") or token.attrGet("src") or "")
+            path = unquote(target.partition("#")[0])
+            if path and not re.match(r"[a-z]+:", path):
+                assert (folder / path).exists(), f"{document.name}: {target}"
+
+
+def test_every_picture_says_what_it_shows(documents: list[Document]) -> None:
+    for document in documents:
+        for token in tokens(document):
+            if token.type == "image":
+                assert len(token.content.split()) >= 3, f"{document.name}: {token.attrGet('src')}"
+
+
+def test_generated_readme_needs_no_other_page_of_the_template(documents: list[Document]) -> None:
+    for token in tokens(documents[-1]):
+        target = str(token.attrGet("href") or token.attrGet("src") or "")
+        assert "://" in target or not target, target
+
+
+def test_readme_leads_to_every_guide(documents: list[Document]) -> None:
+    guides = {document.name for document in documents if "/guides/" in document.name}
+    assert {guide for guide in guides if f"({guide})" in documents[0].text} == guides
+
+
+# --- the messages
+
+
+def messages() -> list[str]:
+    """Return the messages of lab that are explained, each once."""
+    found = []
+    for path in (TROUBLESHOOTING, PROJECT / "README.md"):
+        tables = re.findall(
+            r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", path.read_text("utf-8")
+        )
+        found += re.findall(r"(?m)^\| (.+?) \| ", "".join(tables))
+    return list(dict.fromkeys(found))
+
+
+@cache
+def templates() -> tuple[re.Pattern[str], ...]:
+    """Return what the command and the environment script may say, in the first line of each."""
+    said = set(_said_by_the_script())
+    for path in (PROJECT / "src" / "remote").rglob("*.py"):
+        said.update(_said_by(ast.parse(path.read_text(encoding="utf-8"))))
+    return tuple(re.compile(text) for text in said)
+
+
+def _said_by(module: ast.Module) -> Iterator[str]:
+    """Yield the strings of a module as regular expressions; what is put into them is anything."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.JoinedStr):
+            parts = [
+                part.value if isinstance(part, ast.Constant) else "{x}" for part in node.values
+            ]
+            yield _pattern("".join(map(str, parts)), r"\{x\}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield _pattern(node.value, r"\{\w+\}")
+
+
+def _said_by_the_script() -> Iterator[str]:
+    script = (PROJECT / "scripts" / "setup-environment.sh").read_text(encoding="utf-8")
+    for said in re.findall(r'fail "((?:[^"\\]|\\.)+)"', script):
+        yield _pattern(said, r"\$\(\(.*?\)\)|\$\w+")
+
+
+def _pattern(text: str, placeholder: str) -> str:
+    """Return a pattern that the first line of `text` matches; none where little is literal."""
+    pieces = re.split(placeholder, text.partition("\n")[0])
+    return ".+".join(map(re.escape, pieces)) if len("".join(pieces)) >= LEAST_LITERAL else "(?!)"
+
+
+def is_said(message: str) -> bool:
+    return any(template.fullmatch(message) for template in templates())
+
+
+@pytest.mark.parametrize("message", messages())
+def test_message_is_one_that_lab_prints(message: str) -> None:
+    assert is_said(message)
+
+
+def test_message_that_nobody_prints_would_be_found() -> None:
+    assert not is_said("gpu is made of green cheese, and answers to nobody.")
+    assert len(messages()) > 40
