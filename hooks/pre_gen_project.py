@@ -24,7 +24,7 @@ from typing import Any
 ANSWERS_AS_JSON = r"""{{ cookiecutter | tojson }}"""
 
 LONGEST_TEXT = 200
-LONGEST_NAME = 60
+LONGEST_NAME = 50  # longer ones would not fit into a line `from NAME import ...`
 OLDEST_PYTHON = 11  # of Python 3
 
 SLUG = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")

@@ -39,7 +39,7 @@ BAD_KINDS: dict[str, list[str]] = {
     "own folder": ["remote", "labs", "tests"],
     "device": ["con", "nul", "com1"],
     "upper case": ["Lab", "LAB", "mY-lab"],
-    "long": ["a" * 61, "a" * 100, "a" * 200],
+    "long": ["a" * 51, "a" * 100, "a" * 200],
     "long host": ["a" * 254, "b." * 200, "ada@" + "c" * 300],
     "long text": ["a" * 201, "é" * 500, "a " * 300],
     "port": ["gpu:0", "ada@gpu:65536", "ada@gpu:ssh"],
