@@ -164,7 +164,11 @@ class Combination:
 
     def __init__(self, answers: dict[str, object], folder: Path) -> None:
         self.home = folder / "home"
-        self.project: BakedProject = bake_project(folder / "output", home=self.home, **answers)
+        self.project: BakedProject = bake_project(
+            folder / "output",
+            home=self.home,
+            **answers,  # type: ignore[arg-type]
+        )
         self.path = self.project.path
         slug = answers.get("project_slug", self.path.name)
         defaults = {
@@ -184,7 +188,7 @@ class Combination:
         return [path for path in paths if ".git" not in path.relative_to(self.path).parts]
 
 
-@pytest.fixture(scope="module", params=COMBINATIONS.values(), ids=COMBINATIONS.keys())
+@pytest.fixture(scope="module", params=COMBINATIONS.values(), ids=list(COMBINATIONS))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Combination:
     """Each of the projects, to look at but not to change."""
     return Combination(request.param, tmp_path_factory.mktemp("combination"))

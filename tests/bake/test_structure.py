@@ -11,15 +11,6 @@ from conftest import Bake
 from template_copy import TEMPLATE_FOLDER, copy_template
 
 
-def contents(project: Path) -> dict[str, tuple[int, bytes]]:
-    """Return every file of a bake, git's own apart, with its mode."""
-    return {
-        str(path.relative_to(project)): (path.stat().st_mode, path.read_bytes())
-        for path in sorted(project.rglob("*"))
-        if path.is_file() and ".git" not in path.relative_to(project).parts
-    }
-
-
 @pytest.fixture
 def clean_clone(tmp_path: Path) -> Path:
     """The template as git has it, with what is not committed yet."""
@@ -44,7 +35,7 @@ def test_bake_from_a_used_checkout_equals_one_from_a_clean_clone(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"left behind by a tool \x00")
     bakes = [
-        contents(bake_project(tmp_path / name, home=home, template=template).path)
+        bake_project(tmp_path / name, home=home, template=template).contents()
         for name, template in (
             ("clean", clean_clone),
             ("used", used),

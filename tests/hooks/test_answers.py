@@ -152,6 +152,7 @@ def hook_answers() -> dict[str, str]:
         "author": "Ada",
         "remote": "",
         "ssh_alias": "my-lab",
+        "write_ssh_entry": "yes",
         "python_version": "3.12",
     }
 
@@ -316,6 +317,20 @@ def is_taken(check: Callable[[str], object], text: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+@pytest.mark.parametrize("answer", [True, False, "yes", "No", "true", "False", "y", "0", "on"])
+def test_yes_and_no_are_taken_as_cookiecutter_takes_them(answer: object, hook: ModuleType) -> None:
+    assert hook.find_faults({**hook_answers(), "write_ssh_entry": answer}) == []
+
+
+@pytest.mark.parametrize("answer", ["maybe", "", "2", "yes ", None, 1])
+def test_what_is_neither_yes_nor_no_is_refused_where_cookiecutter_passes_it_on(
+    answer: object, hook: ModuleType
+) -> None:
+    (fault,) = hook.find_faults({**hook_answers(), "write_ssh_entry": answer})
+    assert fault.allowed in ("yes or no", "a text")
+    assert fault.suggestion == "no"
 
 
 def test_template_refuses_its_own_dependencies_as_names(hook: ModuleType) -> None:

@@ -112,7 +112,7 @@ def test_python_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pat
     hook = load_hook()
     monkeypatch.setattr(hook.sys, "version_info", (3, 10, 4))
     monkeypatch.chdir(tmp_path)
-    (note,) = hook.write_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    (note,) = hook.start_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
     assert f"uv run lab.py connect {REMOTE}" in note
 
 
