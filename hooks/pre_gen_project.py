@@ -168,8 +168,8 @@ def check_package(package: str) -> str | None:
 def check_remote(remote: str) -> str | None:
     """Return what is allowed for the remote machine when `remote` is not, else None.
 
-    The same rules stand in src/remote/entry.py of the generated project, which does not exist yet
-    when this runs; a test holds the two together.
+    The same rules stand in src/remote/ssh/entry.py of the generated project, which does not exist
+    yet when this runs; a test holds the two together.
     """
     rest = remote.strip(" ")
     if rest.lower().startswith("ssh://"):

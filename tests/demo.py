@@ -24,9 +24,9 @@ from baking import (
     isolated_variables,
 )
 from embedded_server import embedded_server
-from remote import jobs
-from remote.client import Client
 from remote.errors import LabError
+from remote.runs import jobs
+from remote.ssh.client import Client
 
 DEMO = TEMPLATE_ROOT / "build" / "demo"
 SLUG = "handwriting-lab"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote.client import Client
+from remote.ssh.client import Client
 from remote_fixtures import ProjectHere
 
 __all__ = ["FOLDER", "Place", "new_place"]

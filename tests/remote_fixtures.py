@@ -12,7 +12,7 @@ from pathlib import Path
 
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote.client import Client
+from remote.ssh.client import Client
 
 __all__ = ["SHELLS", "Lab", "ProjectHere", "Workplace", "at_terminal", "files_in"]
 

@@ -19,6 +19,7 @@ PROGRAMS = {
     "rsync": "rsync",
     "setpriv": "util-linux",
     "dot": "graphviz",
+    "chromium": "chromium",
     "busybox": "busybox",  # the tools of machines that have little else
     # networks that lose packets
     "ip": "iproute2",

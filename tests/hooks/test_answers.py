@@ -20,8 +20,8 @@ from baking import TEMPLATE_ROOT, bake_project
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from markdown_it import MarkdownIt
-from remote.entry import parse_destination, validate_alias
 from remote.errors import UsageError
+from remote.ssh.entry import parse_destination, validate_alias
 
 BAD_KINDS: dict[str, list[str]] = {
     "empty": [" ", "\t", "   "],
@@ -155,6 +155,12 @@ def hook_answers() -> dict[str, str]:
         "write_ssh_entry": "yes",
         "python_version": "3.12",
     }
+
+
+def test_every_free_answer_is_tried_with_bad_ones() -> None:
+    questions = json.loads((TEMPLATE_ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    free = {name for name, default in questions.items() if isinstance(default, str)}
+    assert set(BAD_KINDS_OF) == {name for name in free if not name.startswith("_")}
 
 
 def test_all_faults_are_reported_at_once_with_a_command_that_works(

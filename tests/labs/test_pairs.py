@@ -46,6 +46,11 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("lab", LABS)
+def test_every_lab_is_run_by_a_test_of_its_own(lab: str) -> None:
+    assert (Path(__file__).parent / f"test_{lab}.py").is_file()
+
+
+@pytest.mark.parametrize("lab", LABS)
 def test_shipped_pair_is_equal(default_project: BakedProject, lab: str) -> None:
     script = default_project.path / "labs" / f"{lab}.py"
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)

@@ -16,7 +16,7 @@ from baking import BakedProject, bake_project
 from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 from place import Place, new_place
-from remote.client import Client
+from remote.ssh.client import Client
 from remote_fixtures import SHELLS, Lab, Workplace
 
 

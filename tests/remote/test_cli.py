@@ -65,7 +65,10 @@ def test_help_does_not_wait_for_what_the_commands_need(default_project: BakedPro
     assert "remote.cli" in loaded
     assert {name for name in loaded if name.startswith("remote.")} == {
         "remote.cli",
+        "remote.console",
         "remote.errors",
+        "remote.help",
+        "remote.reporting",
     }
     assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
 
@@ -97,6 +100,26 @@ def test_help_of_every_command_shows_an_example(
     summary = cli.lab.commands[name].get_short_help_str(200)
     assert summary.endswith(".")
     assert summary in printed
+
+
+def test_every_command_is_listed_under_one_heading() -> None:
+    listed = cli.lab.list_commands(click.Context(cli.lab))
+    assert sorted(listed) == COMMANDS
+
+
+def test_summaries_stand_in_one_column_below_their_headings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    columns = set()
+    for heading, names in cli.lab.sections.items():
+        below = lines[lines.index(f"{heading}:") + 1 :]
+        for name in names:
+            (line,) = [line for line in below if line.startswith(f"  {name} ")]
+            summary = cli.lab.commands[name].get_short_help_str(200)
+            columns.add(line.index(summary.split()[0], len(f"  {name}")))
+    assert len(columns) == 1
 
 
 def test_list_of_commands_is_not_cut_off(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ import subprocess
 import openssh_server
 import pytest
 from openssh_server import Laptop, OpenSSHServer
-from remote.client import Client, quote
 from remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
-from remote.keys import PublicKey, copy_to, parse_public_key
-from remote.logins import log_in
+from remote.login.keys import PublicKey, copy_to, parse_public_key
+from remote.login.logins import log_in
+from remote.ssh.client import Client, quote
 from remote_fixtures import SHELLS
 
 AWKWARD = (

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 from openssh_server import IS_ROOT, Account
-from remote import ssh_config
 from remote.errors import UnsafeEditError
-from remote.ssh_directory import control_path
+from remote.ssh import ssh_config
+from remote.ssh.ssh_directory import control_path
 from ssh_tree import OURS, entry, lay_out, picture
 
 pytestmark = [

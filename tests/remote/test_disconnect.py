@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from remote import ssh_config
 from remote.errors import UsageError
+from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, filled, lay_out, picture
 
 BEFORE = "# mine\nHost a\n    User u\n"

@@ -15,11 +15,12 @@ import openssh_server
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote import checks, doctor, machine_checks, settings
-from remote.checks import examine
-from remote.client import run_program
-from remote.connecting import connect
-from remote.findings import Finding
+from remote import settings
+from remote.doctor import checks, machine_checks, report
+from remote.doctor.checks import examine
+from remote.doctor.findings import Finding
+from remote.login.connecting import connect
+from remote.ssh.client import run_program
 from remote_fixtures import Lab
 
 ALIAS = "handwriting-lab"
@@ -357,7 +358,7 @@ def test_copy_gives_nothing_private_away(
     ],
 )
 def test_text_is_redacted(text: str, left: str) -> None:
-    assert doctor.redact(text, {"gpu-17": "<host>"}) == left
+    assert report.redact(text, {"gpu-17": "<host>"}) == left
 
 
 def test_ssh_version_of_this_machine_is_understood() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from remote import ssh_config
-from remote.edits import changes_between
-from remote.entry import Entry, plain_options
 from remote.errors import LabError, UsageError
 from remote.files import commit
+from remote.ssh import ssh_config
+from remote.ssh.edits import changes_between
+from remote.ssh.entry import Entry, plain_options
 from ssh_tree import entry, filled, lay_out, picture
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from remote import ssh_config
 from remote.errors import ConfigurationError, LabError, UnsafeEditError
+from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, filled, lay_out, meaning, picture
 
 INCLUDE = "Include ~ssh/ml-remote.d/*.conf"

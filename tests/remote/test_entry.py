@@ -6,11 +6,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from remote import ssh_config
-from remote.edits import parse_entry, rendered
-from remote.entry import Destination, Entry, parse_destination, parse_jump, render, validate_alias
 from remote.errors import DamagedEntryError, UsageError
-from remote.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
+from remote.ssh import ssh_config
+from remote.ssh.edits import parse_entry, rendered
+from remote.ssh.entry import (
+    Destination,
+    Entry,
+    parse_destination,
+    parse_jump,
+    render,
+    validate_alias,
+)
+from remote.ssh.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
 from ssh_tree import OURS, entry, lay_out, meaning
 
 DESTINATIONS = {
@@ -267,7 +274,7 @@ def test_an_entry_survives_being_read_back() -> None:
 def test_connections_are_not_shared_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     directory = Path("/tmp/s")
     assert control_path(directory) is not None
-    monkeypatch.setattr("remote.ssh_directory.os.name", "nt")
+    monkeypatch.setattr("remote.ssh.ssh_directory.os.name", "nt")
     assert control_path(directory) is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from remote.client import Client
 from remote.errors import (
     ConfigurationError,
     HostKeyChangedError,
@@ -12,7 +11,8 @@ from remote.errors import (
     LoginRefusedError,
     UnreachableError,
 )
-from remote.explaining import explain
+from remote.ssh.client import Client
+from remote.ssh.explaining import explain
 
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@

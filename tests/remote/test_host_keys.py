@@ -8,8 +8,8 @@ import openssh_server
 import pytest
 from openssh_server import Laptop
 from remote.errors import ConfigurationError, HostKeyChangedError
-from remote.host_keys import HostKey, pin
-from remote.keys import read_key
+from remote.login.host_keys import HostKey, pin
+from remote.login.keys import read_key
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote import job_scripts, jobs
-from remote.client import Client
 from remote.errors import LabError, RemoteCommandError, UnreachableError
+from remote.runs import job_scripts, jobs
+from remote.ssh.client import Client
 
 FOLDER = "Projekte/mein Labor ü"
 NEEDED_TOOLS = "awk cat cut date df grep mkdir mv nohup rm sed sh sleep tail uname"
@@ -237,12 +237,12 @@ def test_nobody_is_left_following_when_the_laptop_is_gone(
     following = f"""
 import sys
 from pathlib import Path
-from remote import job_scripts, jobs
-from remote.client import Client
+from remote.runs import job_scripts, jobs
+from remote.ssh.client import Client
 client = Client(alias="machine", directory=Path({str(machine.directory)!r}))
 jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flush=True))
 """
-    source = Path(jobs.__file__).parents[1]
+    source = Path(jobs.__file__).parents[2]
     follower = subprocess.Popen(
         ["python3", "-c", following],
         env={**os.environ, "PYTHONPATH": str(source)},

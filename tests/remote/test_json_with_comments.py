@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from remote.editor.json_with_comments import read_object
 from remote.errors import ConfigurationError
-from remote.json_with_comments import read_object
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -9,9 +9,9 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Laptop
-from remote import keys, permissions
 from remote.errors import ConfigurationError, KeyFileError
-from remote.keys import create_key, parse_public_key, read_key
+from remote.login import keys, permissions
+from remote.login.keys import create_key, parse_public_key, read_key
 
 
 @pytest.mark.parametrize("key_type", ["ed25519", "ecdsa", "rsa"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote import ssh_config, verification
+from remote.ssh import ssh_config, verification
 from ssh_tree import OURS, entry, lay_out, meaning, picture
 
 pytestmark = [
@@ -21,14 +21,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
 ]
 
-SOURCE = Path(ssh_config.__file__).parents[1]
+SOURCE = Path(ssh_config.__file__).parents[2]
 BEFORE = "# mine\nHost a\n    User u\n"
 
 CONNECT = """
 import sys
 from pathlib import Path
-from remote import ssh_config
-from remote.entry import Entry, parse_destination
+from remote.ssh import ssh_config
+from remote.ssh.entry import Entry, parse_destination
 
 directory, action, *aliases = sys.argv[1:]
 for alias in aliases:

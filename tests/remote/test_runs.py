@@ -13,10 +13,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from environment import LabEnvironment
-from remote import jobs
 from remote.errors import UsageError
-from remote.jobs import Job
-from remote.runs import choose_run, duration_in_words, table
+from remote.runs import jobs
+from remote.runs.jobs import Job
+from remote.runs.listing import choose_run, duration_in_words, table
 from remote_fixtures import Workplace, at_terminal
 
 COUNTING = """\

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from remote import backups, files, ssh_config
-from remote.configuration import home_directory
+from remote import files
 from remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
+from remote.ssh import backups, ssh_config
+from remote.ssh.configuration import home_directory
 from ssh_tree import OURS, entry, lay_out, picture
 
 BEFORE = "Host a\n    User u\n"
@@ -297,7 +298,7 @@ def test_a_directory_whose_name_means_something_to_ssh_is_refused(
 def test_hosts_that_there_was_no_time_to_check_are_said(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remote.verification.SECONDS_FOR_OTHERS", 0.0)
+    monkeypatch.setattr("remote.ssh.verification.SECONDS_FOR_OTHERS", 0.0)
     assert any("0 of your 1 other hosts were checked" in note for note in connect(directory).notes)
 
 
@@ -321,7 +322,7 @@ def test_an_ssh_that_does_not_answer_is_not_waited_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fake_ssh(directory, monkeypatch, "exec sleep 1000")
-    monkeypatch.setattr("remote.verification.SECONDS_FOR_ONE", 0.2)
+    monkeypatch.setattr("remote.ssh.verification.SECONDS_FOR_ONE", 0.2)
     with pytest.raises(UnsafeEditError, match="did not end within"):
         connect(directory)
     assert not (directory / OURS).exists()
@@ -366,5 +367,5 @@ def _fake_ssh(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
 
 
 def _with_source() -> dict[str, str]:
-    source = Path(ssh_config.__file__).parents[1]
+    source = Path(ssh_config.__file__).parents[2]
     return {**os.environ, "PYTHONPATH": str(source)}

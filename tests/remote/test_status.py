@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote import jobs, status
-from remote.client import Client
+from remote import status
+from remote.runs import jobs
+from remote.ssh.client import Client
 from remote_fixtures import Workplace
 
 # What nvidia-smi prints with `--format=csv,noheader,nounits`; the second GPU is divided into parts.

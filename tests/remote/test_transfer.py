@@ -10,10 +10,10 @@ import openssh_server
 import pytest
 from cutting_proxy import cutting_proxy
 from openssh_server import Account, OpenSSHServer
-from remote import copying
-from remote.client import Client
 from remote.errors import LabError, RemoteCommandError
-from remote.transfer import fetch_outputs
+from remote.ssh.client import Client
+from remote.transfer import copying
+from remote.transfer.fetching import fetch_outputs
 
 FOLDER = "my päper lab"
 AWKWARD = (

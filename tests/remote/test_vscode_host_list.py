@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from baking import TEMPLATE_ROOT
 from filelock import FileLock
-from remote import ssh_config
+from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, lay_out
 
 pytestmark = pytest.mark.slow

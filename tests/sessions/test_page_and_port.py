@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from remote import browser
-from remote.tunnel import free_port
+from remote.sessions import browser
+from remote.sessions.tunnel import free_port
 
 ACTION = "http://127.0.0.1:8888/login?next=/lab"
 TOKEN = "0123456789abcdef"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from openssh_server import IS_ROOT
-from remote import jobs
-from remote.client import Client
-from remote.tunnel import PortTakenError, Route, keep_open
+from remote.runs import jobs
+from remote.sessions.tunnel import PortTakenError, Route, keep_open
+from remote.ssh.client import Client
 from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below

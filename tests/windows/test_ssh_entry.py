@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from baking import BakedProject
 from conftest import Bake
-from remote.keys import create_key, read_key
+from remote.login.keys import create_key, read_key
 
 ON_WINDOWS = sys.platform == "win32"
 

@@ -134,7 +134,7 @@ print(f"There and back, no number changes by more than {difference:.0e}.")
 # %% [markdown]
 # An *empirical distribution function* shows a whole column without any bins to choose: at each
 # value on the x-axis, it says which share of the samples lies at or below it. Skewed data rises
-# like a wall and then creeps; evenly spread data rises like a ramp. The further the two colours are
+# like a wall and then creeps; evenly spread data rises like a ramp. The further the two lines are
 # apart, the more this one column tells about the diagnosis.
 #
 # The last column hardly changes. All its values are well below 1, and there ln(1 + x) is almost x:
@@ -147,11 +147,11 @@ figure = Figure(figsize=(11, 5), layout="constrained")
 cells = figure.subplots(2, len(shown), sharey=True)
 for row, (state, table) in enumerate({"as measured": measurements, "log-scaled": scaled}.items()):
     for axes, column in zip(cells[row], shown, strict=True):
-        sns.ecdfplot(x=table[column], hue=diagnosis, palette=palette, legend=False, ax=axes)
+        for name, line in {"benign": "--", "malignant": "-"}.items():
+            values = table.loc[diagnosis == name, column]
+            sns.ecdfplot(x=values, color=palette[name], linestyle=line, label=name, ax=axes)
         axes.set(xlabel=f"{column}, {state}", ylabel="share of samples")
         sns.despine(ax=axes)
-for name, color in palette.items():
-    cells[0, 0].plot([], [], color=color, label=name)
 cells[0, 0].legend(frameon=False, loc="lower right")
 run.show(
     figure,

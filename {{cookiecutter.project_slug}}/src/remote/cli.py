@@ -6,27 +6,38 @@ any of them.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import click
+from click.shell_completion import CompletionItem
 
-from .errors import LabError, UnsafeEditError, UsageError
+from . import console
+from .errors import UsageError
+from .help import SectionedGroup
+from .reporting import run_reporting
 
 __all__ = ["lab", "run"]
 
 
-class _Group(click.Group):
-    """Lists the commands in the order in which they are used, not by the alphabet."""
+# What `lab --help` lists, in this order: by what people want to do.
+_SECTIONS = {
+    "Start": ("up", "connect", "setup"),
+    "Move code and results": ("push", "pull"),
+    "Work there yourself": ("code", "jupyter", "tensorboard"),
+    "Run labs without watching": ("run", "runs", "attach", "stop"),
+    "Look and mend": ("status", "doctor"),
+    "This computer": ("completion", "disconnect"),
+}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+
+class _Lab(SectionedGroup):
+    sections = _SECTIONS
 
 
 @click.group(
-    cls=_Group,
+    cls=_Lab,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`lab` stands for `uv run lab.py`. Example: lab connect ada@gpu.example.com",
 )
@@ -39,51 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     Every error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal cannot show must not end the program.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    debugging = os.environ.get("LAB_DEBUG") == "1"
-    try:
-        lab.main(args=arguments, prog_name="lab", color=_colour())
-    except LabError as error:
-        if debugging:
-            raise
-        _report(error)
-        return error.exit_code
-    except Exception as error:
-        if debugging:
-            raise
-        click.echo(
-            f"Error: something happened that lab did not expect: {_in_words(error)}\n"
-            "Next: run it again with LAB_DEBUG=1 in the environment, and report what it prints.",
-            err=True,
-        )
-        return 1
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
-
-
-def _colour() -> bool | None:
-    """Return False when colours are unwanted (https://no-color.org), else let click decide."""
-    return False if os.environ.get("NO_COLOR") else None
-
-
-def _report(error: LabError) -> None:
-    """Say what went wrong and what to do, on standard error."""
-    click.echo(f"{click.style('Error:', fg='red')} {error}", err=True, color=_colour())
-    if isinstance(error, UnsafeEditError):
-        click.echo(error.instructions, err=True)
-    if error.hint:
-        click.echo(f"{click.style('Next:', bold=True)} {error.hint}", err=True, color=_colour())
-
-
-def _in_words(error: Exception) -> str:
-    """Return an unforeseen error in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error}"
+    return run_reporting(lab, arguments, name="lab")
 
 
 _Command = Callable[..., None]
@@ -135,7 +102,7 @@ def connect(
     changes nothing. Without an address it prints a line to paste into a terminal on the other
     machine, which answers with the address.
     """
-    from .connecting import connect as carry_out
+    from .login.connecting import connect as carry_out
 
     carry_out(
         address,
@@ -162,7 +129,7 @@ def disconnect(alias: str | None, remove_key: bool, dry_run: bool, yes: bool) ->
 
     Your own configuration is then, byte for byte, what it would be without it.
     """
-    from .disconnecting import disconnect as carry_out
+    from .login.disconnecting import disconnect as carry_out
 
     carry_out(alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
 
@@ -178,7 +145,7 @@ def doctor(alias: str | None, copy: bool) -> None:
 
     Each check that fails names the command that mends it; the exit code is then 1.
     """
-    from .doctor import doctor as carry_out
+    from .doctor.report import doctor as carry_out
 
     if not carry_out(alias=alias, copy=copy):
         sys.exit(1)
@@ -210,7 +177,7 @@ def push(alias: str | None, dirty: bool) -> None:
     They go by git into the project's folder there, which is made where it is missing, and are
     checked out. Work there that is not committed is never overwritten.
     """
-    from .pushing import push as carry_out
+    from .transfer.pushing import push as carry_out
 
     carry_out(alias=alias, dirty=dirty)
 
@@ -227,7 +194,7 @@ def pull(alias: str | None, overwrite: bool) -> None:
     Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
     outputs/ that differs is kept.
     """
-    from .pulling import pull as carry_out
+    from .transfer.pulling import pull as carry_out
 
     carry_out(alias=alias, overwrite=overwrite)
 
@@ -249,6 +216,15 @@ def setup(alias: str | None, local: bool) -> None:
     carry_out(alias=alias, local=local)
 
 
+def _complete_lab(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return the labs whose path begins like that, for a shell that completes it."""
+    from .runs.labs import known_labs
+
+    return [CompletionItem(path) for path in known_labs() if path.startswith(begun)]
+
+
 _verbose_option: Callable[[_Command], _Command] = click.option(
     "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
 )
@@ -259,7 +235,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
     short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
-@click.argument("lab_file", metavar="LAB")
+@click.argument("lab_file", metavar="LAB", shell_complete=_complete_lab)
 @click.option(
     "-p",
     "--parameter",
@@ -291,11 +267,11 @@ def run_lab(
     if local:
         if detach or again or alias is not None:
             raise click.UsageError("--local runs here and now, without --detach, --again, --alias.")
-        from .running_here import run_here
+        from .runs.running_here import run_here
 
         run_here(lab_file, parameters, verbose=verbose)
         return
-    from .running import run as carry_out
+    from .runs.running import run as carry_out
 
     carry_out(lab_file, parameters, alias=alias, detach=detach, again=again, verbose=verbose)
 
@@ -308,7 +284,7 @@ def run_lab(
 @_alias_option
 def runs(show_all: bool, alias: str | None) -> None:
     """List the runs of labs on the remote machine, the latest last."""
-    from .runs import list_runs as carry_out
+    from .runs.listing import list_runs as carry_out
 
     carry_out(alias=alias, show_all=show_all)
 
@@ -325,7 +301,7 @@ def attach(run: str | None, verbose: bool, alias: str | None) -> None:
 
     Without RUN, the newest that is going on, or else the newest.
     """
-    from .running import attach as carry_out
+    from .runs.running import attach as carry_out
 
     carry_out(run, alias=alias, verbose=verbose)
 
@@ -336,7 +312,7 @@ def attach(run: str | None, verbose: bool, alias: str | None) -> None:
 @_alias_option
 def stop(run: str | None, stop_all: bool, alias: str | None) -> None:
     """End a run, and all that it has started. Without RUN, the one that is going on."""
-    from .runs import stop_runs as carry_out
+    from .runs.listing import stop_runs as carry_out
 
     carry_out(run, alias=alias, stop_all=stop_all)
 
@@ -368,7 +344,7 @@ def code(alias: str | None) -> None:
     extensions where it can, and starts the first of code, code-insiders, codium and cursor, or what
     LAB_EDITOR names. Without an editor here it prints the link that opens the folder.
     """
-    from .code import code as carry_out
+    from .editor.code import code as carry_out
 
     carry_out(alias=alias)
 
@@ -428,7 +404,7 @@ def _session(
     no_browser: bool,
 ) -> None:
     """Do what the options of `lab jupyter` and `lab tensorboard` ask for."""
-    from .sessions import list_sessions, open_session, stop_sessions
+    from .sessions.session import list_sessions, open_session, stop_sessions
 
     if only_list and stop:
         raise UsageError("--list and --stop cannot be had together.", hint="Use one of the two")
@@ -438,3 +414,28 @@ def _session(
         stop_sessions(kind, alias=alias)
     else:
         open_session(kind, alias=alias, open_browser=not no_browser)
+
+
+@lab.command(
+    short_help="Make `lab` a word of your shell, completed by the Tab key.",
+    epilog="Example: lab completion fish > ~/.config/fish/conf.d/lab.fish",
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Make `lab` a word of your shell, completed by the Tab key.
+
+    Prints what the shell has to read: a function `lab`, which runs the lab.py of the project that
+    you are in, and the completion of its commands, options and labs. Once is enough for all your
+    projects. Keep it in a file that the shell reads when it starts:
+
+    \b
+      uv run lab.py completion bash > ~/.lab.bash && echo "source ~/.lab.bash" >> ~/.bashrc
+      uv run lab.py completion zsh > ~/.lab.zsh && echo "source ~/.lab.zsh" >> ~/.zshrc
+      uv run lab.py completion fish > ~/.config/fish/conf.d/lab.fish
+
+    It holds in every terminal that is opened from then on. Tab asks nothing over the network, so
+    the names of runs are not completed: only the machine knows them.
+    """
+    from .completion import completion_script
+
+    console.say(completion_script(lab, shell))

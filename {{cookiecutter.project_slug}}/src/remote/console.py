@@ -14,9 +14,11 @@ from .errors import UsageError
 
 __all__ = [
     "ask",
+    "colour",
     "confirm",
     "diff",
     "has_terminal",
+    "is_dumb",
     "next_step",
     "note",
     "part_of_more",
@@ -29,7 +31,7 @@ _part_of_more: ContextVar[bool] = ContextVar("part_of_more", default=False)
 
 def say(text: str) -> None:
     """Say what was done."""
-    click.echo(text, color=_colour())
+    click.echo(text, color=colour())
 
 
 def next_step(command: str) -> None:
@@ -50,7 +52,7 @@ def part_of_more() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Say something about the work in progress, on standard error: results stay alone on stdout."""
-    click.echo(text, err=True, color=_colour())
+    click.echo(text, err=True, color=colour())
 
 
 def warn(text: str) -> None:
@@ -91,6 +93,14 @@ def ask(question: str) -> str:
     return answer.strip()
 
 
-def _colour() -> bool | None:
-    """Return False when colours are unwanted (https://no-color.org), else let click decide."""
-    return False if os.environ.get("NO_COLOR") else None
+def colour() -> bool | None:
+    """Return False when colours are unwanted, else None: click then looks for a terminal.
+
+    Unwanted they are under NO_COLOR (https://no-color.org), and on a terminal that is `dumb`.
+    """
+    return False if os.environ.get("NO_COLOR") or is_dumb() else None
+
+
+def is_dumb() -> bool:
+    """Return whether the terminal can do no more than print one line after the other."""
+    return os.environ.get("TERM") == "dumb"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.text import Text
 
-from .console import note
-from .copying import Progress as Tell
+from .console import is_dumb, note
+from .transfer.copying import Progress as Tell
 
 __all__ = ["Steps", "steps", "transfer_bar"]
 
@@ -68,6 +67,6 @@ def steps() -> Iterator[Steps]:
 
 def _terminal() -> Console | None:
     """Return the terminal that standard error is, if it is one that can be drawn on."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if sys.stderr is None or not sys.stderr.isatty() or is_dumb():
         return None
     return Console(stderr=True)

@@ -9,12 +9,12 @@ from collections import deque
 from pathlib import Path
 
 from . import console
-from .client import Client, quote
 from .display import Steps, steps
 from .errors import LabError, RemoteCommandError
-from .jobs import Job, MissingFolderError, follow, list_jobs, start
+from .runs.jobs import Job, MissingFolderError, follow, list_jobs, start
 from .settings import project_root
-from .ssh_directory import ssh_options
+from .ssh.client import Client, quote
+from .ssh.ssh_directory import ssh_options
 from .target import Target, read_target
 
 __all__ = ["begin_setup", "finish_setup", "setup"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .entry import validate_alias
 from .errors import ConfigurationError
+from .ssh.entry import validate_alias
 
 __all__ = ["ENVIRONMENT_MANAGERS", "Settings", "load_settings", "machine_alias", "project_root"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import console
-from .job import Job, parse_jobs
-from .job_scripts import LIST, NO_FOLDER
-from .runs import duration_in_words
+from .runs.job import Job, parse_jobs
+from .runs.job_scripts import LIST, NO_FOLDER
+from .runs.listing import duration_in_words
 from .target import read_target
 
 __all__ = ["Gpu", "Machine", "parse", "status"]

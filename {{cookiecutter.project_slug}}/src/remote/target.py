@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .client import Client
 from .settings import load_settings, machine_alias
+from .ssh.client import Client
 
 __all__ = ["Target", "read_target"]
 

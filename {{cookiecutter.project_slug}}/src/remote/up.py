@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from . import console
-from .code import code as open_editor
-from .connecting import connect
+from .editor.code import code as open_editor
 from .environment import begin_setup, finish_setup
 from .errors import HostKeyUnknownError, LabError
-from .logins import log_in
-from .pushing import push_to
+from .login.connecting import connect
+from .login.logins import log_in
 from .settings import project_root
 from .target import Target, read_target
+from .transfer.pushing import push_to
 
 __all__ = ["up"]
 

@@ -1,7 +1,8 @@
 """The labs' pictures: each function returns a figure, which `Run.show` saves and shows.
 
 The colours can be told apart with any kind of colour vision: one hue from light to dark for
-amounts, blue and orange for two lines. `define_colormap` makes other colours from a few.
+amounts, blue and orange for two lines, which differ in dashes or hatching, too. `define_colormap`
+makes other colours from a few.
 """
 
 from __future__ import annotations
@@ -74,8 +75,17 @@ def digit_counts(data: DigitData) -> Figure:
         }
     )
     sns.countplot(table, x="digit", hue="part", palette=[BLUE, ORANGE], ax=axes)
+    for bar in axes.containers[1]:
+        bar.set_hatch("///")  # in print without colours, blue and orange are the same grey
     axes.set(xlabel="digit", ylabel="images")
-    axes.legend(title=None, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    axes.legend(
+        axes.containers,
+        ["train", "test"],
+        frameon=False,
+        ncols=2,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+    )
     sns.despine(ax=axes)
     return figure
 

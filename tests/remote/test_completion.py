@@ -1,0 +1,156 @@
+"""`lab completion`, read by the shells that it is for."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from baking import BakedProject
+
+SHELLS = ("bash", "zsh", "fish")
+# Shells that read no settings of anybody's, at a terminal and without one.
+INTERACTIVE = {"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}
+SCRIPTED = {
+    "bash": ["bash", "-c"],
+    "zsh": ["zsh", "-f", "-c"],
+    "fish": ["fish", "--no-config", "-c"],
+}
+PATIENCE = 60.0  # seconds for a word to be completed, before it counts as not completed
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    assert shutil.which(name), f"{name} is not installed: python tests/system_packages.py"
+    return name
+
+
+@pytest.fixture
+def script(shell: str, default_project: BakedProject, tmp_path: Path) -> Path:
+    """What `lab completion` prints, in a file."""
+    printed = default_project.run(sys.executable, "-B", "lab.py", "completion", shell).stdout
+    path = tmp_path / f"lab.{shell}"
+    path.write_text(printed, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that appears when ssh is run."""
+    programs, file = tmp_path / "programs", tmp_path / "ssh-was-run"
+    programs.mkdir()
+    (programs / "ssh").write_text(f"#!/bin/sh\ntouch '{file}'\nexit 255\n")
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return file
+
+
+def complete(shell: str, script: Path, typed: str, *, folder: Path, expected: str) -> str:
+    """Return what stands on the screen after `typed` and the Tab key, at last with `expected`."""
+    if shell == "fish":  # its own engine, asked directly
+        command = [*SCRIPTED[shell], f"source '{script}'; complete --do-complete '{typed}'"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        return typed.rpartition(" ")[0] + " " + done.stdout
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        os.environ |= {"TERM": "dumb", "PS1": "", "HOME": str(script.parent)}
+        os.execvp(INTERACTIVE[shell][0], INTERACTIVE[shell])
+    try:
+        os.write(terminal, f"PS1=; source '{script}' && echo rea''dy\n".encode())
+        before = _read_until(terminal, "ready\r\n")
+        assert "ready" in before, before
+        os.write(terminal, f"{typed}\t".encode())
+        return _read_until(terminal, expected)
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(terminal)
+
+
+def _read_until(terminal: int, expected: str) -> str:
+    """Return what a terminal shows until `expected` is there, or for as long as one may wait."""
+    screen, deadline = "", time.monotonic() + PATIENCE
+    while expected not in screen and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            screen += os.read(terminal, 4096).decode(errors="replace")
+    return screen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("lab dis", "lab disconnect"),
+        ("lab pull --over", "lab pull --overwrite"),
+        ("lab connect --key-type ed", "lab connect --key-type ed25519"),
+        ("lab run labs/tr", "lab run labs/treelab.py"),
+    ],
+    ids=["a command", "an option", "a choice", "a lab"],
+)
+def test_tab_completes(
+    shell: str,
+    script: Path,
+    default_project: BakedProject,
+    canary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("UV_PYTHON", sys.executable)
+    folder = default_project.path / "labs"  # anywhere in the project
+    assert expected in complete(shell, script, typed, folder=folder, expected=expected)
+    assert not canary.exists()
+
+
+@pytest.mark.slow
+def test_function_runs_the_lab_of_the_project_that_one_is_in(
+    shell: str, script: Path, default_project: BakedProject
+) -> None:
+    done = subprocess.run(
+        [*SCRIPTED[shell], f"source '{script}'; lab run --help"],
+        cwd=default_project.path / "src" / "remote",
+        env={**os.environ, "UV_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("Usage: lab run"), done.stderr
+    assert done.stderr == ""
+
+
+def test_function_takes_python_where_there_is_no_uv(
+    shell: str, script: Path, default_project: BakedProject, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").write_text(f"#!/bin/sh\nexec '{sys.executable}' -B \"$@\"\n")
+    (programs / "python3").chmod(0o755)
+    command, *options = SCRIPTED[shell]
+    done = subprocess.run(
+        [shutil.which(command) or command, *options, f"source '{script}'; lab 'no such' command"],
+        cwd=default_project.path,
+        env={**os.environ, "PATH": str(programs)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "No such command 'no such'" in done.stderr
+
+
+def test_function_says_that_it_is_in_no_project(shell: str, script: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*SCRIPTED[shell], f"source '{script}'; lab up"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "lab: no lab.py in this folder, nor above it.\n"

@@ -1,0 +1,1 @@
+"""The checks of `lab doctor`, and their report."""

@@ -1,0 +1,37 @@
+"""What a check of `lab doctor` finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import LabError
+
+__all__ = ["Finding", "State", "failed", "ok", "skipped"]
+
+State = Literal["ok", "warning", "failed", "skipped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found, and the command that mends it if that is wanted."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str | None = None
+
+
+def ok(name: str, detail: str) -> Finding:
+    """Return that all is well."""
+    return Finding(name=name, state="ok", detail=detail)
+
+
+def skipped(name: str, detail: str) -> Finding:
+    """Return that there was nothing to check."""
+    return Finding(name=name, state="skipped", detail=detail)
+
+
+def failed(name: str, error: LabError) -> Finding:
+    """Return an error as a finding."""
+    return Finding(name=name, state="failed", detail=str(error), remedy=error.hint)

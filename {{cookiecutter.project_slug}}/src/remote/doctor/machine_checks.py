@@ -1,0 +1,140 @@
+"""The checks of `lab doctor` on the remote machine itself."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+from ..errors import LabError
+from ..ssh.client import Client
+from .findings import Finding, failed, ok, skipped
+
+__all__ = [
+    "check_clock",
+    "check_disk",
+    "check_git",
+    "check_python",
+    "check_quiet",
+    "check_quota",
+    "examine_machine",
+]
+
+_FREE_GIB = 10  # what the environment with torch and CUDA takes, about
+_SKEW_SECONDS = 60
+
+# Every line of it begins with a mark, because the login shell may print lines of its own before.
+_FACTS = """\
+say() { printf 'lab-fact %s\\n' "$*"; }
+say time "$(date +%s)"
+say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
+say git "$(git --version 2>/dev/null)"
+say free "$(df -Pk "$HOME" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"
+"""
+
+
+def examine_machine(client: Client) -> Iterator[Finding]:
+    """Yield what the machine itself says."""
+    try:
+        quiet = client.run("true", check=False)
+        before = time.time()
+        printed = client.run_script(_FACTS).stdout
+        after = time.time()
+    except LabError as error:
+        yield failed("commands", error)
+        return
+    yield check_quiet(quiet.stdout)
+    facts = dict(re.findall(r"^lab-fact (\w+) ?(.*)$", printed, re.MULTILINE))
+    yield check_python(facts.get("python", ""))
+    yield check_git(facts.get("git", ""))
+    yield check_disk(facts.get("free", ""))
+    yield check_quota(facts.get("quota", ""))
+    yield check_clock(facts.get("time", ""), here=(before + after) / 2)
+
+
+def check_quiet(printed: str) -> Finding:
+    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it."""
+    if not printed:
+        return ok("shell", "quiet")
+    return Finding(
+        name="shell",
+        state="failed",
+        detail=f"a file such as ~/.bashrc prints {printed.splitlines()[0]!r} at every login; "
+        "file copies and VS Code break on that",
+        remedy="There, put above that line: case $- in *i*) ;; *) return ;; esac",
+    )
+
+
+def check_python(version: str) -> Finding:
+    """Whether the machine has a Python; the environment may bring its own."""
+    if not version:
+        return Finding(
+            name="python",
+            state="warning",
+            detail="no python3; only conda or uv could make the environment",
+            remedy="lab setup",
+        )
+    return ok("python", version)
+
+
+def check_git(version: str) -> Finding:
+    """Whether the machine has git, which commits are pushed to."""
+    if not version:
+        return Finding(
+            name="git",
+            state="failed",
+            detail="not installed; commits cannot be pushed there",
+            remedy="There: sudo apt install git (or ask whoever runs the machine)",
+        )
+    return ok("git", version.removeprefix("git version "))
+
+
+def check_disk(free_kib: str) -> Finding:
+    """Whether the home directory has room for the environment; `free_kib` is in KiB."""
+    if not free_kib.isdigit():
+        return skipped("disk", "df says nothing")
+    free = int(free_kib) / 1024**2
+    if free < _FREE_GIB:
+        return Finding(
+            name="disk",
+            state="failed",
+            detail=f"{free:.1f} GiB are free in the home directory; about {_FREE_GIB} are needed",
+            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
+        )
+    return ok("disk", f"{free:.0f} GiB free")
+
+
+def check_quota(line: str) -> Finding:
+    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
+    numbers = re.fullmatch(r"(\d+)(\*?) (\d+) (\d+)", line)
+    if numbers is None:
+        return ok("quota", "none")
+    used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
+    limit = min(value for value in (soft or hard, hard or soft))
+    left = (limit - used) / 1024**2
+    if over or (limit and left < _FREE_GIB):
+        return Finding(
+            name="quota",
+            state="failed",
+            detail=f"{max(left, 0):.1f} GiB of your quota are left; about {_FREE_GIB} are needed",
+            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
+        )
+    return ok("quota", f"{left:.0f} GiB left" if limit else "none")
+
+
+def check_clock(there: str, *, here: float) -> Finding:
+    """Whether both clocks agree; `there` and `here` are seconds since 1970."""
+    if not there.isdigit():
+        return skipped("clock", "date says nothing")
+    skew = int(there) - here
+    if abs(skew) > _SKEW_SECONDS:
+        direction = "ahead" if skew > 0 else "behind"
+        return Finding(
+            name="clock",
+            state="failed",
+            detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too "
+            "new or too old",
+            remedy="There: sudo timedatectl set-ntp true",
+        )
+    return ok("clock", "agrees with this computer's")

@@ -1,0 +1,1 @@
+"""VS Code and its kin on the folder on the machine: `lab code`."""

@@ -1,0 +1,200 @@
+"""VS Code and its kin on this computer: which one is here, starting it, its extensions."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigurationError, LabError
+from ..ssh.client import Client
+
+__all__ = ["EDITORS", "Editor", "Kind", "find_editor"]
+
+_SECONDS_TO_START = 20.0
+_SECONDS_TO_LIST = 60.0
+_SECONDS_TO_INSTALL = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One of the editors that are built from VS Code's source."""
+
+    program: str
+    """What it is called on a command line."""
+    name: str
+    """What it is called elsewhere."""
+    ssh_extension: str
+    """The extension that lets it work on another machine over SSH."""
+    server: str
+    """Where it keeps its other half there, relative to the home directory."""
+
+
+EDITORS = (
+    Kind(
+        program="code",
+        name="Visual Studio Code",
+        ssh_extension="ms-vscode-remote.remote-ssh",
+        server=".vscode-server",
+    ),
+    Kind(
+        program="code-insiders",
+        name="Visual Studio Code - Insiders",
+        ssh_extension="ms-vscode-remote.remote-ssh",
+        server=".vscode-server-insiders",
+    ),
+    Kind(
+        program="codium",
+        name="VSCodium",
+        ssh_extension="jeanp413.open-remote-ssh",
+        server=".vscodium-server",
+    ),
+    Kind(
+        program="cursor",
+        name="Cursor",
+        ssh_extension="anysphere.remote-ssh",
+        server=".cursor-server",
+    ),
+)
+
+# The part of the editor that runs on the machine knows `--install-extension` as the editor does. It
+# is there after the first connection; where exactly differs between editors and versions.
+_INSTALL_THERE = """
+folder=$HOME/$1
+shift
+server=$(
+    ls -t "$folder"/cli/servers/*/server/bin/*-server* "$folder"/bin/*/bin/*-server* \
+        "$folder"/bin/*/*/bin/*-server* 2>/dev/null | head -n 1
+)
+[ -n "$server" ] || exit 0
+installed=$("$server" --list-extensions)
+for extension in "$@"; do
+    if printf '%s\\n' "$installed" | grep -qixF -- "$extension"; then
+        continue
+    fi
+    "$server" --install-extension "$extension" >&2 && printf '%s\\n' "$extension"
+done
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Editor:
+    """An editor that is installed on this computer."""
+
+    kind: Kind
+    command: tuple[str, ...]
+    """How it is called: its program, and the arguments that LAB_EDITOR adds."""
+
+    def open(self, workspace: Path) -> None:
+        """Open a workspace file in it. Raises LabError in the editor's own words if it fails."""
+        command = [*self.command, str(workspace)]
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                )
+                returncode = process.wait(timeout=_SECONDS_TO_START)
+            except subprocess.TimeoutExpired:
+                return  # it stays until its window is closed, as with `code --wait`
+            except OSError as error:
+                raise _cannot_start(command, error) from None
+            if returncode != 0:
+                said.seek(0)
+                raise _failed(command, said.read().decode(errors="replace"))
+
+    def install_ssh_extension(self) -> bool:
+        """Install the extension for work over SSH; return whether that was necessary."""
+        wanted = self.kind.ssh_extension
+        installed = self._run("--list-extensions", timeout=_SECONDS_TO_LIST)
+        if wanted in installed.lower().split():
+            return False
+        self._run("--install-extension", wanted, timeout=_SECONDS_TO_INSTALL)
+        return True
+
+    def install_there(self, client: Client, extensions: Sequence[str]) -> list[str]:
+        """Install extensions on the machine, and return those that were not there before.
+
+        Nothing is installed, and nothing returned, before the editor's first connection to it.
+        """
+        done = client.run_script(
+            _INSTALL_THERE, self.kind.server, *extensions, timeout=_SECONDS_TO_INSTALL
+        )
+        return [extension for extension in extensions if extension in done.stdout.splitlines()]
+
+    def _run(self, *arguments: str, timeout: float) -> str:
+        command = [*self.command, *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.kind.name} did not answer in {timeout:.0f} seconds.") from None
+        except OSError as error:
+            raise _cannot_start(command, error) from None
+        if done.returncode != 0:
+            raise _failed(command, done.stderr.strip() or done.stdout)
+        return done.stdout
+
+
+def _cannot_start(command: Sequence[str], error: OSError) -> LabError:
+    return LabError(f"{command[0]} cannot be started: {error.strerror}.")
+
+
+def _failed(command: Sequence[str], output: str) -> LabError:
+    """Return the error that passes on the last line of what the editor said."""
+    said = (output.strip() or "it said nothing").splitlines()
+    return LabError(f"{shlex.join(command)} failed: {said[-1]}")
+
+
+def find_editor() -> Editor | None:
+    """Return the editor that LAB_EDITOR names, else the first of EDITORS that is here, else None.
+
+    Raises ConfigurationError when what LAB_EDITOR names is not installed.
+    """
+    named = os.environ.get("LAB_EDITOR", "").strip()
+    if named:
+        return _named_editor(named)
+    for kind in EDITORS:
+        program = shutil.which(kind.program) or _in_applications(kind)
+        if program:
+            return Editor(kind=kind, command=(program,))
+    return None
+
+
+def _named_editor(named: str) -> Editor:
+    """Return the editor that LAB_EDITOR names: a program, maybe followed by arguments for it."""
+    try:
+        # A path may hold spaces, and on Windows backslashes.
+        words = [named] if Path(named).is_file() else shlex.split(named)
+    except ValueError:
+        words = [named]
+    program = shutil.which(words[0])
+    if program is None:
+        known = ", ".join(kind.program for kind in EDITORS)
+        raise ConfigurationError(
+            f"LAB_EDITOR is {named!r}, and no such program is installed.",
+            hint=f"Set it to {known} or the path of one of these; or unset it to take the first.",
+        )
+    stem = Path(program).name.partition(".")[0]
+    kind = next((kind for kind in EDITORS if kind.program == stem), EDITORS[0])
+    return Editor(kind=kind, command=(program, *words[1:]))
+
+
+def _in_applications(kind: Kind) -> str | None:
+    """Return the program of an application on macOS, where it is rarely on the PATH."""
+    if sys.platform != "darwin":
+        return None
+    contents = Path("/Applications") / f"{kind.name}.app" / "Contents"
+    return shutil.which(kind.program.partition("-")[0], path=contents / "Resources" / "app" / "bin")

@@ -1,0 +1,89 @@
+"""`<alias>.code-workspace`: the file that opens the project's folder on the remote machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import ConfigurationError
+from .json_with_comments import read_object
+
+__all__ = ["folder_link", "merge", "write_workspace_file"]
+
+
+def folder_link(alias: str, folder: str) -> str:
+    """Return the link that opens the absolute path `folder` on the machine in VS Code."""
+    return f"vscode://vscode-remote/ssh-remote+{alias}{quote(folder)}"
+
+
+def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
+    """Write the file into `project` and return its path.
+
+    `folder` is the absolute path of the project on the machine. What the person has added to an
+    existing file stays. Raises ConfigurationError when that file, or the project's settings, cannot
+    be read; nothing is written then.
+    """
+    path = project / f"{alias}.code-workspace"
+    settings_path = project / ".vscode" / "settings.json"
+    settings = read_object(
+        settings_path, hint="See what was changed: git diff .vscode/settings.json"
+    )
+    before: dict[str, Any] = {}
+    if path.exists():
+        before = read_object(path, hint="Mend it, or delete it: it is made anew.")
+    try:
+        after = merge(before, alias=alias, folder=folder, settings=settings)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{path} is no workspace file: {error}.", hint="Mend it, or delete it: it is made anew."
+        ) from None
+    if after != before:  # else the comments that it may hold would be lost for nothing
+        _write(path, json.dumps(after, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def merge(
+    before: Mapping[str, Any], *, alias: str, folder: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of a workspace file that opens `folder` with the project's settings.
+
+    The settings stand here once more because in a workspace VS Code heeds only some of those in the
+    folder. Everything else in `before` stays: other settings, further folders, tasks.
+
+    Raises TypeError when `folders` or `settings` in `before` are not of the form they must have.
+    """
+    folders = before.get("folders", [])
+    own_settings = before.get("settings", {})
+    if not isinstance(folders, list) or not all(isinstance(one, dict) for one in folders):
+        raise TypeError("its folders are not a list of objects")
+    if not isinstance(own_settings, dict):
+        raise TypeError("its settings are not an object")
+    authority = f"ssh-remote+{alias}"
+    machine = f"vscode-remote://{authority}"
+    address = f"{machine}{quote(folder)}"
+    if all(one.get("uri") != address for one in folders):
+        # The folder was moved over there, or this is new.
+        first_is_ours = folders and str(folders[0].get("uri", "")).startswith(f"{machine}/")
+        folders = [{"uri": address}, *folders[1 if first_is_ours else 0 :]]
+    return {
+        **before,
+        "folders": folders,
+        "remoteAuthority": authority,
+        "settings": {**own_settings, **settings},
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file in one piece: VS Code, which watches it, finds the old one or the new one."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,1 @@
+"""From an address to a login without a password, and back: `lab connect`, `lab disconnect`."""

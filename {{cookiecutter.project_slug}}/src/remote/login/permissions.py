@@ -1,0 +1,40 @@
+"""Making a file the person's alone, the way the system has it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ..errors import ConfigurationError
+
+__all__ = ["icacls_command", "make_private"]
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but its owner read or write the file `path`.
+
+    Raises ConfigurationError when Windows does not take the change.
+    """
+    if sys.platform != "win32":
+        path.chmod(0o600)
+        return
+    command = icacls_command(path, user=getpass.getuser(), domain=os.environ.get("USERDOMAIN"))
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ConfigurationError(
+            f"{path} could not be made private: {done.stdout.strip()} {done.stderr.strip()}",
+            hint=f"Run it yourself to see why: {subprocess.list2cmdline(command)}",
+        )
+
+
+def icacls_command(path: Path, *, user: str, domain: str | None = None) -> list[str]:
+    """Return the command that takes away inherited access and leaves full control to one user.
+
+    Windows' ssh refuses a private key that anybody but its owner, the system and administrators may
+    read.
+    """
+    account = f"{domain}\\{user}" if domain else user
+    return ["icacls", str(path), "/inheritance:r", "/grant:r", f"{account}:F"]

@@ -1,0 +1,69 @@
+"""The labs of this project, and what to run one with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import UsageError
+from ..settings import load_settings, project_root
+
+__all__ = ["Lab", "find_lab", "known_labs", "output_folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A lab to run, and with which parameters."""
+
+    path: str
+    """Its script, relative to the project, with slashes."""
+    parameters: Sequence[tuple[str, str]]
+
+    @property
+    def words(self) -> list[str]:
+        """What stands behind `lab run`."""
+        return [self.path, *(word for pair in self.parameters for word in ("-p", *pair))]
+
+    @property
+    def title(self) -> str:
+        """The same in one line of text."""
+        return "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+            for letter in shlex.join(self.words)
+        )
+
+    @property
+    def source(self) -> str:
+        """The text of the lab and of the package it imports, here, one file after the other."""
+        root = project_root()
+        package = root / "src" / load_settings().package
+        files = [root / self.path, *sorted(package.glob("*.py"))]
+        text = b"".join(path.read_bytes() for path in files).decode(errors="replace")
+        return text.replace("\r\n", "\n")
+
+
+def find_lab(name: str, parameters: Sequence[tuple[str, str]]) -> Lab:
+    """Return the lab that is named by its script, by its notebook, or without an ending.
+
+    Raises UsageError, naming the labs that there are.
+    """
+    root = project_root()
+    for place in (Path.cwd(), root, root / "labs"):
+        script = (place / name).with_suffix(".py")
+        if script.is_file() and script.resolve().is_relative_to(root):
+            path = script.resolve().relative_to(root).as_posix()
+            return Lab(path=path, parameters=parameters)
+    known = ", ".join(known_labs()) or "none"
+    raise UsageError(f"There is no lab {name!r}. The labs of this project: {known}.")
+
+
+def known_labs() -> list[str]:
+    """Return the labs of this project: their scripts, relative to it, with slashes."""
+    return [f"labs/{path.name}" for path in sorted((project_root() / "labs").glob("*.py"))]
+
+
+def output_folder(title: str) -> str:
+    """Return the folder below outputs/ that the results of a lab go to, from the lab's title."""
+    return PurePosixPath(shlex.split(title)[0]).stem

@@ -1,0 +1,185 @@
+"""`lab run` and `lab attach`: all cells of a lab on the remote machine, its results back here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from .. import console
+from ..errors import LabError, UnreachableError
+from ..settings import load_settings, project_root
+from ..target import Target, read_target
+from ..transfer.pulling import pull_outputs
+from . import jobs
+from .jobs import Job, MissingFolderError
+from .labs import Lab, find_lab, output_folder
+from .listing import choose_run, duration_in_words
+from .progress import Progress, show_progress
+
+__all__ = ["attach", "run"]
+
+_KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
+_STOPPED_LOOKING = 1
+
+# What is to be known before a run; $2 is the lab, $3 the package, $4 a run that may be the same.
+_LOOK = """
+CDPATH=
+cd && cd -- "$1" 2>/dev/null || exit 3
+environment=missing
+[ ! -x .venv/bin/python ] || environment=complete
+[ ! -e .lab/environment.incomplete ] || environment=incomplete
+changed=no
+if [ -n "$4" ]; then
+    newer=$(find "$2" "src/$3" -name '*.py' -newer ".lab/jobs/$4/command" 2>/dev/null)
+    [ -z "$newer" ] || changed=yes
+fi
+printf '%s %s\\n' "$environment" "$changed"
+LC_ALL=C
+export LC_ALL
+cat -- "$2" "src/$3"/*.py 2>/dev/null
+exit 0
+"""
+
+
+def run(
+    name: str,
+    parameters: Sequence[tuple[str, str]] = (),
+    *,
+    alias: str | None = None,
+    detach: bool = False,
+    again: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Carry out `lab run` on the remote machine; the arguments are those of the command line.
+
+    Raises UsageError for a lab or parameter that does not exist, and LabError when the run cannot
+    be started or not every cell ran.
+    """
+    lab = find_lab(name, parameters)
+    target = read_target(alias)
+    job = _start(target, lab, again=again)
+    if detach:
+        console.next_step(f"lab attach {job.id}")
+    else:
+        _watch(target, job, verbose=verbose)
+
+
+def attach(text: str | None, *, alias: str | None = None, verbose: bool = False) -> None:
+    """Carry out `lab attach`: follow a run to its end and bring its results home.
+
+    Raises UsageError when it is not clear which run is meant, LabError when not every cell ran.
+    """
+    target = read_target(alias)
+    runs = jobs.list_jobs(target.client, target.folder, kind="run")
+    job = choose_run(runs, text, alias=target.alias)
+    console.note(f"{job.name}, started {job.started.astimezone():%d %b %H:%M} on {target.alias}")
+    _watch(target, job, verbose=verbose)
+
+
+def _start(target: Target, lab: Lab, *, again: bool) -> Job:
+    """Start the run; one that is the same and still goes on is taken instead, unless `again`."""
+    going_on = [
+        job
+        for job in jobs.list_jobs(target.client, target.folder, kind="run")
+        if not job.is_over and job.name == lab.title and not again
+    ]
+    same = going_on[-1] if going_on else None
+    if _is_changed(target, lab, since=same):
+        same = None
+    if same is not None:
+        console.note(
+            f"This run is going on already, since {same.started.astimezone():%d %b %H:%M}. "
+            "For another one beside it: --again"
+        )
+        return same
+    headless = [".venv/bin/python", "-m", f"{load_settings().package}.headless", *lab.words]
+    command = (
+        f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(output_folder(lab.title))}/"$LAB_JOB"\n'
+        "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
+        f"exec {shlex.join(headless)}\n"
+    )
+    job = jobs.start(target.client, target.folder, kind="run", name=lab.title, command=command)
+    console.note(f"Run {job.id} started on {target.alias}; it goes on without this computer.")
+    return job
+
+
+def _is_changed(target: Target, lab: Lab, *, since: Job | None) -> bool:
+    """Return whether the code there has changed since a run began.
+
+    Warns when it is not the code that is here. Raises LabError when no lab can be run there.
+    """
+    arguments = lab.path, load_settings().package, "" if since is None else since.id
+    result = target.client.run_script(_LOOK, target.folder, *arguments, check=False)
+    if result.returncode != 0:
+        raise MissingFolderError(
+            f"There is no folder {target.folder} on {target.alias}.",
+            hint="Send the project there: lab up",
+        )
+    facts, _, source = result.stdout.partition("\n")
+    environment, changed = facts.split()
+    if environment != "complete":
+        raise LabError(
+            f"The environment on {target.alias} is {environment}.", hint="Make it: lab setup"
+        )
+    if source != lab.source:
+        console.warn(
+            f"{lab.path}, or what it imports from src/, differs between here and {target.alias}; "
+            "what runs is what is there. To send what is here: lab push"
+        )
+    return changed == "yes"
+
+
+def _watch(target: Target, job: Job, *, verbose: bool) -> None:
+    """Follow a run and bring its results home. Raises LabError when not every cell ran."""
+    try:
+        with show_progress(verbose=verbose) as progress:
+            ended = jobs.follow(target.client, target.folder, job.id, on_line=progress.on_line)
+    except KeyboardInterrupt:
+        console.note(f"\nThe run goes on on {target.alias}. To end it: lab stop {job.id}")
+        console.next_step(f"lab attach {job.id}")
+        sys.exit(_STOPPED_LOOKING)
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error.message} The run is not affected by that.", hint=f"lab attach {job.id}"
+        ) from None
+    took = duration_in_words(ended.duration)
+    if ended.state == "done":
+        console.say(f"All cells of {ended.name} ran on {target.alias} in {took}.")
+    else:
+        progress.show_failure(ended.exit_code)
+    results = _bring_home(target, ended)
+    if ended.state != "done":
+        raise LabError(_failure(ended, progress, where=target.alias), hint=results)
+    console.next_step(results)
+
+
+def _bring_home(target: Target, job: Job) -> str:
+    """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
+    stem = output_folder(job.name)
+    try:
+        pull_outputs(target, project_root(), only=f"{stem}/{job.id}")
+    except LabError as error:
+        if job.state == "done":
+            raise
+        console.warn(str(error))
+        return "lab pull"
+    results = project_root() / "outputs" / stem / job.id
+    if not results.is_dir():
+        return "lab runs"
+    console.say("Results:")
+    for path in sorted(results.iterdir()):
+        console.say(f"  {path}")
+    return f"open {results / stem}.html"
+
+
+def _failure(ended: Job, progress: Progress, *, where: str) -> str:
+    """Return the sentence that says how a run ended that did not get to its end."""
+    if ended.state == "stopped":
+        return f"Run {ended.id} was stopped{progress.where}."
+    if ended.state == "failed" and ended.exit_code != _KILLED:
+        return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
+    return (
+        f"Run {ended.id} was killed on {where}{progress.where}, or {where} was restarted. Often it "
+        "needed more memory than there is: lab status"
+    )

@@ -1,0 +1,1 @@
+"""JupyterLab and TensorBoard on the machine, in the browser here."""

@@ -1,0 +1,243 @@
+"""What OpenSSH's messages mean, in a sentence, and the command that mends it."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import (
+    ConfigurationError,
+    HostKeyChangedError,
+    HostKeyUnknownError,
+    LabError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from .whereabouts import remote_side
+
+__all__ = ["explain", "recognise"]
+
+
+def explain(stderr: str, *, alias: str) -> LabError:
+    """Return the error that says in words what ssh's standard error means.
+
+    A message that is not known is passed on as ssh wrote it.
+    """
+    known = recognise(stderr, alias=alias)
+    if known is not None:
+        return known
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    said = f"ssh said: {lines[-1].strip()}" if lines else "ssh gave no reason"
+    return UnreachableError(
+        f"The connection to {alias} failed; {said}", hint=f"See every step of it: ssh -v {alias}"
+    )
+
+
+def recognise(stderr: str, *, alias: str) -> LabError | None:
+    """Return the error that a message of ssh's stands for, if one that is known is in `stderr`."""
+    place = remote_side()
+    if place and re.search(rf"(?i)Could not resolve hostname {re.escape(alias)}:", stderr):
+        return UnreachableError(
+            f"This terminal is {place}, where no machine is called {alias}. `lab` belongs on the "
+            "laptop; what it reaches from there is at hand here.",
+            hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
+        )
+    for pattern, error, sentence, hint in _TABLE:
+        found = re.search(pattern, stderr, re.MULTILINE)
+        if found:
+            words = {name: text or "" for name, text in found.groupdict().items()} | {
+                "alias": alias
+            }
+            return error(sentence.format_map(words), hint=hint.format_map(words))
+    return None
+
+
+_ADDRESS = r"(?:connect to host|connect to address) (?P<host>\S+) port (?P<port>\d+)"
+
+_CHANGED = (
+    "The host key of {alias} is not the one it had before. Either the machine was set up anew, "
+    "or another machine answers in its place and would see everything you type. Nothing was "
+    "sent."
+)
+
+# (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes
+# stand before their consequences. The sentences may name the pattern's groups, and {alias}.
+_TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
+    # The configuration
+    (
+        r"(?i)^(?P<file>.+?):? line (?P<line>\d+): Bad configuration option: usekeychain",
+        ConfigurationError,
+        "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh "
+        "stops at it, for every host.",
+        "Add above that line: IgnoreUnknown UseKeychain",
+    ),
+    (
+        r"^(?P<file>.+?):? line (?P<line>\d+): (?P<fault>.*[^\s.])",
+        ConfigurationError,
+        "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no "
+        "host.",
+        "Open {file} and mend line {line}",
+    ),
+    (
+        r"Bad owner or permissions on (?P<file>.+)$",
+        ConfigurationError,
+        "ssh refuses {file} because others may write to it.",
+        'chmod go-w "{file}"',
+    ),
+    (
+        r"Can't open user config file (?P<file>.+?):",
+        ConfigurationError,
+        "There is no {file}.",
+        "lab connect user@address",
+    ),
+    (
+        r"(?:ControlPath too long|too long for Unix domain socket)",
+        ConfigurationError,
+        "The path of ssh's control socket is too long for this system (about 100 bytes).",
+        "Set LAB_SSH_DIR to a directory with a shorter path",
+    ),
+    # The host key
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*key in (?P<file>.+):\d+[\s\S]*"
+        r"Host key for (?P<name>\S+) has changed",
+        HostKeyChangedError,
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R '{name}' -f '{file}'; then: lab connect",
+    ),
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+        HostKeyChangedError,
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R NAME; then: lab connect",
+    ),
+    (
+        r"(?:No (?P<kind>\S+) host key is known for (?P<host>\S+)|Host key verification failed)",
+        HostKeyUnknownError,
+        "The host key of {alias}, or of a jump host on the way, is not known yet.",
+        "lab connect",
+    ),
+    (
+        r"no matching host key type found\. Their offer: (?P<offer>.*\S)",
+        UnreachableError,
+        "{alias} is so old that it only offers host keys this ssh no longer trusts ({offer}).",
+        "Update its OpenSSH server; or, knowing the risk, set HostKeyAlgorithms for it yourself",
+    ),
+    (
+        r"no matching (?P<what>.+?) found\. Their offer: (?P<offer>.*\S)",
+        UnreachableError,
+        "{alias} and this ssh have no {what} in common (it offers {offer}).",
+        "Update OpenSSH on the older of the two machines",
+    ),
+    # The way there
+    (
+        r"(?i)Could not resolve hostname (?P<host>\S+): Temporary failure",
+        UnreachableError,
+        "The name {host} could not be looked up: this computer seems to be offline.",
+        "Connect to the network (or the VPN), then try again",
+    ),
+    (
+        r"(?i)Could not resolve hostname (?P<host>[^\s:]+)",
+        UnreachableError,
+        "No machine called {host} is known here.",
+        "Look for a typing error, join the network or VPN that knows the name, or use the IP "
+        "address: lab connect user@address",
+    ),
+    (
+        _ADDRESS + r": Connection refused",
+        UnreachableError,
+        "{host} is there, but nothing listens on its port {port}: no SSH server runs, or it uses "
+        "another port.",
+        "Start it there (Debian and Ubuntu: sudo systemctl enable --now ssh), or: lab connect "
+        "user@address:port",
+    ),
+    (
+        _ADDRESS + r": (?:Connection|Operation) timed out",
+        UnreachableError,
+        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to "
+        "be reached through a VPN or a jump host.",
+        "See that the machine is on and that you are in its network; through another machine: lab "
+        "connect --jump user@gateway user@address",
+    ),
+    (
+        _ADDRESS + r": (?P<fault>No route to host|Network is unreachable|Host is down)",
+        UnreachableError,
+        "There is no way to {host} from this network ({fault}).",
+        "Join its network or VPN; through another machine: lab connect --jump user@gateway "
+        "user@address",
+    ),
+    (
+        r"(?:banner exchange: .*invalid format|Bad packet length|Protocol mismatch|"
+        r"banner line contains invalid)",
+        UnreachableError,
+        "Something answers at {alias}, but it is not an SSH server. The port is probably wrong.",
+        "lab connect user@address:port",
+    ),
+    (
+        r"(?:stdio forwarding failed|open failed: administratively prohibited|"
+        r"channel \d+: open failed: connect failed|port 65535)",
+        UnreachableError,
+        "The jump host could not be passed: it refused the login, or cannot reach the machine.",
+        "Try the jump host alone: ssh user@gateway",
+    ),
+    (
+        r"(?:during banner exchange|kex_exchange_identification|Connection reset|"
+        r"Connection closed by .* port)",
+        UnreachableError,
+        "{alias} took the connection and dropped it at once. It may be overloaded, shutting down, "
+        "or have barred this address after failed logins.",
+        "Wait a minute, then: lab doctor",
+    ),
+    # The login
+    (
+        r"Too many authentication failures",
+        LoginRefusedError,
+        "{alias} ended the login because too many keys were offered: every key of your agent "
+        "counts as an attempt.",
+        "lab connect chooses one key for this machine; or name it: lab connect --identity PATH",
+    ),
+    (
+        r"Permissions (?P<mode>\d+) for '(?P<file>[^']+)' are too open",
+        LoginRefusedError,
+        "ssh does not use the key {file}, because others on this computer may read it.",
+        'chmod 600 "{file}"',
+    ),
+    (
+        r"Load key \"(?P<file>[^\"]+)\": (?P<fault>invalid format|error in libcrypto)",
+        LoginRefusedError,
+        "The key {file} cannot be read: it is damaged, or its line endings were changed.",
+        "Restore it, or make a new one: lab connect --key-type ed25519",
+    ),
+    (
+        r"agent refused operation",
+        LoginRefusedError,
+        "The agent has the key for {alias} but did not sign with it: it is locked, or the "
+        "question it asked was not answered.",
+        "Unlock the agent (or touch the security key), then try again",
+    ),
+    (
+        r"Permission denied \((?P<methods>[^)]*)\)",
+        LoginRefusedError,
+        "{alias} refused the login. It takes: {methods}.",
+        "lab connect copies a key there; if the user name is wrong: lab connect user@address",
+    ),
+    (
+        r"(?i)password (?:has expired|change required)",
+        LoginRefusedError,
+        "Your password on {alias} has expired.",
+        "Log in once and set a new one: ssh {alias}",
+    ),
+    # A connection that was there
+    (
+        r"(?:Session open refused by peer|no more sessions)",
+        UnreachableError,
+        "{alias} allows no further session over the shared connection.",
+        "End some of your sessions there, then try again",
+    ),
+    (
+        r"(?:Broken pipe|closed by remote host|server \S+ not responding)",
+        UnreachableError,
+        "The connection to {alias} was lost.",
+        "Run the command again; if it happens often: lab doctor",
+    ),
+)

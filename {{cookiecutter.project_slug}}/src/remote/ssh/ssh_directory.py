@@ -1,0 +1,225 @@
+"""What lies in the SSH directory: the person's configuration, and our own directory beside it."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ConfigurationError
+from ..files import read_bytes
+from .configuration import Line, home_directory, include_home, parse
+
+__all__ = [
+    "State",
+    "control_path",
+    "include_line",
+    "is_default_directory",
+    "is_our_include",
+    "our_directory",
+    "read_state",
+    "ssh_directory",
+    "ssh_options",
+]
+
+OURS = "ml-remote.d"
+BACKUPS = ".backup"
+# Its presence says that there was no configuration at all before our first edit.
+NO_CONFIG_MARK = ".config-was-missing"
+# What glob, quoting or expansion in ssh would give a meaning to, in a path that we must write
+# there.
+ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}]")
+# A socket's path holds 104 bytes on macOS (108 on Linux); ssh puts /, 40 digits, and for a moment a
+# dot and 16 characters behind the directory, and a null byte ends it.
+LONGEST_CONTROL_DIRECTORY = 104 - 1 - 40 - 17 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What stands on the disk, as read at one time.
+
+    `config` is the person's file with symbolic links resolved, `data` what it holds (`None` when
+    there is no such file); `entries` are the `*.conf` files of our own directory, by name.
+    """
+
+    directory: Path
+    config: Path
+    data: bytes | None
+    entries: Mapping[str, bytes]
+    config_was_missing: bool
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The person's configuration, line by line."""
+        return parse(self.data or b"")
+
+    @property
+    def include_position(self) -> Literal["first", "later", "missing"]:
+        """Where our Include stands: before everything but comments, further down, or nowhere."""
+        position: Literal["first", "later"] = "first"
+        for line in self.lines:
+            if is_our_include(line, directory=self.directory):
+                return position
+            if line.raw.strip() and not line.raw.lstrip().startswith(b"#"):
+                position = "later"
+        return "missing"
+
+
+def ssh_directory() -> Path:
+    """Return the directory whose `config` is edited and used: `$LAB_SSH_DIR`, or `~/.ssh`.
+
+    Raises ConfigurationError when LAB_SSH_DIR cannot be written into an SSH configuration.
+    """
+    chosen = os.environ.get("LAB_SSH_DIR", "")
+    if not chosen:
+        return home_directory() / ".ssh"
+    directory = Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - links stay
+    odd = ODD_IN_PATH.search(directory.as_posix())
+    if odd:
+        raise ConfigurationError(
+            f"LAB_SSH_DIR is {str(directory)!r}, and {odd[0]!r} in a path has a meaning of its own "
+            "for ssh.",
+            hint="Choose a directory whose path has only letters, digits, blanks and . _ - in it.",
+        )
+    return directory
+
+
+def is_default_directory(directory: Path) -> bool:
+    """Return whether ssh reads the configuration in `directory` without being told to."""
+    return directory == home_directory() / ".ssh"
+
+
+def ssh_options(directory: Path) -> list[str]:
+    """Return the options that make ssh read the configuration in `directory`, if it has one."""
+    if is_default_directory(directory):
+        return []
+    config = directory / "config"
+    return ["-F", str(config) if config.exists() else "none"]
+
+
+def our_directory(directory: Path) -> Path:
+    """Return where our own entries lie, one file for each alias."""
+    return directory / OURS
+
+
+def include_line(directory: Path) -> str:
+    """Return the one line that makes ssh read our entries, without a line ending.
+
+    Its path is absolute unless ssh would take a relative one from this very directory.
+    """
+    if is_default_directory(directory) and include_home() == home_directory():
+        return f"Include {OURS}/*.conf"
+    pattern = f"{our_directory(directory).as_posix()}/*.conf"
+    return f'Include "{pattern}"' if " " in pattern else f"Include {pattern}"
+
+
+def is_our_include(line: Line, *, directory: Path) -> bool:
+    """Return whether this is our line and nothing more, however indented or quoted."""
+    if line.keyword != "include" or line.comment or len(line.arguments) != 1:
+        return False
+    forms = {f"{our_directory(directory).as_posix()}/*.conf"}
+    if is_default_directory(directory):
+        forms |= {f"{OURS}/*.conf", f"~/.ssh/{OURS}/*.conf"}
+    return line.arguments[0] in forms
+
+
+def control_path(directory: Path) -> str | None:
+    """Return the ControlPath for entries in `directory`, or `None` where none is possible.
+
+    That is on Windows, whose ssh cannot share connections, and where the path would be too long for
+    a socket: ssh would only notice it when connecting.
+    """
+    ours = our_directory(directory).as_posix()
+    if os.name == "nt" or ODD_IN_PATH.search(ours):
+        return None
+    if len(os.fsencode(ours)) > LONGEST_CONTROL_DIRECTORY:
+        return None
+    return f"~/.ssh/{OURS}/%C" if is_default_directory(directory) else f"{ours}/%C"
+
+
+def read_state(directory: Path) -> State:
+    """Read all that an edit depends on.
+
+    Raises ConfigurationError on anything that cannot be read and understood in full: only a file
+    that does not exist counts as empty.
+    """
+    try:
+        return _read_state(directory)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or directory} cannot be read: {error.strerror or error}.",
+            hint="Mend that, and run this again.",
+        ) from None
+
+
+def _read_state(directory: Path) -> State:
+    ours = our_directory(directory)
+    for folder in (directory, ours):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise ConfigurationError(
+                f"{folder} is not a directory.", hint="Move it away, and run this again."
+            )
+    config = _resolve(directory / "config")
+    data = _read_ordinary_file(config)
+    _check_encoding(directory / "config", data or b"")
+    found = sorted(ours.glob("*.conf")) if ours.is_dir() else []
+    contents = {path.name: _read_ordinary_file(path) for path in found if path.name[0] != "."}
+    return State(
+        directory=directory,
+        config=config,
+        data=data,
+        entries={name: content for name, content in contents.items() if content is not None},
+        config_was_missing=(ours / NO_CONFIG_MARK).is_file(),
+    )
+
+
+def _resolve(path: Path) -> Path:
+    """Return the file behind `path`. Raises ConfigurationError on a symbolic link to nowhere."""
+    if not path.is_symlink():
+        return path
+    try:
+        return Path(os.path.realpath(path, strict=True))
+    except OSError:
+        raise ConfigurationError(
+            f"{path} is a symbolic link to {os.readlink(path)}, which does not lead to a file.",  # noqa: PTH115
+            hint="Mend or remove the link, and run this again.",
+        ) from None
+
+
+def _read_ordinary_file(path: Path) -> bytes | None:
+    """Return the content of a file, `None` if it does not exist. Raises OSError otherwise."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+    return read_bytes(path)
+
+
+def _check_encoding(path: Path, data: bytes) -> None:
+    """Refuse a configuration that is not plain UTF-8: ssh or VS Code could not read it either."""
+    if data.startswith(codecs.BOM_UTF8):
+        raise ConfigurationError(
+            f"{path} begins with a byte-order mark, and ssh fails for every host because of it.",
+            hint="Save the file as UTF-8 without a byte-order mark, and run this again.",
+        )
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
+        raise ConfigurationError(
+            f"{path} is not a text file that ssh can read; it may be saved as UTF-16.",
+            hint="Save it as UTF-8 without a byte-order mark, and run this again.",
+        )
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"Line {line} of {path} is not UTF-8.",
+            hint="Save the file as UTF-8, and run this again.",
+        ) from None

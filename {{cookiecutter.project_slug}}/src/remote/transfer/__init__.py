@@ -1,0 +1,1 @@
+"""Commits and results between here and the machine: `lab push`, `lab pull`."""

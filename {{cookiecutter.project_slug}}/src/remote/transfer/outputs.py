@@ -1,0 +1,178 @@
+"""What lies below `outputs/` on the machine, and how it compares to what is here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RemoteCommandError
+from ..ssh.client import Client
+
+__all__ = ["Comparison", "Listing", "RemoteFile", "compare", "list_outputs"]
+
+_NO_FOLDER = 3
+
+# A name with a line break in it would read like two files, so such files are only counted. GNU's
+# and busybox's stat take -c, the one of BSD and macOS -f.
+_LIST = r"""
+CDPATH=
+cd && cd -- "$1" 2>/dev/null || exit 3
+rsync --version 2>/dev/null | sed -n '1s/^/rsync /p'
+[ -d "outputs/$2" ] || exit 0
+cd outputs || exit
+printf 'folder %s\n' "$(pwd)"
+break='
+'
+find "./$2" -path "*$break*" -type f -exec echo unnamed \;
+find "./$2" -type l -exec echo link \;
+if stat -c %s . >/dev/null 2>&1; then
+    find "./$2" -type f ! -path "*$break*" -exec stat -c 'file %s %Y %n' {} +
+else
+    find "./$2" -type f ! -path "*$break*" -exec stat -f 'file %z %m %N' {} +
+fi
+exit 0 # a file that went away meanwhile is no failure
+"""
+
+# The arguments are the folder, then a number of bytes and a file, again and again.
+_SUMS = r"""
+CDPATH=
+cd -- "$1" || exit
+shift
+sum='shasum -a 256'
+if command -v sha256sum >/dev/null 2>&1; then sum=sha256sum; fi
+while [ $# -gt 0 ]; do
+    head -c "$1" "./$2" | $sum
+    shift 2
+done
+"""
+_SUMS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file below `outputs/` on the machine."""
+
+    name: str
+    """Relative to `outputs/`, with slashes."""
+    size: int
+    """In bytes."""
+    time: int
+    """When it was changed last, in seconds since 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What lies below `outputs/` on the machine."""
+
+    folder: str
+    """The absolute path of `outputs/` there; empty where there is none."""
+    files: tuple[RemoteFile, ...]
+    rsync: str
+    """What rsync says of its version there; empty where there is none."""
+    unnamed: int
+    """How many files were left out because there is a line break in their names."""
+    links: int
+    """How many symbolic links were left out: what they lead to may lie anywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is there, compared to what is here."""
+
+    missing: tuple[RemoteFile, ...]
+    grown: tuple[RemoteFile, ...]
+    """Files that begin with all that is here under their name."""
+    differing: tuple[RemoteFile, ...]
+    same: int
+    """How many files are the same."""
+
+
+def list_outputs(client: Client, remote_folder: str, *, only: str = "") -> Listing:
+    """Return what lies below `outputs/` there, or below `outputs/<only>`.
+
+    Raises RemoteCommandError when the project's folder is not there, or a name cannot be used here.
+    """
+    result = client.run_script(_LIST, remote_folder, only, timeout=600, check=False)
+    if result.returncode == _NO_FOLDER:
+        raise RemoteCommandError(
+            f"There is no folder {remote_folder} on {client.alias}.",
+            hint="Send the project there: lab push",
+        )
+    if result.returncode != 0:
+        said = result.stderr.strip() or "it printed nothing"
+        raise RemoteCommandError(f"outputs/ on {client.alias} cannot be listed: {said}")
+    lines = [line.partition(" ") for line in result.stdout.splitlines()]
+    facts = {word: text for word, _, text in lines}
+    files = [_parse(text, client) for word, _, text in lines if word == "file"]
+    return Listing(
+        folder=facts.get("folder", ""),
+        files=tuple(sorted(files, key=lambda file: file.name)),
+        rsync=facts.get("rsync", ""),
+        unnamed=sum(word == "unnamed" for word, _, _ in lines),
+        links=sum(word == "link" for word, _, _ in lines),
+    )
+
+
+def _parse(text: str, client: Client) -> RemoteFile:
+    """Return the file of one line of the listing; it must stay below `outputs/` here."""
+    size, time, path = text.split(" ", 2)
+    name = posixpath.normpath(path)
+    if name.startswith(("/", "..")) or (os.name == "nt" and re.search(r'[\\:<>"|?*]', name)):
+        raise RemoteCommandError(
+            f"{client.alias} has a file in outputs/ whose name cannot be used here: {name}",
+            hint="Rename it there",
+        )
+    return RemoteFile(name=name, size=int(size), time=int(time))
+
+
+def compare(client: Client, listing: Listing, outputs: Path) -> Comparison:
+    """Compare what is there with the folder `outputs`: by size and time, else by content."""
+    missing, differing, unsure = [], [], []
+    for file in listing.files:
+        path = outputs / file.name
+        if not os.path.lexists(path):
+            missing.append(file)
+        elif not path.is_file() or path.stat().st_size > file.size:
+            differing.append(file)
+        elif (path.stat().st_size, int(path.stat().st_mtime)) != (file.size, file.time):
+            unsure.append(file)
+    grown = []
+    for start in range(0, len(unsure), _SUMS_AT_ONCE):
+        some = unsure[start : start + _SUMS_AT_ONCE]
+        sums = _sums_there(client, listing, some, outputs)
+        for file, expected in zip(some, sums, strict=True):
+            path = outputs / file.name
+            if _sum(path) != expected:
+                differing.append(file)
+            elif path.stat().st_size < file.size:
+                grown.append(file)
+    return Comparison(
+        missing=tuple(missing),
+        grown=tuple(grown),
+        differing=tuple(sorted(differing, key=lambda file: file.name)),
+        same=len(listing.files) - len(missing) - len(grown) - len(differing),
+    )
+
+
+def _sums_there(
+    client: Client, listing: Listing, files: Sequence[RemoteFile], outputs: Path
+) -> list[str]:
+    """Return the SHA-256 of each file there, of as many bytes as it has here.
+
+    Where the machine cannot tell, the sums are empty, and equal to none.
+    """
+    pairs = [(str((outputs / file.name).stat().st_size), file.name) for file in files]
+    words = [word for pair in pairs for word in pair]
+    result = client.run_script(_SUMS, listing.folder, *words, timeout=600, check=False)
+    found = re.findall(r"^([0-9a-f]{64})\b", result.stdout, re.MULTILINE)
+    return found if len(found) == len(files) else [""] * len(files)
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
