@@ -2,29 +2,24 @@
 
 cookiecutter renders this file and runs it in the new, still empty project folder. The answers
 reach it as data: were they pasted into the code, a quotation mark would break it and an answer
-could act as code.
+could act as code. What most runs need not is imported where it is used: everybody waits for this.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import keyword
 import os
 import re
-import shlex
-import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 ANSWERS_AS_JSON = r"""{{ cookiecutter | tojson }}"""
 
 LONGEST_TEXT = 200
-LONGEST_NAME = 60
+LONGEST_NAME = 50  # longer ones would not fit into a line `from NAME import ...`
 OLDEST_PYTHON = 11  # of Python 3
 
 SLUG = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -32,6 +27,7 @@ PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*")
 USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@~-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+YES_OR_NO = re.compile(r"1|true|t|yes|y|on|0|false|f|no|n|off", re.IGNORECASE)
 PYTHON_VERSION = re.compile(r"3\.([0-9]{1,2})")
 
 # Names that files cannot have on Windows, whatever their ending.
@@ -53,26 +49,42 @@ DEPENDENCIES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+# In the project's folder: what git and the environment script have made there, and where files go
+# that the template replaces.
+NOT_THE_PERSONS = {".git", ".lab", ".venv"}
+REPLACED = Path(".lab", "replaced")
+
+
 class Fault:
     """An answer that cannot be used."""
 
-    question: str
-    given: object
-    allowed: str
-    suggestion: str
+    def __init__(self, question: str, given: object, allowed: str, suggestion: str) -> None:
+        self.question = question
+        self.given = given
+        self.allowed = allowed
+        self.suggestion = suggestion
 
 
 def main() -> int:
-    """Report all faulty answers; return 1 when there is one, else 0."""
+    """Report all faulty answers, or keep what will be replaced; return 1 when it must not go on."""
     answers = json.loads(ANSWERS_AS_JSON)
     faults = find_faults(answers)
     if faults:
         print(report(answers, faults), file=sys.stderr)
-    return 1 if faults else 0
+        return 1
+    try:
+        keep_what_is_replaced(answers)
+    except OSError as error:
+        print(
+            f"Nothing was generated: a file of yours would be replaced and could not be kept in "
+            f"{REPLACED} ({error}).",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
 
 
-def find_faults(answers: dict[str, Any]) -> list[Fault]:
+def find_faults(answers: dict[str, object]) -> list[Fault]:
     """Return every answer that cannot be used, in the order of the questions."""
     checks: dict[str, Callable[[str], str | None]] = {
         "project_name": check_text,
@@ -82,15 +94,48 @@ def find_faults(answers: dict[str, Any]) -> list[Fault]:
         "author": check_text,
         "remote": check_remote,
         "ssh_alias": check_alias,
+        "write_ssh_entry": check_yes_or_no,
         "python_version": check_python_version,
     }
     faults = []
     for question, check in checks.items():
         given = answers[question]
-        allowed = check(given) if isinstance(given, str) else "a text"
+        # An old cookiecutter leaves a yes or no from the command line a text.
+        text = str(given) if isinstance(given, bool) and check is check_yes_or_no else given
+        allowed = check(text) if isinstance(text, str) else "a text"
         if allowed is not None:
             faults.append(Fault(question, given, allowed, suggest(question, answers)))
     return faults
+
+
+def keep_what_is_replaced(answers: dict[str, object]) -> None:
+    """Copy the person's files that the template has, too; post_gen_project.py tells of them.
+
+    That is for a folder that was there before: cookiecutter, told to generate into it, writes over
+    what it finds and says nothing.
+    """
+    if not {entry.name for entry in os.scandir()} - NOT_THE_PERSONS:
+        return
+    import shutil
+    import time
+
+    kept = REPLACED / time.strftime("%Y-%m-%dT%H-%M-%S")
+    kept.mkdir(parents=True)
+    for name in generated_files(answers):
+        if name.is_file():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, kept / name)
+
+
+def generated_files(answers: dict[str, object]) -> Iterator[Path]:
+    """Yield the files that will be generated; none when it is not known where the template is."""
+    template = Path(str(answers.get("_repo_dir", "")))
+    for folder in template.glob("*cookiecutter.project_slug*"):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                parts = path.relative_to(folder).parts
+                package = str(answers["package_name"])
+                yield Path(*(package if "cookiecutter." in part else part for part in parts))
 
 
 def check_text(text: str) -> str | None:
@@ -157,6 +202,11 @@ def check_alias(alias: str) -> str | None:
     return None
 
 
+def check_yes_or_no(text: str) -> str | None:
+    """Return what is allowed for a yes or no in words when `text` is neither, else None."""
+    return None if YES_OR_NO.fullmatch(text) else "yes or no"
+
+
 def check_python_version(version: str) -> str | None:
     """Return what is allowed for the version of Python when `version` is not, else None."""
     match = PYTHON_VERSION.fullmatch(version)
@@ -165,7 +215,7 @@ def check_python_version(version: str) -> str | None:
     return f"3.{OLDEST_PYTHON} or newer, as two numbers"
 
 
-def suggest(question: str, answers: dict[str, Any]) -> str:
+def suggest(question: str, answers: dict[str, object]) -> str:
     """Return an answer that can be used, as close to the given one as possible."""
     given = str(answers[question])
     if question in ("project_name", "description", "author"):
@@ -174,6 +224,8 @@ def suggest(question: str, answers: dict[str, Any]) -> str:
         return shortened or {"author": "Ada Lovelace"}.get(question, "Handwriting Lab")
     if question == "remote":
         return _suggest_remote(given)
+    if question == "write_ssh_entry":
+        return "no"
     if question == "python_version":
         return "3.12"
     separator = "_" if question == "package_name" else "-"
@@ -182,7 +234,7 @@ def suggest(question: str, answers: dict[str, Any]) -> str:
     return name if check(name) is None else f"my{separator}{name}"[:LONGEST_NAME]
 
 
-def report(answers: dict[str, Any], faults: list[Fault]) -> str:
+def report(answers: dict[str, object], faults: list[Fault]) -> str:
     """Return what to tell the person: each fault, and the command that generates without them."""
     count = "One answer" if len(faults) == 1 else f"{len(faults)} answers"
     lines = [f"{count} cannot be used:"]
@@ -208,8 +260,11 @@ def report(answers: dict[str, Any], faults: list[Fault]) -> str:
     return "\n".join(lines)
 
 
-def _command(answers: dict[str, Any], faults: list[Fault]) -> str:
+def _command(answers: dict[str, object], faults: list[Fault]) -> str:
     """Return the command that generates the project with the faulty answers replaced."""
+    import shlex
+    import subprocess
+
     corrected = answers | {fault.question: fault.suggestion for fault in faults}
     words = ["cookiecutter", str(answers.get("_template", "TEMPLATE"))]
     if answers.get("_checkout"):
@@ -272,15 +327,12 @@ def _split_port(text: str) -> tuple[str, str | None]:
 
 def _is_host(host: str) -> bool:
     """Tell whether `host` is an address or a name; ssh takes a name of digits for an address."""
-    parse: Callable[[str], object] | None = None
-    if ":" in host:
-        parse = ipaddress.IPv6Address
-    elif host.rpartition(".")[2].isdigit():
-        parse = ipaddress.IPv4Address
-    if parse is None:
+    if ":" not in host and not host.rpartition(".")[2].isdigit():
         return HOST.fullmatch(host) is not None and len(host) <= 253
+    import ipaddress
+
     try:
-        parse(host)
+        ipaddress.IPv6Address(host) if ":" in host else ipaddress.IPv4Address(host)
     except ValueError:
         return False
     return "%" not in host  # ssh would expand it

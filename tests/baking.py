@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
-__all__ = ["TEMPLATE_ROOT", "BakedProject", "bake_project", "isolated_variables"]
+__all__ = ["TEMPLATE_ROOT", "BakedProject", "bake_project", "isolated_variables", "project_in"]
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +27,14 @@ class BakedProject:
     def read(self, name: str) -> str:
         """Return the text of the file `name`."""
         return (self.path / name).read_text(encoding="utf-8")
+
+    def contents(self) -> dict[str, tuple[int, bytes]]:
+        """Return every file, git's own apart, with its mode."""
+        return {
+            str(path.relative_to(self.path)): (path.stat().st_mode, path.read_bytes())
+            for path in sorted(self.path.rglob("*"))
+            if path.is_file() and ".git" not in path.relative_to(self.path).parts
+        }
 
     def run(
         self, *command: str | Path, check: bool = True, **variables: str
@@ -123,6 +131,10 @@ def bake_project(
             overwrite_if_exists=overwrite,
             accept_hooks=accept_hooks,
         )
-    project = Path(path)
-    (package,) = [folder.name for folder in (project / "src").iterdir() if folder.name != "remote"]
-    return BakedProject(path=project, package=package)
+    return project_in(Path(path))
+
+
+def project_in(folder: Path) -> BakedProject:
+    """Return the project that lies in a folder."""
+    (package,) = [path.name for path in (folder / "src").iterdir() if path.name != "remote"]
+    return BakedProject(path=folder, package=package)

@@ -39,7 +39,7 @@ BAD_KINDS: dict[str, list[str]] = {
     "own folder": ["remote", "labs", "tests"],
     "device": ["con", "nul", "com1"],
     "upper case": ["Lab", "LAB", "mY-lab"],
-    "long": ["a" * 61, "a" * 100, "a" * 200],
+    "long": ["a" * 51, "a" * 100, "a" * 200],
     "long host": ["a" * 254, "b." * 200, "ada@" + "c" * 300],
     "long text": ["a" * 201, "é" * 500, "a " * 300],
     "port": ["gpu:0", "ada@gpu:65536", "ada@gpu:ssh"],
@@ -152,6 +152,7 @@ def hook_answers() -> dict[str, str]:
         "author": "Ada",
         "remote": "",
         "ssh_alias": "my-lab",
+        "write_ssh_entry": "yes",
         "python_version": "3.12",
     }
 
@@ -210,10 +211,12 @@ def test_slug_that_names_an_existing_folder_is_stopped_by_cookiecutter(
         ("write_ssh_entry", "2"),
     ],
 )
-def test_choice_that_does_not_exist_is_stopped_by_cookiecutter(
+def test_choice_that_does_not_exist_is_stopped_and_nothing_is_generated(
     question: str, answer: str, bake: Bake, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"{answer} provided for")):
+    # By cookiecutter itself; an old one leaves a yes or no to the hook.
+    stopped = f"{re.escape(answer)} provided for|Hook script failed"
+    with pytest.raises((ValueError, FailedHookException), match=stopped):
         bake(tmp_path / "output", **{question: answer})
     assert list((tmp_path / "output").iterdir()) == []
 
@@ -322,6 +325,20 @@ def is_taken(check: Callable[[str], object], text: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+@pytest.mark.parametrize("answer", [True, False, "yes", "No", "true", "False", "y", "0", "on"])
+def test_yes_and_no_are_taken_as_cookiecutter_takes_them(answer: object, hook: ModuleType) -> None:
+    assert hook.find_faults({**hook_answers(), "write_ssh_entry": answer}) == []
+
+
+@pytest.mark.parametrize("answer", ["maybe", "", "2", "yes ", None, 1])
+def test_what_is_neither_yes_nor_no_is_refused_where_cookiecutter_passes_it_on(
+    answer: object, hook: ModuleType
+) -> None:
+    (fault,) = hook.find_faults({**hook_answers(), "write_ssh_entry": answer})
+    assert fault.allowed in ("yes or no", "a text")
+    assert fault.suggestion == "no"
 
 
 def test_template_refuses_its_own_dependencies_as_names(hook: ModuleType) -> None:

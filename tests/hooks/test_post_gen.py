@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from baking import bake_project
 from conftest import Bake
 
 
@@ -75,15 +74,6 @@ def test_git_that_fails_does_not_make_the_bake_fail(
     project = bake().path
     assert (project / "lab.toml").is_file()
     assert "git init failed" in capfd.readouterr().err
-
-
-def test_repository_of_the_persons_own_gets_no_commit(tmp_path: Path, home: Path) -> None:
-    project = bake_project(tmp_path, home=home).path
-    (project / "notes.txt").write_text("mine")
-    before = git(project, "rev-parse", "HEAD")
-    bake_project(tmp_path, home=home, overwrite=True)
-    assert git(project, "rev-parse", "HEAD") == before
-    assert (project / "notes.txt").read_text() == "mine"
 
 
 def test_next_steps_fit_on_three_lines(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:

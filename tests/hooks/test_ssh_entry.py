@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -112,7 +109,7 @@ def test_python_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pat
     hook = load_hook()
     monkeypatch.setattr(hook.sys, "version_info", (3, 10, 4))
     monkeypatch.chdir(tmp_path)
-    (note,) = hook.write_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    (note,) = hook.start_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
     assert f"uv run lab.py connect {REMOTE}" in note
 
 
@@ -124,79 +121,3 @@ def load_hook() -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
-
-
-class Cruft:
-    """cruft, run as people run it: in a folder that is not a temporary one."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.template = folder / "template"
-        self.project = folder / "handwriting-lab"
-        temporary = folder / "temporary"
-        temporary.mkdir()
-        monkeypatch.setenv("TMPDIR", str(temporary))
-        ignored = shutil.ignore_patterns(".git", "build", "__pycache__", ".*_cache")
-        shutil.copytree(TEMPLATE_ROOT, self.template, ignore=ignored)
-        subprocess.run(["git", "init", "--quiet", str(self.template)], check=True)
-        self.commit(self.template, "The template")
-
-    def commit(self, place: Path, message: str) -> None:
-        subprocess.run(["git", "add", "--all"], cwd=place, check=True)
-        subprocess.run(
-            ["git", "commit", "--quiet", "--allow-empty", "-m", message], cwd=place, check=True
-        )
-
-    def run(self, *arguments: str, place: Path | None = None) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "cruft", *arguments],
-            cwd=place or self.folder,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def create(self, **answers: object) -> None:
-        given = json.dumps(answers)
-        self.run("create", str(self.template), "--no-input", "--extra-context", given)
-
-
-@pytest.fixture
-def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
-    """The template under cruft's control."""
-    return Cruft(tmp_path, monkeypatch)
-
-
-@pytest.mark.slow
-def test_cruft_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:
-    cruft.create(remote=REMOTE, description="counted with charm")
-    assert "number-cruncher" in (ssh / ENTRY).read_text()
-    text = (cruft.project / ".cruft.json").read_text()
-    answers = json.loads(text)["context"]["cookiecutter"]
-    assert answers["remote"] == ""
-    assert answers["description"] == "counted with charm"
-    cruft.commit(cruft.project, "with .cruft.json")
-    for word in PERSONAL:
-        assert git(cruft.project, "grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
-
-
-@pytest.mark.slow
-def test_cruft_update_and_diff_leave_the_ssh_directory_alone(cruft: Cruft, ssh: Path) -> None:
-    cruft.create(remote=REMOTE)
-    cruft.commit(cruft.project, "with .cruft.json")
-    # A machine in the answers, as somebody may have put it there: cruft passes it to the hook.
-    state = cruft.project / ".cruft.json"
-    answers = json.loads(state.read_text())
-    answers["context"]["cookiecutter"] |= {"remote": "eve@other.example.net", "ssh_alias": "other"}
-    state.write_text(json.dumps(answers))
-    cruft.commit(cruft.project, "a machine in the answers")
-    (cruft.template / "{{cookiecutter.project_slug}}" / "news.md").write_text("News\n")
-    cruft.commit(cruft.template, "something new")
-    before = contents(ssh)
-
-    assert "ssh_alias" not in cruft.run("diff", place=cruft.project)
-    cruft.run("update", "--skip-apply-ask", place=cruft.project)
-    assert (cruft.project / "news.md").read_text() == "News\n"
-    assert contents(ssh) == before
-    assert "eve" not in state.read_text()

@@ -23,7 +23,11 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from {{ cookiecutter.package_name }}.preprocessing import LogScaler
 from {{ cookiecutter.package_name }}.runs import LabError
-from {{ cookiecutter.package_name }}.trees import DrawingError, TreeDrawing, export_tree
+from {{ cookiecutter.package_name }}.trees import (
+    DrawingError,
+    TreeDrawing,
+    export_tree,
+)
 
 SIGNATURES = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 HOSTILE_NAMES = [

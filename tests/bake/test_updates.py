@@ -1,0 +1,211 @@
+"""A project that its owner has changed is brought forward with the template, by cruft."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE_ROOT
+from template_copy import TEMPLATE_FOLDER, commit_all, copy_template
+
+REMOTE = "charles@number-cruncher.example.net:50022"
+PERSONAL = ("charles", "number-cruncher", "50022")
+ENTRY = "ml-remote.d/handwriting-lab.conf"
+LAB = "labs/mnistlab.py"
+NOTEBOOK = "labs/mnistlab.ipynb"
+# How the lab begins, in the template of today and in the older one.
+(TITLE,) = re.findall(
+    "^# # (.+)$", (TEMPLATE_ROOT / TEMPLATE_FOLDER / LAB).read_text(encoding="utf-8"), re.MULTILINE
+)
+OLD_TITLE = "An old title"
+
+pytestmark = pytest.mark.slow
+
+
+class Cruft:
+    """cruft, run as people run it: in a folder that is not a temporary one.
+
+    Of the template there is an older commit, from which projects are made, and this one.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.template = folder / "template"
+        self.project = folder / "handwriting-lab"
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        monkeypatch.setenv("TMPDIR", str(temporary))
+        copy_template(self.template)
+        self._make_older()
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.template])
+        commit_all(self.template, "An older template")
+
+    def _make_older(self) -> None:
+        """Undo a few changes that people make to a template."""
+        inside = self.template / TEMPLATE_FOLDER
+        for name in (LAB, NOTEBOOK):
+            text = (inside / name).read_text(encoding="utf-8")
+            assert f"# {TITLE}" in text
+            (inside / name).write_text(text.replace(TITLE, OLD_TITLE, 1), encoding="utf-8")
+        (inside / "tests" / "test_plots.py").unlink()
+        (inside / "labs" / "oldlab.py").write_text("# %%\n", encoding="utf-8")
+
+    def renew_template(self) -> None:
+        """Commit what the template is now."""
+        copy_template(self.template)
+        (self.template / TEMPLATE_FOLDER / "labs" / "oldlab.py").unlink()
+        commit_all(self.template, "The template of today")
+
+    def run(self, *arguments: str) -> str:
+        """Run cruft in the project, or beside it when there is none yet, and return its output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cruft", *arguments],
+            cwd=self.project if self.project.exists() else self.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def create(self, **answers: object) -> None:
+        """Make the project from the older template, and commit what cruft noted down."""
+        given = json.dumps(answers)
+        self.run("create", str(self.template), "--no-input", "--extra-context", given)
+        self.commit("Note down where the project comes from")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the project and return its output."""
+        done = subprocess.run(["git", *arguments], cwd=self.project, capture_output=True, text=True)
+        return done.stdout
+
+    def commit(self, message: str) -> str:
+        """Commit everything in the project as its owner does, and return the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def read(self, name: str) -> str:
+        """Return a file of the project."""
+        return (self.project / name).read_text(encoding="utf-8")
+
+    def write(self, name: str, text: str) -> None:
+        """Change a file of the project, as its owner."""
+        (self.project / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
+    """The template under cruft's control."""
+    return Cruft(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def ssh(home: Path) -> Path:
+    """The SSH directory, with a configuration of the person's own in it."""
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
+    (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_project_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:
+    cruft.create(remote=REMOTE, description="counted with charm")
+    assert "number-cruncher" in (ssh / ENTRY).read_text()
+    answers = json.loads(cruft.read(".cruft.json"))["context"]["cookiecutter"]
+    assert answers["remote"] == ""
+    assert answers["description"] == "counted with charm"
+    for word in PERSONAL:
+        assert cruft.git("grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
+
+
+def test_update_brings_what_is_new_and_keeps_what_the_owner_changed(
+    cruft: Cruft, ssh: Path
+) -> None:
+    cruft.create(remote=REMOTE)
+    cruft.write(LAB, cruft.read(LAB) + "\n# %%\nmine = 1\n")
+    cruft.write("labs/birdlab.py", "# %%\nmine = 2\n")
+    cruft.write("README.md", "# My own words\n")
+    cruft.write(NOTEBOOK, cruft.read(NOTEBOOK).replace('"outputs": []', '"outputs": [ ]', 1))
+    (cruft.project / "labs" / "treelab.py").unlink()
+    last_commit = cruft.commit("What I changed")
+    notebook, entries = cruft.read(NOTEBOOK), contents(ssh)
+    cruft.renew_template()
+
+    said = cruft.run("update", "--skip-apply-ask")
+    assert "does not exist in index" not in said
+    assert TITLE in cruft.read(LAB)
+    assert cruft.read(LAB).endswith("mine = 1\n")
+    assert (cruft.project / "tests" / "test_plots.py").is_file()
+    assert not (cruft.project / "labs" / "oldlab.py").exists()
+    assert cruft.read("labs/birdlab.py") == "# %%\nmine = 2\n"
+    assert cruft.read("README.md") == "# My own words\n"
+    assert not (cruft.project / "labs" / "treelab.py").exists()
+    assert cruft.read(NOTEBOOK) == notebook
+    assert cruft.git("rev-parse", "HEAD") == last_commit
+    assert contents(ssh) == entries
+    assert not list(cruft.project.rglob("*.rej"))
+    assert "up to date" in cruft.run("check")
+
+
+def test_line_that_both_have_changed_shows_both(cruft: Cruft) -> None:
+    cruft.create()
+    cruft.write(LAB, cruft.read(LAB).replace(OLD_TITLE, "My own title"))
+    cruft.commit("Mine")
+    cruft.renew_template()
+    cruft.run("update", "--skip-apply-ask")
+    ours, _, theirs = cruft.read(LAB).partition("=======\n")
+    assert "<<<<<<< ours" in ours
+    assert "# My own title" in ours
+    assert theirs.startswith(f"# # {TITLE}\n")
+    assert f"UU {LAB}" in cruft.git("status", "--porcelain")
+
+
+def test_changes_that_are_not_committed_stop_an_update(cruft: Cruft) -> None:
+    cruft.create()
+    cruft.write("README.md", "# My own words\n")
+    cruft.renew_template()
+    done = subprocess.run(
+        [sys.executable, "-m", "cruft", "update", "--skip-apply-ask"],
+        cwd=cruft.project, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "clean" in done.stdout
+    assert cruft.git("status", "--porcelain") == " M README.md\n"
+
+
+def test_machine_that_somebody_put_into_the_answers_gets_no_entry(cruft: Cruft, ssh: Path) -> None:
+    cruft.create(remote=REMOTE)
+    answers = json.loads(cruft.read(".cruft.json"))
+    answers["context"]["cookiecutter"] |= {"remote": "eve@other.example.net", "ssh_alias": "other"}
+    cruft.write(".cruft.json", json.dumps(answers))
+    cruft.commit("A machine in the answers")
+    cruft.renew_template()
+    before = contents(ssh)
+    assert "ssh_alias" not in cruft.run("diff")
+    cruft.run("update", "--skip-apply-ask")
+    assert contents(ssh) == before
+    assert "eve" not in cruft.read(".cruft.json")
+
+
+def test_project_made_without_cruft_is_linked_first(cruft: Cruft, ssh: Path, home: Path) -> None:
+    configuration = home / "configuration.yaml"
+    configuration.write_text(f"replay_dir: {home}/replay\ncookiecutters_dir: {home}/templates\n")
+    command = [sys.executable, "-m", "cookiecutter", str(cruft.template), "--no-input"]
+    options = ["--config-file", str(configuration), f"remote={REMOTE}"]
+    subprocess.run([*command, *options], cwd=cruft.folder, check=True, stdout=subprocess.DEVNULL)
+    before = contents(ssh)
+    cruft.run("link", str(cruft.template), "--no-input")
+    cruft.commit("Note down where the project comes from")
+    cruft.renew_template()
+    cruft.run("update", "--skip-apply-ask")
+    assert TITLE in cruft.read(LAB)
+    assert contents(ssh) == before
+    assert "number-cruncher" not in cruft.read(".cruft.json")
