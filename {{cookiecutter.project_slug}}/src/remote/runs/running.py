@@ -8,13 +8,16 @@ from collections.abc import Sequence
 
 from .. import console
 from ..errors import LabError, UnreachableError
-from ..settings import load_settings, project_root
+from ..hosts.group import Part
+from ..hosts.places import find_jobs
+from ..hosts.running import watch_run
+from ..settings import load_settings
 from ..target import Target, read_target
-from ..transfer.pulling import pull_outputs
 from . import jobs
 from .jobs import Job, MissingFolderError
-from .labs import Lab, find_lab, output_folder
+from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
+from .homecoming import bring_home
 from .progress import Progress, show_progress
 
 __all__ = ["attach", "run"]
@@ -70,11 +73,14 @@ def attach(text: str | None, *, alias: str | None = None, verbose: bool = False)
 
     Raises UsageError when it is not clear which run is meant, LabError when not every cell ran.
     """
-    target = read_target(alias)
-    runs = jobs.list_jobs(target.client, target.folder, kind="run")
-    job = choose_run(runs, text, alias=target.alias)
+    found = find_jobs(alias, "run")
+    job = choose_run([one.job for one in found], text, alias=read_target(alias).alias)
+    (target,) = [one.target for one in found if one.job is job]
     console.note(f"{job.name}, started {job.started.astimezone():%d %b %H:%M} on {target.alias}")
-    _watch(target, job, verbose=verbose)
+    if hosts_of(job.name):
+        watch_run(Part(target=target, job=job))
+    else:
+        _watch(target, job, verbose=verbose)
 
 
 def _start(target: Target, lab: Lab, *, again: bool) -> Job:
@@ -148,29 +154,10 @@ def _watch(target: Target, job: Job, *, verbose: bool) -> None:
         console.say(f"All cells of {ended.name} ran on {target.alias} in {took}.")
     else:
         progress.show_failure(ended.exit_code)
-    results = _bring_home(target, ended)
+    results = bring_home(target, ended)
     if ended.state != "done":
         raise LabError(_failure(ended, progress, where=target.alias), hint=results)
     console.next_step(results)
-
-
-def _bring_home(target: Target, job: Job) -> str:
-    """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
-    stem = output_folder(job.name)
-    try:
-        pull_outputs(target, project_root(), only=f"{stem}/{job.id}")
-    except LabError as error:
-        if job.state == "done":
-            raise
-        console.warn(str(error))
-        return "lab pull"
-    results = project_root() / "outputs" / stem / job.id
-    if not results.is_dir():
-        return "lab runs"
-    console.say("Results:")
-    for path in sorted(results.iterdir()):
-        console.say(f"  {path}")
-    return f"open {results / stem}.html"
 
 
 def _failure(ended: Job, progress: Progress, *, where: str) -> str:
