@@ -4,22 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from {{ cookiecutter.package_name }}.data import DigitData, Samples, load
+from {{ cookiecutter.package_name }}.data import DigitData
 from {{ cookiecutter.package_name }}.runs import ParameterError
 from {{ cookiecutter.package_name }}.training import best_device, fit
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def few_digits() -> DigitData:
-    digits = load("digits")
-    part = slice(0, 400)
-    return DigitData(
-        "few",
-        Samples(digits.train.images[part], digits.train.labels[part], digits.train.indices[part]),
-        digits.test,
-    )
 
 
 def small_network(seed: int = 0) -> nn.Module:
@@ -29,7 +18,9 @@ def small_network(seed: int = 0) -> nn.Module:
     )
 
 
-def train(data: DigitData, *, seed: int = 0, epochs: int = 2) -> tuple[nn.Module, list[float]]:
+def train(
+    data: DigitData, *, seed: int = 0, epochs: int = 2, shift: int = 0
+) -> tuple[nn.Module, list[float]]:
     network = small_network()
     results = fit(
         network,
@@ -38,6 +29,7 @@ def train(data: DigitData, *, seed: int = 0, epochs: int = 2) -> tuple[nn.Module
         batch_size=32,
         peak_learning_rate=0.1,
         seed=seed,
+        shift=shift,
         device=CPU,
     )
     return network, [result.accuracy for result in results]
@@ -57,6 +49,20 @@ def test_same_seed_gives_the_same_weights_bit_for_bit(few_digits: DigitData) -> 
 def test_another_seed_gives_other_weights(few_digits: DigitData) -> None:
     first, second = (train(few_digits, seed=seed)[0].state_dict() for seed in (0, 1))
     assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_moved_images_give_other_weights_and_the_same_ones_again(few_digits: DigitData) -> None:
+    still, first, second = (
+        train(few_digits, shift=shift)[0].state_dict()["0.weight"] for shift in (0, 2, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(still, first)
+
+
+@pytest.mark.parametrize("shift", [-1, 28])
+def test_images_cannot_be_moved_out_of_sight(few_digits: DigitData, shift: int) -> None:
+    with pytest.raises(ParameterError, match=f"shift = {shift}"):
+        train(few_digits, shift=shift)
 
 
 def test_batch_larger_than_the_data_is_made_smaller(few_digits: DigitData) -> None:

@@ -2,19 +2,24 @@
 
 Errors that a person can mend form one family:
 
-    LabError               the message is a sentence, with what to do next
-    ├── ParameterError     a parameter that the lab does not have, or a value it cannot take
-    ├── data.DataError     a data set that cannot be had
-    ├── plots.ColorError   something that no colormap can be made of
-    └── trees.DrawingError a tree that cannot be drawn as asked
+    LabError                             the message is a sentence, with what to do next
+    ├── ParameterError                   a parameter that the lab does not have, or a wrong value
+    ├── data.DataError                   a data set that cannot be had
+    ├── checkpoints.CheckpointError      a checkpoint that this training cannot go on from
+    ├── distributed.DistributedError     processes that cannot train together
+    ├── plots.ColorError                 something that no colormap can be made of
+    └── trees.DrawingError               a tree that cannot be drawn as asked
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,21 +56,30 @@ class ParameterError(LabError):
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a lab.
+    """One run of a lab, in one process or, under torchrun, in many.
 
     Attributes:
-        folder: where its results go; it exists.
+        folder: where its results go; it exists. Of many processes only the first one's is kept.
         parameters: the lab's parameters by name, those of the command line included.
+        checkpoint: the file for the state of its training.
+        resumes: whether it goes on from that file where there is one: that is so when
+            `LAB_OUTPUT_DIR` names the folder, so that naming the same one again continues a run.
+        is_first: whether this process shows and writes the results.
     """
 
     folder: Path
     parameters: SimpleNamespace
+    checkpoint: Path
+    resumes: bool
+    is_first: bool
 
     def show(self, figure: Figure, name: str, *, alt: str) -> None:
         """Save `figure` as `name`.png in the run's folder; in a notebook, show it as well.
 
         `alt` says in words what it shows, for those who cannot see it.
         """
+        if not self.is_first:
+            return
         path = self.folder / f"{name}.png"
         figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Description": alt})
         if _in_notebook():
@@ -79,13 +93,19 @@ class Run:
         text = json.dumps(content, indent=2) + "\n"
         (self.folder / "metrics.json").write_text(text, encoding="utf-8")
 
+    def end_other_processes(self) -> None:
+        """Under torchrun, end every process but the first, which shows and writes what follows."""
+        if not self.is_first:
+            sys.exit()
+
 
 def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     """Begin a run of `lab`: settle its parameters and make the folder of its results.
 
     In a plain script, `-p NAME VALUE` on the command line replaces a parameter; under papermill
     and in a notebook the values are those of the parameters cell. The folder is `LAB_OUTPUT_DIR`
-    if that is set, else outputs/<lab>/<time>/ in the project.
+    if that is set, else outputs/<lab>/<time>/ in the project; for all processes of torchrun but the
+    first it is a temporary one.
 
     Raises:
         ParameterError: the command line names a parameter that is not in `parameters`, or gives
@@ -95,7 +115,19 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     if not _in_notebook():
         sys.excepthook = _show_sentence
         settled |= typed_parameters(_command_line(program=lab), defaults=settled)
-    return Run(folder=results_folder(lab), parameters=SimpleNamespace(**settled))
+    is_first = os.environ.get("RANK", "0") == "0"
+    if not is_first:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    folder = results_folder(lab) if is_first else _temporary_folder()
+    named = os.environ.get("LAB_OUTPUT_DIR")
+    return Run(
+        folder=folder,
+        parameters=SimpleNamespace(**settled),
+        # The first process of every machine writes it, so that each can go on without the others.
+        checkpoint=(Path(named) if named else folder) / "checkpoint.pt",
+        resumes=bool(named),
+        is_first=is_first,
+    )
 
 
 def typed_parameters(
@@ -166,6 +198,13 @@ def results_folder(lab: str) -> Path:
             continue
         return folder
     raise LabError(f"A thousand runs of {lab} started in one second; wait for another second.")
+
+
+def _temporary_folder() -> Path:
+    """Make a folder that is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix="lab-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def project_root() -> Path:

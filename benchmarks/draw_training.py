@@ -1,0 +1,50 @@
+"""Draw what training.py has measured; run by it, in an environment with matplotlib.
+
+Usage: draw_training.py RESULTS.json PICTURE.png
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+
+def main() -> None:
+    """Draw accuracy over seconds: a line a run of the textbook recipe, a point a run of ours."""
+    results, picture = map(Path, sys.argv[1:])
+    runs = json.loads(results.read_text())
+    figure, axes = plt.subplots(figsize=(7, 4))
+    looks = {
+        "textbook": ("#0072B2", "o"),
+        "ours": ("#D55E00", "s"),
+        "ours, 8 epochs": ("#000000", "^"),
+    }
+    for name, (colour, marker) in looks.items():
+        for number, run in enumerate(runs[name]):
+            accuracies = run["accuracies"][-len(run["seconds"]) :]
+            axes.plot(
+                run["seconds"],
+                [100 * accuracy for accuracy in accuracies],
+                color=colour,
+                marker=marker,
+                linewidth=1,
+                alpha=0.8,
+                label=name if number == 0 else None,
+            )
+    axes.axhline(98.68, color="grey", linestyle="--", linewidth=1)
+    axes.annotate(
+        "98.68 %", (1, 98.68), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+    )
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds since the files were opened (logarithmic)")
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_title(f"Training on MNIST, {runs['ours'][0]['device']}")
+    axes.legend(title="recipe")
+    figure.savefig(picture, dpi=110, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    main()
