@@ -1,4 +1,4 @@
-"""Hosts with addresses of their own: network namespaces on one bridge, each with its OpenSSH server.
+"""Hosts with addresses of their own: network namespaces on a bridge, each with an OpenSSH server.
 
 The bridge lies in the namespace of the laptop, where the `lab` command runs, so several such
 networks never meet, nor the one of this machine.
@@ -186,7 +186,7 @@ def _host(
         named = ("ip", "netns", "exec", namespace, "unshare", "--uts",
                  "sh", "-c", f'hostname {alias} && exec "$@"', "sh")  # fmt: skip
         with openssh_server.openssh_server(
-            account, prefix=named, ListenAddress=address, SetEnv=words
+            account, named, ListenAddress=address, SetEnv=words
         ) as server:
             account.authorize((laptop.ssh / "id_ed25519.pub").read_text())
             public = Path(f"{server.host_key}.pub").read_text()

@@ -313,7 +313,7 @@ def _variables(process: int) -> bytes:
 
 @contextmanager
 def openssh_server(
-    account: Account, *, prefix: tuple[str, ...] = (), **options: str
+    account: Account, prefix: tuple[str, ...] = (), /, **options: str
 ) -> Iterator[OpenSSHServer]:
     """A running server that lets `account` in; `options` are further lines of sshd_config.
 

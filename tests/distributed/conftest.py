@@ -11,7 +11,6 @@ import openssh_server
 import pytest
 from baking import bake_project
 from environment import LabEnvironment
-
 from network_of_hosts import Network, network
 
 COUNTING = Path(__file__).with_name("counting_lab.py")

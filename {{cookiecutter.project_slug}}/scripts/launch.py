@@ -11,7 +11,7 @@ keeps the rendezvous, on that address only. What the hosts write there is signed
 LAB_RENDEZVOUS_SECRET, for torch reads it by pickle: without that, whoever reaches the port could
 run any code here.
 
-Exit codes: 1: a process failed here; 75: the other hosts are gone.
+Exit codes: 1: a process failed here; 75: the other hosts are gone; 128 and more: it was ended.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run a lab in several processes.")
     parser.add_argument("--hosts", type=int, default=1, help="how many there are")
     parser.add_argument("--own", default="127.0.0.1", help="this host's address for the others")
-    parser.add_argument("--interface", default=LOOPBACK, help="the network interface that has this address")
+    parser.add_argument(
+        "--interface", default=LOOPBACK, help="the network interface that has this address"
+    )
     parser.add_argument("--meet", default="127.0.0.1:0", help="address:port of the rendezvous")
     parser.add_argument("--processes", type=int, help="one for each GPU, else one, unless given")
     parser.add_argument("--max-restarts", type=int, default=3)

@@ -3,9 +3,9 @@
 
     .venv/bin/python scripts/meet.py
 
-`lab run --hosts` starts this on every host and talks to it in lines of JSON. It says which addresses
-this host has and on which port it waits; it is told the same of the other hosts, tries all of them,
-and says which of them answered. It ends when nobody talks to it any more.
+`lab run --hosts` starts this on every host and talks to it in lines of JSON. It says which
+addresses this host has and on which port it waits; it is told the same of the other hosts, tries
+all of them, and says which of them answered. It ends when nobody talks to it any more.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class _Helper:
 
     def __enter__(self) -> _Helper:
         client = self.target.client.with_options("BatchMode=yes")
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             client.command("sh", "-c", _PROGRAM, "sh", self.target.folder),
             stdin=subprocess.PIPE,

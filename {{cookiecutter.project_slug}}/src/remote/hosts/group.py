@@ -141,9 +141,7 @@ def stop_parts(parts: Sequence[Part]) -> tuple[list[Job], list[str]]:
 
     with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
         ended = list(pool.map(stop, parts))
-    silent = [
-        part.target.alias for part, job in zip(parts, ended, strict=True) if job is None
-    ]
+    silent = [part.target.alias for part, job in zip(parts, ended, strict=True) if job is None]
     return [job for job in ended if job is not None], silent
 
 

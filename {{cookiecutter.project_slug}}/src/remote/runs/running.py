@@ -14,10 +14,10 @@ from ..hosts.running import watch_run
 from ..settings import load_settings
 from ..target import Target, read_target
 from . import jobs
+from .homecoming import bring_home
 from .jobs import Job, MissingFolderError
 from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
-from .homecoming import bring_home
 from .progress import Progress, show_progress
 
 __all__ = ["attach", "run"]
