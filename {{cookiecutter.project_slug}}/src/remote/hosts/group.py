@@ -74,6 +74,7 @@ def start_parts(
             "TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}\n"  # its warnings are harmless
             "export LAB_OUTPUT_DIR LAB_RENDEZVOUS_SECRET PYTHONUNBUFFERED PYTHONIOENCODING\n"
             "export TORCH_CPP_LOG_LEVEL\n"
+            'mkdir -p "$LAB_OUTPUT_DIR" || exit\n'  # a worker keeps its checkpoints there
             f"exec {shlex.join(_launch(lab, seat, seats, processes, max_restarts))}\n"
         )
         target = seat.target
