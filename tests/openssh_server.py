@@ -79,6 +79,8 @@ class OpenSSHServer:
     folder: Path
     account: Account
     port: int
+    prefix: tuple[str, ...] = ()
+    """What starts sshd: a command that takes another one, such as `ip netns exec NAME`."""
     options: dict[str, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
@@ -139,7 +141,7 @@ class OpenSSHServer:
         configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
         assert SSHD is not None, "sshd is not installed: python tests/system_packages.py"
         self._process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(configuration)],
+            [*self.prefix, SSHD, "-D", "-e", "-f", str(configuration)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -311,12 +313,17 @@ def _variables(process: int) -> bytes:
 
 
 @contextmanager
-def openssh_server(account: Account, **options: str) -> Iterator[OpenSSHServer]:
-    """A running server that lets `account` in; `options` are further lines of sshd_config."""
+def openssh_server(
+    account: Account, prefix: tuple[str, ...] = (), /, **options: str
+) -> Iterator[OpenSSHServer]:
+    """A running server that lets `account` in; `options` are further lines of sshd_config.
+
+    `prefix` is the command that starts it, such as `ip netns exec NAME`.
+    """
     if IS_ROOT:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd changes its root to it
     folder = Path(tempfile.mkdtemp(prefix="lab-sshd-"))
-    server = OpenSSHServer(folder=folder, account=account, port=_free_port())
+    server = OpenSSHServer(folder=folder, account=account, port=_free_port(), prefix=prefix)
     server.new_host_key()
     try:
         server.start(**options)

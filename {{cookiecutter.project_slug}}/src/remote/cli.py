@@ -249,6 +249,22 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
 @click.option("--slurm", is_flag=True, help="Hand it to Slurm, as [slurm] in lab.toml says.")
 @click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
 @click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
+@click.option("--hosts", metavar="A,B", help="Train on these machines together, by torchrun.")
+@click.option(
+    "--nproc-per-node",
+    "processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes on each machine, by torchrun. [default with --hosts: one for each GPU, else 1]",
+)
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How often to go on from the last checkpoint when a process or machine was lost. "
+    "[default: 3]",
+)
+@click.option("--network", metavar="CIDR", help="The network through which the hosts talk.")
 @_verbose_option
 @_alias_option
 def run_lab(
@@ -258,6 +274,10 @@ def run_lab(
     slurm: bool,
     detach: bool,
     again: bool,
+    hosts: str | None,
+    processes: int | None,
+    max_restarts: int | None,
+    network: str | None,
     verbose: bool,
     alias: str | None,
 ) -> None:
@@ -268,7 +288,38 @@ def run_lab(
 
     With --slurm the machine is the login node of a cluster: the lab waits in Slurm's queue, then
     runs as a script (by torchrun) on the nodes and GPUs that [slurm] in lab.toml asks for.
+
+    With --hosts or --nproc-per-node the lab runs as a script in several processes, on all GPUs of
+    the machines named, and no notebook is kept of it. The code and the environment are brought to
+    each of them first. Example: lab run labs/mnistlab.py --hosts gpu1,gpu2
     """
+    several = hosts is not None or processes is not None
+    if local and several:
+        raise click.UsageError("--local runs in one process, without --hosts, --nproc-per-node.")
+    if slurm and several:
+        raise click.UsageError(
+            "--slurm takes the number of nodes and processes from [slurm] in lab.toml, so there is "
+            "no --hosts, --nproc-per-node beside it."
+        )
+    if hosts is not None and alias is not None:
+        raise click.UsageError("--hosts names the machines, so there is no --alias beside it.")
+    if not several and (max_restarts is not None or network is not None):
+        raise click.UsageError("--max-restarts and --network belong to --hosts.")
+    if several:
+        from .hosts.running import run_on_hosts
+
+        run_on_hosts(
+            lab_file,
+            parameters,
+            hosts=hosts,
+            alias=alias,
+            processes=processes,
+            max_restarts=3 if max_restarts is None else max_restarts,
+            network=network,
+            detach=detach,
+            again=again,
+        )
+        return
     if local:
         if slurm or detach or again or alias is not None:
             raise click.UsageError(

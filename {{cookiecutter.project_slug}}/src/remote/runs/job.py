@@ -9,7 +9,8 @@ from typing import Literal, cast
 
 __all__ = ["Job", "Kind", "SlurmJob", "State", "parse_jobs"]
 
-Kind = Literal["setup", "run", "jupyter", "tensorboard"]
+Kind = Literal["setup", "run", "worker", "jupyter", "tensorboard"]
+"""A `worker` is the part of a run on a host that is not the first of several."""
 State = Literal["queued", "running", "done", "failed", "stopped", "lost"]
 
 _FIELDS = 10  # of a line that describes a job

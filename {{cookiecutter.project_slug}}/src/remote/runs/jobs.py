@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,6 +34,8 @@ from . import job_scripts
 from .job import Job, Kind, State, parse_jobs
 
 __all__ = [
+    "Cancel",
+    "CancelledError",
     "Job",
     "Kind",
     "MissingFolderError",
@@ -52,6 +55,33 @@ _PIECE = 65536
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
+
+
+class CancelledError(Exception):
+    """Nobody wants to follow the job any more."""
+
+
+class Cancel:
+    """Ends a `follow` from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.is_set = False
+
+    def set(self) -> None:
+        """Let `follow` raise CancelledError."""
+        with self._lock:
+            self.is_set = True
+            if self._process is not None:
+                self._process.kill()
+
+    def attend(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill this process, too, once it is set."""
+        with self._lock:
+            self._process = process
+            if self.is_set:
+                process.kill()
 
 
 class MissingFolderError(RemoteCommandError):
@@ -99,19 +129,23 @@ def follow(
     *,
     on_line: Callable[[str], None],
     patience: float = _PATIENCE,
+    cancel: Cancel | None = None,
 ) -> Job:
     """Pass on every line that the job prints, from the first one, until it ends; return it then.
 
     A carriage return ends a line, too: that is how progress bars rewrite theirs. When the
     connection is lost it is made again, for up to `patience` seconds, and no line is missed or
     passed on twice. Raises LabError when there is no such job, UnreachableError when the machine
-    does not come back.
+    does not come back, and CancelledError when `cancel` is set.
     """
+    cancel = cancel or Cancel()
     job = find_job(client, folder, job_id)
-    log = _Log(on_line)
+    log = _Log(on_line, cancel)
     own = client.with_options(*_OWN_CONNECTION, "BatchMode=yes")
     lost: float | None = None
     while True:
+        if cancel.is_set:
+            raise CancelledError
         try:
             if lost is not None:
                 job = find_job(own, folder, job_id)
@@ -187,8 +221,9 @@ class _Answer:
 class _Log:
     """What has been read of a job's log so far."""
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], None], cancel: Cancel) -> None:
         self._on_line = on_line
+        self._cancel = cancel
         self._offset = 0  # bytes of complete lines
 
     def stream(self, client: Client, folder: str, job_id: str) -> None:
@@ -199,6 +234,7 @@ class _Log:
                 client.command("sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             ) as process,
         ):
+            self._cancel.attend(process)
             try:
                 script = script_input(job_scripts.FOLLOW, folder, job_id, str(self._offset))
                 rest = self._pass_on(_output(process, script))
@@ -208,6 +244,8 @@ class _Log:
             returncode = process.wait()
             errors.seek(0)
             said = errors.read().decode(errors="replace").replace("\r\n", "\n").strip()
+        if self._cancel.is_set:
+            raise CancelledError
         if returncode == _SSH_FAILED:
             raise explain(said, alias=client.alias)
         _check(returncode, said, client=client, folder=folder, job_id=job_id)

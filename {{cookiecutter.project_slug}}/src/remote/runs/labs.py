@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import UsageError
 from ..settings import load_settings, project_root
 
-__all__ = ["Lab", "find_lab", "known_labs", "output_folder"]
+__all__ = ["Lab", "find_lab", "hosts_of", "known_labs", "output_folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +20,20 @@ class Lab:
     path: str
     """Its script, relative to the project, with slashes."""
     parameters: Sequence[tuple[str, str]]
+    options: Sequence[str] = ()
+    """Where and how it runs, as on the command line; `--hosts` first."""
 
     @property
     def words(self) -> list[str]:
-        """What stands behind `lab run`."""
+        """The lab and its parameters, as they stand behind `lab run`."""
         return [self.path, *(word for pair in self.parameters for word in ("-p", *pair))]
 
     @property
     def title(self) -> str:
-        """The same in one line of text."""
+        """All that stands behind `lab run`, in one line of text."""
         return "".join(
             letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-            for letter in shlex.join(self.words)
+            for letter in shlex.join([*self.words, *self.options])
         )
 
     @property
@@ -67,3 +69,11 @@ def known_labs() -> list[str]:
 def output_folder(title: str) -> str:
     """Return the folder below outputs/ that the results of a lab go to, from the lab's title."""
     return PurePosixPath(shlex.split(title)[0]).stem
+
+
+def hosts_of(title: str) -> list[str]:
+    """Return the aliases of the hosts that a run was started on by name, from its title."""
+    words = shlex.split(title)[1:]
+    while words[:1] == ["-p"]:
+        words = words[3:]
+    return words[1].split(",") if words[:1] == ["--hosts"] else []

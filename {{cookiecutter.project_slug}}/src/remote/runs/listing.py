@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from .. import console
-from ..errors import UsageError
+from ..errors import UnreachableError, UsageError
+from ..hosts.group import Part, find_parts, stop_parts
+from ..hosts.places import Found, find_jobs
 from ..target import read_target
 from . import jobs
 from .jobs import Job
+from .labs import hosts_of
 
 __all__ = ["choose_run", "duration_in_words", "list_runs", "stop_runs", "table"]
 
@@ -18,10 +21,9 @@ _SHOWN = 20
 
 def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
     """Carry out `lab runs`. Raises LabError when the machine or the folder is not there."""
-    target = read_target(alias)
-    runs = jobs.list_jobs(target.client, target.folder, kind="run")
+    runs = [found.job for found in find_jobs(alias, "run")]
     if not runs:
-        console.say(f"No lab has been run on {target.alias} yet.")
+        console.say(f"No lab has been run on {read_target(alias).alias} yet.")
         console.next_step("lab run labs/mnistlab.py")
         return
     shown = runs if show_all else runs[-_SHOWN:]
@@ -37,25 +39,44 @@ def stop_runs(text: str | None, *, alias: str | None = None, stop_all: bool = Fa
 
     Raises UsageError when it is not clear which one is meant.
     """
-    target = read_target(alias)
-    known = jobs.list_jobs(target.client, target.folder)
+    name = read_target(alias).alias
+    known = find_jobs(alias, "run", "setup")
     if text is not None:
-        stoppable = [job for job in known if job.kind in ("run", "setup")]
-        chosen = [choose_run(stoppable, text, alias=target.alias)]
+        job = choose_run([found.job for found in known], text, alias=name)
+        chosen = [found for found in known if found.job is job]
     else:
-        chosen = [job for job in known if job.kind == "run" and not job.is_over]
+        chosen = [found for found in known if found.job.kind == "run" and not found.job.is_over]
         if len(chosen) > 1 and not stop_all:
+            ids = [found.job.id for found in chosen]
             raise UsageError(
-                f"{len(chosen)} runs are going on: {', '.join(run.id for run in chosen)}.",
-                hint=f"lab stop {chosen[-1].id}, or all of them: lab stop --all",
+                f"{len(chosen)} runs are going on: {', '.join(ids)}.",
+                hint=f"lab stop {ids[-1]}, or all of them: lab stop --all",
             )
     if not chosen:
-        console.say(f"No run is going on on {target.alias}.")
-    for run in chosen:
-        ended = jobs.stop(target.client, target.folder, run.id)
-        how = f"is {ended.state}" if run.is_over else "was stopped, with all it had started"
-        console.say(f"{run.id} ({run.name}) {how}.")
+        console.say(f"No run is going on on {name}.")
+    silent = [host for found in chosen for host in _stop(found)]
+    if silent:
+        raise UnreachableError(
+            f"{', '.join(silent)} cannot be reached; what runs there ends by itself when it misses "
+            "the others.",
+            hint="When it is back, see: lab runs",
+        )
     console.next_step("lab runs")
+
+
+def _stop(found: Found) -> list[str]:
+    """End one run, on all its hosts, and say so; return the hosts that could not be reached."""
+    run = found.job
+    if hosts_of(run.name):
+        parts, silent = find_parts(Part(target=found.target, job=run))
+        ended, more = stop_parts(parts)
+        silent += more
+        state = next((job.state for job in ended if job.id == run.id), run.state)
+    else:
+        state, silent = jobs.stop(found.target.client, found.target.folder, run.id).state, []
+    how = f"is {state}" if run.is_over else "was stopped, with all it had started"
+    console.say(f"{run.id} ({run.name}) {how}.")
+    return silent
 
 
 def choose_run(runs: Sequence[Job], text: str | None, *, alias: str) -> Job:

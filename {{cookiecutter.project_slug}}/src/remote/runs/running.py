@@ -8,14 +8,17 @@ from collections.abc import Sequence
 
 from .. import console
 from ..errors import LabError, UnreachableError
-from ..settings import load_settings, project_root
+from ..hosts.group import Part
+from ..hosts.places import find_jobs
+from ..hosts.running import watch_run
+from ..settings import load_settings
 from ..slurm.submitting import batch_script, slurm_command
 from ..slurm.words import ending, remedy
 from ..target import Target, read_target
-from ..transfer.pulling import pull_outputs
 from . import jobs
+from .homecoming import bring_home
 from .jobs import Job, MissingFolderError
-from .labs import Lab, find_lab, output_folder
+from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
 from .progress import Progress, show_progress
 
@@ -73,11 +76,14 @@ def attach(text: str | None, *, alias: str | None = None, verbose: bool = False)
 
     Raises UsageError when it is not clear which run is meant, LabError when not every cell ran.
     """
-    target = read_target(alias)
-    runs = jobs.list_jobs(target.client, target.folder, kind="run")
-    job = choose_run(runs, text, alias=target.alias)
+    found = find_jobs(alias, "run")
+    job = choose_run([one.job for one in found], text, alias=read_target(alias).alias)
+    (target,) = [one.target for one in found if one.job is job]
     console.note(f"{job.name}, started {job.started.astimezone():%d %b %H:%M} on {target.alias}")
-    _watch(target, job, verbose=verbose)
+    if hosts_of(job.name):
+        watch_run(Part(target=target, job=job))
+    else:
+        _watch(target, job, verbose=verbose)
 
 
 def _start(target: Target, lab: Lab, *, slurm: bool, again: bool) -> Job:
@@ -165,31 +171,11 @@ def _watch(target: Target, job: Job, *, verbose: bool) -> None:
         console.say(f"{what}{ended.name} ran on {target.alias} in {took}.")
     else:
         progress.show_failure(ended.exit_code)
-    results = _bring_home(target, ended)
+    results = bring_home(target, ended)
     if ended.state != "done":
         more = None if ended.slurm is None else remedy(ended.slurm)
         raise LabError(_failure(ended, progress, where=target.alias), hint=more or results)
     console.next_step(results)
-
-
-def _bring_home(target: Target, job: Job) -> str:
-    """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
-    stem = output_folder(job.name)
-    try:
-        pull_outputs(target, project_root(), only=f"{stem}/{job.id}")
-    except LabError as error:
-        if job.state == "done":
-            raise
-        console.warn(str(error))
-        return "lab pull"
-    results = project_root() / "outputs" / stem / job.id
-    if not results.is_dir():
-        return "lab runs"
-    console.say("Results:")
-    for path in sorted(results.iterdir()):
-        console.say(f"  {path}")
-    page = results / f"{stem}.html"
-    return f"open {page}" if page.is_file() else f"look at {results}"
 
 
 def _failure(ended: Job, progress: Progress, *, where: str) -> str:

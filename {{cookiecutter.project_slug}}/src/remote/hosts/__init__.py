@@ -1,0 +1,1 @@
+"""Runs on several machines at a time."""

@@ -1,0 +1,88 @@
+"""On which machines there are runs: that of `lab.toml`, and those that runs were sent to by name.
+
+The latter are remembered in `.lab/run-hosts`, one alias a line. That file belongs to this computer:
+git does not know it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from .. import console
+from ..errors import LabError
+from ..runs import jobs
+from ..runs.job import Job, Kind
+from ..settings import project_root
+from ..target import Target, read_target
+
+__all__ = ["Found", "find_jobs", "remember"]
+
+_MEMORY = "run-hosts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A job, and the machine that keeps it."""
+
+    target: Target
+    job: Job
+
+
+def remember(alias: str) -> None:
+    """Have `lab runs` look on this machine, too, from now on."""
+    path = project_root() / ".lab" / _MEMORY
+    path.parent.mkdir(exist_ok=True)
+    if alias not in _remembered():
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{alias}\n")
+
+
+def find_jobs(alias: str | None, *kinds: Kind) -> list[Found]:
+    """Return the jobs of these kinds on the machine `alias`, the oldest first.
+
+    None stands for the machine of `lab.toml` and those that are remembered; of these, one that
+    cannot be asked is named in a warning. Raises LabError when there is nobody to answer.
+    """
+    first = read_target(alias)
+    others = [name for name in _remembered() if alias is None and name != first.alias]
+    targets = [first, *(read_target(name) for name in others)]
+    with ThreadPoolExecutor(max_workers=len(targets)) as pool:
+        answers = list(pool.map(_ask, targets))
+    faults = [
+        (target, answer)
+        for target, answer in zip(targets, answers, strict=True)
+        if isinstance(answer, LabError)
+    ]
+    if len(faults) == len(targets):
+        raise faults[0][1]
+    for target, fault in faults:
+        console.warn(f"The runs on {target.alias} are not among these: {fault.message}")
+        if target is not first:
+            console.note(f"If it is gone for good, take its name out of .lab/{_MEMORY}.")
+    # Two machines that share their disks tell of the same jobs.
+    found = {
+        (job.id, job.host): Found(target=target, job=job)
+        for target, answer in reversed(list(zip(targets, answers, strict=True)))
+        if not isinstance(answer, LabError)
+        for job in answer
+        if job.kind in kinds
+    }
+    return sorted(found.values(), key=lambda one: (one.job.started, one.job.id))
+
+
+def _remembered() -> list[str]:
+    try:
+        text = (project_root() / ".lab" / _MEMORY).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return list(dict.fromkeys(text.split()))
+
+
+def _ask(target: Target) -> list[Job] | LabError:
+    try:
+        # Whoever is asked for a password here could not know by which of the machines.
+        client = target.client.with_options("BatchMode=yes")
+        return jobs.list_jobs(client, target.folder)
+    except LabError as error:
+        return error

@@ -1,0 +1,33 @@
+"""Bringing home what a run has saved."""
+
+from __future__ import annotations
+
+from .. import console
+from ..errors import LabError
+from ..settings import project_root
+from ..target import Target
+from ..transfer.pulling import pull_outputs
+from .job import Job
+from .labs import output_folder
+
+__all__ = ["bring_home"]
+
+
+def bring_home(target: Target, job: Job) -> str:
+    """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
+    stem = output_folder(job.name)
+    try:
+        pull_outputs(target, project_root(), only=f"{stem}/{job.id}")
+    except LabError as error:
+        if job.state == "done":
+            raise
+        console.warn(str(error))
+        return "lab pull"
+    results = project_root() / "outputs" / stem / job.id
+    if not results.is_dir():
+        return "lab runs"
+    console.say("Results:")
+    for path in sorted(results.iterdir()):
+        console.say(f"  {path}")
+    page = results / f"{stem}.html"
+    return f"open {page}" if page.exists() else f"look at {results}"
