@@ -40,10 +40,11 @@ def measure(*words: str, processes: int = 0, threads: int = 0) -> dict[str, Any]
     done = subprocess.run(
         [project_python(), *(torchrun if processes else []), RECIPES, *words],
         cwd=_environment().project.path,
-        # Waiting in a loop, the threads' default, would measure how busy the machine is.
+        # Waiting in a loop for long, the default of torch's threads, would measure how busy the
+        # machine is.
         env={
             **os.environ,
-            "OMP_WAIT_POLICY": "passive",
+            "GOMP_SPINCOUNT": "10000",
             **({"OMP_NUM_THREADS": str(threads)} if threads else {}),
         },
         stdout=subprocess.PIPE,

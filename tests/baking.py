@@ -75,8 +75,9 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
         "GIT_CONFIG_NOSYSTEM": "1",
         # The downloaded wheels stay shared: several gigabytes.
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", f"{real_cache}/uv"),
-        # Tests may share the processor: threads of torch shall wait for each other asleep.
+        # Tests may share the processor: threads of torch shall soon fall asleep while they wait.
         "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "10000",
         "VIRTUAL_ENV": None,
         "PYTHONPATH": None,
         "XDG_CONFIG_HOME": None,

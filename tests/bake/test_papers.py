@@ -29,8 +29,8 @@ def test_every_question_has_a_sentence_to_ask_it(question: str) -> None:
 
 
 @pytest.mark.parametrize("question", ASKED)
-def test_every_question_stands_in_the_readme(question: str) -> None:
-    assert f"| `{question}` |" in read("README.md")
+def test_every_question_is_explained(question: str) -> None:
+    assert f"| `{question}` |" in read("docs/template.md")
 
 
 @pytest.mark.parametrize("command", sorted(cli.lab.commands))

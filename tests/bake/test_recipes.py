@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT
+from template_copy import make_repository
 
 pytestmark = pytest.mark.slow
 
@@ -66,16 +67,7 @@ def whoami(alias: str | None) -> None:
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
     """The template as git has it, with what is not committed yet, as a repository of its own."""
-    folder = tmp_path / "template"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached"], cwd=TEMPLATE_ROOT, check=True, capture_output=True
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (TEMPLATE_ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(TEMPLATE_ROOT / name, folder / name)
-    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
-    return folder
+    return make_repository(tmp_path / "template")
 
 
 def insert(path: Path, before: str, text: str) -> None:
@@ -165,13 +157,26 @@ def use_answer(template: Path) -> None:
 
 
 def tell_the_question(template: Path) -> None:
-    insert(template / "README.md", "| `author` |", "| `course` | | which course it is for |\n")
+    page = template / "docs" / "template.md"
+    insert(page, "| `author` |", "| `course` | Machine Learning 101 | which course it is for |\n")
+
+
+def put_into_a_combination(template: Path) -> None:
+    tests = template / "tests" / "bake" / "test_matrix.py"
+    insert(tests, '        "remote": "ada@192.168.1.20",\n', '        "course": "Clay 1",\n')
 
 
 Step = Callable[[Path], None]
 A_LAB = (write_lab, write_notebook, write_test_of_lab)
 A_COMMAND = (write_module, write_command, put_under_heading, tell_the_owner)
-A_QUESTION = (ask, check_answer, show_what_is_refused, use_answer, tell_the_question)
+A_QUESTION = (
+    ask,
+    check_answer,
+    show_what_is_refused,
+    put_into_a_combination,
+    use_answer,
+    tell_the_question,
+)
 
 
 def follow(template: Path, *steps: Step) -> None:
@@ -249,7 +254,12 @@ def test_lab_command_and_question_can_be_added_as_the_page_says(template: Path) 
         (
             [ask, check_answer, show_what_is_refused],
             "bake/test_papers.py",
-            "test_every_question_stands_in_the_readme",
+            "test_every_question_is_explained",
+        ),
+        (
+            [ask, check_answer, show_what_is_refused, tell_the_question],
+            "bake/test_matrix.py",
+            "test_list_has_every_value_of_every_question",
         ),
     ],
     ids=[
@@ -261,7 +271,8 @@ def test_lab_command_and_question_can_be_added_as_the_page_says(template: Path) 
         "command that the owner is not told",
         "question without a sentence",
         "question without bad answers",
-        "question that the README does not list",
+        "question that is not explained",
+        "question in no combination",
     ],
 )
 def test_step_left_out_is_noticed_by_the_test_that_the_page_names(

@@ -127,6 +127,7 @@ def set_up_threads(processes: int) -> None:
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def name_interface(interface: str) -> None:

@@ -247,6 +247,7 @@ _verbose_option: Callable[[_Command], _Command] = click.option(
 )
 @click.option("--local", is_flag=True, help="Run it on this computer instead.")
 @click.option("--slurm", is_flag=True, help="Hand it to Slurm, as [slurm] in lab.toml says.")
+@click.option("--resume", metavar="RUN", help="Go on from the last checkpoint of that run.")
 @click.option("--detach", is_flag=True, help="Start it, and do not wait for its end.")
 @click.option("--again", is_flag=True, help="Start it although the same run is going on already.")
 @click.option("--hosts", metavar="A,B", help="Train on these machines together, by torchrun.")
@@ -272,6 +273,7 @@ def run_lab(
     parameters: tuple[tuple[str, str], ...],
     local: bool,
     slurm: bool,
+    resume: str | None,
     detach: bool,
     again: bool,
     hosts: str | None,
@@ -288,6 +290,9 @@ def run_lab(
 
     With --slurm the machine is the login node of a cluster: the lab waits in Slurm's queue, then
     runs as a script (by torchrun) on the nodes and GPUs that [slurm] in lab.toml asks for.
+
+    With --resume it goes on after the last complete epoch of a run that did not come to its end,
+    with the same parameters: lab run labs/mnistlab.py -p epochs 50 --resume 14-05
 
     With --hosts or --nproc-per-node the lab runs as a script in several processes, on all GPUs of
     the machines named, and no notebook is kept of it. The code and the environment are brought to
@@ -316,14 +321,15 @@ def run_lab(
             processes=processes,
             max_restarts=3 if max_restarts is None else max_restarts,
             network=network,
+            resume=resume,
             detach=detach,
             again=again,
         )
         return
     if local:
-        if slurm or detach or again or alias is not None:
+        if slurm or resume is not None or detach or again or alias is not None:
             raise click.UsageError(
-                "--local runs here and now, without --slurm, --detach, --again, --alias."
+                "--local runs here and now, without --slurm, --resume, --detach, --again, --alias."
             )
         from .runs.running_here import run_here
 
@@ -336,6 +342,7 @@ def run_lab(
         parameters,
         alias=alias,
         slurm=slurm,
+        resume=resume,
         detach=detach,
         again=again,
         verbose=verbose,

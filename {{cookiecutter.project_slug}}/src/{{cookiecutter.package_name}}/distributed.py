@@ -10,6 +10,7 @@ Source: the environment variables that torchrun sets, https://docs.pytorch.org/d
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,7 +157,13 @@ def join_processes(device: torch.device) -> Iterator[Processes]:
         return
     # What is on the CPU, such as a checkpoint, takes gloo; NCCL is for what is on GPUs.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=TIME_TO_GATHER)
+    dist.init_process_group(
+        backend,
+        store=_store(),
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=TIME_TO_GATHER,
+    )
     try:
         dist.barrier()
         yield Processes(
@@ -167,3 +174,20 @@ def join_processes(device: torch.device) -> Iterator[Processes]:
         )
     finally:
         dist.destroy_process_group()
+
+
+def _store() -> dist.Store | None:
+    """Return the store through which the ranks find each other; None where torchrun keeps it."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        return None
+    # Left to itself, rank 0 would listen on every network that its machine is in.
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    is_first = os.environ["RANK"] == "0"
+    listening = socket.create_server((address, port)) if is_first else None
+    return dist.TCPStore(
+        address,
+        port,
+        is_master=is_first,
+        timeout=TIME_TO_GATHER,
+        master_listen_fd=None if listening is None else listening.detach(),
+    )

@@ -22,6 +22,7 @@ from ..errors import LabError, UnreachableError
 from ..runs import jobs
 from ..runs.job import Job
 from ..runs.labs import Lab, hosts_of, output_folder
+from ..runs.resuming import taking_checkpoint
 from ..target import Target, read_target
 from .addresses import Seat
 
@@ -75,6 +76,7 @@ def start_parts(
             "export LAB_OUTPUT_DIR LAB_RENDEZVOUS_SECRET PYTHONUNBUFFERED PYTHONIOENCODING\n"
             "export TORCH_CPP_LOG_LEVEL\n"
             'mkdir -p "$LAB_OUTPUT_DIR" || exit\n'  # a worker keeps its checkpoints there
+            f"{taking_checkpoint(lab)}"
             f"exec {shlex.join(_launch(lab, seat, seats, processes, max_restarts))}\n"
         )
         target = seat.target

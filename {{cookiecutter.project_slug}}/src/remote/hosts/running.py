@@ -15,6 +15,7 @@ from ..runs.job import Job
 from ..runs.labs import Lab, find_lab, hosts_of
 from ..runs.listing import duration_in_words
 from ..runs.progress import show_progress
+from ..runs.resuming import resumed
 from ..settings import machine_alias, project_root
 from ..target import Target, read_target
 from ..transfer.pushing import push_to
@@ -37,6 +38,7 @@ def run_on_hosts(
     processes: int | None,
     max_restarts: int,
     network: str | None,
+    resume: str | None,
     detach: bool,
     again: bool,
 ) -> None:
@@ -47,8 +49,8 @@ def run_on_hosts(
     """
     aliases = _aliases(hosts) if hosts is not None else [machine_alias(alias)]
     within = parse_network(network)
-    lab = _with_options(find_lab(name, parameters), aliases, processes)
     targets = [read_target(one) for one in aliases]
+    lab = resumed(_with_options(find_lab(name, parameters), aliases, processes), resume, targets)
     part = _same_run(targets, lab)
     if part is not None and not again:
         console.note(

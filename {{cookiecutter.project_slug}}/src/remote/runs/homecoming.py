@@ -9,6 +9,7 @@ from ..target import Target
 from ..transfer.pulling import pull_outputs
 from .job import Job
 from .labs import output_folder
+from .resuming import CHECKPOINT, resume_command
 
 __all__ = ["bring_home"]
 
@@ -29,5 +30,7 @@ def bring_home(target: Target, job: Job) -> str:
     console.say("Results:")
     for path in sorted(results.iterdir()):
         console.say(f"  {path}")
+    if job.state != "done" and (results / CHECKPOINT).exists():
+        console.note(f"To go on from its last checkpoint: {resume_command(job)}")
     page = results / f"{stem}.html"
     return f"open {page}" if page.exists() else f"look at {results}"

@@ -21,6 +21,7 @@ from .jobs import Job, MissingFolderError
 from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
 from .progress import Progress, show_progress
+from .resuming import resumed, taking_checkpoint
 
 __all__ = ["attach", "run"]
 
@@ -53,6 +54,7 @@ def run(
     *,
     alias: str | None = None,
     slurm: bool = False,
+    resume: str | None = None,
     detach: bool = False,
     again: bool = False,
     verbose: bool = False,
@@ -62,8 +64,8 @@ def run(
     Raises UsageError for a lab or parameter that does not exist, and LabError when the run cannot
     be started or not every cell ran.
     """
-    lab = find_lab(name, parameters)
     target = read_target(alias)
+    lab = resumed(find_lab(name, parameters), resume, [target])
     job = _start(target, lab, slurm=slurm, again=again)
     if detach:
         console.next_step(f"lab attach {job.id}")
@@ -112,6 +114,7 @@ def _start(target: Target, lab: Lab, *, slurm: bool, again: bool) -> Job:
         command=(
             f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(output_folder(lab.title))}/"$LAB_JOB"\n'
             "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
+            + taking_checkpoint(lab)
             + (slurm_command(lab) if slurm else f"exec {shlex.join(headless)}\n")
         ),
         batch=batch_script(lab, settings.slurm) if slurm else None,
