@@ -19,16 +19,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured")
     parser.add_argument(
-        "--batch-size", type=int, default=256, help="images a step, of all processes"
+        "--batch-size", type=int, default=1024, help="images a step, of all processes"
     )
     options = parser.parse_args()
     print("| images | one process | two processes | ratio (each run) |\n|---|---|---|---|")
     for part in PARTS:
         one, two = [], []
         for seed in range(options.runs):
-            words = ["ours", "--part", str(part), "--seed", str(seed)]
+            words = ["ours", "--epochs", "3", "--part", str(part), "--seed", str(seed)]
             words += ["--batch-size", str(options.batch_size)]
-            one.append(throughput(*words, processes=1))
+            one.append(throughput(*words))
             two.append(throughput(*words, processes=2))
         ratios = sorted(b / a for a, b in zip(one, two, strict=True))
         print(
@@ -39,8 +39,8 @@ def main() -> None:
         )
 
 
-def throughput(*words: str, processes: int) -> float:
-    """Return how many images a second are learned from, the evaluation included."""
+def throughput(*words: str, processes: int = 0) -> float:
+    """Return how many images a second are learned from, the evaluations included."""
     measured = measure(*words, processes=processes, threads=1)
     return float(measured["images"] / measured["fitting"])
 

@@ -17,7 +17,7 @@ __all__ = [
     "rank_mistakes",
 ]
 
-BATCH_SIZE = 1000  # images at a time: bounds the memory that a prediction needs
+BATCH_SIZE = 250  # images at a time: few enough for a processor to keep their numbers at hand
 
 
 def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
