@@ -47,7 +47,7 @@ def main() -> None:
 
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """Return the medians, with the fastest and the slowest run, as a Markdown table."""
-    head = f"| on {runs['textbook'][0]['device']} | runs | accuracy | seconds | an epoch | memory |"
+    head = f"| on {runs['textbook'][0]['device']} | runs | accuracy | seconds | a pass | memory |"
     lines = [head, "|---|---|---|---|---|---|"]
     for name, results in runs.items():
         accuracies = [100 * run["accuracies"][-1] for run in results]

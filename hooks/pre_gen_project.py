@@ -42,10 +42,10 @@ DEPENDENCIES = {
     "click", "conda", "cookiecutter", "graphviz", "hatchling", "ipykernel", "ipython",
     "ipywidgets", "jupyter", "jupyter_client", "jupyter_core", "jupyter_server", "jupyterlab",
     "jupytext", "mamba", "matplotlib", "micromamba", "mypy", "nbconvert", "nbformat", "notebook",
-    "numpy", "pandas", "papermill", "pillow", "pip", "pre_commit", "pytest", "python_graphviz",
-    "pytorch", "rich", "ruff", "scikit_learn", "scipy", "seaborn", "setuptools", "sklearn",
-    "tensorboard", "tomllib", "torch", "torchaudio", "torchvision", "tqdm", "traitlets", "uv",
-    "wheel", "yaml",
+    "numpy", "pandas", "papermill", "pillow", "pip", "pre_commit", "psutil", "pytest",
+    "python_graphviz", "pytorch", "rich", "ruff", "scikit_learn", "scipy", "seaborn", "setuptools",
+    "sklearn", "tensorboard", "tomllib", "torch", "torchaudio", "torchvision", "tqdm", "traitlets",
+    "uv", "wheel", "yaml",
 }  # fmt: skip
 
 

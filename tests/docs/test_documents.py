@@ -100,7 +100,7 @@ def test_every_lab_command_in_the_text_can_be_typed_like_that(documents: list[Do
             command = lab.get_command(click.Context(lab), name)
             assert command is not None, f"{document.name}: {text}"
             seen += 1
-            if not arguments:
+            if not arguments or "--help" in arguments:
                 continue  # only its name is mentioned
             try:
                 command.make_context(name, arguments)

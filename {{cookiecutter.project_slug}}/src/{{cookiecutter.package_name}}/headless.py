@@ -130,8 +130,8 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
     transport = "tcp" if os.name == "nt" else "ipc"
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
     # torch's threads wait for each other many times per step. Where other programs compute as well,
-    # waiting in a loop made a training four to ten times slower than soon falling asleep. The second
-    # variable is that of GNU's OpenMP, which pip's torch brings: a short loop is fastest of all.
+    # waiting in a loop made a training four to ten times slower than soon falling asleep. The
+    # second variable is that of GNU's OpenMP, which pip's torch brings: a short loop is fastest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
