@@ -14,8 +14,8 @@ from remote.runs.job import Job, SlurmJob
 from remote.runs.resuming import resume_command
 from remote_fixtures import Workplace
 
-CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "100")
-TITLE = "labs/mnistlab.py -p dataset digits -p epochs 100"
+CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "50")
+TITLE = "labs/mnistlab.py -p dataset digits -p epochs 50"
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -47,7 +47,7 @@ def test_stopped_training_goes_on_after_its_last_epoch(workplace: Workplace) -> 
     assert second.name == f"{TITLE} --resume {first.id}"
     log = (workplace.folder / ".lab" / "jobs" / second.id / "log").read_text()
     assert "The training goes on after epoch" in log
-    assert "epoch  1 of 100" not in log
+    assert "epoch  1 of 50" not in log
     metrics = json.loads((outputs / second.id / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.98
     assert checkpoint.read_bytes() == before

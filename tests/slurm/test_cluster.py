@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -271,7 +272,8 @@ def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterP
     limit = told(timed)
     assert "did not get to its end: it reached its time limit." in limit
     assert limit.splitlines()[-1].startswith("Next: Ask for more time in lab.toml: [slurm] time = ")
-    states = [line.split("  ")[1] for line in place.here.lab("runs").stdout.splitlines()[1:4]]
+    rows = place.here.lab("runs").stdout.splitlines()[1:4]
+    states = [re.split(" {2,}", row)[1] for row in rows]
     assert states == ["failed (TIMEOUT)", "failed (CANCELLED)", "failed (NODE_FAIL)"]
 
 
