@@ -75,9 +75,8 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
         "GIT_CONFIG_NOSYSTEM": "1",
         # The downloaded wheels stay shared: several gigabytes.
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", f"{real_cache}/uv"),
-        # Tests may share the processor: threads of torch shall soon fall asleep while they wait.
-        "OMP_WAIT_POLICY": "passive",
-        "GOMP_SPINCOUNT": "10000",
+        # Tests share the processor: threads of torch that wait for each other would take it.
+        "OMP_NUM_THREADS": "1",
         "VIRTUAL_ENV": None,
         "PYTHONPATH": None,
         "XDG_CONFIG_HOME": None,

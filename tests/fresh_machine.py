@@ -60,7 +60,7 @@ def machine(kind: Kind, laptop: Laptop) -> Iterator[Machine]:
             if not key.exists():
                 laptop.make_key(key.name)
             account.authorize(key.with_suffix(".pub").read_text())
-            variables = {"HOME": str(account.home)} | {
+            variables = {"HOME": str(account.home), "OMP_NUM_THREADS": "1"} | {
                 name: value
                 for name, value in os.environ.items()
                 if name.upper().startswith(_PACKAGES)

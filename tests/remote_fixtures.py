@@ -93,7 +93,7 @@ def workplace_of(
     `variables` are environment variables of their sessions.
     """
     with openssh_server.account(own=True) as account:
-        settings = {"HOME": str(account.home), **variables}
+        settings = {"HOME": str(account.home), "OMP_NUM_THREADS": "1", **variables}
         sessions = " ".join(f'"{name}={value}"' for name, value in settings.items())
         with openssh_server.openssh_server(account, SetEnv=sessions) as server:
             folder = account.home / project.path.name

@@ -132,6 +132,7 @@ def world(kind: Kind, *, home: Path, document: Document) -> Iterator[World]:
         variables = {
             "LAB_SSH_DIR": str(laptop.ssh),
             "SSH_AUTH_SOCK": None,
+            "LAB_DATA_DIR": None,  # the bundled digits are enough for what is shown here
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "BROWSER": str(programs / "browser"),
             "TERM": "xterm-256color",
