@@ -12,7 +12,15 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
-__all__ = ["TEMPLATE_ROOT", "BakedProject", "bake_project", "isolated_variables", "project_in"]
+__all__ = [
+    "TEMPLATE_ROOT",
+    "BakedProject",
+    "bake_project",
+    "contents",
+    "environment_variables",
+    "isolated_variables",
+    "project_in",
+]
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,6 +89,11 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
         "PYTHONPATH": None,
         "XDG_CONFIG_HOME": None,
     }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, by its path, with its content."""
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @contextmanager

@@ -35,6 +35,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
+def ssh(home: Path) -> Path:
+    """The SSH directory, with a configuration of the person's own in it."""
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
+    (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
+    return folder
+
+
+@pytest.fixture
 def bake(tmp_path: Path, home: Path) -> Bake:
     """Bake a project with the given answers into this test's own folder."""
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE_ROOT
+from baking import TEMPLATE_ROOT, contents
 from template_copy import TEMPLATE_FOLDER, commit_all, copy_template
 
 REMOTE = "charles@number-cruncher.example.net:50022"
@@ -101,19 +101,6 @@ class Cruft:
 def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
     """The template under cruft's control."""
     return Cruft(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def ssh(home: Path) -> Path:
-    """The SSH directory, with a configuration of the person's own in it."""
-    folder = home / ".ssh"
-    folder.mkdir(mode=0o700)
-    (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
-    return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_project_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:

@@ -8,25 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from baking import TEMPLATE_ROOT
+from baking import TEMPLATE_ROOT, contents
 from conftest import Bake
 
 REMOTE = "charles@number-cruncher.example.net:50022"
 PERSONAL = ("charles", "number-cruncher", "50022")
 ENTRY = "ml-remote.d/handwriting-lab.conf"
-
-
-@pytest.fixture
-def ssh(home: Path) -> Path:
-    """The SSH directory, with a configuration of the person's own in it."""
-    folder = home / ".ssh"
-    folder.mkdir(mode=0o700)
-    (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
-    return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def git(project: Path, *arguments: str) -> str:
