@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: $(TOOLS)/complete ## the quick tests, under a minute
+check: $(TOOLS)/complete ## the quick tests, a minute
 	python -m pytest -m "not slow" -n 2 -q
 
 test: $(TOOLS)/complete ## all tests, in a baked project too

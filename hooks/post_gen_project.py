@@ -38,11 +38,12 @@ REPLACED = Path(".lab", "replaced")
 def main() -> int:
     """Set up git and print the next steps; return 0 whatever happens."""
     answers = json.loads(ANSWERS_AS_JSON)
-    remove_caches(Path.cwd())
+    had_files = REPLACED.is_dir()
+    if not had_files:  # else they may be the person's own
+        remove_caches(Path.cwd())
     if is_update(answers):
         return 0
     make_executable(Path("lab.py"))
-    had_files = REPLACED.is_dir()
     entry = start_ssh_entry(answers)  # goes on while git works
     notes = [*name_replaced_files(), *set_up_git(first_commit=not had_files)]
     notes = [*finish_ssh_entry(entry, answers), *notes]
@@ -167,6 +168,10 @@ def set_up_git(*, first_commit: bool) -> list[str]:
     commit = ("git", "-c", "user.useConfigOnly=true", "commit", "--quiet", "--message")
     if run_command("git", "add", ".") and run_command(*commit, "Start from ml-remote-template"):
         return []
+    if run_command("git", "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT"):
+        return [
+            "Nothing is committed: git did not do it. See why: git add . && git commit -m Start"
+        ]
     return [
         "Nothing is committed: git does not know who you are. Tell it, then commit:",
         '  git config --global user.name "..." && git config --global user.email ...',

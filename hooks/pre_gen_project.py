@@ -301,7 +301,8 @@ def _check_reserved(name: str) -> str | None:
         return "any other name: the project has a folder of this name"
     if plain in DEPENDENCIES:
         return "any other name: the project is built on a package of this name"
-    if plain in sys.stdlib_module_names or keyword.iskeyword(plain) or keyword.issoftkeyword(plain):
+    standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)  # Python 3.9 has less
+    if plain in standard or keyword.iskeyword(plain) or keyword.issoftkeyword(plain):
         return "any other name: Python itself uses this one"
     if plain in DEVICE_NAMES:
         return "any other name: Windows keeps this one for a device"

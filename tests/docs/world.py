@@ -136,6 +136,8 @@ def world(kind: Kind, *, home: Path, document: Document) -> Iterator[World]:
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "BROWSER": str(programs / "browser"),
             "TERM": "xterm-256color",
+            "COLUMNS": None,  # pytest-xdist sets it; the terminal here has a width of its own
+            "LINES": None,
             # Below it, what cruft makes counts as a copy to compare with, and not as a project.
             "TMPDIR": str(home / "temporary"),
         }

@@ -13,8 +13,9 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import BakedProject
+from conftest import Bake
 from openssh_server import Account, Laptop, OpenSSHServer
-from remote_fixtures import Lab, at_terminal, files_in
+from remote_fixtures import Lab, ProjectHere, at_terminal, files_in
 
 ALIAS = "handwriting-lab"
 INCLUDE = "Include {ssh}/ml-remote.d/*.conf\n"
@@ -355,8 +356,8 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 
 
 @pytest.mark.slow
-def test_second_factor_is_told_and_no_key_copied(
-    lab: Lab, laptop: Laptop, account: Account
+def test_second_factor_is_told_and_its_connection_shared(
+    lab: Lab, bake: Bake, laptop: Laptop, account: Account, password: dict[str, str]
 ) -> None:
     if account.password is None:
         pytest.skip("only root can make an account with a password")
@@ -364,13 +365,20 @@ def test_second_factor_is_told_and_no_key_copied(
     account.authorize(key.with_suffix(".pub").read_text())
     there = account.authorized_keys.read_bytes()
     with openssh_server.openssh_server(
-        account, AuthenticationMethods="publickey,password"
+        account,
+        AuthenticationMethods="publickey,password",
+        SetEnv="LAB_MINIMUM_FREE_GB=1000000",  # no environment is wanted
     ) as server:
         done = lab("connect", server.address, "--yes")
-    assert done.returncode == 1
-    assert "second factor" in done.stderr
-    assert str(key) in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
-    assert account.authorized_keys.read_bytes() == there
+        assert done.returncode == 1
+        assert "second factor" in done.stderr
+        assert str(key) in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+        assert account.authorized_keys.read_bytes() == there
+        # The next step that it names: a login by hand, whose connection all that follows shares.
+        assert laptop.run_ssh(ALIAS, "true", **password).returncode == 0
+        done = ProjectHere(bake()).lab("up", "--no-code")
+    assert "logs in without a password" in done.stdout
+    assert "The environment needs 1000000 GB of disk" in done.stderr
 
 
 @pytest.mark.slow

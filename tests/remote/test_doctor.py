@@ -322,6 +322,19 @@ def test_quota_is_read_as_the_program_prints_it(line: str, state: str) -> None:
     assert machine_checks.check_quota(line).state == state
 
 
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("3.10.12", "warning"), ("3.11.0", "ok"), ("3.14.0", "ok"), ("", "warning")],
+)
+def test_python_that_is_too_old_is_told(version: str, state: str) -> None:
+    assert machine_checks.check_python(version).state == state
+
+
+def test_room_is_asked_for_until_the_environment_is_there() -> None:
+    assert machine_checks.check_disk("1048576").state == "failed"
+    assert machine_checks.check_disk("1048576", needed=0).state == "ok"
+
+
 def test_copy_gives_nothing_private_away(
     lab: Lab, laptop: Laptop, default_project: BakedProject
 ) -> None:

@@ -39,8 +39,11 @@ _OLDEST_SSH = (7, 6)  # the first with StrictHostKeyChecking=accept-new
 _KEYS_AT_MOST = 5  # sshd ends a login after six attempts
 
 
-def examine(alias: str, directory: Path) -> Iterator[Finding]:
-    """Yield the findings one after the other, those first on which the later ones depend."""
+def examine(alias: str, directory: Path, *, folder: str = "") -> Iterator[Finding]:
+    """Yield the findings one after the other, those first on which the later ones depend.
+
+    `directory` is the SSH directory here, `folder` the project's folder on the machine.
+    """
     version = check_version()
     yield version
     yield from check_permissions(directory)
@@ -61,10 +64,12 @@ def examine(alias: str, directory: Path) -> Iterator[Finding]:
     yield key
     yield check_agent(entry, resolved)
     yield check_repository(resolved)
-    yield from _examine_way(client, resolved)
+    yield from _examine_way(client, resolved, folder)
 
 
-def _examine_way(client: Client, resolved: Mapping[str, list[str]]) -> Iterator[Finding]:
+def _examine_way(
+    client: Client, resolved: Mapping[str, list[str]], folder: str
+) -> Iterator[Finding]:
     """Yield what lies between here and the machine, and on the machine itself."""
     name = check_name(resolved)
     yield name
@@ -87,7 +92,7 @@ def _examine_way(client: Client, resolved: Mapping[str, list[str]]) -> Iterator[
     yield ok("host key", "known and unchanged")
     yield check_login(login)
     if login.succeeded:
-        yield from examine_machine(client)
+        yield from examine_machine(client, folder)
 
 
 def check_version() -> Finding:

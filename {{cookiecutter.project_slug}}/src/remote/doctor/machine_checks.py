@@ -20,26 +20,31 @@ __all__ = [
     "examine_machine",
 ]
 
-_FREE_GIB = 10  # what the environment with torch and CUDA takes, about
+_FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
+_OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
 
 # Every line of it begins with a mark, because the login shell may print lines of its own before.
+# $1 is the project's folder there; the disk that counts is the one it lies on, or will lie on.
 _FACTS = """\
+case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac
 say() { printf 'lab-fact %s\\n' "$*"; }
 say time "$(date +%s)"
 say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
 say git "$(git --version 2>/dev/null)"
-say free "$(df -Pk "$HOME" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+[ ! -x "$place/.venv/bin/python" ] || [ -e "$place/.lab/environment.incomplete" ] || say made yes
+while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
+say free "$(df -Pk "${place:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')"
 say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"
 """
 
 
-def examine_machine(client: Client) -> Iterator[Finding]:
-    """Yield what the machine itself says."""
+def examine_machine(client: Client, folder: str) -> Iterator[Finding]:
+    """Yield what the machine itself says; `folder` is the project's there."""
     try:
         quiet = client.run("true", check=False)
         before = time.time()
-        printed = client.run_script(_FACTS).stdout
+        printed = client.run_script(_FACTS, folder).stdout
         after = time.time()
     except LabError as error:
         yield failed("commands", error)
@@ -48,8 +53,9 @@ def examine_machine(client: Client) -> Iterator[Finding]:
     facts = dict(re.findall(r"^lab-fact (\w+) ?(.*)$", printed, re.MULTILINE))
     yield check_python(facts.get("python", ""))
     yield check_git(facts.get("git", ""))
-    yield check_disk(facts.get("free", ""))
-    yield check_quota(facts.get("quota", ""))
+    needed = 0 if "made" in facts else _FREE_GIB
+    yield check_disk(facts.get("free", ""), needed=needed)
+    yield check_quota(facts.get("quota", ""), needed=needed)
     yield check_clock(facts.get("time", ""), here=(before + after) / 2)
 
 
@@ -75,6 +81,13 @@ def check_python(version: str) -> Finding:
             detail="no python3; only conda or uv could make the environment",
             remedy="lab setup",
         )
+    if tuple(map(int, version.split("."))) < _OLDEST_PYTHON:
+        return Finding(
+            name="python",
+            state="warning",
+            detail=f"{version}; the environment needs 3.11 or newer, which conda or uv could bring",
+            remedy="lab setup",
+        )
     return ok("python", version)
 
 
@@ -90,22 +103,22 @@ def check_git(version: str) -> Finding:
     return ok("git", version.removeprefix("git version "))
 
 
-def check_disk(free_kib: str) -> Finding:
-    """Whether the home directory has room for the environment; `free_kib` is in KiB."""
+def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
+    """Whether the project's disk has room; `free_kib` is in KiB, `needed` in GiB."""
     if not free_kib.isdigit():
         return skipped("disk", "df says nothing")
     free = int(free_kib) / 1024**2
-    if free < _FREE_GIB:
+    if free < needed:
         return Finding(
             name="disk",
             state="failed",
-            detail=f"{free:.1f} GiB are free in the home directory; about {_FREE_GIB} are needed",
-            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
+            detail=f"{free:.1f} GiB are free for the project; about {needed} are needed",
+            remedy="Make room there, or name a larger disk in lab.toml: [remote] folder",
         )
     return ok("disk", f"{free:.0f} GiB free")
 
 
-def check_quota(line: str) -> Finding:
+def check_quota(line: str, *, needed: int = _FREE_GIB) -> Finding:
     """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
     numbers = re.fullmatch(r"(\d+)(\*?) (\d+) (\d+)", line)
     if numbers is None:
@@ -113,11 +126,11 @@ def check_quota(line: str) -> Finding:
     used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
     limit = min(value for value in (soft or hard, hard or soft))
     left = (limit - used) / 1024**2
-    if over or (limit and left < _FREE_GIB):
+    if over or (limit and left < needed):
         return Finding(
             name="quota",
             state="failed",
-            detail=f"{max(left, 0):.1f} GiB of your quota are left; about {_FREE_GIB} are needed",
+            detail=f"{max(left, 0):.1f} GiB of your quota are left; about {needed} are needed",
             remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
         )
     return ok("quota", f"{left:.0f} GiB left" if limit else "none")

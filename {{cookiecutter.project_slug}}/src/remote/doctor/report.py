@@ -13,7 +13,7 @@ import click
 
 from .. import console
 from ..errors import LabError
-from ..settings import machine_alias, project_root
+from ..settings import load_settings, machine_alias, project_root
 from ..ssh.client import Client
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import ssh_directory
@@ -51,7 +51,7 @@ def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
     private = _private_words(alias, directory) if copy else {}
     remedies = []
     count = 0
-    for finding in examine(alias, directory):
+    for finding in examine(alias, directory, folder=load_settings().folder):
         count += 1
         for line in _lines(finding):
             console.say(redact(line, private) if copy else line)

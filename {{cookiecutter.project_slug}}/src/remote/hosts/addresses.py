@@ -119,14 +119,14 @@ class _Helper:
     def __exit__(self, *_: object) -> None:
         self._alarm.cancel()
         self._process.kill()
-        with suppress(BrokenPipeError), self._process:
+        with suppress(OSError), self._process:
             pass
         self._errors.close()
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Write a line to it; should it be gone, the next read says so."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self._process.stdin.write(f"{json.dumps(message)}\n")
             self._process.stdin.flush()
 

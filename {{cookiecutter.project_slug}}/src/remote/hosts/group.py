@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..errors import LabError, UnreachableError
+from ..errors import LabError, LoginRefusedError, UnreachableError
 from ..runs import jobs
 from ..runs.job import Job
 from ..runs.labs import Lab, hosts_of, output_folder
@@ -138,7 +138,10 @@ def stop_parts(parts: Sequence[Part]) -> tuple[list[Job], list[str]]:
         # The shared connection may be one that nobody answers on any more.
         client = part.target.client.with_options(*_QUICK)
         try:
-            return jobs.stop(client, part.target.folder, part.job.id)
+            try:
+                return jobs.stop(client, part.target.folder, part.job.id)
+            except LoginRefusedError:  # where a second factor is asked for, there is no other
+                return jobs.stop(part.target.client, part.target.folder, part.job.id)
         except UnreachableError:
             return None
 
@@ -202,3 +205,5 @@ def _follow(
         return
     except LabError as error:
         news.put((end, error))
+    except Exception as error:  # else nobody would hear of it, and all would wait
+        news.put((end, LabError(f"{target.alias} cannot be followed: {error!r}")))

@@ -60,14 +60,13 @@ def find_jobs(alias: str | None, *kinds: Kind) -> list[Found]:
         console.warn(f"The runs on {target.alias} are not among these: {fault.message}")
         if target is not first:
             console.note(f"If it is gone for good, take its name out of .lab/{_MEMORY}.")
-    # Two machines that share their disks tell of the same jobs.
-    found = {
-        (job.id, job.host): Found(target=target, job=job)
-        for target, answer in reversed(list(zip(targets, answers, strict=True)))
-        if not isinstance(answer, LabError)
-        for job in answer
-        if job.kind in kinds
-    }
+    # Two machines that share their disks tell of the same jobs; the one that runs it can end it.
+    found: dict[tuple[str, str], Found] = {}
+    for target, answer in zip(targets, answers, strict=True):
+        for job in [] if isinstance(answer, LabError) else answer:
+            known = found.get((job.id, job.host))
+            if job.kind in kinds and (known is None or (job.is_here and not known.job.is_here)):
+                found[job.id, job.host] = Found(target=target, job=job)
     return sorted(found.values(), key=lambda one: (one.job.started, one.job.id))
 
 

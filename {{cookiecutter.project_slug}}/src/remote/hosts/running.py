@@ -137,7 +137,7 @@ def _same_run(targets: Sequence[Target], lab: Lab) -> Part | None:
         except jobs.MissingFolderError:
             continue
         for job in known:
-            if job.name == lab.title and not job.is_over:
+            if job.name == lab.title and not job.is_over and (found is None or job.is_here):
                 found = Part(target=target, job=job)
     return found
 
@@ -167,7 +167,8 @@ def _misses_others(end: End) -> bool:
 def _failure(run: Job, ends: Sequence[End], lost: Sequence[str]) -> str:
     """Return the sentence that says how a run ended that did not come to its end."""
     outcomes = [end.outcome for end in ends if isinstance(end.outcome, Job)]
-    if any(job.state == "stopped" for job in outcomes if job.id == run.id):
+    ours = [job for job in outcomes if job.id == run.id] or outcomes
+    if ours and all(job.state == "stopped" for job in ours):
         return f"Run {run.id} was stopped."
     if lost:
         return (
@@ -175,13 +176,19 @@ def _failure(run: Job, ends: Sequence[End], lost: Sequence[str]) -> str:
             "hosts waited for it in vain."
         )
     failed = [
-        f"{end.part.target.alias} (exit code {end.outcome.exit_code})"
+        f"{end.part.target.alias} ({_how(end.outcome)})"
         for end in ends
         if isinstance(end.outcome, Job) and end.has_failed and not _misses_others(end)
     ]
     if failed:
         return f"Run {run.id} failed on {', '.join(failed)}; it was ended on the other hosts."
     return f"Run {run.id} has failed: its hosts lost each other for too long."
+
+
+def _how(job: Job) -> str:
+    if job.exit_code is None:
+        return "killed, or the machine was restarted"
+    return f"exit code {job.exit_code}"
 
 
 def _what_is_left(first: Part, lost: Sequence[str]) -> str:

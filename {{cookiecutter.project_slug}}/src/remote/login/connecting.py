@@ -246,8 +246,8 @@ def _prove(client: Client) -> None:
     if login.second_factor:
         raise LoginRefusedError(
             f"{client.alias} takes the key but asks for a second factor as well, at every login.",
-            hint=f"Log in by hand first: ssh {client.alias}; for ten minutes after that, commands "
-            "share the connection",
+            hint=f"Log in by hand: ssh {client.alias}; then, within ten minutes: lab up --no-code, "
+            "which shares that connection",
         )
     if login.refusal is not None:
         raise LoginRefusedError(

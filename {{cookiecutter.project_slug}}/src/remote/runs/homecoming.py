@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import console
 from ..errors import LabError
-from ..settings import project_root
+from ..settings import machine_alias, project_root
 from ..target import Target
 from ..transfer.pulling import pull_outputs
 from .job import Job
@@ -31,6 +31,7 @@ def bring_home(target: Target, job: Job) -> str:
     for path in sorted(results.iterdir()):
         console.say(f"  {path}")
     if job.state != "done" and (results / CHECKPOINT).exists():
-        console.note(f"To go on from its last checkpoint: {resume_command(job)}")
+        alias = None if target.alias == machine_alias(None) else target.alias
+        console.note(f"To go on from its last checkpoint: {resume_command(job, alias=alias)}")
     page = results / f"{stem}.html"
     return f"open {page}" if page.exists() else f"look at {results}"

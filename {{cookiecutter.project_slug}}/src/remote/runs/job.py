@@ -46,6 +46,8 @@ class Job:
     duration: timedelta
     """How long it took, or has run so far; or has waited in the queue."""
     slurm: SlurmJob | None = None
+    is_here: bool = True
+    """Whether the machine that answered is the one it was started on."""
 
     @property
     def is_over(self) -> bool:
@@ -55,12 +57,12 @@ class Job:
 
 def parse_jobs(lines: Sequence[Sequence[str]]) -> list[Job]:
     """Return the jobs that the scripts describe, from the fields of what they print."""
-    times = [int(fields[1]) for fields in lines if fields[0] == "now"]
+    answers = [(int(fields[1]), fields[2]) for fields in lines if fields[0] == "now"]
     described = [fields for fields in lines if len(fields) == _FIELDS]
-    return [_parse(fields, now=times[0]) for fields in described]
+    return [_parse(fields, now=answers[0][0], here=answers[0][1]) for fields in described]
 
 
-def _parse(fields: Sequence[str], *, now: int) -> Job:
+def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
     """Return the job that one line of the scripts' output describes."""
     job_id, kind, start, runner, code, ended, stopped, host, said, name = fields
     exit_code = None if code == "-" else int(code)
@@ -78,6 +80,7 @@ def _parse(fields: Sequence[str], *, now: int) -> Job:
         host=host,
         duration=timedelta(seconds=max(0, (now if end is None else end) - int(start))),
         slurm=slurm,
+        is_here=host == here,
     )
 
 

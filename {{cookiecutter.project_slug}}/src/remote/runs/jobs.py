@@ -154,7 +154,13 @@ def follow(
             _wait_in_queue(own, folder, job)
             log.stream(own, folder, job_id)
             return find_job(own, folder, job_id)
-        except (HostKeyChangedError, LoginRefusedError):
+        except LoginRefusedError:
+            # Where a second factor is asked for, the shared connection is the only one.
+            shared = client.with_options("BatchMode=yes")
+            if own == shared:
+                raise
+            own = shared
+        except HostKeyChangedError:
             raise
         except UnreachableError as error:
             if lost is None:
@@ -206,7 +212,9 @@ def _wait_in_queue(client: Client, folder: str, job: Job) -> None:
         if job.slurm.reason:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
-        (job,) = _ask(client, folder, job_scripts.QUEUE, job.id, reason, timeout=None).jobs
+        (job,) = _ask(
+            client, folder, job_scripts.QUEUE, job.id, reason, job_id=job.id, timeout=None
+        ).jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +278,8 @@ def _output(process: subprocess.Popen[bytes], script: str) -> Iterator[bytes]:
     """Write a script into `sh` and yield what the script prints, as it comes."""
     assert process.stdin is not None
     assert process.stdout is not None
-    with suppress(BrokenPipeError), process.stdin as stdin:  # ssh ended: its exit code says why
+    # ssh has ended: its exit code says why. That is EPIPE, on Windows EINVAL.
+    with suppress(OSError), process.stdin as stdin:
         stdin.write(script.encode())
     begins = SCRIPT_BEGINS.encode()
     before = b""

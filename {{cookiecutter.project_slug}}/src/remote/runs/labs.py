@@ -52,8 +52,9 @@ def find_lab(name: str, parameters: Sequence[tuple[str, str]]) -> Lab:
     Raises UsageError, naming the labs that there are.
     """
     root = project_root()
+    plain = name.removesuffix(".py").removesuffix(".ipynb")
     for place in (Path.cwd(), root, root / "labs"):
-        script = (place / name).with_suffix(".py")
+        script = place / f"{plain}.py"
         if script.is_file() and script.resolve().is_relative_to(root):
             path = script.resolve().relative_to(root).as_posix()
             return Lab(path=path, parameters=parameters)

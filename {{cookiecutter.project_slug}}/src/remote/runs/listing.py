@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from .. import console
-from ..errors import UnreachableError, UsageError
+from ..errors import LabError, UnreachableError, UsageError
 from ..hosts.group import Part, find_parts, stop_parts
 from ..hosts.places import Found, find_jobs
 from ..target import read_target
@@ -54,7 +54,17 @@ def stop_runs(text: str | None, *, alias: str | None = None, stop_all: bool = Fa
             )
     if not chosen:
         console.say(f"No run is going on on {name}.")
-    silent = [host for found in chosen for host in _stop(found)]
+    silent: list[str] = []
+    faults: list[LabError] = []
+    for found in chosen:
+        try:
+            silent += _stop(found)
+        except LabError as error:
+            faults.append(error)
+    for fault in faults[:-1]:
+        console.warn(fault.message)
+    if faults:
+        raise faults[-1]
     if silent:
         raise UnreachableError(
             f"{', '.join(silent)} cannot be reached; what runs there ends by itself when it misses "

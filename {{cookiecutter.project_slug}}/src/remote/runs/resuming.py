@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..errors import UsageError
 from ..target import Target
 from .job import Job
-from .labs import Lab, output_folder
+from .labs import Lab, hosts_of, output_folder
 
 __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
 
@@ -71,15 +71,23 @@ def taking_checkpoint(lab: Lab) -> str:
     new = f'"$LAB_OUTPUT_DIR"/{CHECKPOINT}'
     return (
         f"if [ -f {old} ] && [ ! -f {new} ]; then\n"
-        f'    mkdir -p "$LAB_OUTPUT_DIR" && cp {old} {new} || exit\n'
+        f'    mkdir -p "$LAB_OUTPUT_DIR" && cp {old} {new}.$$ && mv {new}.$$ {new} || {{\n'
+        f"        rm -f {new}.$$\n"
+        "        exit 1\n"
+        "    }\n"
         "fi\n"
     )
 
 
-def resume_command(job: Job) -> str:
-    """Return the command that goes on from the last checkpoint of a run."""
+def resume_command(job: Job, *, alias: str | None = None) -> str:
+    """Return the command that goes on from the last checkpoint of a run.
+
+    `alias` is its machine, where that is not the one of `lab.toml`.
+    """
     words = shlex.split(job.name)
     if _OPTION in words[-2:]:
         words = words[:-2]
     how = [] if job.slurm is None else ["--slurm"]
+    if alias is not None and not hosts_of(job.name):
+        how += ["--alias", alias]
     return f"lab run {shlex.join([*words, *how, _OPTION, job.id])}"

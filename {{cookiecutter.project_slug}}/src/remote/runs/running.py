@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .. import console
 from ..errors import LabError, UnreachableError
 from ..hosts.group import Part
-from ..hosts.places import find_jobs
+from ..hosts.places import find_jobs, remember
 from ..hosts.running import watch_run
 from ..settings import load_settings
 from ..slurm.submitting import batch_script, slurm_command
@@ -67,6 +67,8 @@ def run(
     target = read_target(alias)
     lab = resumed(find_lab(name, parameters), resume, [target])
     job = _start(target, lab, slurm=slurm, again=again)
+    if alias is not None:
+        remember(target.alias)
     if detach:
         console.next_step(f"lab attach {job.id}")
     else:
@@ -172,7 +174,7 @@ def _watch(target: Target, job: Job, *, verbose: bool) -> None:
     if ended.state == "done":
         what = "All cells of " if ended.slurm is None else ""
         console.say(f"{what}{ended.name} ran on {target.alias} in {took}.")
-    else:
+    elif ended.slurm is None:  # of a script everything was shown, and 2 means nothing special
         progress.show_failure(ended.exit_code)
     results = bring_home(target, ended)
     if ended.state != "done":
@@ -187,6 +189,11 @@ def _failure(ended: Job, progress: Progress, *, where: str) -> str:
         return f"Run {ended.id} was stopped{progress.where}."
     if ended.slurm is not None and ending(ended.slurm):
         return f"Run {ended.id} did not get to its end: {ending(ended.slurm)}."
+    if ended.state == "failed" and ended.exit_code is None:
+        return (
+            f"Run {ended.id} failed before it could say how; see that the project's folder is "
+            "there on the compute nodes, too."
+        )
     if ended.state == "failed" and ended.exit_code != _KILLED:
         return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
     return (

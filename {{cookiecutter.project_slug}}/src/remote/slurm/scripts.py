@@ -69,7 +69,8 @@ look() {
         said=${said:-GONE||}
     fi
     word=${said%%|*} said=${said#*|}
-    ended_at=$(date -d "${said%%|*}" +%s 2>/dev/null || date +%s)
+    ended_at=${said%%|*}
+    ended_at=$(date -d "${ended_at:-now}" +%s 2>/dev/null || date +%s)
     reason=${said#*|}
     ! is_settled || {
         printf '%s %s %s\n' "$word" "$ended_at" "$reason" >"$1/slurm-end.new.$$" &&
