@@ -94,3 +94,5 @@ def test_command_that_goes_on_names_the_run_itself() -> None:
         run, name="labs/mnistlab.py", slurm=SlurmJob(id="1", state="TIMEOUT", reason="")
     )
     assert resume_command(clustered) == f"lab run labs/mnistlab.py --slurm --resume {run.id}"
+    elsewhere = resume_command(replace(run, name="labs/mnistlab.py"), alias="second")
+    assert elsewhere == f"lab run labs/mnistlab.py --alias second --resume {run.id}"

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from environment import LabEnvironment
 from remote.errors import UsageError
-from remote.runs import jobs
+from remote.runs import jobs, labs
 from remote.runs.jobs import Job
 from remote.runs.listing import choose_run, duration_in_words, table
 from remote_fixtures import Workplace, at_terminal
@@ -106,6 +106,15 @@ def wait_until(condition: Callable[[], object]) -> None:
 def wait_for_output(workplace: Workplace, text: str) -> None:
     logs = workplace.folder / ".lab" / "jobs"
     wait_until(lambda: any(text in log.read_text() for log in logs.glob("*/log")))
+
+
+def test_lab_may_have_a_dot_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labs, "project_root", lambda: tmp_path)
+    (tmp_path / "labs").mkdir()
+    for script in ("net-v1.py", "net-v1.2.py"):
+        (tmp_path / "labs" / script).touch()
+    for name in ("net-v1.2", "labs/net-v1.2.py", "labs/net-v1.2.ipynb"):
+        assert labs.find_lab(name, []).path == "labs/net-v1.2.py"
 
 
 @pytest.mark.slow

@@ -124,6 +124,13 @@ def test_state_of_a_run_is_what_slurm_says(
     assert row.endswith("labs/a.py (Slurm job 7)")
 
 
+def test_job_of_another_login_node_is_told_from_one_of_this() -> None:
+    fields = ["2026-01-02_03-04-05", "run", "90", "there", "-", "-", "-", "login2", "", "labs/a.py"]
+    for asked, is_here in (("login1", False), ("login2", True)):
+        (job,) = parse_jobs([["now", "200", asked], fields])
+        assert job.is_here == is_here
+
+
 def test_memory_that_did_not_suffice_is_told_with_the_remedy() -> None:
     slurm = SlurmJob(id="7", state="OUT_OF_MEMORY", reason="OutOfMemory")
     assert ending(slurm) == "it needed more memory than it had asked for"
