@@ -125,9 +125,9 @@ def test_state_of_a_run_is_what_slurm_says(
 
 
 def test_job_of_another_login_node_is_told_from_one_of_this() -> None:
-    fields = ["2026-01-02_03-04-05", "run", "90", "there", "-", "-", "-", "login2", "", "labs/a.py"]
+    facts = ["2026-01-02_03-04-05", "run", "90", "there", "-", "-", "-", "login2", "-", "labs/a.py"]
     for asked, is_here in (("login1", False), ("login2", True)):
-        (job,) = parse_jobs([["now", "200", asked], fields])
+        (job,) = parse_jobs([["now", "200", asked], facts])
         assert job.is_here == is_here
 
 
