@@ -181,7 +181,7 @@ print(f"Loss before the step: {loss_before:.3f}; after it, on the same images: {
 # %%
 torch.manual_seed(parameters.seed)
 network = DigitNetwork()  # afresh, so that running this cell again starts again
-chosen_epochs = parameters.epochs or {"mnist": 3, "digits": 20}[digits.name]
+chosen_epochs = parameters.epochs or {"mnist": 3, "digits": 8}[digits.name]
 
 with SummaryWriter(run.folder / "tensorboard") as writer:
     training.write_overview(writer, network, digits.train)
