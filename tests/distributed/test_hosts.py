@@ -135,6 +135,13 @@ def test_failing_host_is_named_and_its_last_lines_are_shown(hosts: Network) -> N
     assert "checkpoint.pt" in output  # what rank 0 had by then has come home
     assert [host.processes() for host in hosts.hosts.values()] == [[], []]
 
+    (again,) = re.findall(r"To go on from its last checkpoint: lab (run .*)", output)
+    assert again.startswith("run labs/counting.py -p fail 1 --hosts anna,bert --resume ")
+    run = again.split()[-1]
+    code, output = hosts.lab("run", "counting", *BOTH, "--resume", run)
+    assert code == 0, output
+    assert "2 processes begin after epoch 1\n" in output
+
 
 def test_hosts_that_do_not_reach_each_other_are_told_before_anything_starts(
     hosts: Network,
