@@ -14,6 +14,7 @@ from cookiecutter.main import cookiecutter
 
 __all__ = [
     "TEMPLATE_ROOT",
+    "THIS_PYTHON",
     "BakedProject",
     "bake_project",
     "contents",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""What to answer where a project is to use the Python that is here."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import openssh_server
 from baking import (
     TEMPLATE_ROOT,
+    THIS_PYTHON,
     BakedProject,
     bake_project,
     environment_variables,
@@ -79,7 +80,7 @@ def _prepare(stack: ExitStack) -> BakedProject:
         remote=server.address,
         environment_manager="uv",
         # The interpreter that runs this is on the machine for sure.
-        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python_version=THIS_PYTHON,
     )
     # ssh asks for the password of the machine once; nobody is there to type it.
     stack.enter_context(environment_variables(laptop.askpass(server.password)))

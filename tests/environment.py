@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from baking import (
     TEMPLATE_ROOT,
+    THIS_PYTHON,
     BakedProject,
     bake_project,
     environment_variables,
@@ -64,7 +64,7 @@ def _bake_afresh(folder: Path) -> BakedProject:
         folder,
         home=folder / "home",
         overwrite=True,
-        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python_version=THIS_PYTHON,
     )
 
 

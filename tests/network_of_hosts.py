@@ -19,6 +19,7 @@ from pathlib import Path
 import openssh_server
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
+from remote_fixtures import start_in_session
 
 __all__ = ["Host", "LabCommand", "Network", "network"]
 
@@ -119,17 +120,9 @@ class Network:
 
     def start_lab(self, *arguments: str) -> LabCommand:
         """Start the `lab` command on the laptop and return without waiting for it."""
-        return LabCommand(
-            subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, sys.executable, "-B", "lab.py", *arguments],
-                cwd=self.project.path,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        )
+        laptop = ["ip", "netns", "exec", self.namespace]
+        command = [*laptop, sys.executable, "-B", "lab.py", *arguments]
+        return LabCommand(start_in_session(command, self.project.path))
 
     def lab(self, *arguments: str) -> tuple[int, str]:
         """Run the `lab` command on the laptop; return its exit code and all it printed."""

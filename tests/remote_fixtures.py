@@ -7,6 +7,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import openssh_server
 from baking import BakedProject
 from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
+from remote.runs import jobs
+from remote.runs.job import Job
 from remote.ssh.client import Client
 
 __all__ = [
@@ -26,6 +29,9 @@ __all__ = [
     "at_terminal",
     "files_in",
     "known_machine",
+    "runs_there",
+    "start_in_session",
+    "wait_until",
     "workplace_of",
 ]
 
@@ -34,6 +40,27 @@ SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 
 Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the `lab` command of a baked project; keyword arguments are environment variables."""
+
+
+def start_in_session(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """Start a command in a session of its own; what it prints, errors too, is to be read."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_until(condition: Callable[[], object], *, limit: float = 300) -> None:
+    """Wait until the condition holds; fail when it does not within `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"it does not hold after {limit} s"
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -49,15 +76,7 @@ class ProjectHere:
 
     def start_lab(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the `lab` command in a session of its own, and return without waiting for it."""
-        return subprocess.Popen(
-            [sys.executable, "-B", "lab.py", *arguments],
-            cwd=self.project.path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start_in_session([sys.executable, "-B", "lab.py", *arguments], self.project.path)
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,11 @@ class Workplace(ProjectHere):
     """The project's folder on the machine."""
     server: OpenSSHServer
     client: Client
+
+
+def runs_there(workplace: Workplace) -> list[Job]:
+    """Return the runs that the machine knows of, the oldest first."""
+    return jobs.list_jobs(workplace.client, str(workplace.folder), kind="run")
 
 
 def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:

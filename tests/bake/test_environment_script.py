@@ -8,16 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from baking import BakedProject
+from baking import THIS_PYTHON, BakedProject
 from conftest import Bake
 from environment import LabEnvironment
 
 SCRIPT = "scripts/setup-environment.sh"
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def run_script(project: BakedProject, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +58,7 @@ def test_setup_killed_at_ten_random_moments_is_completed_by_the_next(
 ) -> None:
     project = bake(
         tmp_path / "a folder with spaces, é and {braces}",
-        python_version=VERSION,
+        python_version=THIS_PYTHON,
         environment_manager="uv",
     )
     python = project.path / ".venv" / "bin" / "python"
@@ -102,7 +100,7 @@ def test_setup_killed_at_ten_random_moments_is_completed_by_the_next(
 def test_plain_venv_and_pip_make_the_environment(
     bake: Bake, tmp_path: Path, environment: LabEnvironment, shell: str
 ) -> None:
-    project = bake(tmp_path / "project", python_version=VERSION)
+    project = bake(tmp_path / "project", python_version=THIS_PYTHON)
     (packages,) = environment.python.parent.parent.glob("lib/python*/site-packages")
     variables = {
         "PATH": path_without(tmp_path, "conda", "mamba", "micromamba", "uv"),

@@ -6,13 +6,12 @@ CI's output ends with how many commands were executed (see document_summary.py).
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE_ROOT, BakedProject
+from baking import TEMPLATE_ROOT, THIS_PYTHON, BakedProject
 from docs.documents import all_documents, read_document
 from docs.world import world
 from fresh_machine import Kind
@@ -23,7 +22,7 @@ GENERATED = "generated README.md"
 # What a reader has done before who is told to work in a project; --no-input has nobody to ask.
 MADE = (
     "uvx cookiecutter gh:org/ml-remote-template --no-input environment_manager=uv "
-    f"python_version={sys.version_info.major}.{sys.version_info.minor}",
+    f"python_version={THIS_PYTHON}",
     "cd handwriting-lab",
 )
 CONNECTED = (*MADE, "uv run lab.py connect --yes ada@gpu.example.com")

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openssh_server
-from baking import TEMPLATE_ROOT, environment_variables, isolated_variables
+from baking import (
+    TEMPLATE_ROOT,
+    THIS_PYTHON,
+    environment_variables,
+    isolated_variables,
+)
 from docs.documents import Command, Document, File
 from docs.terminal import CTRL_C, Answers, at_terminal
 from fresh_machine import Kind, Machine, machine
@@ -27,7 +32,6 @@ MINE = "ada@gpu.example.com"
 OTHERS = ("ada@gateway.example.com", "ada@second.example.com")
 """What they call further ones."""
 
-_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SECONDS = 150.0
 
 # Logs in to the session with the page it is given, and says on the terminal what it got.
@@ -110,7 +114,7 @@ class World:
         return (
             (r"The remote machine, as you type it after ssh.*: \Z", mine.address),
             (r"What did it print \(user@address:port\)\?: \Z", mine.address),
-            (r"Which Python shall that environment have\? .*: \Z", _PYTHON),
+            (r"Which Python shall that environment have\? .*: \Z", THIS_PYTHON),
             (r"\[\d+/\d+\] .*: \Z", ""),
             (r"before\. Is it okay to delete\s+and\s+re-download\s+it\? \[y/n\] \(y\): \Z", ""),
             (r"(?s)\[\d+/\d+\] .*Choose from \[[\d/]+\] \(\d+\): \Z", ""),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from baking import TEMPLATE_ROOT, bake_project
+from baking import TEMPLATE_ROOT, THIS_PYTHON, bake_project
 from fresh_machine import Kind, fresh_machine
 from openssh_server import Laptop
 
@@ -32,7 +32,7 @@ def test_bare_bake_to_figures_at_home_twice(laptop: Laptop, address: str, tmp_pa
         home=laptop.home,
         remote=address,
         environment_manager="uv",
-        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python_version=THIS_PYTHON,
     )
 
     def lab(*arguments: str) -> str:

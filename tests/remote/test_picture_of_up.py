@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from baking import TEMPLATE_ROOT, bake_project
+from baking import TEMPLATE_ROOT, THIS_PYTHON, bake_project
 from fresh_machine import fresh_machine
 from openssh_server import Laptop
 from remote_fixtures import at_terminal
@@ -26,7 +26,7 @@ def test_up_at_a_terminal_is_a_picture(laptop: Laptop, tmp_path: Path) -> None:
             home=laptop.home,
             remote=address,
             environment_manager="uv",
-            python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+            python_version=THIS_PYTHON,
         )
         code, written = at_terminal(
             [sys.executable, "-B", "lab.py", "up", "--no-code"],

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from remote.runs import jobs
 from remote.runs.job import Job, SlurmJob
 from remote.runs.resuming import resume_command
-from remote_fixtures import Workplace
+from remote_fixtures import Workplace, runs_there, wait_until
 
 CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "50")
 TITLE = "labs/mnistlab.py -p dataset digits -p epochs 50"
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.1)
-
-
-def runs_there(workplace: Workplace) -> list[Job]:
-    return jobs.list_jobs(workplace.client, str(workplace.folder), kind="run")
 
 
 @pytest.mark.slow

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from remote.errors import UsageError
 from remote.runs import jobs, labs
 from remote.runs.jobs import Job
 from remote.runs.listing import choose_run, duration_in_words, table
-from remote_fixtures import Workplace, at_terminal
+from remote_fixtures import Workplace, at_terminal, runs_there, wait_until
 
 COUNTING = """\
 # %% [markdown]
@@ -77,10 +75,6 @@ def write_lab(workplace: Workplace, name: str, source: str) -> None:
         (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
 
 
-def runs_there(workplace: Workplace) -> list[Job]:
-    return jobs.list_jobs(workplace.client, str(workplace.folder), kind="run")
-
-
 def results_here(workplace: Workplace) -> list[Path]:
     return sorted((workplace.project.path / "outputs").glob("*/*"))
 
@@ -96,11 +90,6 @@ def processes_of(job: Job) -> list[Path]:
         except OSError:  # it has ended, or is somebody else's
             continue
     return found
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.1)
 
 
 def wait_for_output(workplace: Workplace, text: str) -> None:

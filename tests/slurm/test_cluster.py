@@ -8,13 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 
 import pytest
 from remote.errors import LabError
 from remote.runs import job_scripts, jobs
 from remote.runs.job import Job
+from remote_fixtures import wait_until
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
 
@@ -59,11 +58,6 @@ def only_run(place: ClusterPlace) -> Job:
 def number_of(job: Job) -> str:
     assert job.slurm is not None
     return job.slurm.id
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.1)
 
 
 def wait_for_output(place: ClusterPlace, text: str, *, times: int = 1) -> None:

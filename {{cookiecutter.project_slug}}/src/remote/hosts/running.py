@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from .. import console
 from ..environment import begin_setup, finish_setup
-from ..errors import LabError, UnreachableError, UsageError
+from ..errors import LabError, UsageError
 from ..runs import jobs
 from ..runs.homecoming import bring_home
 from ..runs.job import Job
@@ -16,6 +15,7 @@ from ..runs.labs import Lab, find_lab, hosts_of
 from ..runs.listing import duration_in_words
 from ..runs.progress import show_progress
 from ..runs.resuming import resumed
+from ..runs.watching import watching
 from ..settings import machine_alias, project_root
 from ..target import Target, read_target
 from ..transfer.pushing import push_to
@@ -25,7 +25,6 @@ from .places import remember
 
 __all__ = ["run_on_hosts", "watch_run"]
 
-_STOPPED_LOOKING = 1
 _OTHERS_GONE = 75  # the exit code of scripts/launch.py where only the other hosts were missing
 
 
@@ -85,17 +84,8 @@ def watch_run(first: Part) -> None:
     parts, silent = find_parts(first)
     if silent and not run.is_over:
         console.warn(f"{', '.join(silent)} cannot be asked how it gets on there.")
-    try:
-        with show_progress(verbose=True) as progress:
-            ends = follow_parts(parts, on_line=progress.on_line)
-    except KeyboardInterrupt:
-        console.note(f"\nThe run goes on on {where}. To end it: lab stop {run.id}")
-        console.next_step(f"lab attach {run.id}")
-        sys.exit(_STOPPED_LOOKING)
-    except UnreachableError as error:
-        raise UnreachableError(
-            f"{error.message} The run is not affected by that.", hint=f"lab attach {run.id}"
-        ) from None
+    with watching(run.id, where=where), show_progress(verbose=True) as progress:
+        ends = follow_parts(parts, on_line=progress.on_line)
     _, lost = stop_parts([end.part for end in ends if not isinstance(end.outcome, Job)])
     ended = ends[0].outcome
     if isinstance(ended, Job) and ended.state == "done":

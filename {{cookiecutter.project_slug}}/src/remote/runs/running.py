@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 
 from .. import console
-from ..errors import LabError, UnreachableError
+from ..errors import LabError
 from ..hosts.group import Part
 from ..hosts.places import find_jobs, remember
 from ..hosts.running import watch_run
@@ -22,11 +21,11 @@ from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
 from .progress import Progress, show_progress
 from .resuming import resumed, taking_checkpoint
+from .watching import watching
 
 __all__ = ["attach", "run"]
 
 _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
-_STOPPED_LOOKING = 1
 
 # What is to be known before a run; $2 is the lab, $3 the package, $4 a run that may be the same.
 _LOOK = """
@@ -158,18 +157,10 @@ def _is_changed(target: Target, lab: Lab, *, since: Job | None) -> bool:
 
 def _watch(target: Target, job: Job, *, verbose: bool) -> None:
     """Follow a run and bring its results home. Raises LabError when not every cell ran."""
-    try:
-        # A script has no cells to condense its output to.
-        with show_progress(verbose=verbose or job.slurm is not None) as progress:
-            ended = jobs.follow(target.client, target.folder, job.id, on_line=progress.on_line)
-    except KeyboardInterrupt:
-        console.note(f"\nThe run goes on on {target.alias}. To end it: lab stop {job.id}")
-        console.next_step(f"lab attach {job.id}")
-        sys.exit(_STOPPED_LOOKING)
-    except UnreachableError as error:
-        raise UnreachableError(
-            f"{error.message} The run is not affected by that.", hint=f"lab attach {job.id}"
-        ) from None
+    # A script has no cells to condense its output to.
+    condensed = not verbose and job.slurm is None
+    with watching(job.id, where=target.alias), show_progress(verbose=not condensed) as progress:
+        ended = jobs.follow(target.client, target.folder, job.id, on_line=progress.on_line)
     took = duration_in_words(ended.duration)
     if ended.state == "done":
         what = "All cells of " if ended.slurm is None else ""
