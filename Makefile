@@ -26,7 +26,7 @@ lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the templ
 	python tests/lint.py
 
 demo: $(TOOLS)/complete ## bake a project, and run its digit lab on a remote machine: an SSH server that is started for it
-	PYTHONPATH="$(TEMPLATE)/src" python tests/demo.py
+	PYTHONPATH=src python tests/demo.py
 
 notebooks: $(TOOLS)/complete ## write the labs' notebooks anew from their scripts
 	python "$(TEMPLATE)/scripts/sync_pairs.py" --keep script

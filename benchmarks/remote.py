@@ -27,9 +27,10 @@ import openssh_server  # noqa: E402
 from baking import BakedProject, bake_project, environment_variables, isolated_variables  # noqa: E402
 from fresh_machine import fresh_machine  # noqa: E402
 from openssh_server import Laptop  # noqa: E402
-from remote.ssh.client import Client  # noqa: E402
-from remote.transfer import copying  # noqa: E402
-from remote.transfer.fetching import fetch_outputs  # noqa: E402
+
+from ml_remote.ssh.client import Client  # noqa: E402
+from ml_remote.transfer import copying  # noqa: E402
+from ml_remote.transfer.fetching import fetch_outputs  # noqa: E402
 
 ALIAS = "handwriting-lab"
 MEBIBYTE = 2**20

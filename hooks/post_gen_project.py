@@ -111,11 +111,12 @@ def start_ssh_entry(answers: dict[str, str]) -> subprocess.Popen[str] | list[str
         return []
     if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter may run on an older one
         return [f"{entry_later(answers)} (needs Python 3.11 or newer, which uv brings)"]
-    connect = ["remote", "connect", "--offline", "--yes", "--", answers["remote"]]
+    connect = ["ml_remote", "connect", "--offline", "--yes", "--", answers["remote"]]
+    tool = Path(str(answers.get("_repo_dir", "")), "src")
     try:
         return subprocess.Popen(
             [sys.executable, "-B", "-m", *connect],  # -B: no bytecode in the new project
-            cwd="src",
+            env={**os.environ, "PYTHONPATH": str(tool)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ from cookiecutter.main import cookiecutter
 __all__ = [
     "TEMPLATE_ROOT",
     "THIS_PYTHON",
+    "TOOL",
     "BakedProject",
     "bake_project",
     "contents",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
+TOOL = TEMPLATE_ROOT / "src"
+"""The tool as it stands here; generated from a local folder, a project pins no version of it."""
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """What to answer where a project is to use the Python that is here."""
 
@@ -57,7 +60,7 @@ class BakedProject:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.path,
-            env={**os.environ, "PYTHONPATH": str(self.path / "src"), **variables},
+            env={**os.environ, "PYTHONPATH": f"{self.path / 'src'}{os.pathsep}{TOOL}", **variables},
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -152,5 +155,5 @@ def bake_project(
 
 def project_in(folder: Path) -> BakedProject:
     """Return the project that lies in a folder."""
-    (package,) = [path.name for path in (folder / "src").iterdir() if path.name != "remote"]
+    (package,) = [path.name for path in (folder / "src").iterdir()]
     return BakedProject(path=folder, package=package)

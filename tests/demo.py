@@ -25,9 +25,10 @@ from baking import (
     isolated_variables,
 )
 from embedded_server import embedded_server
-from remote.errors import LabError
-from remote.runs import jobs
-from remote.ssh.client import Client
+
+from ml_remote.errors import LabError
+from ml_remote.runs import jobs
+from ml_remote.ssh.client import Client
 
 DEMO = TEMPLATE_ROOT / "build" / "demo"
 SLUG = "handwriting-lab"

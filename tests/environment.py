@@ -51,7 +51,7 @@ def lab_environment() -> LabEnvironment:
             output.write_text(_set_up(project, home=folder / "home"))
             made_for.write_text(this_run)
         (path,) = folder.glob("*/lab.toml")
-        (package,) = [name for name in (path.parent / "src").iterdir() if name.name != "remote"]
+        (package,) = (path.parent / "src").iterdir()
     return LabEnvironment(BakedProject(path.parent, package.name), output.read_text())
 
 

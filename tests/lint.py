@@ -18,7 +18,7 @@ def main() -> int:
         project = bake_project(Path(folder) / "project", home=Path(folder) / "home").path
         ruff_cache, mypy_cache = f"--cache-dir={CACHES}/ruff", f"--cache-dir={CACHES}/mypy-project"
         python = [sys.executable, "-m"]
-        own_code = [name for name in ("hooks", "tests", "benchmarks") if Path(name).is_dir()]
+        own_code = [name for name in ("src", "hooks", "tests", "benchmarks") if Path(name).is_dir()]
         scripts = [".ci/run", *map(str, project.rglob("*.sh"))]
         checks: list[tuple[list[str], Path]] = [
             ([*python, "ruff", "check", "--quiet", *own_code], TEMPLATE_ROOT),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote.ssh.client import Client
 from remote_fixtures import ProjectHere
+
+from ml_remote.ssh.client import Client
 
 __all__ = ["FOLDER", "Place", "new_place"]
 

@@ -17,9 +17,10 @@ import openssh_server
 from baking import BakedProject
 from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
-from remote.runs import jobs
-from remote.runs.job import Job
-from remote.ssh.client import Client
+
+from ml_remote.runs import jobs
+from ml_remote.runs.job import Job
+from ml_remote.ssh.client import Client
 
 __all__ = [
     "SHELLS",

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from remote.ssh.entry import Entry, parse_destination, parse_jump
+from ml_remote.ssh.entry import Entry, parse_destination, parse_jump
 
 __all__ = ["OURS", "entry", "lay_out", "meaning", "picture"]
 

@@ -19,8 +19,9 @@ import pytest
 import yaml
 from baking import TEMPLATE_ROOT, BakedProject, bake_project
 from environment import LabEnvironment
-from remote.editor.json_with_comments import read_object
 from template_copy import TEMPLATE_FOLDER, tracked_files
+
+from ml_remote.editor.json_with_comments import read_object
 
 QUESTIONS = {
     question: default

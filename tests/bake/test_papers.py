@@ -11,7 +11,8 @@ import tomllib
 
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
-from remote import cli
+
+from ml_remote import cli
 
 QUESTIONS = json.loads((TEMPLATE_ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 ASKED = [name for name in QUESTIONS if not name.startswith("_")]

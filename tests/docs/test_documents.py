@@ -11,11 +11,12 @@ from urllib.parse import unquote
 
 import click
 import pytest
-from baking import TEMPLATE_ROOT, BakedProject
+from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from docs.documents import Document, File, all_documents, read_document
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from remote.cli import lab
+
+from ml_remote.cli import lab
 
 TROUBLESHOOTING = TEMPLATE_ROOT / "docs" / "guides" / "troubleshooting.md"
 PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
@@ -155,7 +156,7 @@ def messages() -> list[str]:
 def templates() -> tuple[re.Pattern[str], ...]:
     """Return what the command and the environment script may say, in the first line of each."""
     said = set(_said_by_the_script())
-    for path in (PROJECT / "src" / "remote").rglob("*.py"):
+    for path in (TOOL / "ml_remote").rglob("*.py"):
         said.update(_said_by(ast.parse(path.read_text(encoding="utf-8"))))
     return tuple(re.compile(text) for text in said)
 

@@ -10,7 +10,8 @@ from baking import BakedProject, bake_project
 from editor.workbench import Workbench, serve_workbench
 from environment import LabEnvironment
 from playwright.sync_api import expect
-from remote.editor.workspace_file import write_workspace_file
+
+from ml_remote.editor.workspace_file import write_workspace_file
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,9 @@ from baking import TEMPLATE_ROOT, bake_project
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from markdown_it import MarkdownIt
-from remote.errors import UsageError
-from remote.ssh.entry import parse_destination, validate_alias
+
+from ml_remote.errors import UsageError
+from ml_remote.ssh.entry import parse_destination, validate_alias
 
 BAD_KINDS: dict[str, list[str]] = {
     "empty": [" ", "\t", "   "],

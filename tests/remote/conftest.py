@@ -16,8 +16,9 @@ from baking import BakedProject, bake_project
 from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 from place import Place, new_place
-from remote.ssh.client import Client
 from remote_fixtures import SHELLS, Lab, Workplace, known_machine, workplace_of
+
+from ml_remote.ssh.client import Client
 
 
 @pytest.fixture

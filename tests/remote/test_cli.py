@@ -14,16 +14,17 @@ import click
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop
-from remote import cli
-from remote.errors import UnsafeEditError
 from remote_fixtures import Lab, at_terminal
+
+from ml_remote import cli
+from ml_remote.errors import UnsafeEditError
 
 COMMANDS = sorted(cli.lab.commands)
 
 
 def test_starts_as_a_script_and_as_a_module(lab: Lab, default_project: BakedProject) -> None:
     as_script = lab("--help")
-    as_module = default_project.run(sys.executable, "-B", "-m", "remote", "--help")
+    as_module = default_project.run(sys.executable, "-B", "-m", "ml_remote", "--help")
     elsewhere = subprocess.run(
         [sys.executable, "-B", str(default_project.path / "lab.py"), "--help"],
         cwd="/",
@@ -59,16 +60,18 @@ def test_metadata_asks_for_what_is_imported(default_project: BakedProject) -> No
 
 
 def test_help_does_not_wait_for_what_the_commands_need(default_project: BakedProject) -> None:
-    show = "import sys; from remote.cli import run; run(['--help']); print(*sorted(sys.modules))"
+    show = (
+        "import sys; from ml_remote.cli import main; main(['--help']); print(*sorted(sys.modules))"
+    )
     done = default_project.run(sys.executable, "-B", "-c", show)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "remote.cli" in loaded
-    assert {name for name in loaded if name.startswith("remote.")} == {
-        "remote.cli",
-        "remote.console",
-        "remote.errors",
-        "remote.help",
-        "remote.reporting",
+    assert "ml_remote.cli" in loaded
+    assert {name for name in loaded if name.startswith("ml_remote.")} == {
+        "ml_remote.cli",
+        "ml_remote.ui.console",
+        "ml_remote.errors",
+        "ml_remote.ui.help",
+        "ml_remote.ui.reporting",
     }
     assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
 
@@ -94,7 +97,7 @@ def test_missing_package_is_told_in_one_sentence(
 def test_help_of_every_command_shows_an_example(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run([name, "--help"]) == 0
+    assert cli.main([name, "--help"]) == 0
     printed = capsys.readouterr().out
     assert f"Example: lab {name}" in printed
     summary = cli.lab.commands[name].get_short_help_str(200)
@@ -110,7 +113,7 @@ def test_every_command_is_listed_under_one_heading() -> None:
 def test_summaries_stand_in_one_column_below_their_headings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cli.run(["--help"]) == 0
+    assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     columns = set()
     for heading, names in cli.lab.sections.items():
@@ -123,7 +126,7 @@ def test_summaries_stand_in_one_column_below_their_headings(
 
 
 def test_list_of_commands_is_not_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([]) in (0, 2)  # click 8.2 counts a missing command as wrong usage
+    assert cli.main([]) in (0, 2)  # click 8.2 counts a missing command as wrong usage
     printed = capsys.readouterr()
     assert "..." not in (printed.out + printed.err).replace("[ARGS]...", "")
 
@@ -178,7 +181,7 @@ def test_error_that_nobody_foresaw_is_a_sentence_too(
 
     for broken, words in ((fail, "by zero"), (fail_to_read, "/none/such")):
         monkeypatch.setitem(cli.lab.commands, "doctor", click.Command("doctor", callback=broken))
-        assert cli.run(["doctor"]) == 1
+        assert cli.main(["doctor"]) == 1
         printed = capsys.readouterr().err
         assert words in printed
         assert "LAB_DEBUG=1" in printed
@@ -192,7 +195,7 @@ def test_text_to_add_by_hand_is_printed(
         raise UnsafeEditError("It is read-only.", instructions="Add:\n    Include x", hint="Do so.")
 
     monkeypatch.setitem(cli.lab.commands, "doctor", click.Command("doctor", callback=refuse))
-    assert cli.run(["doctor"]) == 1
+    assert cli.main(["doctor"]) == 1
     assert capsys.readouterr().err == (
         "Error: It is read-only.\nAdd:\n    Include x\nNext: Do so.\n"
     )

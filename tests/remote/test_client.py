@@ -8,11 +8,12 @@ import subprocess
 import openssh_server
 import pytest
 from openssh_server import Laptop, OpenSSHServer
-from remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
-from remote.login.keys import PublicKey, copy_to, parse_public_key
-from remote.login.logins import log_in
-from remote.ssh.client import Client, quote
 from remote_fixtures import SHELLS
+
+from ml_remote.errors import LoginRefusedError, RemoteCommandError, UnreachableError
+from ml_remote.login.keys import PublicKey, copy_to, parse_public_key
+from ml_remote.login.logins import log_in
+from ml_remote.ssh.client import Client, quote
 
 AWKWARD = (
     "plain",

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import pytest
 from openssh_server import IS_ROOT, Account
-from remote.errors import UnsafeEditError
-from remote.ssh import ssh_config
-from remote.ssh.ssh_directory import control_path
 from ssh_tree import OURS, entry, lay_out, picture
+
+from ml_remote.errors import UnsafeEditError
+from ml_remote.ssh import ssh_config
+from ml_remote.ssh.ssh_directory import control_path
 
 pytestmark = [
     pytest.mark.slow,

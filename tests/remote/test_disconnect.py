@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from remote.errors import UsageError
-from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, filled, lay_out, picture
+
+from ml_remote.errors import UsageError
+from ml_remote.ssh import ssh_config
 
 BEFORE = "# mine\nHost a\n    User u\n"
 Edit = Callable[[bytes], bytes]

@@ -15,13 +15,14 @@ import openssh_server
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote import settings
-from remote.doctor import checks, machine_checks, report
-from remote.doctor.checks import examine
-from remote.doctor.findings import Finding
-from remote.login.connecting import connect
-from remote.ssh.client import run_program
 from remote_fixtures import Lab
+
+from ml_remote import settings
+from ml_remote.doctor import checks, machine_checks, report
+from ml_remote.doctor.checks import examine
+from ml_remote.doctor.findings import Finding
+from ml_remote.login.connecting import connect
+from ml_remote.processes import run as run_program
 
 ALIAS = "handwriting-lab"
 CHECKS = (

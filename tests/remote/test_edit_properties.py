@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from remote.errors import LabError, UsageError
-from remote.files import commit
-from remote.ssh import ssh_config
-from remote.ssh.edits import changes_between
-from remote.ssh.entry import Entry, plain_options
 from ssh_tree import entry, filled, lay_out, picture
+
+from ml_remote.errors import LabError, UsageError
+from ml_remote.files import commit
+from ml_remote.ssh import ssh_config
+from ml_remote.ssh.edits import changes_between
+from ml_remote.ssh.entry import Entry, plain_options
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from remote.errors import ConfigurationError, LabError, UnsafeEditError
-from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, filled, lay_out, meaning, picture
+
+from ml_remote.errors import ConfigurationError, LabError, UnsafeEditError
+from ml_remote.ssh import ssh_config
 
 INCLUDE = "Include ~ssh/ml-remote.d/*.conf"
 ENTRY = """\

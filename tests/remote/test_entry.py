@@ -6,10 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from remote.errors import DamagedEntryError, UsageError
-from remote.ssh import ssh_config
-from remote.ssh.edits import parse_entry, rendered
-from remote.ssh.entry import (
+from ssh_tree import OURS, entry, lay_out, meaning
+
+from ml_remote.errors import DamagedEntryError, UsageError
+from ml_remote.ssh import ssh_config
+from ml_remote.ssh.edits import parse_entry, rendered
+from ml_remote.ssh.entry import (
     Destination,
     Entry,
     parse_destination,
@@ -17,8 +19,7 @@ from remote.ssh.entry import (
     render,
     validate_alias,
 )
-from remote.ssh.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
-from ssh_tree import OURS, entry, lay_out, meaning
+from ml_remote.ssh.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
 
 DESTINATIONS = {
     "gpu": ("gpu", None, None),
@@ -274,7 +275,7 @@ def test_an_entry_survives_being_read_back() -> None:
 def test_connections_are_not_shared_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     directory = Path("/tmp/s")
     assert control_path(directory) is not None
-    monkeypatch.setattr("remote.ssh.ssh_directory.os.name", "nt")
+    monkeypatch.setattr("ml_remote.ssh.ssh_directory.os.name", "nt")
     assert control_path(directory) is None
 
 

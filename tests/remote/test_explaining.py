@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from remote.errors import (
+
+from ml_remote.errors import (
     ConfigurationError,
     HostKeyChangedError,
     HostKeyUnknownError,
@@ -11,8 +12,8 @@ from remote.errors import (
     LoginRefusedError,
     UnreachableError,
 )
-from remote.ssh.client import Client
-from remote.ssh.explaining import explain
+from ml_remote.ssh.client import Client
+from ml_remote.ssh.explaining import explain
 
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@

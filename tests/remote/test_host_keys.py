@@ -7,9 +7,10 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Laptop
-from remote.errors import ConfigurationError, HostKeyChangedError
-from remote.login.host_keys import HostKey, pin
-from remote.login.keys import read_key
+
+from ml_remote.errors import ConfigurationError, HostKeyChangedError
+from ml_remote.login.host_keys import HostKey, pin
+from ml_remote.login.keys import read_key
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote.errors import LabError, RemoteCommandError, UnreachableError
-from remote.runs import job_scripts, jobs
-from remote.ssh.client import Client
+
+from ml_remote.errors import LabError, RemoteCommandError, UnreachableError
+from ml_remote.runs import job_scripts, jobs
+from ml_remote.ssh.client import Client
 
 FOLDER = "Projekte/mein Labor ü"
 NEEDED_TOOLS = "awk cat cut date df grep mkdir mv nohup rm sed sh sleep tail uname"
@@ -237,8 +238,8 @@ def test_nobody_is_left_following_when_the_laptop_is_gone(
     following = f"""
 import sys
 from pathlib import Path
-from remote.runs import job_scripts, jobs
-from remote.ssh.client import Client
+from ml_remote.runs import job_scripts, jobs
+from ml_remote.ssh.client import Client
 client = Client(alias="machine", directory=Path({str(machine.directory)!r}))
 jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flush=True))
 """

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from remote.editor.json_with_comments import read_object
-from remote.errors import ConfigurationError
+
+from ml_remote.editor.json_with_comments import read_object
+from ml_remote.errors import ConfigurationError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -9,9 +9,10 @@ from pathlib import Path
 import openssh_server
 import pytest
 from openssh_server import Laptop
-from remote.errors import ConfigurationError, KeyFileError
-from remote.login import keys, permissions
-from remote.login.keys import create_key, parse_public_key, read_key
+
+from ml_remote.errors import ConfigurationError, KeyFileError
+from ml_remote.login import keys, permissions
+from ml_remote.login.keys import create_key, parse_public_key, read_key
 
 
 @pytest.mark.parametrize("key_type", ["ed25519", "ecdsa", "rsa"])

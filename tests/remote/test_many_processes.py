@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote.ssh import ssh_config, verification
 from ssh_tree import OURS, entry, lay_out, meaning, picture
+
+from ml_remote.ssh import ssh_config, verification
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,8 +28,8 @@ BEFORE = "# mine\nHost a\n    User u\n"
 CONNECT = """
 import sys
 from pathlib import Path
-from remote.ssh import ssh_config
-from remote.ssh.entry import Entry, parse_destination
+from ml_remote.ssh import ssh_config
+from ml_remote.ssh.entry import Entry, parse_destination
 
 directory, action, *aliases = sys.argv[1:]
 for alias in aliases:

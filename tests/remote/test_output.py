@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import remote
 from baking import BakedProject
 from openssh_server import Laptop
-from remote import cli
 from remote_fixtures import Lab, at_terminal
+
+import ml_remote
+from ml_remote import cli
 
 # What sets a colour of the text or behind it: 30-49 and 90-107, of 256 or of 16 million.
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d|10\d)(?:;\d+)*m")
@@ -28,7 +29,7 @@ ARGUMENTS = {
 WORDS = [[name, *ARGUMENTS.get(name, [])] for name in cli.lab.commands]
 # A long command with its steps, and a transfer.
 PROGRESS = """
-from remote.display import steps, transfer_bar
+from ml_remote.ui.display import steps, transfer_bar
 with steps() as shown:
     shown.begin("[1/2] The data")
     shown.line("reading")
@@ -106,7 +107,7 @@ def test_progress_is_lines_of_text_in_a_file(default_project: BakedProject) -> N
 
 
 def test_two_modules_alone_write_to_the_terminal() -> None:
-    folder = Path(remote.__file__).parent
+    folder = Path(ml_remote.__file__).parent
     writers = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -116,4 +117,4 @@ def test_two_modules_alone_write_to_the_terminal() -> None:
                 imported and imported.startswith("rich")
             ):
                 writers.add(path.relative_to(folder).as_posix())
-    assert writers == {"console.py", "display.py"}
+    assert writers == {"ui/console.py", "ui/display.py"}

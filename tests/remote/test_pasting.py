@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
 from openssh_server import OpenSSHServer
-from remote.login.pasting import paste_line
-from remote.ssh.entry import parse_destination
+
+from ml_remote.login.pasting import paste_line
+from ml_remote.ssh.entry import parse_destination
 
 SHELLS = ("sh", "bash", "zsh", "fish", "tcsh")
 

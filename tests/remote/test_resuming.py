@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from remote.runs.job import Job, SlurmJob
-from remote.runs.resuming import resume_command
 from remote_fixtures import Workplace, runs_there, wait_until
+
+from ml_remote.runs.job import Job, SlurmJob
+from ml_remote.runs.resuming import resume_command
 
 CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "50")
 TITLE = "labs/mnistlab.py -p dataset digits -p epochs 50"

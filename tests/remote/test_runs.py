@@ -11,11 +11,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from environment import LabEnvironment
-from remote.errors import UsageError
-from remote.runs import jobs, labs
-from remote.runs.jobs import Job
-from remote.runs.listing import choose_run, duration_in_words, table
 from remote_fixtures import Workplace, at_terminal, runs_there, wait_until
+
+from ml_remote.errors import UsageError
+from ml_remote.runs import jobs, labs
+from ml_remote.runs.jobs import Job
+from ml_remote.runs.listing import choose_run, duration_in_words, table
 
 COUNTING = """\
 # %% [markdown]

@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from remote import files
-from remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
-from remote.ssh import backups, ssh_config
-from remote.ssh.configuration import home_directory
 from ssh_tree import OURS, entry, lay_out, picture
+
+from ml_remote import files
+from ml_remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
+from ml_remote.ssh import backups, ssh_config
+from ml_remote.ssh.configuration import home_directory
 
 BEFORE = "Host a\n    User u\n"
 
@@ -248,7 +249,7 @@ def test_a_lock_goes_with_the_process_that_held_it(directory: Path) -> None:
     hold = f"""
 import os, signal
 from pathlib import Path
-from remote.files import exclusive
+from ml_remote.files import exclusive
 with exclusive(Path({str(directory / OURS)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -298,7 +299,7 @@ def test_a_directory_whose_name_means_something_to_ssh_is_refused(
 def test_hosts_that_there_was_no_time_to_check_are_said(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remote.ssh.verification.SECONDS_FOR_OTHERS", 0.0)
+    monkeypatch.setattr("ml_remote.ssh.verification.SECONDS_FOR_OTHERS", 0.0)
     assert any("0 of your 1 other hosts were checked" in note for note in connect(directory).notes)
 
 
@@ -322,7 +323,7 @@ def test_an_ssh_that_does_not_answer_is_not_waited_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fake_ssh(directory, monkeypatch, "exec sleep 1000")
-    monkeypatch.setattr("remote.ssh.verification.SECONDS_FOR_ONE", 0.2)
+    monkeypatch.setattr("ml_remote.ssh.verification.SECONDS_FOR_ONE", 0.2)
     with pytest.raises(UnsafeEditError, match="did not end within"):
         connect(directory)
     assert not (directory / OURS).exists()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from baking import BakedProject
-from remote.errors import ConfigurationError
-from remote.settings import Settings, load_settings
+
+from ml_remote.errors import ConfigurationError
+from ml_remote.settings import Settings, load_settings
 
 GOOD = """\
 [project]

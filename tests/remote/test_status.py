@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote import status
-from remote.runs import jobs
-from remote.ssh.client import Client
 from remote_fixtures import Workplace
+
+from ml_remote import status
+from ml_remote.runs import jobs
+from ml_remote.ssh.client import Client
 
 # What nvidia-smi prints with `--format=csv,noheader,nounits`; the second GPU is divided into parts.
 NVIDIA_SMI = """\
@@ -42,7 +43,7 @@ def install(program: str, account: Account, server: OpenSSHServer) -> None:
     server.start(SetEnv=f'"PATH={path.parent}:{os.defpath}:/usr/bin:/bin"')
 
 
-def status_of(client: Client, folder: str = "nowhere") -> status.Machine:
+def status_of(client: Client, folder: str = "nowhere") -> status.Load:
     return status.parse(client.run_script(status._SCRIPT, folder).stdout)
 
 

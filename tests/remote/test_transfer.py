@@ -10,10 +10,11 @@ import openssh_server
 import pytest
 from cutting_proxy import cutting_proxy
 from openssh_server import Account, OpenSSHServer
-from remote.errors import LabError, RemoteCommandError
-from remote.ssh.client import Client
-from remote.transfer import copying
-from remote.transfer.fetching import fetch_outputs
+
+from ml_remote.errors import LabError, RemoteCommandError
+from ml_remote.ssh.client import Client
+from ml_remote.transfer import copying
+from ml_remote.transfer.fetching import fetch_outputs
 
 FOLDER = "my päper lab"
 AWKWARD = (

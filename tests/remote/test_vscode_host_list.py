@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from baking import TEMPLATE_ROOT
 from filelock import FileLock
-from remote.ssh import ssh_config
 from ssh_tree import OURS, entry, lay_out
+
+from ml_remote.ssh import ssh_config
 
 pytestmark = pytest.mark.slow
 

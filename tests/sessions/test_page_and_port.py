@@ -9,8 +9,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from remote.sessions import browser
-from remote.sessions.tunnel import free_port
+
+from ml_remote.sessions import browser
+from ml_remote.sessions.tunnel import free_port
 
 ACTION = "http://127.0.0.1:8888/login?next=/lab"
 TOKEN = "0123456789abcdef"

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from openssh_server import IS_ROOT
-from remote.runs import jobs
-from remote.sessions.tunnel import PortTakenError, Route, keep_open
-from remote.ssh.client import Client
 from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
+
+from ml_remote.runs import jobs
+from ml_remote.sessions.tunnel import PortTakenError, Route, keep_open
+from ml_remote.ssh.client import Client
 
 pytestmark = pytest.mark.slow
 

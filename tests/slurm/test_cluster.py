@@ -10,12 +10,13 @@ import signal
 import subprocess
 
 import pytest
-from remote.errors import LabError
-from remote.runs import job_scripts, jobs
-from remote.runs.job import Job
 from remote_fixtures import wait_until
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
+
+from ml_remote.errors import LabError
+from ml_remote.runs import job_scripts, jobs
+from ml_remote.runs.job import Job
 
 MEETING = """\
 import os

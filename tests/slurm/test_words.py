@@ -7,14 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from remote.errors import ConfigurationError
-from remote.runs import job_scripts
-from remote.runs.job import Job, SlurmJob, parse_jobs
-from remote.runs.labs import Lab
-from remote.runs.listing import table
-from remote.slurm.options import SlurmOptions, read_options
-from remote.slurm.submitting import batch_script, slurm_command
-from remote.slurm.words import ending, refusal, remedy, waiting
+
+from ml_remote.errors import ConfigurationError
+from ml_remote.runs import job_scripts
+from ml_remote.runs.job import Job, SlurmJob, parse_jobs
+from ml_remote.runs.labs import Lab
+from ml_remote.runs.listing import table
+from ml_remote.slurm.options import SlurmOptions, read_options
+from ml_remote.slurm.submitting import batch_script, slurm_command
+from ml_remote.slurm.words import ending, refusal, remedy, waiting
 
 FILE = Path("lab.toml")
 LAB = Lab(path="labs/mnistlab.py", parameters=[("name", "it's $HOME")])

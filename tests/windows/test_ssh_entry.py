@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from baking import BakedProject
 from conftest import Bake
-from remote.login.keys import create_key, read_key
+
+from ml_remote.login.keys import create_key, read_key
 
 ON_WINDOWS = sys.platform == "win32"
 

@@ -1,0 +1,320 @@
+"""The checks of `lab doctor`, from this computer to the remote machine, in their order."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..errors import HostKeyChangedError, HostKeyUnknownError, LabError
+from ..login.keys import Key, agent_keys, read_key
+from ..login.logins import Login, log_in
+from ..processes import run as run_program
+from ..settings import project_root
+from ..ssh.client import Client
+from ..ssh.entry import Entry
+from ..ssh.ssh_config import read_entry
+from ..ssh.ssh_directory import our_directory, read_state
+from .findings import Finding, failed, ok, skipped
+from .machine_checks import examine_machine
+
+__all__ = [
+    "check_agent",
+    "check_entry",
+    "check_include",
+    "check_key",
+    "check_login",
+    "check_name",
+    "check_permissions",
+    "check_port",
+    "check_repository",
+    "check_version",
+    "examine",
+]
+
+_OLDEST_SSH = (7, 6)  # the first with StrictHostKeyChecking=accept-new
+_KEYS_AT_MOST = 5  # sshd ends a login after six attempts
+
+
+def examine(alias: str, directory: Path, *, folder: str = "") -> Iterator[Finding]:
+    """Yield the findings one after the other, those first on which the later ones depend.
+
+    `directory` is the SSH directory here, `folder` the project's folder on the machine.
+    """
+    version = check_version()
+    yield version
+    yield from check_permissions(directory)
+    try:
+        entry = read_entry(alias, directory=directory)
+    except LabError as error:
+        yield failed("entry", error)
+        entry = None
+    yield check_include(entry, directory)
+    client = Client(alias=alias, directory=directory)
+    try:
+        resolved = client.resolve()
+    except LabError as error:
+        yield failed("configuration", error)
+        return
+    yield check_entry(entry, alias, resolved)
+    key = check_key(entry)
+    yield key
+    yield check_agent(entry, resolved)
+    yield check_repository(resolved)
+    yield from _examine_way(client, resolved, folder)
+
+
+def _examine_way(
+    client: Client, resolved: Mapping[str, list[str]], folder: str
+) -> Iterator[Finding]:
+    """Yield what lies between here and the machine, and on the machine itself."""
+    name = check_name(resolved)
+    yield name
+    port = skipped("port", "no address") if name.state == "failed" else check_port(resolved)
+    yield port
+    if "failed" in (name.state, port.state):
+        yield skipped("host key", "no connection")
+        yield skipped("login", "no connection")
+        return
+    try:
+        login = log_in(client)
+    except (HostKeyUnknownError, HostKeyChangedError) as error:
+        yield failed("host key", error)
+        yield skipped("login", "not tried")
+        return
+    except LabError as error:
+        yield skipped("host key", "no connection")
+        yield failed("login", error)
+        return
+    yield ok("host key", "known and unchanged")
+    yield check_login(login)
+    if login.succeeded:
+        yield from examine_machine(client, folder)
+
+
+def check_version() -> Finding:
+    """Whether ssh is there, and new enough."""
+    try:
+        printed = run_program(["ssh", "-V"]).stderr.strip()
+    except LabError as error:
+        return failed("ssh", error)
+    found = re.match(r"OpenSSH\D*(\d+)\.(\d+)", printed)
+    if found and (int(found[1]), int(found[2])) < _OLDEST_SSH:
+        oldest = ".".join(map(str, _OLDEST_SSH))
+        return Finding(
+            name="ssh",
+            state="failed",
+            detail=f"{found[0]} is too old: {oldest} or newer is needed",
+            remedy="Update your system's OpenSSH client",
+        )
+    return ok("ssh", printed.partition(",")[0])
+
+
+def check_permissions(directory: Path) -> Iterator[Finding]:
+    """Whether nobody else can write to what ssh reads; ssh itself refuses such files."""
+    ours = our_directory(directory)
+    paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
+    if os.name != "posix":
+        yield skipped("permissions", "Windows has access lists instead")
+        return
+    if not directory.is_dir():
+        yield Finding(
+            name="permissions",
+            state="failed",
+            detail=f"there is no {directory}",
+            remedy="lab connect user@address",
+        )
+        return
+    wrong = [path for path in paths if path.exists() and _is_open_to_others(path)]
+    if wrong:
+        quoted = " ".join(f'"{path}"' for path in wrong)
+        yield Finding(
+            name="permissions",
+            state="failed",
+            detail=f"others may write to {', '.join(map(str, wrong))}",
+            remedy=f"chmod go-w {quoted}",
+        )
+    else:
+        yield ok("permissions", "only you can write to your SSH configuration")
+
+
+def _is_open_to_others(path: Path) -> bool:
+    status = path.stat()
+    return bool(stat.S_IMODE(status.st_mode) & 0o022) or status.st_uid not in (0, os.getuid())
+
+
+def check_include(entry: Entry | None, directory: Path) -> Finding:
+    """Whether our Include is still the first line of the person's configuration."""
+    if entry is None:
+        return skipped("include", "no entry of ours")
+    try:
+        position = read_state(directory).include_position
+    except LabError as error:
+        return failed("include", error)
+    if position == "first":
+        return ok("include", "the first line of your configuration")
+    where = "is not its first line any more" if position == "later" else "is gone"
+    return Finding(
+        name="include",
+        state="failed",
+        detail=f"our Include in {directory / 'config'} {where}",
+        remedy="lab connect --offline",
+    )
+
+
+def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether ssh makes of the alias what our entry says."""
+    if entry is None:
+        if resolved["hostname"] != [alias]:
+            return ok("entry", f"{alias} stands in your own configuration")
+        return Finding(
+            name="entry",
+            state="failed",
+            detail=f"{alias} is not known to ssh",
+            remedy="lab connect user@address",
+        )
+    wanted = {
+        "hostname": entry.destination.host,
+        "user": entry.destination.user,
+        "port": None if entry.destination.port is None else str(entry.destination.port),
+    }
+    for keyword, value in wanted.items():
+        if value is not None and resolved[keyword] != [value]:
+            return Finding(
+                name="entry",
+                state="failed",
+                detail=f"{keyword} of {alias} is {resolved[keyword][0]}, but the entry says "
+                f"{value}: something that is read earlier wins",
+                remedy="lab connect --offline",
+            )
+    return ok("entry", f"{alias} is {entry.destination}")
+
+
+def check_key(entry: Entry | None) -> Finding:
+    """Whether the key is there, private, and matches its public half."""
+    if entry is None or entry.identity is None:
+        return skipped("key", "none is named; ssh tries them all")
+    try:
+        key = read_key(entry.identity.expanduser())
+    except LabError as error:
+        return failed("key", error)
+    return ok("key", f"{key.path} ({key.public.type})")
+
+
+def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether the agent has what it must have, and not more than a server has patience for."""
+    held = agent_keys(resolved)
+    key = _usable_key(entry)
+    needed = key is not None and (key.encrypted or key.path.suffix == ".pub")
+    if key is not None and needed:
+        if held is None or key.public.blob not in {public.blob for public in held}:
+            return Finding(
+                name="agent",
+                state="failed",
+                detail="no agent runs" if held is None else f"the agent does not have {key.path}",
+                remedy=f'ssh-add "{key.path}"' if held is not None else 'eval "$(ssh-agent)"',
+            )
+        return ok("agent", "it has the key")
+    if held is None:
+        return ok("agent", "none runs, and none is needed")
+    if len(held) > _KEYS_AT_MOST and resolved.get("identitiesonly") != ["yes"]:
+        return Finding(
+            name="agent",
+            state="failed",
+            detail=f"it has {len(held)} keys and offers them all; servers give up after six",
+            remedy="lab connect",
+        )
+    return ok("agent", f"it runs; number of keys: {len(held)}")
+
+
+def _usable_key(entry: Entry | None) -> Key | None:
+    if entry is None or entry.identity is None:
+        return None
+    try:
+        return read_key(entry.identity.expanduser())
+    except LabError:
+        return None
+
+
+def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether the machine's address stands in a file that git tracks, and that others would get."""
+    (host, *_) = resolved["hostname"]
+    if "." not in host or host.startswith("127."):
+        return skipped("repository", "the machine's name is not a public address")
+    try:
+        done = subprocess.run(
+            ["git", "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host],
+            cwd=project_root(),
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        return skipped("repository", "git is not installed here")
+    if done.returncode == 128:
+        return skipped("repository", "not under version control")
+    if done.stdout:
+        return Finding(
+            name="repository",
+            state="failed",
+            detail=f"the machine's address stands in {', '.join(done.stdout.split())}",
+            remedy=f"git grep --cached {host}",
+        )
+    return ok("repository", "no tracked file names the machine")
+
+
+def check_name(resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether the machine's name can be looked up."""
+    if _goes_through_another(resolved):
+        return skipped("name", "another machine on the way looks it up")
+    (host, *_) = resolved["hostname"]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Finding(
+            name="name",
+            state="failed",
+            detail=f"{host} cannot be looked up ({error.strerror})",
+            remedy="Join the network or VPN that knows it",
+        )
+    address = found[0][4][0]
+    return ok("name", f"{host} is {address}" if address != host else "an address already")
+
+
+def check_port(resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether an SSH server answers at the machine's port."""
+    if _goes_through_another(resolved):
+        return skipped("port", "another machine on the way opens the connection")
+    (host, *_), (port, *_) = resolved["hostname"], resolved["port"]
+    try:
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            banner = connection.recv(255)
+    except OSError as error:
+        return Finding(
+            name="port",
+            state="failed",
+            detail=f"port {port} of {host} does not answer ({error.strerror or error})",
+            remedy="See that the machine is on and its SSH server runs: sudo systemctl status ssh",
+        )
+    if not banner.startswith(b"SSH-"):
+        return Finding(
+            name="port",
+            state="failed",
+            detail=f"what answers at port {port} of {host} is not an SSH server",
+            remedy="lab connect user@address:port --replace",
+        )
+    return ok("port", f"{port} answers: {banner.decode('ascii', 'replace').strip()}")
+
+
+def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:
+    return any(resolved.get(word, ["none"]) != ["none"] for word in ("proxyjump", "proxycommand"))
+
+
+def check_login(login: Login) -> Finding:
+    """Whether a login of its own, asking nothing, succeeded."""
+    if login.refusal is not None:
+        return failed("login", login.refusal)
+    return ok("login", f"without a password, by {login.fingerprint or 'something else than a key'}")

@@ -1,0 +1,95 @@
+"""`lab code`: VS Code on the project's folder on the remote machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import LabError, RemoteCommandError
+from ..settings import load_settings, machine_alias, project_root
+from ..ssh.client import Client
+from ..ssh.ssh_directory import is_default_directory, ssh_directory
+from ..ui import console
+from .editors import EDITORS, Editor, find_editor
+from .json_with_comments import read_object
+from .workspace_file import folder_link, write_workspace_file
+
+__all__ = ["code", "editor_configuration"]
+
+# These run on the laptop; on the machine itself they have nothing to do.
+_LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers")
+
+
+def code(*, alias: str | None = None) -> None:
+    """Carry out `lab code`: write the workspace file and start the editor on it.
+
+    Without an editor here it says what to click instead. Raises LabError, as when the project is
+    not on the machine yet.
+    """
+    project = project_root()
+    client = Client(alias=machine_alias(alias), directory=ssh_directory())
+    editor = find_editor()
+    folder = _folder_there(client)
+    workspace = write_workspace_file(project, alias=client.alias, folder=folder)
+    setting = editor_configuration(client.directory)
+    if setting:
+        console.say(setting)
+    if editor is None:
+        _say_what_to_click(client.alias, folder)
+        return
+    _install_extensions(editor, client, project)
+    editor.open(workspace)
+    console.say(f"{editor.kind.name} opens {client.alias}:{folder} ({workspace.name}).")
+    console.next_step("in its window, open labs/mnistlab.py and press Run All Cells")
+
+
+def editor_configuration(directory: Path) -> str | None:
+    """Return the setting that VS Code needs to find the configuration in `directory`, if any."""
+    if is_default_directory(directory):
+        return None
+    return (
+        f'VS Code needs this in your user settings: "remote.SSH.configFile": '
+        f'"{(directory / "config").as_posix()}"'
+    )
+
+
+def _folder_there(client: Client) -> str:
+    """Return the absolute path of the project on the machine."""
+    folder = load_settings().folder
+    script = 'cd && cd -- "$1" 2>/dev/null && pwd -P'
+    try:
+        # What the person's own start-up files print would stand before it.
+        return client.run_script(script, folder).stdout.splitlines()[-1]
+    except RemoteCommandError:
+        raise LabError(
+            f"{client.alias} has no folder {folder}: the project is not there yet.", hint="lab up"
+        ) from None
+
+
+def _install_extensions(editor: Editor, client: Client, project: Path) -> None:
+    """Install what .vscode/extensions.json recommends, as far as that can be done from here.
+
+    What cannot, the editor offers when it opens: nothing of this stops it.
+    """
+    path = project / ".vscode" / "extensions.json"
+    try:
+        recommended = read_object(path, hint="git checkout -- .vscode").get("recommendations", [])
+        if editor.install_ssh_extension():
+            console.say(f"Installed here: {editor.kind.ssh_extension}")
+        there = [one for one in recommended if one not in _LAPTOP_ONLY]
+        for extension in editor.install_there(client, there):
+            console.say(f"Installed on {client.alias}: {extension}")
+    except LabError as error:
+        console.warn(f"{error} The editor will offer to install the recommended extensions.")
+
+
+def _say_what_to_click(alias: str, folder: str) -> None:
+    """Say how to open the folder by hand, when no editor can be started from here."""
+    programs = ", ".join(kind.program for kind in EDITORS)
+    console.say(
+        f"No editor was found here ({programs}; LAB_EDITOR names another). With VS Code installed, "
+        "this link opens the folder:\n"
+        f"  {folder_link(alias, folder)}\n"
+        "Or, in VS Code: Remote Explorer in the bar on the left (it comes with the extension "
+        f"Remote - SSH), {alias}, Connect in Current Window; then Open Folder, {folder}"
+    )
+    console.next_step("in VS Code, open labs/mnistlab.py and press Run All Cells")

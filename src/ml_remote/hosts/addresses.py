@@ -1,0 +1,201 @@
+"""At which addresses the hosts of a run reach each other.
+
+A host may have several addresses, and the one that the laptop uses may be of no use to the others:
+a jump host, a forwarded port or a VPN may lie in between. So all of them are tried, from every host
+to every other, by `scripts/meet.py` there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import LabError, RemoteCommandError, UsageError
+from ..machine import Machine
+from ..ssh.explaining import explain
+from ..ui import console
+
+__all__ = ["Seat", "find_seats", "parse_network"]
+
+_PATIENCE = 180.0  # seconds; a cold disk takes its time to load torch
+_SSH_FAILED = 255
+_MARK = "meet "
+_PROGRAM = 'CDPATH= cd && CDPATH= cd -- "$1" && exec .venv/bin/python scripts/meet.py'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """A host, and how the others reach it."""
+
+    machine: Machine
+    address: str
+    interface: str
+    """The network interface that has this address."""
+    port: int
+    """A port that the others could reach there."""
+
+
+def parse_network(text: str | None) -> ipaddress.IPv4Network | None:
+    """Return the network such as `10.0.0.0/24`. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no network: {error}.", hint="Give it like --network 10.0.0.0/24"
+        ) from None
+
+
+def find_seats(
+    machines: Sequence[Machine], *, network: ipaddress.IPv4Network | None = None
+) -> list[Seat]:
+    """Return how the hosts reach each other, rank 0's host first; only by `network`, if given.
+
+    Warns of versions of torch that differ. Raises LabError when one does not reach another.
+    """
+    with ExitStack() as stack, ThreadPoolExecutor(max_workers=len(machines)) as pool:
+        helpers = [stack.enter_context(_Helper(machine)) for machine in machines]
+        facts = list(pool.map(_Helper.read, helpers))
+        _compare_versions(machines, facts)
+        offers = [
+            {
+                "addresses": _usable(machine, fact, network),
+                "port": fact["port"],
+                "token": fact["token"],
+            }
+            for machine, fact in zip(machines, facts, strict=True)
+        ]
+        for helper in helpers:
+            others = {
+                machine.alias: offer
+                for machine, offer in zip(machines, offers, strict=True)
+                if machine is not helper.machine
+            }
+            helper.tell(others)
+        reached = [answer["reached"] for answer in pool.map(_Helper.read, helpers)]
+    reports = {machine.alias: one for machine, one in zip(machines, reached, strict=True)}
+    seats = []
+    for machine, fact, offer in zip(machines, facts, offers, strict=True):
+        address = _common(machine, offer["addresses"], reports)
+        interface = fact["addresses"][address]
+        seats.append(Seat(machine=machine, address=address, interface=interface, port=fact["port"]))
+    _check_apart(seats)
+    # torch gives the ranks in the order of the addresses, as texts.
+    return sorted(seats, key=lambda seat: seat.address)
+
+
+class _Helper:
+    """`scripts/meet.py` on one host; it ends with the connection."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def __enter__(self) -> _Helper:
+        client = self.machine.client.with_options("BatchMode=yes")
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            client.command("sh", "-c", _PROGRAM, "sh", self.machine.folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._alarm = threading.Timer(_PATIENCE, self._process.kill)
+        self._alarm.daemon = True
+        self._alarm.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        self._process.kill()
+        with suppress(OSError), self._process:
+            pass
+        self._errors.close()
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Write a line to it; should it be gone, the next read says so."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(f"{json.dumps(message)}\n")
+            self._process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        """Return what it says next. Raises LabError when it has ended."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(_MARK):
+                answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))
+                return answer
+        code = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace")
+        if code == _SSH_FAILED:
+            raise explain(said, alias=self.machine.alias)
+        last = said.strip().splitlines()[-1:] or ["it gave no reason"]
+        raise RemoteCommandError(
+            f"{self.machine.alias} could not be asked for its addresses: {last[0]}",
+            hint="Try again; if torch itself is at fault: lab setup",
+        )
+
+
+def _compare_versions(machines: Sequence[Machine], facts: Sequence[Mapping[str, Any]]) -> None:
+    versions = {machine.alias: fact["torch"] for machine, fact in zip(machines, facts, strict=True)}
+    # Builds for another CUDA work together; other releases may not.
+    if len({version.partition("+")[0] for version in versions.values()}) > 1:
+        said = ", ".join(f"{version} on {alias}" for alias, version in versions.items())
+        console.warn(f"The versions of torch differ, which may fail: {said}.")
+
+
+def _usable(
+    machine: Machine, fact: Mapping[str, Any], network: ipaddress.IPv4Network | None
+) -> list[str]:
+    """Return the addresses of a host that the others may try."""
+    known: list[str] = list(fact["addresses"])
+    usable = [one for one in known if network is None or ipaddress.IPv4Address(one) in network]
+    if not usable:
+        where = "" if network is None else f" in {network}"
+        raise LabError(
+            f"{machine.alias} has no IPv4 address{where} that others could reach. "
+            f"It has: {', '.join(known) or 'none'}.",
+            hint="Give a network that all hosts are in: --network 10.0.0.0/24",
+        )
+    return usable
+
+
+def _common(
+    machine: Machine, addresses: Sequence[str], reports: Mapping[str, Mapping[str, Sequence[str]]]
+) -> str:
+    """Return the first address at which all others reach the host. Raises LabError."""
+    others = {alias: report for alias, report in reports.items() if alias != machine.alias}
+    for address in addresses:
+        if all(address in report[machine.alias] for report in others.values()):
+            return address
+    deaf = [alias for alias, report in others.items() if not report[machine.alias]]
+    who = ", ".join(deaf or others)
+    raise LabError(
+        f"{who} cannot connect to {machine.alias} at {' or '.join(addresses)}: a firewall stands "
+        "between them, or they are in different networks.",
+        hint="Let these hosts connect to each other on all TCP ports above 1023; which ones are "
+        "used: docs/security.md of the template, or in the README, Several machines",
+    )
+
+
+def _check_apart(seats: Sequence[Seat]) -> None:
+    for index, seat in enumerate(seats):
+        for other in seats[:index]:
+            if other.address == seat.address:
+                raise UsageError(
+                    f"{other.machine.alias} and {seat.machine.alias} are one and the same machine.",
+                    hint="Name it once; for more processes there: --nproc-per-node",
+                )

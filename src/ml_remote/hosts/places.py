@@ -1,0 +1,87 @@
+"""On which machines there are runs: that of `lab.toml`, and those that runs were sent to by name.
+
+The latter are remembered in `.lab/run-hosts`, one alias a line. That file belongs to this computer:
+git does not know it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ..errors import LabError
+from ..machine import Machine, read_machine
+from ..runs import jobs
+from ..runs.job import Job, Kind
+from ..settings import project_root
+from ..ui import console
+
+__all__ = ["Found", "find_jobs", "remember"]
+
+_MEMORY = "run-hosts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A job, and the machine that keeps it."""
+
+    machine: Machine
+    job: Job
+
+
+def remember(alias: str) -> None:
+    """Have `lab runs` look on this machine, too, from now on."""
+    path = project_root() / ".lab" / _MEMORY
+    path.parent.mkdir(exist_ok=True)
+    if alias not in _remembered():
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{alias}\n")
+
+
+def find_jobs(alias: str | None, *kinds: Kind) -> list[Found]:
+    """Return the jobs of these kinds on the machine `alias`, the oldest first.
+
+    None stands for the machine of `lab.toml` and those that are remembered; of these, one that
+    cannot be asked is named in a warning. Raises LabError when there is nobody to answer.
+    """
+    first = read_machine(alias)
+    others = [name for name in _remembered() if alias is None and name != first.alias]
+    machines = [first, *(read_machine(name) for name in others)]
+    with ThreadPoolExecutor(max_workers=len(machines)) as pool:
+        answers = list(pool.map(_ask, machines))
+    faults = [
+        (machine, answer)
+        for machine, answer in zip(machines, answers, strict=True)
+        if isinstance(answer, LabError)
+    ]
+    if len(faults) == len(machines):
+        raise faults[0][1]
+    for machine, fault in faults:
+        console.warn(f"The runs on {machine.alias} are not among these: {fault.message}")
+        if machine is not first:
+            console.note(f"If it is gone for good, take its name out of .lab/{_MEMORY}.")
+    # Two machines that share their disks tell of the same jobs; the one that runs it can end it.
+    found: dict[tuple[str, str], Found] = {}
+    for machine, answer in zip(machines, answers, strict=True):
+        for job in [] if isinstance(answer, LabError) else answer:
+            known = found.get((job.id, job.host))
+            if job.kind in kinds and (known is None or (job.is_here and not known.job.is_here)):
+                found[job.id, job.host] = Found(machine=machine, job=job)
+    return sorted(found.values(), key=lambda one: (one.job.started, one.job.id))
+
+
+def _remembered() -> list[str]:
+    try:
+        text = (project_root() / ".lab" / _MEMORY).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return list(dict.fromkeys(text.split()))
+
+
+def _ask(machine: Machine) -> list[Job] | LabError:
+    try:
+        # Whoever is asked for a password here could not know by which of the machines.
+        client = machine.client.with_options("BatchMode=yes")
+        return jobs.list_jobs(client, machine.folder)
+    except LabError as error:
+        return error

@@ -1,0 +1,70 @@
+"""`lab disconnect`: take our entry, and if wanted our key, away again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import LabError
+from ..settings import machine_alias
+from ..ssh.client import Client
+from ..ssh.ssh_config import plan_disconnect
+from ..ssh.ssh_directory import ssh_directory
+from ..ui import console
+from .choosing import made_key_path, pinned_key_path
+from .connecting import write_plan
+from .keys import public_path
+
+__all__ = ["disconnect"]
+
+
+def disconnect(
+    *,
+    alias: str | None = None,
+    remove_key: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> None:
+    """Carry out `lab disconnect`; the arguments are those of the command line.
+
+    The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
+    keeps it. Raises LabError.
+    """
+    directory = ssh_directory()
+    alias = machine_alias(alias)
+    plan = plan_disconnect(alias, directory=directory)
+    key = made_key_path(alias, directory)
+    if plan.is_empty and not (remove_key and key.exists()):
+        console.say(f"There is no entry of ours for {alias}: nothing to take away.")
+        return
+    console.diff(plan.diff())
+    if remove_key and key.exists():
+        console.say(f"The key will be deleted: {key}")
+    if dry_run:
+        console.next_step("the same without --dry-run")
+        return
+    if not console.confirm("Take this away?", yes=yes):
+        raise LabError("Nothing was changed.")
+    if key.exists() and not remove_key and not yes:
+        remove_key = console.confirm(f"Delete the key {key} too?", yes=False, default=False)
+    if not plan.is_empty:
+        Client(alias=alias, directory=directory).close()
+    # What lies in our directory goes first, so that an empty one can go with the last entry.
+    if remove_key:
+        _delete(key)
+    pinned_key_path(alias, directory).unlink(missing_ok=True)
+    write_plan(plan)
+    console.say(f"`ssh {alias}` means again what it meant before.")
+    if remove_key:
+        console.say(
+            "The machine still lets the deleted key in: its line in ~/.ssh/authorized_keys there "
+            f"ends in lab-{alias}."
+        )
+    elif key.exists():
+        console.say(f"The key stays for next time: {key}")
+    console.next_step("lab connect user@address, when you want it back")
+
+
+def _delete(key: Path) -> None:
+    """Delete a key that was made for this machine, both halves."""
+    for path in (key, public_path(key)):
+        path.unlink(missing_ok=True)

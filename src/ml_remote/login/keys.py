@@ -1,0 +1,294 @@
+"""Keys: reading and checking them, making one, asking the agent, copying one to the remote machine.
+
+Private keys are only ever read and written by OpenSSH's own programs; an existing one is never
+written to. A passphrase is asked for by ssh-keygen itself and never passes through here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import re
+import stat
+import struct
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import KeyFileError
+from ..processes import is_windows, program_missing
+from ..processes import run as run_program
+from ..ssh.client import Client
+from .permissions import make_private
+
+__all__ = [
+    "KEY_TYPES",
+    "Key",
+    "PublicKey",
+    "add_to_agent",
+    "agent_keys",
+    "copy_to",
+    "create_key",
+    "parse_public_key",
+    "public_path",
+    "read_key",
+    "write_public_key",
+]
+
+KEY_TYPES = {"ed25519": ("-t", "ed25519"), "ecdsa-521": ("-t", "ecdsa", "-b", "521")}
+"""What `--key-type` takes, and the arguments of ssh-keygen that make it."""
+
+_PUBLIC_LINE = re.compile(r"(?P<type>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+=*)(?: (?P<comment>.*))?")
+_OPENSSH_BEGIN, _OPENSSH_END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END"
+
+# Run on the remote machine with the key's line as $1. Exit codes of its own, so that a read-only or
+# full home directory is told apart from a broken connection.
+_COPY_SCRIPT = """\
+umask 077
+cd || exit 70
+mkdir -p .ssh || exit 71
+chmod 700 .ssh || exit 71
+file=.ssh/authorized_keys
+set -- "$1" $1
+if [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" | grep -qF -e "$2 $3"; then
+    chmod 600 "$file" && echo present
+    exit
+fi
+if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
+    echo >>"$file" || exit 72
+fi
+printf '%s\\n' "$1" >>"$file" || exit 72
+chmod 600 "$file" || exit 72
+if command -v restorecon >/dev/null 2>&1; then
+    restorecon -F .ssh "$file" 2>/dev/null
+fi
+echo added
+"""
+_COPY_FAILURES = {
+    70: "there is no home directory",
+    71: "~/.ssh could not be made there, or is not yours",
+    72: "~/.ssh/authorized_keys could not be written (is the disk full, or your quota used up?)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicKey:
+    """A public key, as one line of a .pub file holds it."""
+
+    type: str
+    blob: str
+    """The key itself, in base64: what tells two keys apart."""
+    comment: str = ""
+
+    @property
+    def line(self) -> str:
+        """The line for authorized_keys; its comment holds only letters, digits and @ . _ -"""
+        return f"{self.type} {self.blob} {re.sub(r'[^A-Za-z0-9@._-]+', '-', self.comment)}".rstrip()
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint as OpenSSH prints it: SHA256:..."""
+        from hashlib import sha256
+
+        digest = sha256(base64.b64decode(self.blob)).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key on this computer, checked."""
+
+    path: Path
+    """What IdentityFile names: the private key, or a lone .pub of a key that is in the agent."""
+    public: PublicKey
+    encrypted: bool
+    """Whether a passphrase protects it."""
+
+
+def parse_public_key(text: str) -> PublicKey | None:
+    """Return the public key that the one line `text` describes, or None when it describes none."""
+    found = _PUBLIC_LINE.fullmatch(text.strip())
+    if found is None:
+        return None
+    try:
+        blob = base64.b64decode(found["blob"], validate=True)
+    except binascii.Error:
+        return None
+    name = found["type"].encode()
+    if blob[: 4 + len(name)] != struct.pack(">I", len(name)) + name:  # it names its type once more
+        return None
+    return PublicKey(type=found["type"], blob=found["blob"], comment=found["comment"] or "")
+
+
+def public_path(path: Path) -> Path:
+    """Return where the public half of the key `path` lies; a .pub file is its own."""
+    return path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
+
+
+def read_key(path: Path) -> Key:
+    """Read and check the key `path`, which may also be a lone .pub file.
+
+    Raises KeyFileError when it is missing, open to others, damaged, or when the .pub beside it is
+    missing or belongs to another key: that one would be copied to the machine.
+    """
+    if not path.is_file():
+        raise KeyFileError(f"There is no key {path}.", hint="Make one: lab connect")
+    beside = public_path(path)
+    derived, encrypted = (None, False) if path == beside else _read_private(path)
+    mend = f'Write it anew: ssh-keygen -y -f "{path}" > "{beside}"'
+    if not beside.is_file():
+        raise KeyFileError(f"The public half of {path} is missing: {beside}.", hint=mend)
+    public = parse_public_key(beside.read_text(encoding="utf-8", errors="replace"))
+    if public is None:
+        raise KeyFileError(f"{beside} does not hold a public key.", hint=mend)
+    if derived is not None and derived.blob != public.blob:
+        raise KeyFileError(
+            f"{beside} is not the public half of {path}. Copied to the machine, it would let "
+            "another key in, and not yours.",
+            hint=mend,
+        )
+    return Key(path=path, public=public, encrypted=encrypted)
+
+
+def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
+    """Return the public half as the private key tells it (None: not told), and if encrypted."""
+    if not is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise KeyFileError(
+            f"Others on this computer may read the key {path}, so ssh does not use it.",
+            hint=f'chmod 600 "{path}"',
+        )
+    result = run_program(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
+    if result.returncode == 0:
+        return parse_public_key(result.stdout), False
+    if "passphrase" not in result.stderr:
+        raise KeyFileError(
+            f"{path} is not a private key that ssh can read: {result.stderr.strip()}",
+            hint="Name another one with --identity, or leave --identity out to have one made",
+        )
+    return _public_half(path.read_text(encoding="ascii", errors="replace")), True
+
+
+def _public_half(text: str) -> PublicKey | None:
+    """Return the public half of an encrypted private key; only OpenSSH's own format shows it.
+
+    Its layout is in PROTOCOL.key of OpenSSH: a magic word, three strings (cipher, key derivation,
+    its options), the number of keys, and the public key in the clear.
+    """
+    _, begin, rest = text.partition(_OPENSSH_BEGIN)
+    if not begin:
+        return None
+    with contextlib.suppress(binascii.Error, struct.error):
+        data = base64.b64decode("".join(rest.partition(_OPENSSH_END)[0].split()))
+        offset = len(b"openssh-key-v1\0")
+        for _ in range(3):
+            offset += 4 + struct.unpack_from(">I", data, offset)[0]
+        (length,) = struct.unpack_from(">I", data, offset + 4)
+        blob = data[offset + 8 : offset + 8 + length]
+        name = blob[4 : 4 + struct.unpack_from(">I", blob)[0]].decode("ascii", "replace")
+        return parse_public_key(f"{name} {base64.b64encode(blob).decode()}")
+    return None
+
+
+def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool) -> Key:
+    """Make a new key at `path`, of one of KEY_TYPES; never over an existing file.
+
+    With `ask_passphrase` ssh-keygen asks for one itself, on the terminal. Raises KeyFileError.
+    """
+    for existing in (path, public_path(path)):
+        if existing.exists() or existing.is_symlink():
+            raise KeyFileError(
+                f"{existing} exists already; a key is never overwritten.",
+                hint="Use that key with --identity, or move it away first",
+            )
+    # Made aside and then linked into place: os.link fails where ssh-keygen would ask to overwrite.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".key-") as folder:
+        made = Path(folder) / "key"
+        command = ["ssh-keygen", "-q", *KEY_TYPES[key_type], "-C", comment, "-f", str(made)]
+        if not ask_passphrase:
+            command += ["-N", ""]
+        try:
+            done = subprocess.run(command, stdin=None if ask_passphrase else subprocess.DEVNULL)
+        except FileNotFoundError:
+            raise program_missing("ssh-keygen") from None
+        if done.returncode != 0:
+            raise KeyFileError("ssh-keygen made no key; it said why above.", hint="lab connect")
+        make_private(made)
+        try:
+            os.link(public_path(made), public_path(path))
+            os.link(made, path)
+        except OSError as error:
+            raise KeyFileError(
+                f"The new key could not be put at {path}: {error.strerror}."
+            ) from None
+    return read_key(path)
+
+
+def write_public_key(path: Path, public: PublicKey) -> None:
+    """Write the public half of a key that only the agent has: IdentityFile can name it."""
+    path.write_text(f"{public.line}\n", encoding="ascii")
+    make_private(path)  # ssh looks at the mode as if it were the private key
+
+
+def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
+    """Return the keys that the agent holds, or None when no agent answers.
+
+    `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
+    """
+    try:
+        result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+    except subprocess.TimeoutExpired:  # one that hangs is of no use to ssh either
+        return None
+    if result.returncode not in (0, 1):  # 1: it holds none; 2: there is no agent
+        return None
+    keys = (parse_public_key(line) for line in result.stdout.splitlines())
+    return [key for key in keys if key is not None]
+
+
+def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
+    """Let ssh-add ask for the passphrase of `path` and load it; return whether it did."""
+    done = subprocess.run(["ssh-add", str(path)], env={**os.environ, **_agent_variables(resolved)})
+    return done.returncode == 0
+
+
+def _agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the variables that lead ssh-add to the agent which ssh itself would use."""
+    (socket, *_) = resolved.get("identityagent", ["SSH_AUTH_SOCK"])
+    if socket == "SSH_AUTH_SOCK":
+        return {}
+    if socket == "none":
+        return {"SSH_AUTH_SOCK": ""}
+    if socket.startswith("$"):
+        return {"SSH_AUTH_SOCK": os.environ.get(socket.strip("${}"), "")}
+    return {"SSH_AUTH_SOCK": str(Path(socket).expanduser())}
+
+
+def copy_to(client: Client, public: PublicKey) -> bool:
+    """Let `public` in on the machine; return False when it was let in already.
+
+    ssh asks for the password itself, once. Raises KeyFileError when the machine does not take it,
+    and the errors of `Client.run`.
+    """
+    asking = client.with_options(
+        "ControlPath=none",
+        "BatchMode=no",
+        "NumberOfPasswordPrompts=3",
+        # Keys were tried before; offering them again could use up the server's patience.
+        "PubkeyAuthentication=no",
+        "PasswordAuthentication=yes",
+        "KbdInteractiveAuthentication=yes",
+    )
+    result = asking.run_script(
+        _COPY_SCRIPT, public.line, timeout=None, interactive=True, check=False
+    )
+    said = result.stdout.split()
+    if result.returncode != 0 or not said or said[-1] not in ("added", "present"):
+        why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it said nothing"
+        raise KeyFileError(
+            f"The key could not be copied to {client.alias}: {why}.",
+            hint=f"Look at it there: ssh {client.alias} ls -la .ssh",
+        )
+    return said[-1] == "added"

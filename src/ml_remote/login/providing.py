@@ -1,0 +1,78 @@
+"""Providing the key that was chosen: making it, loading it into the agent, copying it."""
+
+from __future__ import annotations
+
+from ..errors import KeyFileError, LoginRefusedError
+from ..ssh.client import Client
+from ..ui import console
+from .choosing import KeyChoice
+from .keys import Key, add_to_agent, agent_keys, copy_to, create_key, read_key, write_public_key
+from .logins import Login
+
+__all__ = ["announce_key", "copy_key", "prepare_key"]
+
+
+def announce_key(choice: KeyChoice, login: Login, *, alias: str) -> None:
+    """Say what will happen to keys."""
+    if choice.make:
+        console.say(f"A new key will be made: {choice.path}")
+    elif choice.pinned is not None:
+        console.say(
+            f"Your agent's key {choice.pinned.fingerprint} logs in. Its public half will "
+            f"be kept, so that ssh offers no other: {choice.path}"
+        )
+    elif choice.path is not None:
+        console.say(f"The key {choice.path} will be used.")
+    if choice.copy and login.takes_password:
+        console.say(f"It will be copied to {alias}; ssh asks for your password there once.")
+
+
+def prepare_key(choice: KeyChoice, alias: str, *, key_type: str, yes: bool) -> None:
+    """Make the key, or write down the agent's one; see that no passphrase stands in the way."""
+    key = choice.key
+    if choice.path is not None:
+        choice.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if choice.pinned is not None and choice.path is not None:
+        write_public_key(choice.path, choice.pinned)
+    elif choice.make and choice.path is not None:
+        asking = console.has_terminal() and not yes
+        if asking:
+            console.note("ssh-keygen asks for a passphrase; empty means none.")
+        key = create_key(
+            choice.path, key_type=key_type, comment=f"lab-{alias}", ask_passphrase=asking
+        )
+        console.say(f"Key made: {key.path} ({key.public.fingerprint})")
+    if key is not None and key.encrypted:
+        _load_into_agent(key, alias)
+
+
+def _load_into_agent(key: Key, alias: str) -> None:
+    """Have a key with a passphrase in the agent: nothing else lets VS Code use it unasked."""
+    resolved = Client(alias=alias).resolve()
+    held = agent_keys(resolved)
+    if held is not None and key.public.fingerprint in {public.fingerprint for public in held}:
+        return
+    if held is None or not console.has_terminal() or not add_to_agent(key.path, resolved):
+        raise KeyFileError(
+            f"The key {key.path} has a passphrase, and no agent holds it: ssh would ask each time.",
+            hint=f'Start an agent if none runs: eval "$(ssh-agent)"; then: ssh-add "{key.path}"; '
+            "then: lab connect",
+        )
+
+
+def copy_key(client: Client, choice: KeyChoice, login: Login) -> None:
+    """Let the key in on the machine, with a password.
+
+    Raises LoginRefusedError with the line to pass on where the machine takes no passwords.
+    """
+    assert choice.path is not None
+    public = read_key(choice.path).public
+    if not login.takes_password:
+        raise LoginRefusedError(
+            f"{client.alias} takes no passwords, so the key must get there another way. Add this "
+            "line to ~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n"
+            f"{public.line}",
+            hint="Then: lab connect",
+        )
+    added = copy_to(client, public)
+    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} had it already")

@@ -1,0 +1,157 @@
+"""`lab runs` and `lab stop`: the headless runs of labs on the remote machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ..errors import LabError, UnreachableError, UsageError
+from ..hosts.group import Part, find_parts, stop_parts
+from ..hosts.places import Found, find_jobs
+from ..machine import read_machine
+from ..ui import console
+from . import jobs
+from .jobs import Job
+from .labs import hosts_of
+
+__all__ = ["choose_run", "duration_in_words", "list_runs", "stop_runs", "table"]
+
+_SHOWN = 20
+
+
+def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
+    """Carry out `lab runs`. Raises LabError when the machine or the folder is not there."""
+    runs = [found.job for found in find_jobs(alias, "run")]
+    if not runs:
+        console.say(f"No lab has been run on {read_machine(alias).alias} yet.")
+        console.next_step("lab run labs/mnistlab.py")
+        return
+    shown = runs if show_all else runs[-_SHOWN:]
+    for line in table(shown):
+        console.say(line)
+    if len(shown) < len(runs):
+        console.say(f"The last {_SHOWN} of {len(runs)}; all of them: lab runs --all")
+    console.next_step(_what_next(runs))
+
+
+def stop_runs(text: str | None, *, alias: str | None = None, stop_all: bool = False) -> None:
+    """Carry out `lab stop`: end one run (or setup), or all runs, with everything they have started.
+
+    Raises UsageError when it is not clear which one is meant.
+    """
+    name = read_machine(alias).alias
+    known = find_jobs(alias, "run", "setup")
+    if text is not None:
+        job = choose_run([found.job for found in known], text, alias=name)
+        chosen = [found for found in known if found.job is job]
+    else:
+        chosen = [found for found in known if found.job.kind == "run" and not found.job.is_over]
+        if len(chosen) > 1 and not stop_all:
+            ids = [found.job.id for found in chosen]
+            raise UsageError(
+                f"{len(chosen)} runs are going on: {', '.join(ids)}.",
+                hint=f"lab stop {ids[-1]}, or all of them: lab stop --all",
+            )
+    if not chosen:
+        console.say(f"No run is going on on {name}.")
+    silent: list[str] = []
+    faults: list[LabError] = []
+    for found in chosen:
+        try:
+            silent += _stop(found)
+        except LabError as error:
+            faults.append(error)
+    for fault in faults[:-1]:
+        console.warn(fault.message)
+    if faults:
+        raise faults[-1]
+    if silent:
+        raise UnreachableError(
+            f"{', '.join(silent)} cannot be reached; what runs there ends by itself when it misses "
+            "the others.",
+            hint="When it is back, see: lab runs",
+        )
+    console.next_step("lab runs")
+
+
+def _stop(found: Found) -> list[str]:
+    """End one run, on all its hosts, and say so; return the hosts that could not be reached."""
+    run = found.job
+    if hosts_of(run.name):
+        parts, silent = find_parts(Part(machine=found.machine, job=run))
+        ended, more = stop_parts(parts)
+        silent += more
+        state = next((job.state for job in ended if job.id == run.id), run.state)
+    else:
+        state, silent = jobs.stop(found.machine.client, found.machine.folder, run.id).state, []
+    how = f"is {state}" if run.is_over else "was stopped, with all it had started"
+    console.say(f"{run.id} ({run.name}) {how}.")
+    return silent
+
+
+def choose_run(runs: Sequence[Job], text: str | None, *, alias: str) -> Job:
+    """Return the run whose id is, or alone contains, `text`; None means the one to look at now.
+
+    That is the newest of those that are going on, or else the newest. Raises UsageError.
+    """
+    if not runs:
+        raise UsageError(f"No lab has been run on {alias} yet.", hint="lab run labs/mnistlab.py")
+    if text is None:
+        return next((run for run in reversed(runs) if not run.is_over), runs[-1])
+    found = [run for run in runs if run.id == text] or [run for run in runs if text in run.id]
+    if len(found) == 1:
+        return found[0]
+    which = "No run" if not found else f"{len(found)} runs"
+    raise UsageError(
+        f"{which} on {alias} can be meant by {text!r}. "
+        f"The latest: {', '.join(run.id for run in (found or runs)[-3:])}.",
+        hint="lab runs --all",
+    )
+
+
+def table(runs: Sequence[Job]) -> list[str]:
+    """Return a table of the runs, with its heading, times in the time zone of this computer."""
+    rows = [("RUN", "STATE", "STARTED", "TOOK", "EXIT", "LAB")]
+    rows += [
+        (
+            run.id,
+            _state(run),
+            run.started.astimezone().strftime("%d %b %H:%M"),
+            "?" if run.state == "lost" else duration_in_words(run.duration),
+            "" if run.exit_code is None else str(run.exit_code),
+            run.name if run.slurm is None else f"{run.name} (Slurm job {run.slurm.id})",
+        )
+        for run in runs
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _state(run: Job) -> str:
+    """Return the state of a run, with what Slurm adds to it."""
+    if run.slurm is None:
+        return run.state
+    if run.state == "queued":
+        return f"queued ({run.slurm.reason})" if run.slurm.reason else "queued"
+    if run.state == "failed" and run.slurm.state != "FAILED":
+        return f"failed ({run.slurm.state})"
+    if run.state == "running" and run.slurm.state == "UNKNOWN":
+        return "running (Slurm does not answer)"
+    return run.state
+
+
+def duration_in_words(duration: timedelta) -> str:
+    """Return a duration as `40 s`, `12 min` or `3 h 05 min`."""
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def _what_next(runs: Sequence[Job]) -> str:
+    going_on = [run for run in runs if not run.is_over]
+    return f"lab attach {going_on[-1].id}" if going_on else "lab pull brings all results home"

@@ -1,0 +1,199 @@
+"""Running ssh: how every command of ours reaches the remote machine.
+
+The remote machine is always named by its alias, so that ssh's own configuration decides how to get
+there. Commands go to the remote shell quoted so that sh, bash, zsh, fish and csh read them alike;
+scripts go through standard input to a plain `sh`, where nothing needs quoting at all.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..errors import ConfigurationError, RemoteCommandError, UnreachableError
+from ..processes import Result, run
+from .explaining import explain
+from .ssh_directory import ssh_directory, ssh_options
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "PROOF",
+    "SCRIPT_BEGINS",
+    "Client",
+    "quote",
+    "script_input",
+]
+
+CONNECT_TIMEOUT = 15
+"""Seconds until a machine that does not answer counts as unreachable."""
+
+SCRIPT_BEGINS = "== lab ==\n"
+"""What a script prints first: what comes before it is the login shell's, such as a `.bashrc`."""
+
+_SSH_FAILED = 255  # ssh's own exit status for anything that went wrong before the remote command
+
+# What a person may have set for every host, and what would break a command run by a program.
+_PLAIN = (
+    f"ConnectTimeout={CONNECT_TIMEOUT}",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "LogLevel=INFO",
+    # `lab connect` has pinned the host key; one that is not known, or not the same, stops
+    # everything.
+    "StrictHostKeyChecking=yes",
+)
+
+PROOF = ("ControlPath=none", "BatchMode=yes")
+"""Options for a login of its own that asks nothing: what proves that a login needs no password."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """One remote machine, reached by its alias."""
+
+    alias: str
+    directory: Path = field(default_factory=ssh_directory)
+    """The directory with the SSH configuration: `~/.ssh` or LAB_SSH_DIR."""
+    options: tuple[str, ...] = ()
+    """Further options, as Keyword=value; they come before whatever the configuration says."""
+
+    def with_options(self, *options: str) -> Client:
+        """Return the same machine, reached with further options; the first value given wins."""
+        return replace(self, options=(*options, *self.options))
+
+    def command(self, *words: str, flags: Sequence[str] = ()) -> list[str]:
+        """Return the argv of ssh that runs `words` on the machine, each of them one argument there.
+
+        What a person may have set for every host and what would break a program (RemoteCommand,
+        RequestTTY, forwardings...) is set back. `flags` are further arguments of ssh.
+        """
+        options = [part for option in (*self.options, *_PLAIN) for part in ("-o", option)]
+        remote = [" ".join(quote(word) for word in words)] if words else []
+        return ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, *remote]
+
+    def run(
+        self,
+        *words: str,
+        input: str | None = None,
+        timeout: float | None = 60,
+        interactive: bool = False,
+        check: bool = True,
+    ) -> Result:
+        """Run a command on the machine and return what it printed.
+
+        `timeout` is in seconds. ssh asks for passwords only when `interactive` is set. With `check`
+        a failing remote command raises RemoteCommandError; when the machine cannot be reached
+        UnreachableError is raised either way, or one of its subclasses.
+        """
+        result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
+        if result.returncode == _SSH_FAILED:
+            raise explain(result.stderr, alias=self.alias)
+        if check and result.returncode != 0:
+            said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
+            raise RemoteCommandError(
+                f"On {self.alias}, {words[0] if words else 'ssh'} ended with exit code "
+                f"{result.returncode}: {said}"
+            )
+        return result
+
+    def attempt(
+        self,
+        *words: str,
+        input: str | None = None,
+        timeout: float | None = 60,
+        interactive: bool = False,
+    ) -> Result:
+        """Run a command on the machine and return what came of it, ssh's own failures too.
+
+        Raises UnreachableError after `timeout` seconds.
+        """
+        client = self if interactive else self.with_options("BatchMode=yes")
+        try:
+            return run(
+                client.command(*words), input=input, timeout=timeout, echo_errors=interactive
+            )
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(
+                f"{self.alias} did not answer within {timeout:g} seconds.",
+                hint="See what is wrong: lab doctor",
+            ) from None
+
+    def run_script(
+        self,
+        script: str,
+        *arguments: str,
+        timeout: float | None = 60,
+        interactive: bool = False,
+        check: bool = True,
+    ) -> Result:
+        """Run a POSIX shell script on the machine, `arguments` as its $1, $2...; see `run`.
+
+        It goes through standard input, so the person's login shell never reads a word of it. The
+        script's own commands have an empty standard input.
+        """
+        text = script_input(script, *arguments)
+        result = self.run("sh", input=text, timeout=timeout, interactive=interactive, check=check)
+        return replace(result, stdout=result.stdout.rpartition(SCRIPT_BEGINS)[2])
+
+    def resolve(self) -> dict[str, list[str]]:
+        """Return what ssh makes of the alias (`ssh -G`): lower-case keywords, the values of each.
+
+        Raises ConfigurationError in ssh's words when the configuration cannot be read.
+        """
+        options = [part for option in self.options for part in ("-o", option)]
+        command = ["ssh", *ssh_options(self.directory), *options, "-G", "--", self.alias]
+        try:
+            result = run(command, timeout=10)
+        except subprocess.TimeoutExpired:
+            raise ConfigurationError(
+                "ssh took more than 10 seconds to read your configuration.",
+                hint=f"Look for a slow `Match exec` line in {self.directory / 'config'}",
+            ) from None
+        if result.returncode != 0:
+            raise explain(result.stderr, alias=self.alias)
+        values: dict[str, list[str]] = {}
+        for line in result.stdout.splitlines():
+            keyword, _, value = line.partition(" ")
+            values.setdefault(keyword, []).append(value)
+        return values
+
+    def close(self) -> None:
+        """End the shared connection, if there is one."""
+        (path, *_) = self.resolve().get("controlpath", ["none"])
+        socket = Path(path).expanduser()
+        if path == "none" or not socket.exists():
+            return
+        command = ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias]
+        with suppress(subprocess.TimeoutExpired):
+            run(command, timeout=10)
+        socket.unlink(missing_ok=True)  # the other process may be a moment later
+
+
+def script_input(script: str, *arguments: str) -> str:
+    """Return what to write into `sh` so that it runs a script, `arguments` as its $1, $2...
+
+    It prints SCRIPT_BEGINS first.
+    """
+    settings = f"set -- {shlex.join(arguments)}\n" if arguments else ""
+    begins = f"printf '%s\\n' {shlex.quote(SCRIPT_BEGINS.strip())}"
+    # sh reads the braces to their end before it runs anything: no command can eat the script.
+    return f"{settings}{{\n{begins}\n{script}\n}} </dev/null\n"
+
+
+def quote(word: str) -> str:
+    r"""Quote one word so that sh, bash, zsh, fish and csh all read it as it stands.
+
+    Between single quotes fish still reads backslashes and csh still reads `!`, so both stand
+    outside of them, escaped. Raises ValueError for a line break, which csh cannot take: use
+    run_script.
+    """
+    if "\n" in word or "\r" in word or "\0" in word:
+        raise ValueError(f"{word!r} holds a line break")
+    return "'" + re.sub(r"([\\'!])", r"'\\\1'", word) + "'"

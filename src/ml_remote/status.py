@@ -1,0 +1,187 @@
+"""`lab status`: how busy the remote machine is, and what of this project runs there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .machine import read_machine
+from .runs.job import Job, parse_jobs
+from .runs.job_scripts import LIST, NO_FOLDER
+from .runs.listing import duration_in_words
+from .ui import console
+
+__all__ = ["Gpu", "Load", "parse", "status"]
+
+# One connection for everything; what a machine does not have is left out. $1 is the project's
+# folder.
+_SCRIPT = f"""
+CDPATH=
+cd || exit
+patiently=''
+! command -v timeout >/dev/null 2>&1 || patiently='timeout 20' # a broken driver may never answer
+ask_gpu() {{
+    $patiently nvidia-smi --format=csv,noheader,nounits "$1" 2>&1
+}}
+printf 'host\\t%s\\n' "$(uname -n)"
+if command -v nvidia-smi >/dev/null 2>&1; then
+    if said=$(ask_gpu --query-gpu=uuid,index,name,utilization.gpu,memory.used,memory.total); then
+        printf '%s\\n' "$said" | sed 's/^/gpu, /; s/, */\\t/g' | tr -d '\\r'
+        ask_gpu --query-compute-apps=gpu_uuid,pid,used_gpu_memory |
+            while IFS=', ' read -r uuid process used; do
+                user=$(ps -o user= -p "$process" 2>/dev/null)
+                printf 'user\\t%s\\t%s\\t%s\\n' "$uuid" "$used" "${{user:-somebody}}"
+            done
+    else
+        printf 'gpu-fault\\t%s\\n' "$(printf '%s\\n' "$said" | sed -n '/./{{p;q;}}')"
+    fi
+fi
+if [ -r /proc/loadavg ]; then load=$(cut -d ' ' -f 1 /proc/loadavg); else
+    load=$(uptime | sed 's/.*averages*: *//; s/[ ,]* .*//')
+fi
+printf 'load\\t%s\\t%s\\n' "$load" "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc)"
+if [ -r /proc/meminfo ]; then
+    awk '/^MemTotal:/ {{ total = $2 }} /^MemAvailable:/ {{ free = $2 }}
+        END {{ printf "memory\\t%d\\t%d\\n", free, total }}' /proc/meminfo
+elif command -v vm_stat >/dev/null 2>&1; then
+    vm_stat | awk -v total="$(sysctl -n hw.memsize)" '
+        /page size of/ {{ size = $8 }}
+        /^Pages (free|inactive|purgeable|speculative):/ {{ free += $NF }}
+        END {{ printf "memory\\t%d\\t%d\\n", free * size / 1024, total / 1024 }}'
+fi
+place=$1
+[ -d "$place" ] || place=.
+df -Pk "$place" | tr '\\t' ' ' | sed -n '
+    s/.* \\([0-9][0-9]*\\)  *[0-9][0-9]*  *\\([0-9][0-9]*\\)  *[0-9]*% .*/disk \\2 \\1/p' |
+    tr ' ' '\\t'
+(
+{LIST}
+)
+exit_code=$?
+printf 'listed\\t%s\\n' "$exit_code"
+"""
+
+
+@dataclass(kw_only=True)
+class Gpu:
+    """One GPU; `None` stands for what its driver does not tell. Memory is in MiB."""
+
+    index: str
+    name: str
+    busy_percent: int | None
+    used: int | None
+    total: int | None
+    users: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """How much memory the processes of each user take."""
+
+
+@dataclass(kw_only=True)
+class Load:
+    """How busy the machine is. Sizes are in KiB, unless they are a GPU's."""
+
+    host: str = ""
+    gpus: list[Gpu] = field(default_factory=list)
+    gpu_fault: str = ""
+    """Why nvidia-smi could say nothing, in its own words."""
+    load: float | None = None
+    """How many processes wanted to compute, on average over the last minute."""
+    cores: int | None = None
+    memory: tuple[int, int] | None = None
+    """Free and total."""
+    disk: tuple[int, int] | None = None
+    """Free and total, where the project's folder lies."""
+    jobs: list[Job] = field(default_factory=list)
+    has_project: bool = True
+
+
+def status(*, alias: str | None = None) -> None:
+    """Carry out `lab status`. Raises UnreachableError."""
+    machine = read_machine(alias)
+    load = parse(machine.client.run_script(_SCRIPT, machine.folder).stdout)
+    console.say(f"{machine.alias} ({load.host})")
+    for line in _lines(load, machine.folder):
+        console.say(f"  {line}")
+    going_on = [job for job in load.jobs if not job.is_over]
+    for job in going_on:
+        took = duration_in_words(job.duration)
+        how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
+        console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.name}  ({how_long})")
+    if not load.has_project:
+        console.say(f"  This project is not there yet ({machine.folder}).")
+        console.next_step("lab up")
+        return
+    if not going_on:
+        console.say("  Nothing of this project is running there.")
+    runs = [job for job in going_on if job.kind == "run"]
+    console.next_step(f"lab attach {runs[-1].id}" if runs else "lab run labs/mnistlab.py")
+
+
+def parse(output: str) -> Load:
+    """Return what the script has printed. Lines that it does not know are left out."""
+    load = Load()
+    gpus: dict[str, Gpu] = {}
+    lines = [line.split("\t") for line in output.splitlines()]
+    for fields in lines:
+        match fields:
+            case ["host", host]:
+                load.host = host
+            case ["gpu", uuid, index, name, busy, used, total]:
+                gpus[uuid] = Gpu(
+                    index=index,
+                    name=name,
+                    busy_percent=_number(busy),
+                    used=_number(used),
+                    total=_number(total),
+                )
+            case ["user", uuid, used, user] if uuid in gpus:
+                gpus[uuid].users[user] += _number(used) or 0
+            case ["gpu-fault", said]:
+                load.gpu_fault = said
+            case ["load", average, cores]:
+                load.load, load.cores = float(average.replace(",", ".")), _number(cores)
+            case ["memory", free, total]:
+                load.memory = int(free), int(total)
+            case ["disk", free, total]:
+                load.disk = int(free), int(total)
+            case ["listed", exit_code]:
+                load.has_project = int(exit_code) != NO_FOLDER
+    load.gpus = list(gpus.values())
+    load.jobs = parse_jobs(lines)
+    return load
+
+
+def _lines(load: Load, folder: str) -> Iterator[str]:
+    """Yield the machine as lines of the report."""
+    if load.gpu_fault:
+        yield f"GPU         nvidia-smi fails: {load.gpu_fault}"
+    elif not load.gpus:
+        yield "GPU         none from NVIDIA (there is no nvidia-smi)"
+    for gpu in load.gpus:
+        yield f"GPU {gpu.index:<8}{', '.join(_about(gpu))}"
+    if load.load is not None:
+        yield f"Load        {load.load:.1f} on {load.cores or '?'} cores"
+    if load.memory is not None:
+        yield f"Memory      {_gib(load.memory[0])} of {_gib(load.memory[1])} GiB free"
+    if load.disk is not None:
+        yield f"Disk        {_gib(load.disk[0])} of {_gib(load.disk[1])} GiB free ({folder})"
+
+
+def _about(gpu: Gpu) -> Iterator[str]:
+    yield gpu.name
+    if gpu.busy_percent is not None:
+        yield f"{gpu.busy_percent} % busy"
+    if gpu.used is not None and gpu.total:
+        yield f"{_gib(gpu.used * 1024)} of {_gib(gpu.total * 1024)} GiB used"
+    for user, used in sorted(gpu.users.items(), key=lambda item: -item[1]):
+        yield f"{user}: {_gib(used * 1024)}"
+
+
+def _gib(kibibytes: int) -> str:
+    gibibytes = kibibytes / 1024**2
+    return f"{gibibytes:.1f}" if gibibytes < 10 else f"{gibibytes:.0f}"
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number; None for what stands where there is none, such as `[N/A]`."""
+    return int(text) if text.strip().isdecimal() else None

@@ -1,0 +1,177 @@
+"""The repository here: what is committed, what is not, and running git."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LabError
+from ..processes import Result
+from ..processes import run as run_program
+from ..ssh.client import Client
+from ..ui.display import steps
+
+__all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
+
+_IDENTITY = (
+    'git config --global user.name "Your Name" && git config --global user.email you@example.com'
+)
+_QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
+_LOOK_EVERY = 0.2  # seconds between two looks at how far git is
+_COMMIT = "git add . && git commit -m 'Start'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """The project's repository here, as it was when it was read."""
+
+    root: Path
+    branch: str
+    commit: str
+    """What the branch leads to."""
+    changed: int
+    """How many files hold work that is not committed, new ones included."""
+
+
+def read_repository(root: Path) -> Repository:
+    """Read the repository whose top is `root`.
+
+    Raises LabError, with what to do, when there is none, when it begins further up, when no branch
+    is checked out, and when nothing is committed yet.
+    """
+    if shutil.which("git") is None:
+        raise LabError(
+            "git is not installed here; the code goes to the machine by it.",
+            hint="Install it (https://git-scm.com/downloads), then run this again",
+        )
+    top = git(root, "rev-parse", "--show-toplevel", check=False)
+    if top.returncode != 0 and "not a git repository" in top.stderr:
+        raise LabError(
+            f"{root} is not under version control.", hint=f"git init -b main && {_COMMIT}"
+        )
+    if top.returncode != 0:
+        raise _failed("rev-parse", top)
+    if Path(top.stdout.strip()).resolve() != root.resolve():
+        raise LabError(
+            f"The project is a folder of another repository, {top.stdout.strip()}; what goes to "
+            "the machine is a repository of its own.",
+            hint=f"Make it one, in the project's folder: git init -b main && {_COMMIT}",
+        )
+    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip()
+    if not branch:
+        raise LabError(
+            "No branch is checked out here (git calls it a detached HEAD).",
+            hint="git switch main, or keep this state as a branch: git switch -c NAME",
+        )
+    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
+    if not commit:
+        known = git(root, "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT", check=False)
+        raise LabError(
+            "Nothing is committed here yet"
+            + ("." if known.returncode == 0 else ", and git does not know who you are."),
+            hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
+        )
+    return Repository(root=root, branch=branch, commit=commit, changed=_count_changes(root))
+
+
+def snapshot(repository: Repository) -> str:
+    """Return a commit of everything as it stands, new files included; no branch or index changes.
+
+    It is the same commit as long as nothing changes, and HEAD when all is committed.
+    """
+    root, head = repository.root, repository.commit
+    folder = git(root, "rev-parse", "--absolute-git-dir").stdout.strip()
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=folder) as temporary:
+        index = Path(temporary) / "index"
+        if (Path(folder) / "index").is_file():
+            shutil.copyfile(Path(folder) / "index", index)  # no file need be read anew then
+        variables = {"GIT_INDEX_FILE": str(index)}
+        git(root, "add", "--all", variables=variables)
+        tree = git(root, "write-tree", variables=variables).stdout.strip()
+    if tree == git(root, "rev-parse", f"{head}^{{tree}}").stdout.strip():
+        return head
+    date = git(root, "show", "--no-patch", "--format=%cI", head).stdout.strip()
+    author = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "lab"), ("EMAIL", "lab@localhost"), ("DATE", date))
+    }
+    message = f"Uncommitted work on {repository.branch}"
+    made = git(root, "commit-tree", "-p", head, "-m", message, tree, variables=author)
+    return made.stdout.strip()
+
+
+def git(
+    root: Path,
+    *arguments: str,
+    check: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> Result:
+    """Run git in `root`, with further environment variables; its messages are in English.
+
+    With `check` a failing command raises LabError in git's words.
+    """
+    environment = {**_QUIET, **(variables or {})}
+    result = run_program(["git", "-C", str(root), *arguments], variables=environment)
+    if check and result.returncode != 0:
+        raise _failed(arguments[0], result)
+    return result
+
+
+def git_through(client: Client, root: Path, *arguments: str) -> Result:
+    """Run a git command that speaks to the machine through ssh, and show how far it is.
+
+    Whatever comes of it is returned.
+    """
+    *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
+    variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
+    command = ["git", "-C", str(root), *arguments]
+    # A file, not a pipe: the shared connection that ssh leaves behind may keep it open.
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, steps() as shown:
+        said = Path(folder) / "said"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, **_QUIET, **variables},
+            )
+            try:
+                while _still_runs(process):
+                    shown.line(_last_line(said))
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        stderr = said.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    return Result(returncode=process.returncode, stdout="", stderr=stderr)
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=_LOOK_EVERY)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _last_line(file: Path) -> str:
+    """Return the last line of what was printed; a carriage return ends a line of progress."""
+    return (file.read_bytes().decode(errors="replace").splitlines() or [""])[-1]
+
+
+def _count_changes(root: Path) -> int:
+    status = git(root, "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    return status.stdout.count("\0")
+
+
+def _failed(command: str, result: Result) -> LabError:
+    said = (result.stderr.strip() or result.stdout.strip() or "it printed nothing").splitlines()
+    return LabError(f"git {command} failed: {' '.join(said)}", hint="See what it says: git status")

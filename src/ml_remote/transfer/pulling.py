@@ -1,0 +1,139 @@
+"""`lab pull`: what was committed on the machine comes back, and what the labs saved there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..errors import LabError
+from ..machine import Machine, read_machine
+from ..settings import project_root
+from ..ui import console
+from ..ui.display import transfer_bar
+from .failures import explain_failure
+from .fetching import Fetched, fetch_outputs
+from .git_here import Repository, git, git_through, read_repository
+from .git_there import UNCOMMITTED, RemoteRepository, read
+
+__all__ = ["pull", "pull_outputs"]
+
+
+def pull(*, alias: str | None = None, overwrite: bool = False) -> None:
+    """Carry out `lab pull`; `overwrite` replaces files in `outputs/` that differ here.
+
+    The outputs come even when the commits cannot. Raises LabError, in words; what has come stays.
+    """
+    machine, root = read_machine(alias), project_root()
+    failure: LabError | None = None
+    try:
+        _pull_commits(machine, root)
+    except LabError as error:
+        failure = error
+        console.warn(f"No commits came: {error.message}")
+    pull_outputs(machine, root, overwrite=overwrite)
+    if failure is not None:
+        raise failure
+    console.next_step("look at outputs/")
+
+
+def pull_outputs(
+    machine: Machine, root: Path, *, only: str = "", overwrite: bool = False
+) -> Fetched:
+    """Bring outputs home with a progress bar, and say in a line what came."""
+    with transfer_bar("outputs/") as progress:
+        fetched = fetch_outputs(
+            machine.client, machine.folder, root, only=only, overwrite=overwrite, progress=progress
+        )
+    came = len(fetched.new) + len(fetched.replaced)
+    if came:
+        console.say(f"{_files(came)} came to outputs/ ({fetched.size / 1e6:.1f} MB).")
+    else:
+        console.say("outputs/ has everything that is there already.")
+    if fetched.kept:
+        console.warn(
+            f"{_files(len(fetched.kept))} differ here and were kept: {', '.join(fetched.kept[:5])}"
+            f"{', ...' if len(fetched.kept) > 5 else ''}. To replace them: lab pull --overwrite"
+        )
+    if fetched.unnamed:
+        console.warn(f"{_files(fetched.unnamed)} stayed there: line breaks in their names.")
+    if fetched.links:
+        console.warn(f"{_files(fetched.links)} stayed there: symbolic links.")
+    return fetched
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def _pull_commits(machine: Machine, root: Path) -> None:
+    """Bring the branch that is checked out here up to what it is there."""
+    repository = read_repository(root)
+    there = read(machine.client, machine.folder, branch=repository.branch)
+    if there is None:
+        console.say(f"There is no repository on {machine.alias}; only outputs come.")
+        return
+    _warn(machine, repository, there)
+    if not there.tip or _is_ancestor(root, there.tip, repository.commit):
+        console.say(f"No new commits on {machine.alias}.")
+        return
+    local = f"refs/lab/{repository.branch}"
+    source = f"{machine.alias}:{there.folder}"
+    done = git_through(
+        machine.client, root, "fetch", "--progress", "--no-tags", "--", source,
+        f"+refs/heads/{repository.branch}:{local}",
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
+    _fast_forward(machine, repository, local)
+
+
+def _warn(machine: Machine, repository: Repository, there: RemoteRepository) -> None:
+    """Say what does not come: work that is not committed there, or stands on another branch."""
+    if there.changes:
+        console.warn(
+            f"{_files(len(there.changes))} with changes are not committed on {machine.alias} and "
+            f"stay there: {', '.join(there.changes[:5])}"
+        )
+    if there.branch == UNCOMMITTED and there.head != there.sent:
+        console.warn(
+            f"Commits were made on {machine.alias} on top of work that is not committed here. "
+            f"There, put them on {repository.branch}: git switch {repository.branch} && "
+            f"git cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
+        )
+    elif there.branch not in (repository.branch, UNCOMMITTED):
+        console.warn(
+            f"{machine.alias} has {there.branch or 'no branch'} checked out; what comes is "
+            f"{repository.branch}, as here."
+        )
+
+
+def _fast_forward(machine: Machine, repository: Repository, local: str) -> None:
+    """Move the branch here forward to what was fetched. Raises LabError when that cannot be."""
+    root = repository.root
+    if not _is_ancestor(root, repository.commit, local):
+        raise LabError(
+            f"There are new commits on {repository.branch} both here and on {machine.alias}; which "
+            "come first is for you to say.",
+            hint=f"Put yours on top: git rebase {local}; then: lab push",
+        )
+    count = git(root, "rev-list", "--count", f"{repository.commit}..{local}").stdout.strip()
+    done = git(root, "merge", "--ff-only", "--quiet", local, check=False)
+    if done.returncode != 0:
+        files = re.findall(r"^\t(.+)$", done.stderr, re.MULTILINE)
+        if files:
+            raise LabError(
+                f"The new commits change files with work that is not committed here: "
+                f"{', '.join(files[:5])}.",
+                hint="Commit it or put it aside (git stash), then: lab pull",
+            )
+        raise LabError(
+            f"git could not update the files here: {' '.join(done.stderr.split())}",
+            hint="See what it says: git status; then: lab pull",
+        )
+    commits = "1 commit" if count == "1" else f"{count} commits"
+    console.say(f"{commits} came from {machine.alias}: {repository.branch} is up to date.")
+
+
+def _is_ancestor(root: Path, commit: str, of: str) -> bool:
+    """Return whether `of` contains the commit; not when the commit is unknown here."""
+    return git(root, "merge-base", "--is-ancestor", commit, of, check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""Everything that is said and asked: console, progress, errors, help, completion."""

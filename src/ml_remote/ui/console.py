@@ -1,0 +1,114 @@
+"""What the `lab` command says to the person, and asks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from ..errors import UsageError
+
+__all__ = [
+    "Console",
+    "ask",
+    "colour",
+    "confirm",
+    "diff",
+    "has_terminal",
+    "is_dumb",
+    "next_step",
+    "note",
+    "part_of_more",
+    "say",
+    "warn",
+]
+
+
+class Console:
+    """What one call of `lab` says and asks."""
+
+    def __init__(self) -> None:
+        self._is_part_of_more = False
+
+    def say(self, text: str) -> None:
+        """Say what was done."""
+        click.echo(text, color=colour())
+
+    def next_step(self, command: str) -> None:
+        """Say what to run next; always the last line of a command."""
+        if not self._is_part_of_more:
+            self.say(click.style("Next: ", bold=True) + command)
+
+    @contextmanager
+    def part_of_more(self) -> Iterator[None]:
+        """Leave out what next_step() would say: what comes next is done without being asked."""
+        before, self._is_part_of_more = self._is_part_of_more, True
+        try:
+            yield
+        finally:
+            self._is_part_of_more = before
+
+    def note(self, text: str) -> None:
+        """Say something about work in progress, on standard error: stdout is for results alone."""
+        click.echo(text, err=True, color=colour())
+
+    def warn(self, text: str) -> None:
+        """Say what the person should know although the command continues."""
+        self.note(click.style("Warning: ", fg="yellow") + text)
+
+    def diff(self, text: str) -> None:
+        """Show a unified diff, coloured on a terminal."""
+        colours = {"+": "green", "-": "red", "@": "cyan"}
+        for line in text.splitlines():
+            self.say(click.style(line, fg=colours.get(line[:1])))
+
+    def has_terminal(self) -> bool:
+        """Return whether somebody can be asked."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def confirm(self, question: str, *, yes: bool, default: bool = True) -> bool:
+        """Ask a yes/no question; `yes` answers it beforehand.
+
+        Raises UsageError when nobody can be asked.
+        """
+        if yes:
+            return True
+        if not self.has_terminal():
+            raise UsageError(
+                f"{question} There is no terminal to answer in.",
+                hint="To answer yes beforehand, add --yes; to only look, add --dry-run.",
+            )
+        return click.confirm(question, default=default, err=True)
+
+    def ask(self, question: str) -> str:
+        """Ask for one line of text; only where has_terminal()."""
+        answer: str = click.prompt(question, err=True)
+        return answer.strip()
+
+
+# To be removed when every command passes its Console on.
+_console = Console()
+say, next_step, part_of_more, note = (
+    _console.say,
+    _console.next_step,
+    _console.part_of_more,
+    _console.note,
+)
+warn, diff, has_terminal = _console.warn, _console.diff, _console.has_terminal
+confirm, ask = _console.confirm, _console.ask
+
+
+def colour() -> bool | None:
+    """Return False when colours are unwanted, else None: click then looks for a terminal.
+
+    Unwanted they are under NO_COLOR (https://no-color.org), and on a terminal that is `dumb`.
+    """
+    return False if os.environ.get("NO_COLOR") or is_dumb() else None
+
+
+def is_dumb() -> bool:
+    """Return whether the terminal can do no more than print one line after the other."""
+    return os.environ.get("TERM") == "dumb"

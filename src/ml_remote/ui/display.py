@@ -1,0 +1,72 @@
+"""Progress on a terminal: a bar for bytes, a line for steps. Elsewhere nothing is drawn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.status import Status
+from rich.text import Text
+
+from ..transfer.copying import Progress as Tell
+from .console import is_dumb, note
+
+__all__ = ["Steps", "steps", "transfer_bar"]
+
+
+@contextmanager
+def transfer_bar(name: str) -> Iterator[Tell | None]:
+    """Yield what is told how many bytes of how many are here; None without a terminal."""
+    console = _terminal()
+    if console is None:
+        yield None
+        return
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None, visible=False)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield tell
+
+
+class Steps:
+    """The step that a long command is in, and the last line that it printed."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def begin(self, step: str) -> None:
+        """Say that a new step has begun."""
+        if self._status is None:
+            note(step)
+        else:
+            self._status.console.print(step, markup=False, highlight=False)
+            self.line("")
+
+    def line(self, text: str) -> None:
+        """Show a line of output below the step, on a terminal."""
+        if self._status is not None:
+            self._status.update(Text(text.strip(), overflow="ellipsis", no_wrap=True))
+
+
+@contextmanager
+def steps() -> Iterator[Steps]:
+    """Show the steps of a long command on standard error."""
+    terminal = _terminal()
+    if terminal is None:
+        yield Steps(None)
+        return
+    with terminal.status("") as status:
+        yield Steps(status)
+
+
+def _terminal() -> Console | None:
+    """Return the terminal that standard error is, if it is one that can be drawn on."""
+    if sys.stderr is None or not sys.stderr.isatty() or is_dumb():
+        return None
+    return Console(stderr=True)

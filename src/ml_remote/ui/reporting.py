@@ -1,0 +1,60 @@
+"""Running a command line so that whatever goes wrong is told in sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..errors import LabError, UnsafeEditError
+from . import console
+
+__all__ = ["run_reporting"]
+
+
+def run_reporting(command: click.Command, arguments: Sequence[str] | None, *, name: str) -> int:
+    """Run a command and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
+
+    Every error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the terminal cannot show must not end the program.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    debugging = os.environ.get("LAB_DEBUG") == "1"
+    try:
+        command.main(args=arguments, prog_name=name, color=console.colour())
+    except LabError as error:
+        if debugging:
+            raise
+        _report(error)
+        return error.exit_code
+    except Exception as error:
+        if debugging:
+            raise
+        console.note(
+            f"Error: something happened that lab did not expect: {_in_words(error)}\n"
+            "Next: run it again with LAB_DEBUG=1 in the environment, and report what it prints."
+        )
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _report(error: LabError) -> None:
+    """Say what went wrong and what to do, on standard error."""
+    console.note(f"{click.style('Error:', fg='red')} {error}")
+    if isinstance(error, UnsafeEditError):
+        console.note(error.instructions)
+    if error.hint:
+        console.note(f"{click.style('Next:', bold=True)} {error.hint}")
+
+
+def _in_words(error: Exception) -> str:
+    """Return an unforeseen error in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}"

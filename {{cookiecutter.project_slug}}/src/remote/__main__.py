@@ -1,8 +1,0 @@
-"""`python -m remote`, from src/: the `lab` command."""
-
-import sys
-
-from .cli import run
-
-if __name__ == "__main__":
-    sys.exit(run())
