@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml_remote.ssh.entry import Entry, parse_destination, parse_jump
+from ml_remote.ssh.address import parse_destination, parse_jump
+from ml_remote.ssh.entry import Entry
 
 __all__ = ["OURS", "entry", "lay_out", "meaning", "picture"]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .settings import Settings, load_settings
-from .ssh.entry import validate_alias
+from .ssh.address import validate_alias
 
 __all__ = ["Project"]
 

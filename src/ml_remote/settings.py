@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
 from .slurm.options import SlurmOptions, read_options
-from .ssh.entry import validate_alias
+from .ssh.address import validate_alias
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",

@@ -22,7 +22,7 @@ from cookiecutter.exceptions import FailedHookException, OutputDirExistsExceptio
 from markdown_it import MarkdownIt
 
 from ml_remote.errors import UsageError
-from ml_remote.ssh.entry import parse_destination, validate_alias
+from ml_remote.ssh.address import parse_destination, validate_alias
 
 BAD_KINDS: dict[str, list[str]] = {
     "empty": [" ", "\t", "   "],

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ssh_tree import OURS, entry, lay_out, meaning
 
+from ml_remote import errors
 from ml_remote.errors import DamagedEntryError, UsageError
-from ml_remote.ssh import ssh_config
-from ml_remote.ssh.edits import parse_entry, rendered
-from ml_remote.ssh.entry import (
+from ml_remote.ssh import address, ssh_config
+from ml_remote.ssh.address import (
     Destination,
-    Entry,
+    alias_fault,
     parse_destination,
     parse_jump,
-    render,
+    remote_fault,
+    suggest_remote,
     validate_alias,
 )
+from ml_remote.ssh.edits import parse_entry, rendered
+from ml_remote.ssh.entry import Entry, render
 from ml_remote.ssh.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
 
 DESTINATIONS = {
@@ -158,6 +164,46 @@ def test_an_alias_of_plain_letters_is_accepted(alias: str) -> None:
 def test_any_other_alias_is_refused(alias: str) -> None:
     with pytest.raises(UsageError, match="cannot be an alias"):
         validate_alias(alias)
+
+
+def test_an_alias_that_is_refused_is_told_what_is_allowed() -> None:
+    assert alias_fault("gpu") is None
+    for alias in ("GPU", "con", "localhost"):
+        with pytest.raises(UsageError) as caught:
+            validate_alias(alias)
+        assert f"Allowed: {alias_fault(alias)}." in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", *DESTINATIONS])
+def test_what_names_a_machine_may_answer_the_question_for_it(text: str) -> None:
+    assert remote_fault(text) is None
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_names_no_machine_is_answered_with_what_does(text: str) -> None:
+    if text:
+        assert "user@host" in str(remote_fault(text))
+    assert remote_fault(suggest_remote(text)) is None
+
+
+def test_a_suggestion_keeps_what_can_be_used() -> None:
+    assert suggest_remote("ssh://ada@gpu:99999") == "ada@gpu"
+    assert suggest_remote("a da@gpu;id") == "ada@gpuid"
+    assert suggest_remote("'") == "ada@gpu.example.com"
+
+
+def test_the_rules_load_nothing_but_themselves_and_speak_python_3_9() -> None:
+    for module in (address, errors):
+        ast.parse(inspect.getsource(module), feature_version=(3, 9))
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import ml_remote.ssh.address; "
+        "print(*sorted(name for name in sys.modules if name.startswith('ml_remote.')))"
+    )
+    source = str(Path(ssh_config.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, source], capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["ml_remote.errors", "ml_remote.ssh", "ml_remote.ssh.address"]
 
 
 @pytest.mark.parametrize("path", ["/k", "~/.ssh/k", "/with a blank/k", "/50% done/k", "/büro/k"])

@@ -29,7 +29,8 @@ CONNECT = """
 import sys
 from pathlib import Path
 from ml_remote.ssh import ssh_config
-from ml_remote.ssh.entry import Entry, parse_destination
+from ml_remote.ssh.address import parse_destination
+from ml_remote.ssh.entry import Entry
 
 directory, action, *aliases = sys.argv[1:]
 for alias in aliases:

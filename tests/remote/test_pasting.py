@@ -12,7 +12,7 @@ from baking import TEMPLATE_ROOT, BakedProject
 from openssh_server import OpenSSHServer
 
 from ml_remote.login.pasting import paste_line
-from ml_remote.ssh.entry import parse_destination
+from ml_remote.ssh.address import parse_destination
 
 SHELLS = ("sh", "bash", "zsh", "fish", "tcsh")
 

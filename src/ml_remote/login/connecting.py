@@ -19,8 +19,9 @@ from ..errors import (
     UsageError,
 )
 from ..settings import load_settings, machine_alias
+from ..ssh.address import parse_destination, parse_jump
 from ..ssh.client import Client
-from ..ssh.entry import Entry, parse_destination, parse_jump, render
+from ..ssh.entry import Entry, render
 from ..ssh.ssh_config import Plan, apply, plan_connect, read_entry, verify
 from ..ssh.ssh_directory import our_directory, ssh_directory
 from ..ui import console

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ..errors import AliasTakenError, DamagedEntryError, UsageError
 from ..files import Change
+from .address import Destination, parse_jump
 from .configuration import parse, read_sources
-from .entry import Destination, Entry, parse_jump, render
+from .entry import Entry, render
 from .ssh_directory import (
     NO_CONFIG_MARK,
     State,

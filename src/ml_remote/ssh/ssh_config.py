@@ -22,6 +22,7 @@ from pathlib import Path
 from ..errors import ConfigurationError, DamagedEntryError, UnsafeEditError
 from ..files import Change, commit, exclusive, remove_leftovers
 from . import verification
+from .address import validate_alias
 from .backups import drop_backups, keep_backup
 from .edits import (
     changes_between,
@@ -36,7 +37,7 @@ from .edits import (
     with_include,
     without_include,
 )
-from .entry import Entry, validate_alias
+from .entry import Entry
 from .ssh_directory import (
     BACKUPS,
     State,
