@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def start_with_uv() -> int:
-    """Start this script again by uv, with the tool's own folder where `lab.local.toml` names one."""
+    """Start this script again by uv, with the tool's folder where `lab.local.toml` names one."""
     import tomllib
 
     local = ROOT / "lab.local.toml"
