@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent
 def main() -> int:
     """Run the tool that is installed for this script, or let uv install it first."""
     if sys.version_info < (3, 11):  # noqa: UP036 - with `python lab.py` nobody has checked it yet
-        found = "%d.%d" % sys.version_info[:2]
+        found = ".".join(map(str, sys.version_info[:2]))
         sys.exit("lab needs Python 3.11 or newer; this is " + found + ". Run: uv run lab.py")
     try:
         from ml_remote.cli import main as lab
