@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openssh_server
-from baking import BakedProject
+from baking import TOOL, BakedProject
 from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
 
@@ -155,10 +155,11 @@ def at_terminal(
     `answers` maps the end of a question to what is typed; every question is answered once.
     `when_shown` is a text and what to do as soon as it is on the screen.
     """
+    environment = {**os.environ, "PYTHONPATH": str(TOOL), **(variables or {})}
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(folder)
-        os.execvpe(command[0], [str(part) for part in command], {**os.environ, **(variables or {})})
+        os.execvpe(command[0], [str(part) for part in command], environment)
     screen = b""
     left = dict(answers)
     while True:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .settings import Settings, load_settings
-from .ssh.address import validate_alias
+if TYPE_CHECKING:
+    from .settings import Settings
 
-__all__ = ["Project"]
+__all__ = ["Project", "nearest_root"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Project:
     @cached_property
     def settings(self) -> Settings:
         """What `lab.toml` and `lab.local.toml` say. Raises ConfigurationError."""
+        from .settings import load_settings
+
         return load_settings(self.root)
 
     @property
@@ -38,4 +41,27 @@ class Project:
 
         Raises UsageError when it may not be an alias, ConfigurationError as `settings` does.
         """
+        from .ssh.address import validate_alias
+
         return validate_alias(self.settings.alias if given is None else given)
+
+
+def nearest_root(folder: Path | None = None) -> Path | None:
+    """Return the nearest folder with a `lab.toml`: `folder` (or where one is), or one above it."""
+    here = folder or Path.cwd()
+    return next((one for one in (here, *here.parents) if (one / "lab.toml").is_file()), None)
+
+
+# To be removed when every command passes its Project on.
+_root: Path | None = None
+
+
+def set_root(root: Path | None) -> None:
+    """Say which project this call is about."""
+    global _root
+    _root = root
+
+
+def project_root() -> Path:
+    """Return the folder of the project: the one that was set, else the nearest with a lab.toml."""
+    return _root or nearest_root() or Path.cwd()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
+from .project import project_root
 from .slurm.options import SlurmOptions, read_options
 from .ssh.address import validate_alias
 
@@ -18,7 +19,6 @@ __all__ = [
     "load_settings",
     "machine_alias",
     "project_root",
-    "set_root",
 ]
 
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
@@ -56,23 +56,6 @@ def machine_alias(given: str | None) -> str:
     Raises UsageError when it may not be an alias, ConfigurationError as load_settings does.
     """
     return validate_alias(load_settings().alias if given is None else given)
-
-
-_root: Path | None = None
-
-
-def set_root(root: Path | None) -> None:
-    """Say which project this call is about."""
-    global _root
-    _root = root
-
-
-def project_root() -> Path:
-    """Return the folder of the project: the one that was set, else the nearest with a lab.toml."""
-    if _root is not None:
-        return _root
-    here = Path.cwd()
-    return next((one for one in (here, *here.parents) if (one / "lab.toml").is_file()), here)
 
 
 def load_settings(root: Path | None = None) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
-from baking import BakedProject
+from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from openssh_server import Laptop
 from remote_fixtures import Lab, at_terminal
 
@@ -26,8 +27,9 @@ def test_starts_as_a_script_and_as_a_module(lab: Lab, default_project: BakedProj
     as_script = lab("--help")
     as_module = default_project.run(sys.executable, "-B", "-m", "ml_remote", "--help")
     elsewhere = subprocess.run(
-        [sys.executable, "-B", str(default_project.path / "lab.py"), "--help"],
+        [sys.executable, "-B", default_project.path / "lab.py", "--help"],
         cwd="/",
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
         capture_output=True,
         text=True,
     )
@@ -48,49 +50,29 @@ def test_starts_by_its_own_metadata(default_project: BakedProject, start: list[s
     assert sorted(default_project.path.iterdir()) == before  # no .venv, no uv.lock
 
 
-def test_metadata_asks_for_what_is_imported(default_project: BakedProject) -> None:
-    text = default_project.read("lab.py")
-    (block,) = re.findall(r"(?ms)^# /// script\n(.*?)^# ///$", text)
-    metadata = tomllib.loads(re.sub(r"(?m)^# ?", "", block))
-    assert metadata["requires-python"] == ">=3.11"
-    assert sorted(re.split(r"\W", name)[0] for name in metadata["dependencies"]) == [
-        "click",
-        "rich",
-    ]
+def test_package_asks_for_what_it_imports() -> None:
+    metadata = tomllib.loads((TEMPLATE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = {re.split(r"\W", name)[0] for name in metadata["project"]["dependencies"]}
+    imported = set()
+    for path in (TOOL / "ml_remote").rglob("*.py"):
+        if "far" in path.relative_to(TOOL).parts:
+            continue  # has the machine's own packages
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(str(node.module).partition(".")[0])
+    assert imported - sys.stdlib_module_names - {"ml_remote"} == asked
 
 
-def test_help_does_not_wait_for_what_the_commands_need(default_project: BakedProject) -> None:
+def test_help_imports_nothing_heavy(default_project: BakedProject) -> None:
     show = (
         "import sys; from ml_remote.cli import main; main(['--help']); print(*sorted(sys.modules))"
     )
     done = default_project.run(sys.executable, "-B", "-c", show)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "ml_remote.cli" in loaded
-    assert {name for name in loaded if name.startswith("ml_remote.")} == {
-        "ml_remote.cli",
-        "ml_remote.ui.console",
-        "ml_remote.errors",
-        "ml_remote.ui.help",
-        "ml_remote.ui.reporting",
-    }
     assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
-
-
-@pytest.mark.parametrize("missing", ["click", "rich"])
-def test_missing_package_is_told_in_one_sentence(
-    default_project: BakedProject, tmp_path: Path, missing: str
-) -> None:
-    # A package of that name that cannot be imported, before the real one.
-    (tmp_path / f"{missing}.py").write_text(
-        f"raise ModuleNotFoundError('No module named {missing}', name={missing!r})\n"
-    )
-    done = default_project.run(
-        sys.executable, "-B", "lab.py", "doctor", check=False, PYTHONPATH=str(tmp_path)
-    )
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert f"'{missing}'" in done.stderr
-    assert "uv run lab.py" in done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -116,11 +98,12 @@ def test_summaries_stand_in_one_column_below_their_headings(
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     columns = set()
-    for heading, names in cli.lab.sections.items():
+    for heading, commands in cli.lab.sections.items():
         below = lines[lines.index(f"{heading}:") + 1 :]
-        for name in names:
+        for command in commands:
+            name = command.name
             (line,) = [line for line in below if line.startswith(f"  {name} ")]
-            summary = cli.lab.commands[name].get_short_help_str(200)
+            summary = command.get_short_help_str(200)
             columns.add(line.index(summary.split()[0], len(f"  {name}")))
     assert len(columns) == 1
 
@@ -206,7 +189,11 @@ def test_broken_lab_toml_is_told(default_project: BakedProject, tmp_path: Path) 
     shutil.copytree(default_project.path, project)
     (project / "lab.toml").write_text("[remote\n")
     done = subprocess.run(
-        [sys.executable, "-B", "lab.py", "doctor"], cwd=project, capture_output=True, text=True
+        [sys.executable, "-B", "lab.py", "doctor"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "lab.toml is not valid TOML" in done.stderr

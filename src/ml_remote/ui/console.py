@@ -23,6 +23,7 @@ __all__ = [
     "note",
     "part_of_more",
     "say",
+    "shared",
     "warn",
 ]
 
@@ -90,15 +91,15 @@ class Console:
 
 
 # To be removed when every command passes its Console on.
-_console = Console()
+shared = Console()
 say, next_step, part_of_more, note = (
-    _console.say,
-    _console.next_step,
-    _console.part_of_more,
-    _console.note,
+    shared.say,
+    shared.next_step,
+    shared.part_of_more,
+    shared.note,
 )
-warn, diff, has_terminal = _console.warn, _console.diff, _console.has_terminal
-confirm, ask = _console.confirm, _console.ask
+warn, diff, has_terminal = shared.warn, shared.diff, shared.has_terminal
+confirm, ask = shared.confirm, shared.ask
 
 
 def colour() -> bool | None:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import LabError, UnsafeEditError
 from . import console
 
+if TYPE_CHECKING:
+    from ..context import Context
+
 __all__ = ["run_reporting"]
 
 
-def run_reporting(command: click.Command, arguments: Sequence[str] | None, *, name: str) -> int:
+def run_reporting(
+    command: click.Command,
+    arguments: Sequence[str] | None,
+    *,
+    name: str,
+    context: Context | None = None,
+) -> int:
     """Run a command and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
 
-    Every error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
+    `context` is what the command is given. Every error becomes a sentence, unless LAB_DEBUG=1 asks
+    for the traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal cannot show must not end the program.
@@ -25,7 +36,7 @@ def run_reporting(command: click.Command, arguments: Sequence[str] | None, *, na
             stream.reconfigure(errors="replace")
     debugging = os.environ.get("LAB_DEBUG") == "1"
     try:
-        command.main(args=arguments, prog_name=name, color=console.colour())
+        command.main(args=arguments, prog_name=name, color=console.colour(), obj=context)
     except LabError as error:
         if debugging:
             raise

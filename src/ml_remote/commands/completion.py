@@ -1,0 +1,37 @@
+"""`lab completion`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+
+__all__ = ["completion"]
+
+
+@click.command(
+    short_help="Make `lab` a word of your shell, completed by the Tab key.",
+    epilog="Example: lab completion fish > ~/.config/fish/conf.d/lab.fish",
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_obj
+def completion(context: Context, shell: str) -> None:
+    """Make `lab` a word of your shell, completed by the Tab key.
+
+    Prints what the shell has to read: a function `lab`, which runs the lab.py of the project that
+    you are in, and the completion of its commands, options and labs. Once is enough for all your
+    projects. Keep it in a file that the shell reads when it starts:
+
+    \b
+      uv run lab.py completion bash > ~/.lab.bash && echo "source ~/.lab.bash" >> ~/.bashrc
+      uv run lab.py completion zsh > ~/.lab.zsh && echo "source ~/.lab.zsh" >> ~/.zshrc
+      uv run lab.py completion fish > ~/.config/fish/conf.d/lab.fish
+
+    It holds in every terminal that is opened from then on. Tab asks nothing over the network, so
+    the names of runs are not completed: only the machine knows them.
+    """
+    from ..ui.completion import completion_script
+
+    lab = click.get_current_context().find_root().command
+    assert isinstance(lab, click.Group)
+    context.console.say(completion_script(lab, shell))

@@ -1,0 +1,84 @@
+"""`lab connect` and `lab disconnect`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+from .options import alias_option, dry_run_option, yes_option
+
+__all__ = ["connect", "disconnect"]
+
+
+@click.command(
+    short_help="Make `ssh ALIAS` work without a password, and in VS Code.",
+    epilog="Example: lab connect ada@gpu.example.com:2222 --jump ada@gateway.example.com",
+)
+@click.argument("address", required=False, metavar="[USER@HOST[:PORT]]")
+@alias_option
+@click.option("--jump", metavar="HOSTS", help="Jump hosts to go through, separated by commas.")
+@click.option("--identity", metavar="PATH", help="The key to log in with.")
+@click.option(
+    "--key-type",
+    type=click.Choice(["ed25519", "ecdsa-521"]),
+    help="Make a new key of this type, unless one logs in already. [default: ed25519]",
+)
+@click.option(
+    "--replace", "replace_other", is_flag=True, help="Let the alias mean another machine from now."
+)
+@click.option("--offline", is_flag=True, help="Only write the SSH entry; contact nothing.")
+@dry_run_option
+@yes_option
+@click.pass_obj
+def connect(
+    context: Context,
+    address: str | None,
+    alias: str | None,
+    jump: str | None,
+    identity: str | None,
+    key_type: str | None,
+    replace_other: bool,
+    offline: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Make `ssh ALIAS` work without a password, and in VS Code.
+
+    Writes the SSH entry, shows the machine's host key, makes or finds a key, copies it to the
+    machine (your password there is asked once) and proves that the login works. Run again, it
+    changes nothing. Without an address it prints a line to paste into a terminal on the other
+    machine, which answers with the address.
+    """
+    from ..login.connecting import connect as carry_out
+
+    carry_out(
+        address,
+        alias=alias,
+        jump=jump,
+        identity=identity,
+        key_type=key_type,
+        replace_other=replace_other,
+        offline=offline,
+        dry_run=dry_run,
+        yes=yes,
+    )
+
+
+@click.command(
+    short_help="Take the SSH entry away again.", epilog="Example: lab disconnect --remove-key"
+)
+@alias_option
+@click.option("--remove-key", is_flag=True, help="Delete the key that was made for it, too.")
+@dry_run_option
+@yes_option
+@click.pass_obj
+def disconnect(
+    context: Context, alias: str | None, remove_key: bool, dry_run: bool, yes: bool
+) -> None:
+    """Take the SSH entry away again.
+
+    Your own configuration is then, byte for byte, what it would be without it.
+    """
+    from ..login.disconnecting import disconnect as carry_out
+
+    carry_out(alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)

@@ -1,0 +1,30 @@
+"""`lab doctor`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ..context import Context
+from .options import alias_option
+
+__all__ = ["doctor"]
+
+
+@click.command(
+    short_help="Check everything from here to the machine.",
+    epilog="Example: lab doctor --copy > report.txt",
+)
+@alias_option
+@click.option("--copy", is_flag=True, help="Leave out names, addresses and paths, to pass it on.")
+@click.pass_obj
+def doctor(context: Context, alias: str | None, copy: bool) -> None:
+    """Check everything from here to the machine.
+
+    Each check that fails names the command that mends it; the exit code is then 1.
+    """
+    from ..doctor.report import doctor as carry_out
+
+    if not carry_out(alias=alias, copy=copy):
+        sys.exit(1)

@@ -1,0 +1,26 @@
+"""`lab status`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+from .options import alias_option
+
+__all__ = ["status"]
+
+
+@click.command(
+    short_help="Show how busy the machine is, and what of this project runs there.",
+    epilog="Example: lab status",
+)
+@alias_option
+@click.pass_obj
+def status(context: Context, alias: str | None) -> None:
+    """Show how busy the machine is, and what of this project runs there.
+
+    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that go on.
+    """
+    from ..status import status as carry_out
+
+    carry_out(alias=alias)

@@ -1,0 +1,43 @@
+"""`lab push` and `lab pull`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+from .options import alias_option
+
+__all__ = ["pull", "push"]
+
+
+@click.command(short_help="Send your commits to the machine.", epilog="Example: lab push --dirty")
+@alias_option
+@click.option("--dirty", is_flag=True, help="Send what is not committed, too, as it stands.")
+@click.pass_obj
+def push(context: Context, alias: str | None, dirty: bool) -> None:
+    """Send your commits to the machine.
+
+    They go by git into the project's folder there, which is made where it is missing, and are
+    checked out. Work there that is not committed is never overwritten.
+    """
+    from ..transfer.pushing import push as carry_out
+
+    carry_out(alias=alias, dirty=dirty)
+
+
+@click.command(
+    short_help="Bring commits and outputs/ back from the machine.",
+    epilog="Example: lab pull --overwrite",
+)
+@alias_option
+@click.option("--overwrite", is_flag=True, help="Replace files in outputs/ that differ here.")
+@click.pass_obj
+def pull(context: Context, alias: str | None, overwrite: bool) -> None:
+    """Bring commits and outputs/ back from the machine.
+
+    Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
+    outputs/ that differs is kept.
+    """
+    from ..transfer.pulling import pull as carry_out
+
+    carry_out(alias=alias, overwrite=overwrite)
