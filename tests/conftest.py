@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import BakedProject, bake_project, isolated_variables
+from baking import TOOL, BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
 
-# Their hooks let a test fail that docs/security.md names and that was skipped, and count the
-# commands of the documents.
-pytest_plugins = ["document_summary", "security_table"]
+# Their hooks count the commands of the documents, let the run fail that leaves a process behind and
+# the test that docs/security.md names and that was skipped, and list what was skipped.
+pytest_plugins = ["document_summary", "leftovers", "security_table", "skipped"]
 
 Bake = Callable[..., BakedProject]
 
@@ -31,6 +31,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
+    # `lab.py` takes the tool that its interpreter finds; without one it asks uv for its own.
+    monkeypatch.setenv("PYTHONPATH", str(TOOL))
     return folder
 
 

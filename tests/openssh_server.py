@@ -2,7 +2,9 @@
 
 As root the account is a throwaway user with a password, a home directory and a login shell of its
 own. An ordinary user cannot make one: the account is then that very user, in another home
-directory, and no password is known. Root gets such an account too where it asks for it.
+directory, and no password is known. Root gets such an account too where it asks for it. sshd begins
+a session in the home directory of the password database, so a forced command moves it to the other
+one before it runs what was asked for, and does nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -23,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
+from leftovers import marks
+from needs import IS_ROOT, need_program
 
 __all__ = [
     "Account",
@@ -36,8 +41,16 @@ __all__ = [
     "run",
 ]
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-IS_ROOT = os.geteuid() == 0
+# Where distributions keep OpenSSH's program for sftp.
+_SFTP_SERVERS = ("lib/openssh", "libexec/openssh", "lib/ssh", "libexec", "lib/misc")
+_TO_ITS_HOME = """\
+#!/bin/sh
+[ "$(pwd -P)" != {real_home} ] || cd "$HOME" || exit
+if [ -n "${{SSH_ORIGINAL_COMMAND-}}" ]; then
+    exec "$SHELL" -c "$SSH_ORIGINAL_COMMAND"
+fi
+exec "$SHELL" -l
+"""
 
 # useradd and userdel refuse to run twice at a time, and the tests run in several processes.
 _ACCOUNTS_LOCK = FileLock(Path(tempfile.gettempdir()) / f"openssh-server-tests-{os.getuid()}.lock")
@@ -129,19 +142,17 @@ class OpenSSHServer:
             "UseDNS": "no",
             "PrintMotd": "no",
             "Subsystem": "sftp internal-sftp",
-            # The user that runs the tests: a home directory of the test's own, not the real one.
-            **(
-                {}
-                if self.account.password
-                else {"SetEnv": f'"HOME={self.account.home}"', "StrictModes": "no"}
-            ),
+            **({} if self.account.password else self._own_home()),
             **self.options,
         }
+        marked = " ".join(f'"{name}={value}"' for name, value in marks().items())
+        settings["SetEnv"] = f"{settings.get('SetEnv', '')} {marked}".strip()
+        if not settings["SetEnv"]:
+            del settings["SetEnv"]  # no test started it
         configuration = self.folder / "sshd_config"
         configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-        assert SSHD is not None, "sshd is not installed: python tests/system_packages.py"
         self._process = subprocess.Popen(
-            [*self.prefix, SSHD, "-D", "-e", "-f", str(configuration)],
+            [*self.prefix, need_program("sshd"), "-D", "-e", "-f", str(configuration)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -167,6 +178,21 @@ class OpenSSHServer:
         """Return every process of the sessions that are open, without what has left them."""
         # Each connection has a process group of its own, so the groups do not tell which are ours.
         return [] if self._process is None else _descendants(self._process.pid)
+
+    def _own_home(self) -> dict[str, str]:
+        """Return the options with which the user of the tests has a home of the test's own."""
+        real_home = os.path.realpath(pwd.getpwnam(self.account.user).pw_dir)
+        program = self.folder / "to-its-home"
+        program.write_text(_TO_ITS_HOME.format(real_home=shlex.quote(real_home)))
+        program.chmod(0o755)
+        # The server's internal-sftp would not begin in that directory.
+        found = (Path("/usr") / folder / "sftp-server" for folder in _SFTP_SERVERS)
+        return {
+            "SetEnv": f'"HOME={self.account.home}"',
+            "StrictModes": "no",
+            "ForceCommand": str(program),
+            "Subsystem": f"sftp {next(filter(Path.exists, found), 'internal-sftp')}",
+        }
 
     def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stderr is not None
@@ -276,7 +302,7 @@ def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
             yield Account(user=pwd.getpwuid(os.getuid()).pw_name, home=home, password=None)
             return
         user = f"lab{uuid.uuid4().hex[:12]}"
-        hashed = run("openssl", "passwd", "-6", password).strip()
+        hashed = run(need_program("openssl"), "passwd", "-6", password).strip()
         options = ["--create-home", "--home-dir", str(home), "--skel", "/dev/null"]
         with _ACCOUNTS_LOCK:
             run("useradd", *options, "--shell", shell, "--password", hashed, user)
@@ -352,7 +378,7 @@ def agent(folder: Path) -> Iterator[dict[str, str]]:
 def _descendants(process: int) -> list[int]:
     """Return the processes that `process` has started, and those that they have started."""
     children: dict[int, list[int]] = {}
-    for line in run("ps", "-A", "-o", "pid=,ppid=").splitlines():
+    for line in run(need_program("ps"), "-A", "-o", "pid=,ppid=").splitlines():
         child, parent = map(int, line.split())
         children.setdefault(parent, []).append(child)
     found = [process]

@@ -1,13 +1,13 @@
-"""The tests that `docs/security.md` names: none of them may be skipped where it could run."""
+"""The tests that `docs/security.md` names: none of them may be skipped where all can run."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from needs import can_run_everything
 
 __all__ = ["PAGE", "named_tests", "rows"]
 
@@ -35,10 +35,10 @@ def named_tests(text: str) -> set[str]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a named test that is skipped fail; an ordinary user cannot run those that need root."""
+    """Let a named test that is skipped fail where root and all programs are there."""
     report = yield
     function = getattr(item, "originalname", None)
-    if report.skipped and function in named_tests(PAGE.read_text()) and os.geteuid() == 0:
+    if report.skipped and function in named_tests(PAGE.read_text()) and can_run_everything():
         report.outcome = "failed"
         report.longrepr = f"{function} is named in docs/security.md and must not be skipped"
     return report

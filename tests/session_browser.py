@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from needs import need_program
 from playwright.sync_api import Page, Playwright
 
 __all__ = ["Chromium", "chromium_program", "looking_at"]
@@ -37,9 +37,7 @@ class Chromium:
 
 def chromium_program(folder: Path) -> Chromium:
     """Write a program into `folder` that opens a page in Chromium, in a profile of its own."""
-    chromium = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    )
+    chromium = need_program("chromium")
     made = Chromium(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made.program.write_text(

@@ -7,7 +7,6 @@ them a munge of their own. They are in the foreground, so that they end with the
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from needs import need_program
 from openssh_server import run
 from remote_fixtures import Workplace
 
@@ -81,11 +81,9 @@ def slurm_cluster() -> Iterator[Cluster]:
         _write_configuration(cluster)
 
         def start(program: str, *arguments: str, until: Callable[[], bool]) -> None:
-            path = shutil.which(program, path=_PATH)
-            assert path is not None, f"{program} is missing: python tests/system_packages.py"
             log = daemons.enter_context((cluster.folder / f"{program}.log").open("ab"))
             process = subprocess.Popen(
-                [path, *arguments],
+                [need_program(program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from baking import BakedProject, environment_variables, isolated_variables, project_in
+from needs import IS_ROOT
 from template_copy import make_repository
 
 REMOTE = "ada@gpu.example.net:2222"
@@ -186,7 +187,7 @@ def test_home_directory_that_cannot_be_written_is_no_hindrance(
     )
     home.chmod(stat.S_IRUSR | stat.S_IXUSR)
     # Root may write where it is forbidden, unless that is taken from it.
-    limits = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    limits = ("setpriv", "--bounding-set=-dac_override") if IS_ROOT else ()
     done = cookiecutter.run(
         template, "--no-input", "--config-file", "elsewhere.yaml", f"remote={REMOTE}",
         before=limits, UV_TOOL_DIR=str(cookiecutter.folder / "tools"),

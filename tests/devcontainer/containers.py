@@ -7,13 +7,13 @@ every machine can reach, so Debian's debootstrap makes a stand-in for it, under 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from baking import TEMPLATE_ROOT
 from filelock import FileLock
+from needs import need_program
 
 __all__ = [
     "STORAGE",
@@ -134,10 +134,8 @@ def _succeeds(*arguments: str) -> bool:
 
 def _run(*command: str) -> str:
     """Run a program and return what it printed; its errors appear in the assertion."""
-    program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert program, f"{command[0]} is not installed: python tests/system_packages.py"
     done = subprocess.run(
-        [program, *command[1:]],
+        [need_program(command[0]), *command[1:]],
         env={**os.environ, "TMPDIR": str(STORAGE)},  # layers are large, and /tmp may be small
         capture_output=True,
         text=True,

@@ -21,12 +21,11 @@ from devcontainer.containers import (
     start_container,
 )
 from editor.json_with_comments import read_json
+from needs import IS_ROOT
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        os.geteuid() != 0, reason="buildah builds without user namespaces only for root"
-    ),
+    pytest.mark.skipif(not IS_ROOT, reason="only root can build images without user namespaces"),
 ]
 
 CONFIGURATION = ".devcontainer/devcontainer.json"

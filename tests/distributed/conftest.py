@@ -11,6 +11,7 @@ import openssh_server
 import pytest
 from baking import bake_project
 from environment import LabEnvironment
+from needs import need_root
 from network_of_hosts import Network, network
 
 COUNTING = Path(__file__).with_name("counting_lab.py")
@@ -31,8 +32,7 @@ def hosts(
     environment: LabEnvironment, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Network]:
     """The hosts `anna` and `bert`, and a project that lies on neither of them yet."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make networks")
+    need_root("make networks")
     project = bake_project(tmp_path / "here", home=home, ssh_alias="anna")
     (project.path / "scripts" / "setup-environment.sh").write_text(SETUP)
     (project.path / "labs" / "counting.py").write_text(COUNTING.read_text())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from baking import TEMPLATE_ROOT
 from editor.node_tools import PROGRAMS, install_node_tools, node_environment
+from needs import IS_ROOT, need_program
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 __all__ = ["Workbench", "serve_workbench"]
@@ -99,6 +100,7 @@ class Workbench:
 @contextmanager
 def serve_workbench(folder: Path, *, state: Path) -> Iterator[Workbench]:
     """Open `folder` in a workbench; what the server and the browser remember goes to `state`."""
+    chromium = need_program("chromium")
     entry = install_node_tools() / "code-server" / "out" / "node" / "entry.js"
     shutil.copytree(EXTENSIONS, state / "extensions")
     settings = state / "user" / "User" / "settings.json"
@@ -125,9 +127,9 @@ def serve_workbench(folder: Path, *, state: Path) -> Iterator[Workbench]:
         address = _address(server, log)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"),
+                executable_path=chromium,
                 # Chromium's sandbox refuses to start for root.
-                chromium_sandbox=os.geteuid() != 0,
+                chromium_sandbox=not IS_ROOT,
             )
             page = browser.new_page(viewport=USUAL_SIZE)  # type: ignore[arg-type]
             page.goto(f"{address}?folder={folder}", wait_until="domcontentloaded")

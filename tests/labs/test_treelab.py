@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import pytest
 from environment import LabEnvironment
+from needs import need_program
 
 pytestmark = pytest.mark.slow
 
@@ -125,4 +125,4 @@ def test_parameter_out_of_range_gets_a_sentence(
 
 def test_projects_own_tests_draw_with_dot() -> None:
     # Without it, those tests that need it are left out: people may not have it.
-    assert shutil.which("dot")
+    need_program("dot")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +12,7 @@ import openssh_server
 import pytest
 from baking import BakedProject, bake_project
 from environment import LabEnvironment
+from needs import need_program, need_root
 from openssh_server import Account, Laptop, OpenSSHServer
 from place import Place, new_place
 from remote_fixtures import SHELLS, Lab, Workplace, known_machine, workplace_of
@@ -49,8 +48,8 @@ def server(account: Account) -> Iterator[OpenSSHServer]:
 @pytest.fixture
 def password(account: Account, laptop: Laptop) -> dict[str, str]:
     """The variables with which ssh is told the account's password when it asks."""
-    if account.password is None:
-        pytest.skip("only root can make an account with a password")
+    need_root("make an account with a password")
+    assert account.password is not None
     return laptop.askpass(account.password)
 
 
@@ -77,10 +76,8 @@ def other_shell(
     request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A machine on which the person's login shell is another one."""
-    shell = shutil.which(request.param)
-    assert shell is not None, f"{request.param} is not installed: python tests/system_packages.py"
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account with another login shell")
+    shell = need_program(request.param)
+    need_root("make an account with another login shell")
     with (
         openssh_server.account(shell=shell) as account,
         openssh_server.openssh_server(account) as server,

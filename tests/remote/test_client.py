@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import openssh_server
 import pytest
+from needs import need_program
 from openssh_server import Laptop, OpenSSHServer
 from remote_fixtures import SHELLS
 
@@ -34,8 +34,7 @@ AWKWARD = (
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_quoted_words_reach_every_shell_unchanged(shell: str) -> None:
-    found = shutil.which(shell)
-    assert found is not None, f"{shell} is not installed: python tests/system_packages.py"
+    found = need_program(shell)
     command = " ".join(quote(word) for word in ("printf", "<%s>", *AWKWARD))
     done = subprocess.run([found, "-c", command], capture_output=True, text=True)
     assert done.stdout == "".join(f"<{word}>" for word in AWKWARD), done.stderr

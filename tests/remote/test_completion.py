@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from baking import BakedProject
+from needs import need_program
 
 SHELLS = ("bash", "zsh", "fish")
 # Shells that read no settings of anybody's, at a terminal and without one.
@@ -29,7 +30,7 @@ PATIENCE = 60.0  # seconds for a word to be completed, before it counts as not c
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    assert shutil.which(name), f"{name} is not installed: python tests/system_packages.py"
+    need_program(name)
     return name
 
 

@@ -14,6 +14,7 @@ import openssh_server
 import pytest
 from baking import BakedProject
 from conftest import Bake
+from needs import need_root
 from openssh_server import Account, Laptop, OpenSSHServer
 from remote_fixtures import Lab, ProjectHere, at_terminal, files_in
 
@@ -359,8 +360,6 @@ def test_machine_without_passwords_gets_the_line_to_pass_on(
 def test_second_factor_is_told_and_its_connection_shared(
     lab: Lab, bake: Bake, laptop: Laptop, account: Account, password: dict[str, str]
 ) -> None:
-    if account.password is None:
-        pytest.skip("only root can make an account with a password")
     key = laptop.make_key("id_ed25519")
     account.authorize(key.with_suffix(".pub").read_text())
     there = account.authorized_keys.read_bytes()
@@ -549,8 +548,8 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
     agent: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if account.password is None:
-        pytest.skip("only root can make an account with a password")
+    need_root("make an account with a password")
+    assert account.password is not None
     # Every ssh-keygen and ssh-add of the command writes down its arguments first.
     programs, arguments = laptop.home / "bin", laptop.home / "arguments"
     programs.mkdir()

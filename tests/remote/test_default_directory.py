@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from openssh_server import IS_ROOT, Account
+from needs import IS_ROOT
+from openssh_server import Account
 from ssh_tree import OURS, entry, lay_out, picture
 
 from ml_remote.errors import UnsafeEditError

@@ -15,6 +15,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import BakedProject
+from needs import need_root
 from openssh_server import Account, Laptop, OpenSSHServer
 
 ALIAS = "handwriting-lab"
@@ -23,8 +24,7 @@ ALIAS = "handwriting-lab"
 @pytest.fixture
 def person() -> Iterator[Account]:
     """Somebody with an account on this computer, and nothing in the home directory."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account")
+    need_root("make an account")
     with openssh_server.account() as made:
         yield made
 

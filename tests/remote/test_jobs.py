@@ -14,6 +14,7 @@ from pathlib import Path
 
 import openssh_server
 import pytest
+from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 
 from ml_remote.errors import LabError, RemoteCommandError, UnreachableError
@@ -158,8 +159,7 @@ def test_stopping_leaves_the_other_project_alone(machine: Client, account: Accou
 def test_two_users_of_one_server_do_not_meet(
     machine: Client, folder: str, server: OpenSSHServer
 ) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account for somebody else")
+    need_root("make an account for somebody else")
     with openssh_server.account() as somebody_else:
         somebody_else.write(f"{folder}/lab.toml", "")
         somebody_else.authorize(server.account.authorized_keys.read_text())
@@ -318,8 +318,7 @@ def test_folder_that_is_removed_ends_following_in_words(
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """Mount a file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
+    need_root("mount a small disk")
     options = f"size=1m,mode=777,nr_inodes=100,uid={folder.stat().st_uid}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
     try:
@@ -400,8 +399,7 @@ def _few_tools(folder: Path) -> None:
 
 
 def _busybox(folder: Path) -> None:
-    busybox = shutil.which("busybox")
-    assert busybox is not None, "busybox is not installed: python tests/system_packages.py"
+    busybox = need_program("busybox")
     for name in openssh_server.run(busybox, "--list").split():
         (folder / name).symlink_to(busybox)
 
@@ -440,8 +438,7 @@ def test_startup_file_that_prints_changes_nothing(machine: Client, folder: str) 
     noise = "echo 'Welcome!'; echo 'now\t1\tfake'; printf 'no line end'"
     machine.run_script('printf "%s\\n" "$1" >.bashrc; printf "%s\\n" "$1" >.zshenv', noise)
     user = machine.resolve()["user"][0]
-    if os.geteuid() != 0:
-        pytest.skip("only root can give an account another login shell")
+    need_root("give an account another login shell")
     openssh_server.run("usermod", "--shell", "/bin/bash", user)
     machine.close()  # the shared connection still knows the other shell
     assert machine.run("true").stdout.startswith("Welcome!")

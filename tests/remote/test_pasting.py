@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
+from needs import need_program
 from openssh_server import OpenSSHServer
 
 from ml_remote.login.pasting import paste_line
@@ -19,8 +19,7 @@ SHELLS = ("sh", "bash", "zsh", "fish", "tcsh")
 
 def paste(shell: str, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Type the line into an interactive shell, as a person would, and return what came of it."""
-    found = shutil.which(shell)
-    assert found is not None, f"{shell} is not installed: python tests/system_packages.py"
+    found = need_program(shell)
     environment = {name: value for name, value in os.environ.items() if name[:4] != "SSH_"}
     return subprocess.run(
         [found],

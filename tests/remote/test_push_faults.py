@@ -15,6 +15,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from conftest import Bake
+from needs import need_program, need_root
 from openssh_server import Laptop
 from place import Place, new_place
 from remote_fixtures import at_terminal
@@ -136,8 +137,7 @@ def test_pull_killed_in_the_middle_of_a_file_goes_on(place: Place) -> None:
 @contextmanager
 def small_disk(place: Place, size: str) -> Iterator[None]:
     """Put the project's folder on the machine on a disk of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
+    need_root("mount a small disk")
     place.folder.mkdir(parents=True, exist_ok=True)
     kept = place.folder.with_name("kept")
     place.folder.rename(kept)
@@ -197,10 +197,8 @@ def test_full_disk_while_uncommitted_work_is_taken_back_loses_nothing(place: Pla
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "csh", "tcsh"])
 def test_push_and_pull_work_with_every_login_shell(bake: Bake, laptop: Laptop, shell: str) -> None:
-    path = shutil.which(shell)
-    assert path is not None, f"{shell} is not installed: python tests/system_packages.py"
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account with another login shell")
+    path = need_program(shell)
+    need_root("make an account with another login shell")
     with ExitStack() as stack:
         account = stack.enter_context(openssh_server.account(shell=path))
         server = stack.enter_context(openssh_server.openssh_server(account))
@@ -220,8 +218,7 @@ def test_push_and_pull_work_with_every_login_shell(bake: Bake, laptop: Laptop, s
 def test_two_projects_and_two_people_do_not_meet(
     bake: Bake, tmp_path: Path, laptop: Laptop
 ) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make accounts")
+    need_root("make accounts")
     with ExitStack() as stack:
         places = []
         for person in ("ada", "bob"):
@@ -263,8 +260,7 @@ def test_machine_without_git_is_told(place: Place) -> None:
 
 
 def test_shell_that_prints_at_every_login_is_told(place: Place) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account with another login shell")
+    need_root("make an account with another login shell")
     noisy = '#!/bin/sh\necho Welcome to the cluster\nexec /bin/sh "$@"\n'
     shell = place.server.account.write("noisy", noisy, mode=0o755)
     openssh_server.run("usermod", "--shell", str(shell), place.server.account.user)

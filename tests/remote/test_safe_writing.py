@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import IS_ROOT
 from ssh_tree import OURS, entry, lay_out, picture
 
 from ml_remote import files
@@ -81,7 +82,7 @@ def test_a_linked_directory_of_ours_is_followed(tmp_path: Path, directory: Path)
     assert (tmp_path / "dotfiles/gpu.conf").is_file()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 def test_the_owner_is_kept(directory: Path) -> None:
     config = directory / "config"
     os.chown(config, 12345, 23456)

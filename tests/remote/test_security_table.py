@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT
+from needs import IS_ROOT
 from security_table import PAGE, named_tests, rows
 
 TESTS = TEMPLATE_ROOT / "tests"
@@ -49,7 +50,7 @@ def test_every_table_on_the_page_is_read() -> None:
     assert len(rows(text)) == len(lines) - len(heads)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run all the tests")
+@pytest.mark.skipif(not IS_ROOT, reason="only root can run all the tests")
 def test_a_named_test_that_is_skipped_fails(tmp_path: Path) -> None:
     name = min(named_tests(PAGE.read_text()))
     source = "import pytest\n\n@pytest.mark.skip\ndef {}():\n    pass\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import openssh_server
 import pytest
 from cutting_proxy import cutting_proxy
+from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 
 from ml_remote.errors import LabError, RemoteCommandError
@@ -38,7 +38,7 @@ def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "sftp":
         monkeypatch.setattr(copying, "_has_rsync", lambda: False)
     else:
-        assert shutil.which("rsync"), "rsync is not installed: python tests/system_packages.py"
+        need_program("rsync")
     return str(request.param)
 
 
@@ -200,8 +200,7 @@ def test_shell_that_prints_is_told_in_a_sentence(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str,
     server: OpenSSHServer,
 ) -> None:  # fmt: skip
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an account with another login shell")
+    need_root("make an account with another login shell")
     write(account, outputs / "a.txt", b"a")
     server.stop()
     server.start(Subsystem="sftp /usr/lib/openssh/sftp-server")  # started by the login shell

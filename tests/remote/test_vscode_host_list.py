@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from baking import TEMPLATE_ROOT
+from editor.node_tools import PROGRAMS, node_environment
 from filelock import FileLock
 from ssh_tree import OURS, entry, lay_out
 
@@ -49,14 +49,12 @@ console.log(JSON.stringify({
 @pytest.fixture(scope="module")
 def parsers() -> Path:
     """A folder with the npm package in it, downloaded once."""
-    npm = shutil.which("npm")
-    assert npm, "npm is needed; on Debian and Ubuntu: apt install npm"
     PARSERS.mkdir(parents=True, exist_ok=True)
     with FileLock(PARSERS / ".lock"):
         if not all((PARSERS / "node_modules" / name).is_dir() for name in PACKAGES):
             (PARSERS / "package.json").write_text(json.dumps({"dependencies": PACKAGES}))
-            command = [npm, "install", "--no-audit", "--no-fund", "--silent"]
-            subprocess.run(command, cwd=PARSERS, check=True)
+            command = [str(PROGRAMS / "npm"), "install", "--no-audit", "--no-fund", "--silent"]
+            subprocess.run(command, cwd=PARSERS, env=node_environment(), check=True)
     return PARSERS
 
 

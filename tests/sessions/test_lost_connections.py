@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import session_fixtures
 from environment import LabEnvironment
-from openssh_server import IS_ROOT
+from needs import need_root
 from session_fixtures import Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
@@ -26,8 +26,7 @@ FAULTS = ["restart", "restart", "silence", "restart", "restart"] * 2
 @pytest.fixture
 def own_network() -> Iterator[None]:
     """A network namespace of the test's own, with nothing in it but loopback."""
-    if not IS_ROOT:
-        pytest.skip("only root can drop packets")
+    need_root("drop packets")
     with open("/proc/thread-self/ns/net") as before:  # noqa: PTH123 - a file descriptor is wanted
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())

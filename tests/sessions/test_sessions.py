@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from openssh_server import IS_ROOT
+from needs import need_root
 from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
@@ -163,8 +163,7 @@ def test_what_is_missing_on_the_machine_is_told(desk: Desk) -> None:
 
 
 def test_other_users_of_the_machine_get_nowhere(desk: Desk) -> None:
-    if not IS_ROOT:
-        pytest.skip("only root can be another user")
+    need_root("be another user")
     command = started(desk)
     place = directory(desk)
     attempt = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import openssh_server
 import pytest
 from baking import bake_project
 from environment import LabEnvironment
+from needs import need_root
 from remote_fixtures import workplace_of
 from slurm_cluster import Cluster, ClusterPlace, slurm_cluster
 
@@ -18,8 +18,7 @@ from slurm_cluster import Cluster, ClusterPlace, slurm_cluster
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A Slurm of the tests' own."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can start a Slurm with its munge")
+    need_root("start a Slurm with its munge")
     with slurm_cluster() as running:
         yield running
 
