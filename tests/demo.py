@@ -27,6 +27,7 @@ from baking import (
 from embedded_server import embedded_server
 
 from ml_remote.errors import LabError
+from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
 
@@ -95,10 +96,11 @@ def _tidied_up(client: Client, folder: str) -> Iterator[None]:
     try:
         yield
     finally:
+        machine = Machine(client=client, folder=folder)
         with suppress(LabError):
-            for job in jobs.list_jobs(client, folder):
+            for job in jobs.list_jobs(machine):
                 if not job.is_over:
-                    jobs.stop(client, folder, job.id)
+                    jobs.stop(machine, job.id)
         client.close()
 
 

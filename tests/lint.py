@@ -19,7 +19,7 @@ def main() -> int:
         ruff_cache, mypy_cache = f"--cache-dir={CACHES}/ruff", f"--cache-dir={CACHES}/mypy-project"
         python = [sys.executable, "-m"]
         own_code = [name for name in ("src", "hooks", "tests", "benchmarks") if Path(name).is_dir()]
-        scripts = [".ci/run", *map(str, project.rglob("*.sh"))]
+        scripts = [".ci/run", *map(str, [*Path("src").rglob("*.sh"), *project.rglob("*.sh")])]
         checks: list[tuple[list[str], Path]] = [
             ([*python, "ruff", "check", "--quiet", *own_code], TEMPLATE_ROOT),
             ([*python, "ruff", "format", "--quiet", "--diff", *own_code], TEMPLATE_ROOT),

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openssh_server
+import pytest
 from baking import TOOL, BakedProject
 from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
 
+from ml_remote import scripts
+from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.runs.job import Job
 from ml_remote.ssh.client import Client
@@ -27,6 +30,8 @@ __all__ = [
     "Lab",
     "ProjectHere",
     "Workplace",
+    "alter_scripts",
+    "at",
     "at_terminal",
     "files_in",
     "known_machine",
@@ -89,10 +94,33 @@ class Workplace(ProjectHere):
     server: OpenSSHServer
     client: Client
 
+    @property
+    def machine(self) -> Machine:
+        """The machine, with the project's folder there."""
+        return at(self.client, str(self.folder))
+
+
+def at(client: Client, folder: str) -> Machine:
+    """Return the machine with the project in this folder there."""
+    return Machine(client=client, folder=folder)
+
+
+def alter_scripts(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str], *names: str
+) -> None:
+    """Have the scripts of these names, or all, changed before they are sent to the machine."""
+    original = scripts.script
+
+    def altered(name: str) -> str:
+        return change(original(name)) if name in names or not names else original(name)
+
+    monkeypatch.setattr(scripts, "script", altered)
+    monkeypatch.setattr(jobs, "script", altered)
+
 
 def runs_there(workplace: Workplace) -> list[Job]:
     """Return the runs that the machine knows of, the oldest first."""
-    return jobs.list_jobs(workplace.client, str(workplace.folder), kind="run")
+    return jobs.list_jobs(workplace.machine, kind="run")
 
 
 def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:

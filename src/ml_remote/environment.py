@@ -8,13 +8,14 @@ import subprocess
 from collections import deque
 from pathlib import Path
 
-from .errors import LabError, RemoteCommandError
+from .errors import LabError, MissingFolderError, RemoteCommandError
 from .machine import Machine, read_machine
-from .runs.jobs import Job, MissingFolderError, follow, list_jobs, start
+from .runs.jobs import Job, follow, list_jobs, start
 from .settings import project_root
 from .ssh.client import Client, quote
 from .ssh.ssh_directory import ssh_options
 from .ui import console
+from .ui.console import Console
 from .ui.display import Steps, steps
 
 __all__ = ["begin_setup", "finish_setup", "setup"]
@@ -69,11 +70,11 @@ def begin_setup(machine: Machine) -> Job | None:
     if complete:
         console.say(complete)
         return None
-    for job in list_jobs(client, folder, kind="setup"):
+    for job in list_jobs(machine, kind="setup"):
         if not job.is_over:
             console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
             return job
-    return start(client, folder, kind="setup", name="environment", command=_WORK)
+    return start(machine, kind="setup", name="environment", command=_WORK)
 
 
 def finish_setup(machine: Machine, job: Job | None) -> None:
@@ -84,7 +85,9 @@ def finish_setup(machine: Machine, job: Job | None) -> None:
     with steps() as shown:
         output = _Output(shown)
         try:
-            ended = follow(machine.client, machine.folder, job.id, on_line=output.add)
+            ended = follow(
+                machine, job.id, console=Console(), on_line=output.add, again="lab setup"
+            )
         except KeyboardInterrupt:
             raise LabError(
                 f"Nobody watches any more; the work on {machine.alias} goes on.",

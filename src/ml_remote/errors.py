@@ -12,6 +12,7 @@ LabError                      it failed; the message says why, `hint` what to do
 │   ├── HostKeyChangedError   its host key is another one than before
 │   └── LoginRefusedError     it answered, but let nobody in
 └── RemoteCommandError        a command failed on the remote machine
+    └── MissingFolderError    the project's folder is not on the machine
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "KeyFileError",
     "LabError",
     "LoginRefusedError",
+    "MissingFolderError",
     "RemoteCommandError",
     "UnreachableError",
     "UnsafeEditError",
@@ -97,3 +99,7 @@ class LoginRefusedError(UnreachableError):
 
 class RemoteCommandError(LabError):
     """A command failed on the remote machine."""
+
+
+class MissingFolderError(RemoteCommandError):
+    """The project's folder is not on the machine."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from .machine import read_machine
 from .runs.job import Job, parse_jobs
-from .runs.job_scripts import LIST, NO_FOLDER
 from .runs.listing import duration_in_words
+from .scripts import ExitCode, script
 from .ui import console
 
 __all__ = ["Gpu", "Load", "parse", "status"]
@@ -56,7 +56,7 @@ df -Pk "$place" | tr '\\t' ' ' | sed -n '
     s/.* \\([0-9][0-9]*\\)  *[0-9][0-9]*  *\\([0-9][0-9]*\\)  *[0-9]*% .*/disk \\2 \\1/p' |
     tr ' ' '\\t'
 (
-{LIST}
+{script("list")}
 )
 exit_code=$?
 printf 'listed\\t%s\\n' "$exit_code"
@@ -145,7 +145,7 @@ def parse(output: str) -> Load:
             case ["disk", free, total]:
                 load.disk = int(free), int(total)
             case ["listed", exit_code]:
-                load.has_project = int(exit_code) != NO_FOLDER
+                load.has_project = int(exit_code) != ExitCode.NO_FOLDER
     load.gpus = list(gpus.values())
     load.jobs = parse_jobs(lines)
     return load

@@ -16,12 +16,19 @@ import openssh_server
 import pytest
 from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
+from remote_fixtures import alter_scripts, at
 
-from ml_remote.errors import LabError, RemoteCommandError, UnreachableError
-from ml_remote.runs import job_scripts, jobs
+from ml_remote import scripts
+from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
+from ml_remote.far import login
+from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
 
 FOLDER = "Projekte/mein Labor ü"
+SCRIPTS = sorted(path.stem for path in Path(login.__file__).parent.glob("*.sh"))
+GIVEN = {"slurm-command": "node=''\n", "take-checkpoint": "from=''\n"}
+"""What stands before a script on the machine."""
 NEEDED_TOOLS = "awk cat cut date df grep mkdir mv nohup rm sed sh sleep tail uname"
 
 
@@ -33,7 +40,25 @@ def folder(account: Account) -> str:
 
 
 def started(client: Client, command: str, *, folder: str = FOLDER) -> jobs.Job:
-    return jobs.start(client, folder, kind="run", name="labs/a b.py", command=command)
+    return jobs.start(at(client, folder), kind="run", name="labs/a b.py", command=command)
+
+
+def follow(
+    client: Client,
+    folder: str,
+    job_id: str,
+    *,
+    on_line: Callable[[str], None],
+    patience: float = 60,
+) -> jobs.Job:
+    return jobs.follow(
+        at(client, folder),
+        job_id,
+        console=Console(),
+        on_line=on_line,
+        again="lab attach",
+        patience=patience,
+    )
 
 
 def wait_for(client: Client, condition: str) -> None:
@@ -81,7 +106,7 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.ended = jobs.follow(self._client, FOLDER, self._job.id, on_line=self._on_line)
+            self.ended = follow(self._client, FOLDER, self._job.id, on_line=self._on_line)
         except LabError as error:
             self.error = error
 
@@ -95,11 +120,11 @@ class Follower(threading.Thread):
             self._seen.wait_for(lambda: line in self.lines)
 
 
-@pytest.mark.parametrize("name", ["START", "LIST", "FOLLOW", "STOP", "RUNNER"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_clean_posix_shell(name: str) -> None:
     done = subprocess.run(
         ["shellcheck", "--shell=sh", "-"],
-        input=getattr(job_scripts, name),
+        input=GIVEN.get(name, "") + scripts.script(name),
         capture_output=True,
         text=True,
     )
@@ -109,20 +134,20 @@ def test_scripts_are_clean_posix_shell(name: str) -> None:
 def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
     job = started(machine, "pwd; printf 'one\\rtwo\\r\\nthrée'; echo oops >&2; exit 7")
     lines: list[str] = []
-    ended = jobs.follow(machine, folder, job.id, on_line=lines.append)
+    ended = follow(machine, folder, job.id, on_line=lines.append)
     assert lines[0].endswith(FOLDER)
     assert lines[1:] == ["one", "two", "thréeoops"]
     assert (ended.state, ended.exit_code, ended.name) == ("failed", 7, "labs/a b.py")
     assert ended.ended is not None
-    assert jobs.list_jobs(machine, folder) == [ended]
-    assert jobs.list_jobs(machine, folder, kind="setup") == []
+    assert jobs.list_jobs(at(machine, folder)) == [ended]
+    assert jobs.list_jobs(at(machine, folder), kind="setup") == []
 
 
 @pytest.mark.slow
 def test_what_a_job_keeps_is_private_and_known_to_it(machine: Client, folder: str) -> None:
     job = started(machine, 'stat -c %a "$LAB_JOB_FOLDER"; echo "$LAB_JOB"')
     lines: list[str] = []
-    assert jobs.follow(machine, folder, job.id, on_line=lines.append).state == "done"
+    assert follow(machine, folder, job.id, on_line=lines.append).state == "done"
     assert lines == ["700", job.id]
 
 
@@ -132,15 +157,15 @@ def test_stopping_ends_every_process_of_the_job(machine: Client, folder: str) ->
     stubborn = "trap '' TERM; echo $$ >orphan; while :; do sleep 1; done"
     job = started(machine, f'(setsid sh -c "{stubborn}" &) ; sleep 600')
     wait_for(machine, "[ -s orphan ]")
-    assert jobs.find_job(machine, folder, job.id).state == "running"
+    assert jobs.find_job(at(machine, folder), job.id).state == "running"
     orphan = machine.run("cat", f"{folder}/orphan").stdout.strip()
-    ended = jobs.stop(machine, folder, job.id, grace=1)
+    ended = jobs.stop(at(machine, folder), job.id, grace=1)
     assert ended.state == "stopped"
     assert not is_alive(orphan)
-    assert jobs.stop(machine, folder, job.id) == ended
+    assert jobs.stop(at(machine, folder), job.id) == ended
     polite = started(machine, "trap 'exit 0' TERM; echo >ready; while :; do sleep 0.1; done")
     wait_for(machine, "[ -e ready ]")
-    ended = jobs.stop(machine, folder, polite.id)
+    ended = jobs.stop(at(machine, folder), polite.id)
     assert (ended.state, ended.exit_code) == ("stopped", 0)
 
 
@@ -150,9 +175,9 @@ def test_stopping_leaves_the_other_project_alone(machine: Client, account: Accou
     for folder in folders:
         account.write(f"{folder}/lab.toml", "")
     first, second = (started(machine, "sleep 600", folder=folder) for folder in folders)
-    assert jobs.stop(machine, "one", first.id).state == "stopped"
-    assert jobs.find_job(machine, "the other", second.id).state == "running"
-    assert jobs.stop(machine, "the other", second.id).state == "stopped"
+    assert jobs.stop(at(machine, "one"), first.id).state == "stopped"
+    assert jobs.find_job(at(machine, "the other"), second.id).state == "running"
+    assert jobs.stop(at(machine, "the other"), second.id).state == "stopped"
 
 
 @pytest.mark.slow
@@ -167,10 +192,10 @@ def test_two_users_of_one_server_do_not_meet(
         server.start(AuthorizedKeysFile=".ssh/authorized_keys")
         other = machine.with_options(f"User={somebody_else.user}")
         first, second = (started(client, "sleep 600") for client in (machine, other))
-        assert [job.id for job in jobs.list_jobs(other, folder)] == [second.id]
-        assert jobs.stop(machine, folder, first.id).state == "stopped"
-        assert jobs.find_job(other, folder, second.id).state == "running"
-        assert jobs.stop(other, folder, second.id).state == "stopped"
+        assert [job.id for job in jobs.list_jobs(at(other, folder))] == [second.id]
+        assert jobs.stop(at(machine, folder), first.id).state == "stopped"
+        assert jobs.find_job(at(other, folder), second.id).state == "running"
+        assert jobs.stop(at(other, folder), second.id).state == "stopped"
         other.close()
 
 
@@ -178,16 +203,16 @@ def test_two_users_of_one_server_do_not_meet(
 def test_two_jobs_of_one_second_are_two(machine: Client, folder: str) -> None:
     made = [started(machine, "exit 0").id for _ in range(4)]
     assert len(set(made)) == 4
-    assert {job.id for job in jobs.list_jobs(machine, folder)} == set(made)
+    assert {job.id for job in jobs.list_jobs(at(machine, folder))} == set(made)
 
 
 def test_missing_folder_and_missing_job_are_told(machine: Client, folder: str) -> None:
-    with pytest.raises(jobs.MissingFolderError, match="no folder elsewhere on machine"):
-        jobs.list_jobs(machine, "elsewhere")
+    with pytest.raises(MissingFolderError, match="no folder elsewhere on machine"):
+        jobs.list_jobs(at(machine, "elsewhere"))
     with pytest.raises(LabError, match="no job 2001"):
-        jobs.follow(machine, folder, "2001", on_line=print)
+        follow(machine, folder, "2001", on_line=print)
     with pytest.raises(LabError, match="no job 2001"):
-        jobs.stop(machine, folder, "2001")
+        jobs.stop(at(machine, folder), "2001")
 
 
 @pytest.mark.slow
@@ -238,10 +263,20 @@ def test_nobody_is_left_following_when_the_laptop_is_gone(
     following = f"""
 import sys
 from pathlib import Path
-from ml_remote.runs import job_scripts, jobs
+from ml_remote.machine import Machine
+from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
-client = Client(alias="machine", directory=Path({str(machine.directory)!r}))
-jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flush=True))
+from ml_remote.ui.console import Console
+machine = Machine(
+    client=Client(alias="machine", directory=Path({str(machine.directory)!r})), folder={folder!r}
+)
+jobs.follow(
+    machine,
+    {job.id!r},
+    console=Console(),
+    on_line=lambda line: print(line, flush=True),
+    again="",
+)
 """
     source = Path(jobs.__file__).parents[2]
     follower = subprocess.Popen(
@@ -261,8 +296,8 @@ jobs.follow(client, {folder!r}, {job.id!r}, on_line=lambda line: print(line, flu
     # Its ssh is gone; the script there that wrote to it notices that by itself.
     while scripts_in(place, but=runner):
         time.sleep(0.1)
-    assert jobs.find_job(machine, folder, job.id).state == "running"
-    assert jobs.stop(machine, folder, job.id).state == "stopped"
+    assert jobs.find_job(at(machine, folder), job.id).state == "running"
+    assert jobs.stop(at(machine, folder), job.id).state == "stopped"
 
 
 @pytest.mark.slow
@@ -271,11 +306,11 @@ def test_killed_job_is_lost_and_what_it_left_can_be_stopped(machine: Client, fol
     wait_for(machine, "[ -s child ]")
     machine.run_script('cd "$1/.lab/jobs/$2"; read -r p rest <pid; kill -9 "$p"', folder, job.id)
     lines: list[str] = []
-    ended = jobs.follow(machine, folder, job.id, on_line=lines.append)
+    ended = follow(machine, folder, job.id, on_line=lines.append)
     assert (ended.state, ended.exit_code) == ("lost", None)
     child = machine.run("cat", f"{folder}/child").stdout.strip()
     assert is_alive(child)
-    jobs.stop(machine, folder, job.id)
+    jobs.stop(at(machine, folder), job.id)
     assert not is_alive(child)
 
 
@@ -286,17 +321,17 @@ def test_process_that_got_the_number_of_a_dead_runner_is_not_it(
     job = started(machine, "sleep 600")
     kept = account.home / folder / ".lab" / "jobs" / job.id / "pid"
     number, host, began = kept.read_text().split()
-    jobs.stop(machine, folder, job.id)
+    jobs.stop(at(machine, folder), job.id)
     other = started(machine, "sleep 600")
     again = account.home / folder / ".lab" / "jobs" / other.id / "pid"
     before = again.read_text()
     again.write_text(f"{before.split()[0]} {host} {int(began) - 1}\n")
-    assert jobs.find_job(machine, folder, other.id).state == "lost"
+    assert jobs.find_job(at(machine, folder), other.id).state == "lost"
     again.write_text(f"{number} another-host {began}\n")
     with pytest.raises(LabError, match="runs on another-host, and machine leads to"):
-        jobs.stop(machine, folder, other.id)
+        jobs.stop(at(machine, folder), other.id)
     again.write_text(before)
-    assert jobs.stop(machine, folder, other.id).state == "stopped"
+    assert jobs.stop(at(machine, folder), other.id).state == "stopped"
 
 
 @pytest.mark.slow
@@ -311,7 +346,7 @@ def test_folder_that_is_removed_ends_following_in_words(
     follower.join()
     machine.run("kill", pid, check=False)
     machine.run_script('kill -- "-$1"', pid, check=False)
-    assert isinstance(follower.error, jobs.MissingFolderError)
+    assert isinstance(follower.error, MissingFolderError)
     assert follower.error.hint == "Send the project there: lab up"
 
 
@@ -334,12 +369,12 @@ def test_full_disk_keeps_a_job_from_starting_but_not_from_noting_its_end(
     with small_disk(account.home / folder):
         fill = "dd if=/dev/zero of=filler bs=64k 2>/dev/null"
         job = started(machine, f"{fill}; echo lost words; exit 3")
-        ended = jobs.follow(machine, folder, job.id, on_line=print)
+        ended = follow(machine, folder, job.id, on_line=print)
         assert (ended.state, ended.exit_code) == ("failed", 3)
         with pytest.raises(RemoteCommandError, match=r"Nothing can be written.*: 0 MiB") as raised:
             started(machine, "exit 0")
         assert "lab status" in str(raised.value.hint)
-        assert [one.id for one in jobs.list_jobs(machine, folder)] == [job.id]
+        assert [one.id for one in jobs.list_jobs(at(machine, folder))] == [job.id]
 
 
 def test_unreachable_machine_is_told_at_once(
@@ -350,9 +385,9 @@ def test_unreachable_machine_is_told_at_once(
     server.stop()
     for attempt in (
         lambda: started(machine, "exit 0"),
-        lambda: jobs.list_jobs(machine, folder),
-        lambda: jobs.follow(machine, folder, job.id, on_line=print),
-        lambda: jobs.stop(machine, folder, job.id),
+        lambda: jobs.list_jobs(at(machine, folder)),
+        lambda: follow(machine, folder, job.id, on_line=print),
+        lambda: jobs.stop(at(machine, folder), job.id),
     ):
         with pytest.raises(UnreachableError, match="nothing listens on its port"):
             attempt()
@@ -367,22 +402,22 @@ def test_machine_that_does_not_come_back_is_given_up(
     def lose_it(line: str) -> None:
         server.stop()
 
-    with pytest.raises(UnreachableError, match="connection to machine was lost"):
-        jobs.follow(machine, folder, job.id, on_line=lose_it, patience=0)
+    with pytest.raises(UnreachableError, match="could not be reached: .* Work on machine cont"):
+        follow(machine, folder, job.id, on_line=lose_it, patience=0)
     server.start()
-    assert jobs.stop(machine, folder, job.id).state == "stopped"
+    assert jobs.stop(at(machine, folder), job.id).state == "stopped"
 
 
 def _whole_life(client: Client) -> None:
     """Start, follow, list and stop jobs."""
     job = started(client, "echo 'it''s done'")
     lines: list[str] = []
-    assert jobs.follow(client, FOLDER, job.id, on_line=lines.append).state == "done"
+    assert follow(client, FOLDER, job.id, on_line=lines.append).state == "done"
     assert lines == ["its done"]
     job = started(client, "trap '' TERM; while :; do sleep 1; done")
-    assert jobs.find_job(client, FOLDER, job.id).state == "running"
-    assert jobs.stop(client, FOLDER, job.id, grace=1).state == "stopped"
-    assert [job.state for job in jobs.list_jobs(client, FOLDER)] == ["done", "stopped"]
+    assert jobs.find_job(at(client, FOLDER), job.id).state == "running"
+    assert jobs.stop(at(client, FOLDER), job.id, grace=1).state == "stopped"
+    assert [job.state for job in jobs.list_jobs(at(client, FOLDER))] == ["done", "stopped"]
 
 
 @pytest.mark.slow
@@ -422,14 +457,12 @@ def test_jobs_need_little_of_the_machine(
 def test_jobs_need_no_proc_where_there_is_ps(
     machine: Client, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("START", "LIST", "FOLLOW", "STOP", "RUNNER"):
-        script = getattr(job_scripts, name).replace("/proc/self/stat", "/nowhere")
-        monkeypatch.setattr(job_scripts, name, script)
+    alter_scripts(monkeypatch, lambda text: text.replace("/proc/self/stat", "/nowhere"))
     _whole_life(machine)
     job = started(machine, "(sleep 600; true) & echo $! >child; wait")
     wait_for(machine, "[ -s child ]")
     child = machine.run("cat", f"{folder}/child").stdout.strip()
-    assert jobs.stop(machine, folder, job.id).state == "stopped"
+    assert jobs.stop(at(machine, folder), job.id).state == "stopped"
     assert not is_alive(child)
 
 

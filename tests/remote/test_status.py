@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from openssh_server import Account, OpenSSHServer
-from remote_fixtures import Workplace
+from remote_fixtures import Workplace, at
 
 from ml_remote import status
 from ml_remote.runs import jobs
@@ -97,11 +97,11 @@ def test_machine_is_described_without_the_project(machine: Client, server: OpenS
 @pytest.mark.slow
 def test_jobs_are_part_of_it(machine: Client, account: Account) -> None:
     account.write("the project/lab.toml", "")
-    job = jobs.start(machine, "the project", kind="run", name="labs/a.py", command="sleep 600")
+    job = jobs.start(at(machine, "the project"), kind="run", name="labs/a.py", command="sleep 600")
     try:
         found = status_of(machine, "the project")
     finally:
-        jobs.stop(machine, "the project", job.id)
+        jobs.stop(at(machine, "the project"), job.id)
     assert found.has_project
     assert [(one.id, one.state) for one in found.jobs] == [(job.id, "running")]
 

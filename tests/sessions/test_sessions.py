@@ -18,6 +18,7 @@ from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
 
+from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.sessions.tunnel import PortTakenError, Route, keep_open
 from ml_remote.ssh.client import Client
@@ -98,7 +99,12 @@ def test_port_that_is_taken_in_the_last_moment_is_noticed(
 ) -> None:
     monkeypatch.setenv("LAB_SSH_DIR", str(desk.laptop.ssh))
     client = Client(alias="handwriting-lab", directory=desk.laptop.ssh)
-    job = jobs.start(client, FOLDER, kind="tensorboard", name="x", command="exec sleep 600")
+    job = jobs.start(
+        Machine(client=client, folder=FOLDER),
+        kind="tensorboard",
+        name="x",
+        command="exec sleep 600",
+    )
     opened: list[None] = []
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

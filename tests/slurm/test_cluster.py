@@ -10,12 +10,12 @@ import signal
 import subprocess
 
 import pytest
-from remote_fixtures import wait_until
+from remote_fixtures import alter_scripts, wait_until
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
 
 from ml_remote.errors import LabError
-from ml_remote.runs import job_scripts, jobs
+from ml_remote.runs import jobs
 from ml_remote.runs.job import Job
 
 MEETING = """\
@@ -52,7 +52,7 @@ def write_lab(place: ClusterPlace, name: str, source: str) -> None:
 
 
 def only_run(place: ClusterPlace) -> Job:
-    (job,) = jobs.list_jobs(place.here.client, str(place.here.folder), kind="run")
+    (job,) = jobs.list_jobs(place.here.machine, kind="run")
     return job
 
 
@@ -276,19 +276,19 @@ def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterP
 def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
     place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listing, forgetting = job_scripts.LIST, job_scripts.LIST.replace("--states=all", "--name=no")
-    assert forgetting != listing
     write_lab(place, "waiting", WAITING)
     assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
     wait_for_output(place, "waiting for it")
-    monkeypatch.setattr(job_scripts, "LIST", listing.replace("squeue", "squeue-is-not-here"))
-    running = only_run(place)
-    assert running.slurm is not None
-    assert (running.state, running.slurm.state) == ("running", "UNKNOWN")
-    (place.here.folder / "go").touch()
-    wait_until(lambda: only_run(place).is_over)  # nobody asks Slurm: the end is noted in the folder
-    assert only_run(place).state == "done"
-    monkeypatch.setattr(job_scripts, "LIST", forgetting)
+    with monkeypatch.context() as silent:
+        alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
+        running = only_run(place)
+        assert running.slurm is not None
+        assert (running.state, running.slurm.state) == ("running", "UNKNOWN")
+        (place.here.folder / "go").touch()
+        # Nobody asks Slurm: the end is noted in the folder.
+        wait_until(lambda: only_run(place).is_over)
+        assert only_run(place).state == "done"
+    alter_scripts(monkeypatch, lambda text: text.replace("--states=all", "--name=no"))
     done = only_run(place)
     assert done.slurm is not None
     assert (done.state, done.slurm.state) == ("done", "GONE")
@@ -298,12 +298,11 @@ def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
 def test_machine_without_slurm_is_told(
     place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = job_scripts.START.replace("sbatch", "sbatch-is-not-here")
-    monkeypatch.setattr(job_scripts, "START", without)
-    client, folder = place.here.client, str(place.here.folder)
+    alter_scripts(monkeypatch, lambda text: text.replace("sbatch", "sbatch-is-not-here"))
+    machine = place.here.machine
     with pytest.raises(LabError, match="There is no Slurm on machine: sbatch is not found"):
-        jobs.start(client, folder, kind="run", name="labs/a.py", command="true", batch="true")
-    assert jobs.list_jobs(client, folder) == []
+        jobs.start(machine, kind="run", name="labs/a.py", command="true", batch="true")
+    assert jobs.list_jobs(machine) == []
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ml_remote.errors import ConfigurationError
-from ml_remote.runs import job_scripts
 from ml_remote.runs.job import Job, SlurmJob, parse_jobs
 from ml_remote.runs.labs import Lab
 from ml_remote.runs.listing import table
@@ -82,12 +81,11 @@ def test_wish_that_cannot_be_meant_is_told_with_its_key(table: object, words: st
         read_options({"slurm": table}, FILE)
 
 
-@pytest.mark.parametrize("name", ["batch script", "command", "QUEUE"])
+@pytest.mark.parametrize("name", ["batch script", "command"])
 def test_slurm_scripts_are_clean_posix_shell(name: str) -> None:
     scripts = {
         "batch script": batch_script(LAB, SlurmOptions(options=("--comment=it's #1",))),
         "command": slurm_command(LAB),
-        "QUEUE": job_scripts.QUEUE,
     }
     # What srun's shell is to read stands between single quotes on purpose.
     done = subprocess.run(

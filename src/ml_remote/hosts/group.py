@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..errors import LabError, LoginRefusedError, UnreachableError
@@ -24,6 +24,7 @@ from ..runs import jobs
 from ..runs.job import Job
 from ..runs.labs import Lab, hosts_of, output_folder
 from ..runs.resuming import taking_checkpoint
+from ..ui.console import Console
 from .addresses import Seat
 
 __all__ = ["End", "Part", "find_parts", "follow_parts", "start_parts", "stop_parts"]
@@ -82,7 +83,7 @@ def start_parts(
         machine = seat.machine
         name = f"{_mark(run, machine.alias)}{lab.title}" if run else lab.title
         kind: jobs.Kind = "worker" if run else "run"
-        job = jobs.start(machine.client, machine.folder, kind=kind, name=name, command=command)
+        job = jobs.start(machine, kind=kind, name=name, command=command)
         parts.append(Part(machine=machine, job=job))
 
     try:
@@ -122,7 +123,7 @@ def find_parts(first: Part) -> tuple[list[Part], list[str]]:
     for alias in aliases:
         machine = read_machine(alias)
         try:
-            known = jobs.list_jobs(machine.client, machine.folder, kind="worker")
+            known = jobs.list_jobs(machine, kind="worker")
         except LabError:
             silent.append(alias)
             continue
@@ -139,9 +140,9 @@ def stop_parts(parts: Sequence[Part]) -> tuple[list[Job], list[str]]:
         client = part.machine.client.with_options(*_QUICK)
         try:
             try:
-                return jobs.stop(client, part.machine.folder, part.job.id)
+                return jobs.stop(replace(part.machine, client=client), part.job.id)
             except LoginRefusedError:  # where a second factor is asked for, there is no other
-                return jobs.stop(part.machine.client, part.machine.folder, part.job.id)
+                return jobs.stop(part.machine, part.job.id)
         except UnreachableError:
             return None
 
@@ -197,9 +198,16 @@ def _follow(
 ) -> None:
     """Follow one part to its end, in a thread of its own."""
     machine, job = end.part.machine, end.part.job
-    client = machine.client.with_options(*_QUICK[1:])
+    quick = replace(machine, client=machine.client.with_options(*_QUICK[1:]))
     try:
-        ended = jobs.follow(client, machine.folder, job.id, on_line=take, cancel=cancel)
+        ended = jobs.follow(
+            quick,
+            job.id,
+            console=Console(),
+            on_line=take,
+            again=f"lab attach {job.id}",
+            cancel=cancel,
+        )
         news.put((end, ended))
     except jobs.CancelledError:
         return

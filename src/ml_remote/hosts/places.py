@@ -7,7 +7,7 @@ git does not know it.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import LabError
 from ..machine import Machine, read_machine
@@ -82,6 +82,6 @@ def _ask(machine: Machine) -> list[Job] | LabError:
     try:
         # Whoever is asked for a password here could not know by which of the machines.
         client = machine.client.with_options("BatchMode=yes")
-        return jobs.list_jobs(client, machine.folder)
+        return jobs.list_jobs(replace(machine, client=client))
     except LabError as error:
         return error

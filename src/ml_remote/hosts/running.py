@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..environment import begin_setup, finish_setup
-from ..errors import LabError, UsageError
+from ..errors import LabError, MissingFolderError, UsageError
 from ..machine import Machine, read_machine
 from ..runs import jobs
 from ..runs.homecoming import bring_home
@@ -123,8 +123,8 @@ def _same_run(machines: Sequence[Machine], lab: Lab) -> Part | None:
     found = None
     for machine in machines:
         try:
-            known = jobs.list_jobs(machine.client, machine.folder, kind="run")
-        except jobs.MissingFolderError:
+            known = jobs.list_jobs(machine, kind="run")
+        except MissingFolderError:
             continue
         for job in known:
             if job.name == lab.title and not job.is_over and (found is None or job.is_here):

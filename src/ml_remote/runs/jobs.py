@@ -1,36 +1,42 @@
-"""Long commands on the remote machine that go on when the connection is lost.
+"""Long commands on the remote machine that continue when the connection is lost.
 
-A job is a shell script that runs in the project's folder there, in a session of its own. What is
-known about it lies beside it on the machine (see job_scripts.py), so any computer that reaches the
-machine can list, follow and stop it. The script finds its own id in LAB_JOB and its own folder,
-which is private and ends with a slash, in LAB_JOB_FOLDER.
+A job is a shell script that runs in the project's folder on the machine, in a session of its own.
+What is known about it lies in its folder, `.lab/jobs/<id>/` (0700), so any computer that reaches
+the machine can list, follow and stop it:
+
+    about     kind, start (seconds since 1970) and name; while it is missing there is no job
+    command   the script that does the work, run in the project's folder
+    runner    the script that runs it and notes how it ended
+    log       everything it printed
+    pid       the runner's process, its machine, and when that process began
+    exit      exit code and end; blank until then: a full disk cannot keep it from being written
+    stopped   there when somebody stopped it
+
+A process number means nothing once its process has ended, so it counts only together with the
+moment when that process began. The script finds its own id in LAB_JOB and its own folder, which
+ends with a slash, in LAB_JOB_FOLDER: on Linux that finds each of its processes, even one whose
+parents are gone; elsewhere the tree of processes has to do.
+
+Where there is a file `slurm` as well, Slurm runs the job.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..errors import (
-    HostKeyChangedError,
-    LabError,
-    LoginRefusedError,
-    RemoteCommandError,
-    UnreachableError,
-)
-from ..slurm.scripts import NO_SLURM, REFUSED
+from ..errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
+from ..machine import Machine
+from ..processes import Running, running
+from ..scripts import ExitCode, Explanations, ask, check, failure, script
 from ..slurm.words import no_slurm, refusal, waiting
-from ..ssh.client import SCRIPT_BEGINS, Client, script_input
-from ..ssh.explaining import explain
-from ..ui import console
-from . import job_scripts
+from ..ssh.client import SCRIPT_BEGINS, script_input
+from ..ui.console import Console
 from .job import Job, Kind, State, parse_jobs
 
 __all__ = [
@@ -38,7 +44,6 @@ __all__ = [
     "CancelledError",
     "Job",
     "Kind",
-    "MissingFolderError",
     "State",
     "find_job",
     "follow",
@@ -47,11 +52,10 @@ __all__ = [
     "stop",
 ]
 
-_SSH_FAILED = 255
 _STOP_TIMEOUT = 120.0
-_PATIENCE = 3600.0
+_PATIENCE = 600.0
+_LONGEST_ATTEMPT = 60.0  # seconds; what is longer, this computer slept
 _PAUSE = 2.0  # seconds between attempts to reach the machine again
-_PIECE = 65536
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
@@ -66,7 +70,7 @@ class Cancel:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self.is_set = False
 
     def set(self) -> None:
@@ -76,7 +80,7 @@ class Cancel:
             if self._process is not None:
                 self._process.kill()
 
-    def attend(self, process: subprocess.Popen[bytes]) -> None:
+    def attend(self, process: Running) -> None:
         """Kill this process, too, once it is set."""
         with self._lock:
             self._process = process
@@ -84,118 +88,110 @@ class Cancel:
                 process.kill()
 
 
-class MissingFolderError(RemoteCommandError):
-    """The project's folder is not on the machine."""
-
-
 def start(
-    client: Client, folder: str, *, kind: Kind, name: str, command: str, batch: str | None = None
+    machine: Machine, *, kind: Kind, name: str, command: str, batch: str | None = None
 ) -> Job:
-    """Start a shell script in `folder` on the machine and return without waiting for its end.
+    """Start a shell script in the project's folder and return without waiting for its end.
 
-    `folder` is absolute or relative to the home directory. `name` says in one line what it is.
-    With a `batch` script (see slurm/scripts.py) Slurm starts it, when its turn has come. Raises
-    LabError when the folder is not there or cannot be written to, or Slurm does not take the job,
-    and UnreachableError.
+    `name` says in one line what it is. With a `batch` script Slurm starts it, when its turn has
+    come. Raises LabError when the folder is not there or cannot be written to, or Slurm does not
+    take the job, and UnreachableError.
     """
     if not name.isprintable() or not name:
         raise ValueError(f"{name!r} is no line of text")
-    runner = (job_scripts.RUNNER, "") if batch is None else (batch, "slurm")
-    answer = _ask(client, folder, job_scripts.START, kind, name, command, *runner)
-    (job,) = answer.jobs
+    how, runner = ("start", script("runner")) if batch is None else ("start-slurm", batch)
+    explanations: Explanations = {
+        ExitCode.NO_SLURM: lambda said: no_slurm(machine.alias),
+        ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
+    }
+    done = ask(machine, how, kind, name, command, runner, explanations=explanations)
+    (job,) = _Answer.of(done.stdout).jobs
     return job
 
 
-def list_jobs(client: Client, folder: str, *, kind: Kind | None = None) -> list[Job]:
-    """Return the jobs of the project in `folder`, the oldest first, only those of `kind` if given.
+def list_jobs(machine: Machine, *, kind: Kind | None = None) -> list[Job]:
+    """Return the jobs of the project, the oldest first, only those of `kind` if given.
 
     Raises MissingFolderError when the project is not there yet, and UnreachableError.
     """
-    jobs = _ask(client, folder, job_scripts.LIST).jobs
+    jobs = _Answer.of(ask(machine, "list").stdout).jobs
     return [job for job in jobs if kind in (None, job.kind)]
 
 
-def find_job(client: Client, folder: str, job_id: str) -> Job:
+def find_job(machine: Machine, job_id: str) -> Job:
     """Return one job as it is now. Raises LabError when there is no such job."""
-    for job in _ask(client, folder, job_scripts.LIST, job_id).jobs:
+    for job in _Answer.of(ask(machine, "list", job_id).stdout).jobs:
         return job
-    raise _no_job(client, job_id)
+    raise failure(ExitCode.NO_JOB, "", machine=machine, job=job_id)
 
 
 def follow(
-    client: Client,
-    folder: str,
+    machine: Machine,
     job_id: str,
     *,
+    console: Console,
     on_line: Callable[[str], None],
+    again: str,
     patience: float = _PATIENCE,
     cancel: Cancel | None = None,
 ) -> Job:
     """Pass on every line that the job prints, from the first one, until it ends; return it then.
 
     A carriage return ends a line, too: that is how progress bars rewrite theirs. When the
-    connection is lost it is made again, for up to `patience` seconds, and no line is missed or
-    passed on twice. Raises LabError when there is no such job, UnreachableError when the machine
-    does not come back, and CancelledError when `cancel` is set.
+    connection is lost it is made again, for up to `patience` seconds in which this computer is
+    awake, and no line is missed or passed on twice. Raises LabError when there is no such job,
+    UnreachableError when the machine does not come back, with `again`, the command that follows the
+    job again, and CancelledError when `cancel` is set.
     """
     cancel = cancel or Cancel()
-    job = find_job(client, folder, job_id)
+    job = find_job(machine, job_id)
     log = _Log(on_line, cancel)
-    own = client.with_options(*_OWN_CONNECTION, "BatchMode=yes")
-    lost: float | None = None
+    own = replace(machine, client=machine.client.with_options(*_OWN_CONNECTION, "BatchMode=yes"))
+    outage = _Outage(machine.alias, again=again, patience=patience)
     while True:
         if cancel.is_set:
             raise CancelledError
         try:
-            if lost is not None:
-                job = find_job(own, folder, job_id)
-                console.note(f"The connection to {client.alias} is back.")
-                lost = None
-            _wait_in_queue(own, folder, job)
-            log.stream(own, folder, job_id)
-            return find_job(own, folder, job_id)
+            if outage.lasts:
+                job = find_job(own, job_id)
+                console.note(f"The connection to {machine.alias} is back.")
+                outage.end()
+            _wait_in_queue(own, job, console)
+            log.stream(own, job_id)
+            return find_job(own, job_id)
         except LoginRefusedError:
             # Where a second factor is asked for, the shared connection is the only one.
-            shared = client.with_options("BatchMode=yes")
+            shared = replace(machine, client=machine.client.with_options("BatchMode=yes"))
             if own == shared:
                 raise
             own = shared
         except HostKeyChangedError:
             raise
         except UnreachableError as error:
-            if lost is None:
-                lost = time.monotonic()
-                console.note(f"{error.message} The work there goes on; trying to reach it again.")
-            if time.monotonic() - lost > patience:
-                raise
-            time.sleep(_PAUSE)
+            if not outage.lasts:
+                console.note(f"{error.message} Its work continues; trying to reach it again.")
+            outage.wait(error)
 
 
-def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
+def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
     """End the job and everything it has started, and return it when all of that is gone.
 
     The processes are asked to end, and killed after `grace` seconds. What a job that is over has
     left behind is ended, too. Raises LabError when there is no such job, or when it runs on another
     machine than the alias leads to.
     """
-    answer = _ask(
-        client,
-        folder,
-        job_scripts.STOP,
-        job_id,
-        str(grace),
-        job_id=job_id,
-        timeout=_STOP_TIMEOUT + grace,
-    )
+    done = ask(machine, "stop", job_id, str(grace), job=job_id, timeout=_STOP_TIMEOUT + grace)
+    answer = _Answer.of(done.stdout)
+    alias = machine.alias
     (job,) = answer.jobs
     if not job.is_over and job.slurm is not None:
         raise LabError(
             f"Slurm has not ended {job_id} yet: its job {job.slurm.id} is {job.slurm.state}.",
-            hint=f"See what becomes of it: lab runs; or on {client.alias}: scancel {job.slurm.id}",
+            hint=f"See what becomes of it: lab runs; or on {alias}: scancel {job.slurm.id}",
         )
     if not job.is_over and job.host != answer.host:
         raise LabError(
-            f"{job_id} runs on {job.host}, and {client.alias} leads to {answer.host} now.",
+            f"{job_id} runs on {job.host}, and {alias} leads to {answer.host} now.",
             hint=f"Log in on {job.host}, then: kill $(cut -d ' ' -f 1 .lab/jobs/{job_id}/pid)",
         )
     if not job.is_over:
@@ -206,15 +202,54 @@ def stop(client: Client, folder: str, job_id: str, *, grace: int = 10) -> Job:
     return job
 
 
-def _wait_in_queue(client: Client, folder: str, job: Job) -> None:
+class _Outage:
+    """How long the machine has not been reachable, in time that this computer was awake."""
+
+    def __init__(self, alias: str, *, again: str, patience: float) -> None:
+        self._alias, self._again, self._patience = alias, again, patience
+        self._parent = os.getppid()
+        self.end()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the connection is lost."""
+        return self._since is not None
+
+    def end(self) -> None:
+        """Note that the connection is back."""
+        self._since: float | None = None
+        self._waited = 0.0
+
+    def wait(self, error: UnreachableError) -> None:
+        """Wait until the next attempt; raise UnreachableError when it is to be the last."""
+        now = time.monotonic()
+        if self._since is not None:
+            self._waited += min(now - self._since, _LONGEST_ATTEMPT)
+        self._since = now
+        if self._waited > self._patience or self._is_orphaned():
+            minutes = int(self._waited // 60)
+            how_long = f" for {minutes} minutes" if minutes > 1 else ""
+            raise UnreachableError(
+                f"{self._alias} could not be reached{how_long}: {error.message} "
+                f"Work on {self._alias} continues.",
+                hint=f"When it is back, follow the work again: {self._again}",
+            )
+        time.sleep(_PAUSE)
+
+    def _is_orphaned(self) -> bool:
+        """Return whether whoever started this has ended, and nobody looks on at a terminal."""
+        streams = (sys.stdin, sys.stdout, sys.stderr)
+        return os.getppid() != self._parent and not any(s and s.isatty() for s in streams)
+
+
+def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
     """Say why a job waits in Slurm's queue, and return when it waits no longer."""
     while job.state == "queued" and job.slurm is not None:
         if job.slurm.reason:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
-        (job,) = _ask(
-            client, folder, job_scripts.QUEUE, job.id, reason, job_id=job.id, timeout=None
-        ).jobs
+        done = ask(machine, "queue", job.id, reason, job=job.id, timeout=None)
+        (job,) = _Answer.of(done.stdout).jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +260,13 @@ class _Answer:
     """The machine that answered."""
     jobs: list[Job]
 
+    @classmethod
+    def of(cls, text: str) -> _Answer:
+        """Read what was printed."""
+        lines = [line.split("\t") for line in text.splitlines()]
+        (host,) = [fields[2] for fields in lines if fields[0] == "now"]
+        return cls(host=host, jobs=parse_jobs(lines))
+
 
 class _Log:
     """What has been read of a job's log so far."""
@@ -234,29 +276,18 @@ class _Log:
         self._cancel = cancel
         self._offset = 0  # bytes of complete lines
 
-    def stream(self, client: Client, folder: str, job_id: str) -> None:
+    def stream(self, machine: Machine, job_id: str) -> None:
         """Read on until the job ends. Raises UnreachableError when the connection ends first."""
-        with (
-            tempfile.TemporaryFile() as errors,
-            subprocess.Popen(
-                client.command("sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-            ) as process,
-        ):
-            self._cancel.attend(process)
-            try:
-                script = script_input(job_scripts.FOLLOW, folder, job_id, str(self._offset))
-                rest = self._pass_on(_output(process, script))
-            except BaseException:
-                process.kill()
-                raise
-            returncode = process.wait()
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").replace("\r\n", "\n").strip()
+        with running(machine.client.command("sh")) as program:
+            self._cancel.attend(program)
+            text = script_input(script("follow"), machine.folder, job_id, str(self._offset))
+            program.send(text, close=True)
+            rest = self._pass_on(_output(program))
+            returncode = program.wait()
+            said = program.errors().strip()
         if self._cancel.is_set:
             raise CancelledError
-        if returncode == _SSH_FAILED:
-            raise explain(said, alias=client.alias)
-        _check(returncode, said, client=client, folder=folder, job_id=job_id)
+        check(returncode, said, machine=machine, job=job_id)
         if rest:
             self._on_line(rest.decode(errors="replace").removesuffix("\r"))
 
@@ -274,72 +305,14 @@ class _Log:
         return text
 
 
-def _output(process: subprocess.Popen[bytes], script: str) -> Iterator[bytes]:
-    """Write a script into `sh` and yield what the script prints, as it comes."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    # ssh has ended: its exit code says why. That is EPIPE, on Windows EINVAL.
-    with suppress(OSError), process.stdin as stdin:
-        stdin.write(script.encode())
+def _output(program: Running) -> Iterator[bytes]:
+    """Yield what a script prints, as it comes, without what the login shell prints before it."""
     begins = SCRIPT_BEGINS.encode()
     before = b""
-    while begins not in before:
-        piece = os.read(process.stdout.fileno(), _PIECE)
-        if not piece:
-            return
+    pieces = program.pieces()
+    for piece in pieces:
         before += piece
-    yield before.partition(begins)[2]
-    while piece := os.read(process.stdout.fileno(), _PIECE):
-        yield piece
-
-
-def _ask(
-    client: Client,
-    folder: str,
-    script: str,
-    *arguments: str,
-    job_id: str = "",
-    timeout: float | None = 60,
-) -> _Answer:
-    """Run one of the scripts and return its answer. Raises LabError in words when it fails."""
-    result = client.run_script(script, folder, *arguments, timeout=timeout, check=False)
-    said = result.stdout.strip() or result.stderr.strip()
-    _check(result.returncode, said, client=client, folder=folder, job_id=job_id)
-    lines = [line.split("\t") for line in result.stdout.splitlines()]
-    hosts = [fields[2] for fields in lines if fields[0] == "now"]
-    return _Answer(host=hosts[0], jobs=parse_jobs(lines))
-
-
-def _check(returncode: int, said: str, *, client: Client, folder: str, job_id: str) -> None:
-    """Raise the error that an exit code of the scripts stands for."""
-    if returncode == job_scripts.NO_FOLDER:
-        raise MissingFolderError(
-            f"There is no folder {folder} on {client.alias}.", hint="Send the project there: lab up"
-        )
-    if returncode == job_scripts.NO_JOB:
-        raise _no_job(client, job_id)
-    if returncode == job_scripts.DISK:
-        raise RemoteCommandError(
-            f"Nothing can be written into {folder}/.lab on {client.alias}: "
-            f"{_in_mebibytes(said)} MiB of its disk are free.",
-            hint="Make room there (lab status shows the disk), or mend the rights of that folder",
-        )
-    if returncode == NO_SLURM:
-        raise no_slurm(client.alias)
-    if returncode == REFUSED:
-        raise refusal(client.alias, said)
-    if returncode != 0:
-        raise RemoteCommandError(
-            f"On {client.alias}, sh ended with exit code {returncode}: {said or 'it said nothing'}"
-        )
-
-
-def _in_mebibytes(kibibytes: str) -> str:
-    return str(int(kibibytes) // 1024) if kibibytes.isdecimal() else "?"
-
-
-def _no_job(client: Client, job_id: str) -> LabError:
-    return LabError(
-        f"There is no job {job_id} on {client.alias} (any more).",
-        hint="See which there are: lab runs",
-    )
+        if begins in before:
+            yield before.partition(begins)[2]
+            break
+    yield from pieces

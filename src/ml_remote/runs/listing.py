@@ -83,7 +83,7 @@ def _stop(found: Found) -> list[str]:
         silent += more
         state = next((job.state for job in ended if job.id == run.id), run.state)
     else:
-        state, silent = jobs.stop(found.machine.client, found.machine.folder, run.id).state, []
+        state, silent = jobs.stop(found.machine, run.id).state, []
     how = f"is {state}" if run.is_over else "was stopped, with all it had started"
     console.say(f"{run.id} ({run.name}) {how}.")
     return silent

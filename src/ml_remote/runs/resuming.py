@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..errors import UsageError
 from ..machine import Machine
+from ..scripts import ask, script
 from .job import Job
 from .labs import Lab, hosts_of, output_folder
 
@@ -20,15 +21,6 @@ __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
 CHECKPOINT = "checkpoint.pt"
 """Its name in the folder of a run."""
 _OPTION = "--resume"
-
-# Prints the runs of a lab that have left a checkpoint; $1 is the project, $2 the lab's folder.
-_FIND = f"""
-CDPATH=
-cd && cd -- "$1/outputs/$2" 2>/dev/null || exit 0
-for file in */{CHECKPOINT}; do
-    [ ! -f "$file" ] || printf '%s\\n' "${{file%/*}}"
-done
-"""
 
 
 def resumed(lab: Lab, text: str | None, machines: Sequence[Machine]) -> Lab:
@@ -44,7 +36,7 @@ def resumed(lab: Lab, text: str | None, machines: Sequence[Machine]) -> Lab:
         {
             run
             for machine in machines
-            for run in machine.client.run_script(_FIND, machine.folder, folder).stdout.splitlines()
+            for run in ask(machine, "checkpoints", folder).stdout.splitlines()
         }
     )
     found = [run for run in known if run == text] or [run for run in known if text in run]
@@ -68,15 +60,7 @@ def taking_checkpoint(lab: Lab) -> str:
         return ""
     run = lab.options[lab.options.index(_OPTION) + 1]
     old = shlex.quote(f"outputs/{output_folder(lab.title)}/{run}/{CHECKPOINT}")
-    new = f'"$LAB_OUTPUT_DIR"/{CHECKPOINT}'
-    return (
-        f"if [ -f {old} ] && [ ! -f {new} ]; then\n"
-        f'    mkdir -p "$LAB_OUTPUT_DIR" && cp {old} {new}.$$ && mv {new}.$$ {new} || {{\n'
-        f"        rm -f {new}.$$\n"
-        "        exit 1\n"
-        "    }\n"
-        "fi\n"
-    )
+    return f"from={old}\n{script('take-checkpoint')}"
 
 
 def resume_command(job: Job, *, alias: str | None = None) -> str:

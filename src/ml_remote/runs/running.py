@@ -10,13 +10,15 @@ from ..hosts.group import Part
 from ..hosts.places import find_jobs, remember
 from ..hosts.running import watch_run
 from ..machine import Machine, read_machine
+from ..scripts import ask
 from ..settings import load_settings
 from ..slurm.submitting import batch_script, slurm_command
 from ..slurm.words import ending, remedy
 from ..ui import console
+from ..ui.console import Console
 from . import jobs
 from .homecoming import bring_home
-from .jobs import Job, MissingFolderError
+from .jobs import Job
 from .labs import Lab, find_lab, hosts_of, output_folder
 from .listing import choose_run, duration_in_words
 from .progress import Progress, show_progress
@@ -26,25 +28,6 @@ from .watching import watching
 __all__ = ["attach", "run"]
 
 _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
-
-# What is to be known before a run; $2 is the lab, $3 the package, $4 a run that may be the same.
-_LOOK = """
-CDPATH=
-cd && cd -- "$1" 2>/dev/null || exit 3
-environment=missing
-[ ! -x .venv/bin/python ] || environment=complete
-[ ! -e .lab/environment.incomplete ] || environment=incomplete
-changed=no
-if [ -n "$4" ]; then
-    newer=$(find "$2" "src/$3" -name '*.py' -newer ".lab/jobs/$4/command" 2>/dev/null)
-    [ -z "$newer" ] || changed=yes
-fi
-printf '%s %s\\n' "$environment" "$changed"
-LC_ALL=C
-export LC_ALL
-cat -- "$2" "src/$3"/*.py 2>/dev/null
-exit 0
-"""
 
 
 def run(
@@ -93,7 +76,7 @@ def _start(machine: Machine, lab: Lab, *, slurm: bool, again: bool) -> Job:
     """Start the run; one that is the same and still goes on is taken instead, unless `again`."""
     going_on = [
         job
-        for job in jobs.list_jobs(machine.client, machine.folder, kind="run")
+        for job in jobs.list_jobs(machine, kind="run")
         if not job.is_over and job.name == lab.title and (job.slurm is not None) == slurm
     ]
     same = going_on[-1] if going_on and not again else None
@@ -108,8 +91,7 @@ def _start(machine: Machine, lab: Lab, *, slurm: bool, again: bool) -> Job:
     settings = load_settings()
     headless = [".venv/bin/python", "-m", f"{settings.package}.headless", *lab.words]
     job = jobs.start(
-        machine.client,
-        machine.folder,
+        machine,
         kind="run",
         name=lab.title,
         command=(
@@ -135,12 +117,7 @@ def _is_changed(machine: Machine, lab: Lab, *, since: Job | None) -> bool:
     Warns when it is not the code that is here. Raises LabError when no lab can be run there.
     """
     arguments = lab.path, load_settings().package, "" if since is None else since.id
-    result = machine.client.run_script(_LOOK, machine.folder, *arguments, check=False)
-    if result.returncode != 0:
-        raise MissingFolderError(
-            f"There is no folder {machine.folder} on {machine.alias}.",
-            hint="Send the project there: lab up",
-        )
+    result = ask(machine, "look", *arguments)
     facts, _, source = result.stdout.partition("\n")
     environment, changed = facts.split()
     if environment != "complete":
@@ -160,7 +137,13 @@ def _watch(machine: Machine, job: Job, *, verbose: bool) -> None:
     # A script has no cells to condense its output to.
     condensed = not verbose and job.slurm is None
     with watching(job.id, where=machine.alias), show_progress(verbose=not condensed) as progress:
-        ended = jobs.follow(machine.client, machine.folder, job.id, on_line=progress.on_line)
+        ended = jobs.follow(
+            machine,
+            job.id,
+            console=Console(),
+            on_line=progress.on_line,
+            again=f"lab attach {job.id}",
+        )
     took = duration_in_words(ended.duration)
     if ended.state == "done":
         what = "All cells of " if ended.slurm is None else ""

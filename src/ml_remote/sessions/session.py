@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import LabError, RemoteCommandError
-from ..machine import read_machine
+from ..machine import Machine, read_machine
 from ..runs import jobs
+from ..scripts import ExitCode
 from ..settings import Settings, load_settings, machine_alias, project_root
 from ..ssh.client import Client
 from ..ui import console
 from . import browser
-from .session_scripts import FIND, NO_ENVIRONMENT, NO_SERVER, SERVE, TAIL
+from .session_scripts import FIND, SERVE, TAIL
 from .tunnel import PortTakenError, Route, free_port, keep_open
 
 __all__ = ["list_sessions", "open_session", "stop_sessions"]
 
 Kind = Literal["jupyter", "tensorboard"]
 
-_ALREADY_SERVED = 75  # serve.py ended because a session of the same kind runs already
 _ATTEMPTS = 3
 _LISTED = 10
 
@@ -99,7 +99,7 @@ def open_session(kind: Kind, *, alias: str | None = None, open_browser: bool = T
 def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """Show this project's sessions on the machine: those that run, and the last that have ended."""
     machine = read_machine(alias)
-    known = jobs.list_jobs(machine.client, machine.folder, kind=kind)
+    known = jobs.list_jobs(machine, kind=kind)
     title = _PROGRAMS[kind].title
     if not known:
         console.say(f"There has been no {title} session on {machine.alias} yet.")
@@ -119,10 +119,10 @@ def stop_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """End the session on the machine with everything that it has started."""
     machine = read_machine(alias)
     title = _PROGRAMS[kind].title
-    known = jobs.list_jobs(machine.client, machine.folder, kind=kind)
+    known = jobs.list_jobs(machine, kind=kind)
     running = [job for job in known if not job.is_over]
     for job in running:
-        jobs.stop(machine.client, machine.folder, job.id)
+        jobs.stop(machine, job.id)
         console.say(f"{title} on {machine.alias} has ended, with everything that ran in it.")
     if not running:
         console.say(f"No {title} session runs on {machine.alias}.")
@@ -144,8 +144,9 @@ def _closing_on_signals() -> Iterator[None]:
 def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
     """Return the session that runs, or a new one. Raises LabError when none comes about."""
     title = _PROGRAMS[kind].title
+    machine = Machine(client=client, folder=settings.folder)
     for _ in range(_ATTEMPTS):
-        known = jobs.list_jobs(client, settings.folder, kind=kind)
+        known = jobs.list_jobs(machine, kind=kind)
         running = [job for job in known if not job.is_over]
         if running:
             job = running[-1]
@@ -153,15 +154,12 @@ def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
         else:
             console.note(f"Starting {title} on {client.alias}.")
             command = f"{SERVE} {kind} --idle-hours {settings.idle_hours:g}"
-            job = jobs.start(client, settings.folder, kind=kind, name=title, command=command)
+            job = jobs.start(machine, kind=kind, name=title, command=command)
         session = _directory_of(client, settings.folder, job)
         if session is not None:
             return session
         # It may have ended in this moment, or another computer was faster to start one.
-        if (
-            not running
-            and jobs.find_job(client, settings.folder, job.id).exit_code != _ALREADY_SERVED
-        ):
+        if not running and jobs.find_job(machine, job.id).exit_code != ExitCode.TRY_AGAIN:
             break
     raise _explain_end(client, settings.folder, kind, job.id)
 
@@ -225,13 +223,13 @@ def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> 
 
 def _explain_end(client: Client, folder: str, kind: Kind, job_id: str) -> RemoteCommandError:
     """Return the error that says why a session ended."""
-    job = jobs.find_job(client, folder, job_id)
+    job = jobs.find_job(Machine(client=client, folder=folder), job_id)
     title, alias = _PROGRAMS[kind].title, client.alias
-    if job.exit_code == NO_ENVIRONMENT:
+    if job.exit_code == ExitCode.NO_ENVIRONMENT:
         return RemoteCommandError(
             f"The environment is not on {alias} yet: {folder} has no .venv.", hint="lab setup"
         )
-    if job.exit_code == NO_SERVER:
+    if job.exit_code == ExitCode.NO_SERVER:
         return RemoteCommandError(
             f"What {alias} has of this project is too old: scripts/serve.py is missing.",
             hint="lab push",

@@ -1,28 +1,23 @@
 """What runs on the remote machine to find a session and to watch it: POSIX sh only.
 
-A session is a job (see job_scripts.py) that runs scripts/serve.py there. That writes the path of a
+A session is a job (see runs/jobs.py) that runs scripts/serve.py there. That writes the path of a
 private directory into the file `session` in the job's folder; the token and the socket lie in it.
 """
 
 from __future__ import annotations
 
-from ..runs.job_scripts import COMMON, NO_JOB
+from ..scripts import ExitCode, script
 
-__all__ = ["FIND", "NO_ENVIRONMENT", "NO_SERVER", "SERVE", "TAIL", "WATCH"]
+__all__ = ["FIND", "SERVE", "TAIL", "WATCH"]
 
-NO_ENVIRONMENT = 90
-"""The exit code of a session that found no `.venv` to run in."""
-NO_SERVER = 91
-"""The exit code of a session that found no scripts/serve.py."""
-
-SERVE = f"""[ -x .venv/bin/python ] || exit {NO_ENVIRONMENT}
-[ -f scripts/serve.py ] || exit {NO_SERVER}
+SERVE = f"""[ -x .venv/bin/python ] || exit {ExitCode.NO_ENVIRONMENT}
+[ -f scripts/serve.py ] || exit {ExitCode.NO_SERVER}
 exec .venv/bin/python scripts/serve.py"""
 """The command of the job; the arguments of serve.py follow."""
 
-_SESSION = f"""{COMMON}
+_SESSION = f"""{script("jobs")}
 job=.lab/jobs/$1
-[ -f "$job/about" ] || exit {NO_JOB}
+[ -f "$job/about" ] || exit {ExitCode.NO_JOB}
 
 is_over() {{
     has_ended "$job" || ! runs "$job"

@@ -1,0 +1,1 @@
+"""What runs on the machine. It imports nothing from the rest of the tool."""

@@ -1,0 +1,5 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# Go to the project's folder, $1, which is absolute or relative to the home directory.
+CDPATH=''
+cd && cd -- "$1" 2>/dev/null || exit "$NO_FOLDER"
+shift

@@ -1,0 +1,17 @@
+# needs: jobs
+# shellcheck shell=sh disable=SC2034,SC2154
+# Waits while the job $1 waits in Slurm's queue for the reason $2.
+job=.lab/jobs/$1
+[ -f "$job/about" ] || exit "$NO_JOB"
+nap=0
+while
+    [ "$nap" -ge 30 ] || nap=$((nap + 1))
+    sleep "$nap"
+    # Nobody may be there any more: writing is how that is noticed.
+    echo >&2 || exit
+    asked=''
+    look "$job"
+    is_waiting && [ "$reason" = "$2" ]
+do :; done
+now
+describe "$job"

@@ -1,0 +1,147 @@
+"""The sh scripts that run on the machine (`far/login/*.sh`), and what their exit codes mean.
+
+A script may begin with a line `# needs: jobs slurm`: these files, and what they need, are put in
+front of it. `# needs: folder` makes it run in the project's folder, which is its first argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from functools import cache
+from importlib.resources import files
+
+from .errors import LabError, MissingFolderError, RemoteCommandError
+from .machine import Machine
+from .processes import Result
+from .ssh.explaining import explain
+
+__all__ = ["ExitCode", "Explanations", "ask", "check", "failure", "script"]
+
+_NEEDS = re.compile(r"# needs: (.*)\n")
+
+
+class ExitCode(IntEnum):
+    """What ends with another exit code than 0, and why; scripts have them as variables."""
+
+    NO_FOLDER = 3
+    """The project's folder is not on the machine."""
+    NO_JOB = 4
+    """There is no such job."""
+    DISK = 5
+    """Nothing can be written; what is printed is how many KiB are free."""
+    NO_SLURM = 6
+    """The machine has no sbatch."""
+    REFUSED = 7
+    """sbatch does not take the job; what it says is printed, then the partitions."""
+    NO_GIT = 8
+    """The machine has no git."""
+    NO_REPOSITORY = 9
+    """The project's folder is no repository."""
+    NOT_COMPLETE = 10
+    """The environment is not complete."""
+    TRY_AGAIN = 75
+    """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
+    NO_ENVIRONMENT = 90
+    """A session found no `.venv` to run in."""
+    NO_SERVER = 91
+    """A session found nothing to serve it."""
+    SSH = 255
+    """ssh itself failed, before the remote command or instead of it."""
+
+
+Explanations = Mapping[int, Callable[[str], LabError]]
+"""Makes errors of exit codes that only some scripts have, from what was printed."""
+
+
+@cache
+def script(name: str) -> str:
+    """Return `far/login/<name>.sh`, in front of it what it needs, and the exit codes it names."""
+    text = "".join(_parts(name))
+    codes = [f"{code.name}={code}\n" for code in ExitCode if f'exit "${code.name}"' in text]
+    return f"{''.join(codes)}{text}"
+
+
+def _parts(name: str) -> dict[str, None]:
+    """Return a script and what it needs, each once, in the order in which they must come."""
+    text = files(f"{__package__}.far.login").joinpath(f"{name}.sh").read_text(encoding="utf-8")
+    needs = _NEEDS.match(text)
+    parts: dict[str, None] = {}
+    for needed in needs[1].split() if needs else ():
+        parts |= _parts(needed)
+    return parts | {text: None}
+
+
+def ask(
+    machine: Machine,
+    name: str,
+    *arguments: str,
+    timeout: float | None = 60,
+    job: str = "",
+    explanations: Explanations | None = None,
+) -> Result:
+    """Run a script in the project's folder on the machine and return what it printed.
+
+    `arguments` are its $1, $2... behind the folder; `job` is the one it is about. Raises LabError,
+    as `failure` makes it, when it fails, and UnreachableError.
+    """
+    done = machine.client.run_script(
+        script(name), machine.folder, *arguments, timeout=timeout, check=False
+    )
+    said = done.stdout.strip() or done.stderr.strip()
+    check(done.returncode, said, machine=machine, job=job, explanations=explanations)
+    return done
+
+
+def check(
+    returncode: int,
+    said: str,
+    *,
+    machine: Machine,
+    job: str = "",
+    explanations: Explanations | None = None,
+) -> None:
+    """Raise the error that an exit code stands for; 0 stands for none."""
+    if returncode != 0:
+        raise failure(returncode, said, machine=machine, job=job, explanations=explanations)
+
+
+def failure(
+    returncode: int,
+    said: str,
+    *,
+    machine: Machine,
+    job: str = "",
+    explanations: Explanations | None = None,
+) -> LabError:
+    """Return the error that an exit code of a script, or of ssh, stands for.
+
+    `said` is what was printed; `explanations` come before what is known here.
+    """
+    alias, folder = machine.alias, machine.folder
+    if explanations and returncode in explanations:
+        return explanations[returncode](said)
+    match returncode:
+        case ExitCode.SSH:
+            return explain(said, alias=alias)
+        case ExitCode.NO_FOLDER:
+            return MissingFolderError(
+                f"There is no folder {folder} on {alias}.", hint="Send the project there: lab up"
+            )
+        case ExitCode.NO_JOB:
+            return LabError(
+                f"There is no job {job} on {alias} (any more).",
+                hint="See which there are: lab runs",
+            )
+        case ExitCode.DISK:
+            free = str(int(said) // 1024) if said.isdecimal() else "?"
+            return RemoteCommandError(
+                f"Nothing can be written into {folder}/.lab on {alias}: {free} MiB of its disk are "
+                "free.",
+                hint="Make room there (lab status shows the disk), or mend the rights of that "
+                "folder",
+            )
+    return RemoteCommandError(
+        f"On {alias}, sh ended with exit code {returncode}: {said or 'it said nothing'}"
+    )
