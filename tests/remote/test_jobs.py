@@ -402,7 +402,9 @@ def test_machine_that_does_not_come_back_is_given_up(
     def lose_it(line: str) -> None:
         server.stop()
 
-    with pytest.raises(UnreachableError, match="could not be reached: .* Work on machine cont"):
+    with pytest.raises(
+        UnreachableError, match=r"could not be reached: .* Work on machine continues"
+    ):
         follow(machine, folder, job.id, on_line=lose_it, patience=0)
     server.start()
     assert jobs.stop(at(machine, folder), job.id).state == "stopped"
