@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .project import Project
+from .project import Project, no_project
 from .ui.console import Console
 
 if TYPE_CHECKING:
@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["Context"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Context:
     """One call of `lab`; made once, in `cli.main`, and passed to the command."""
 
-    project: Project
-    console: Console = field(default_factory=Console)
+    def __init__(self, *, project: Project | None, console: Console | None = None) -> None:
+        self._project = project
+        self.console = console or Console()
+
+    @property
+    def project(self) -> Project:
+        """The project that one is in. Raises ConfigurationError where there is none."""
+        if self._project is None:
+            raise no_project(Path.cwd())
+        return self._project
 
     def machine(self, alias: str | None = None) -> Machine:
         """Return the machine that `lab.toml` names, or another one: `alias`.

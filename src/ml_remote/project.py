@@ -7,10 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .errors import ConfigurationError
+
 if TYPE_CHECKING:
     from .settings import Settings
+    from .tables import Tables
 
-__all__ = ["Project", "nearest_root"]
+__all__ = ["Project", "nearest_root", "no_project"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +25,20 @@ class Project:
     @cached_property
     def settings(self) -> Settings:
         """What `lab.toml` and `lab.local.toml` say. Raises ConfigurationError."""
-        from .settings import load_settings
+        from .settings import read_settings
 
-        return load_settings(self.root)
+        return read_settings(self.tables)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables of both files, unchecked. Raises ConfigurationError when one is not TOML."""
+        from .tables import read_tables
+
+        return read_tables(self.root)
+
+    def merged_toml(self) -> str:
+        """Return both files as the text of one, which a machine without the other file reads."""
+        return self.tables.text()
 
     @property
     def state(self) -> Path:
@@ -44,6 +58,14 @@ class Project:
         from .ssh.address import validate_alias
 
         return validate_alias(self.settings.alias if given is None else given)
+
+
+def no_project(folder: Path) -> ConfigurationError:
+    """Return the error that says that there is no project in a folder."""
+    return ConfigurationError(
+        f"There is no lab.toml in {folder} or a folder above it.",
+        hint="Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
+    )
 
 
 def nearest_root(folder: Path | None = None) -> Path | None:

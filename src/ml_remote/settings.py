@@ -1,10 +1,12 @@
-"""What `lab.toml` says about this project, read and checked."""
+"""What `lab.toml` and `lab.local.toml` say about this project, checked.
+
+Keys and tables that are not known are left alone: a newer `lab` may know them. docs/contract.md
+says what each `format` means.
+"""
 
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -12,37 +14,40 @@ from .errors import ConfigurationError
 from .project import project_root
 from .slurm.options import SlurmOptions, read_options
 from .ssh.address import validate_alias
+from .tables import Tables, read_tables
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",
+    "FORMAT",
     "Settings",
     "load_settings",
     "machine_alias",
     "project_root",
+    "read_settings",
 ]
 
+FORMAT = 2
+"""The newest format of a project that this tool knows; it works with every older one."""
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
 DEFAULT_IDLE_HOURS = 12.0
-_KEYS = {
-    "project": ("package",),
-    "remote": ("alias", "folder"),
-    "environment": ("manager", "python"),
-}
+DEFAULT_PYTHON = "3.12"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The contents of `lab.toml`. Nothing in it is personal."""
+    """The contents of `lab.toml` and `lab.local.toml`."""
 
-    package: str
-    """The folder below src/ that the labs import."""
     alias: str
     """The name of the remote machine in the SSH configuration."""
     folder: str
     """Where the project lies on the remote machine: absolute, or relative to the home directory."""
-    manager: str
+    format: int = FORMAT
+    """What project and tool may expect of each other; 1 is a project with the tool copied in it."""
+    package: str | None = None
+    """The folder below src/ that the labs import, if there is one."""
+    manager: str = ENVIRONMENT_MANAGERS[0]
     """What makes the environment there: one of ENVIRONMENT_MANAGERS."""
-    python: str
+    python: str = DEFAULT_PYTHON
     """The version of Python to ask for, such as "3.12"."""
     idle_hours: float = DEFAULT_IDLE_HOURS
     """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
@@ -59,44 +64,58 @@ def machine_alias(given: str | None) -> str:
 
 
 def load_settings(root: Path | None = None) -> Settings:
-    """Read `lab.toml` in `root` (this project's folder unless told otherwise).
+    """Read the settings of the project in `root` (this project unless told otherwise).
 
-    Raises ConfigurationError, naming the file and the key, when it is missing, is not TOML, lacks a
-    value, or holds one that cannot be used.
+    Raises ConfigurationError, naming the file and the key, when `lab.toml` is missing, one of the
+    files is not TOML, lacks a value, holds one that cannot be used, or has a newer format.
     """
-    path = (root or project_root()) / "lab.toml"
-    try:
-        tables = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path} does not exist; it names the remote machine.",
-            hint="Bring it back: git checkout -- lab.toml",
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            f"{path} is not valid TOML: {error}.",
-            hint="See what was changed: git diff lab.toml",
-        ) from None
+    return read_settings(read_tables(root or project_root()))
 
-    values = {key: _text(tables, table, key, path) for table in _KEYS for key in _KEYS[table]}
-    if values["manager"] not in ENVIRONMENT_MANAGERS:
+
+def read_settings(tables: Tables) -> Settings:
+    """Return what these tables say. Raises ConfigurationError as load_settings does."""
+    known = _format(tables)  # first: what else is wrong may be a matter of the format
+    package = _text(tables, "project", "package", default=None)
+    if package is not None and not package.isidentifier():
         raise ConfigurationError(
-            f"{path}: manager in [environment] is {values['manager']!r}; "
+            f"{tables.source('project', 'package')}: package in [project] is {package!r}; it must "
+            "be a name that Python can import, such as handwriting_lab."
+        )
+    manager = _required(tables, "environment", "manager", default=ENVIRONMENT_MANAGERS[0])
+    if manager not in ENVIRONMENT_MANAGERS:
+        raise ConfigurationError(
+            f"{tables.source('environment', 'manager')}: manager in [environment] is {manager!r}; "
             f"allowed are {', '.join(ENVIRONMENT_MANAGERS)}."
         )
-    if not values["package"].isidentifier():
-        raise ConfigurationError(
-            f"{path}: package in [project] is {values['package']!r}; it must be a name that Python "
-            "can import, such as handwriting_lab."
-        )
-    _check_folder(values["folder"], path)
+    alias = _required(tables, "remote", "alias")
+    folder = _required(tables, "remote", "folder")
+    _check_folder(folder, tables.source("remote", "folder"))
     return Settings(
-        **values, idle_hours=_idle_hours(tables, path), slurm=read_options(tables, path)
+        format=known,
+        package=package,
+        alias=alias,
+        folder=folder,
+        manager=manager,
+        python=_required(tables, "environment", "python", default=DEFAULT_PYTHON),
+        idle_hours=_idle_hours(tables),
+        slurm=read_options(tables),
     )
+
+
+def _format(tables: Tables) -> int:
+    """Return the project's format, which this tool must know; 1 where `lab.toml` names none."""
+    value = tables.shared.get("format", 1)
+    if type(value) is not int or value < 1:
+        raise ConfigurationError(
+            f"{tables.project}: format is {value!r}; it must be a whole number, such as {FORMAT}."
+        )
+    if value > FORMAT:
+        raise ConfigurationError(
+            f"{tables.project} has format {value}; this version of lab knows no format above "
+            f"{FORMAT}.",
+            hint="Update lab; `lab --version` shows which one this is.",
+        )
+    return value
 
 
 def _check_folder(folder: str, path: Path) -> None:
@@ -109,26 +128,36 @@ def _check_folder(folder: str, path: Path) -> None:
         )
 
 
-def _text(tables: Mapping[str, object], table: str, key: str, path: Path) -> str:
-    """Return one value, which must be a string with something in it and no control characters."""
-    section = tables.get(table)
-    value = section.get(key) if isinstance(section, Mapping) else None
+def _required(tables: Tables, table: str, key: str, *, default: str | None = None) -> str:
+    """Return one text. Raises ConfigurationError when it is missing and has no default."""
+    value = _text(tables, table, key, default=default)
     if value is None:
-        raise ConfigurationError(f'{path} lacks {key} in [{table}]. Add a line: {key} = "..."')
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ConfigurationError(
-            f"{path}: {key} in [{table}] is {value!r}; it must be one line of text in quotes."
+            f'{tables.project} lacks {key} in [{table}]. Add a line: {key} = "..."'
         )
     return value
 
 
-def _idle_hours(tables: Mapping[str, object], path: Path) -> float:
+def _text(tables: Tables, table: str, key: str, *, default: str | None) -> str | None:
+    """Return one value, which must be a string with something in it and no control characters."""
+    value = tables.table(table).get(key, default)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ConfigurationError(
+            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; it must be one line of "
+            "text in quotes."
+        )
+    return value
+
+
+def _idle_hours(tables: Tables) -> float:
     """Return the optional idle_hours in [sessions], which must be a number and not negative."""
-    section = tables.get("sessions", {})
-    value = section.get("idle_hours", DEFAULT_IDLE_HOURS) if isinstance(section, Mapping) else None
+    value = tables.table("sessions").get("idle_hours", DEFAULT_IDLE_HOURS)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ConfigurationError(
-            f"{path}: idle_hours in [sessions] is {value!r}; it must be a number of hours, such as "
-            "12 or 0.5; 0 means that a session never ends by itself."
+            f"{tables.source('sessions', 'idle_hours')}: idle_hours in [sessions] is {value!r}; it "
+            "must be a number of hours, such as 12 or 0.5; 0 means that a session never ends by "
+            "itself."
         )
     return float(value)

@@ -19,6 +19,7 @@ from remote_fixtures import Lab, at_terminal
 
 from ml_remote import cli
 from ml_remote.errors import UnsafeEditError
+from ml_remote.settings import FORMAT
 
 COMMANDS = sorted(cli.lab.commands)
 
@@ -52,7 +53,10 @@ def test_starts_by_its_own_metadata(default_project: BakedProject, start: list[s
 
 def test_package_asks_for_what_it_imports() -> None:
     metadata = tomllib.loads((TEMPLATE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    asked = {re.split(r"\W", name)[0] for name in metadata["project"]["dependencies"]}
+    asked = {
+        re.split(r"[^\w-]", name)[0].replace("-", "_")
+        for name in metadata["project"]["dependencies"]
+    }
     imported = set()
     for path in (TOOL / "ml_remote").rglob("*.py"):
         if "far" in path.relative_to(TOOL).parts:
@@ -73,6 +77,32 @@ def test_help_imports_nothing_heavy(default_project: BakedProject) -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "ml_remote.cli" in loaded
     assert not {"rich.console", "subprocess", "tomllib", "asyncio"} & loaded
+
+
+def test_version_names_the_tool_its_commit_and_the_format(
+    default_project: BakedProject, tmp_path: Path
+) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=TEMPLATE_ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    said = default_project.run(sys.executable, "-B", "-m", "ml_remote", "--version").stdout
+    assert said == f"lab 0.1.0 from {TEMPLATE_ROOT}, commit {commit}, format {FORMAT}\n"
+
+
+def test_folder_without_a_project_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["--help"], ["--version"], ["up", "--help"], ["completion", "bash"]):
+        assert cli.main(words) == 0
+    capsys.readouterr()
+    for name in COMMANDS:
+        if name != "completion":
+            arguments = ["labs/a.py"] if name == "run" else []
+            assert cli.main([name, *arguments]) == 1, name
+            printed = capsys.readouterr().err
+            assert f"There is no lab.toml in {tmp_path}" in printed
+            assert len(printed.splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -9,7 +9,8 @@ import pytest
 from baking import BakedProject
 
 from ml_remote.errors import ConfigurationError
-from ml_remote.settings import Settings, load_settings
+from ml_remote.project import Project
+from ml_remote.settings import FORMAT, Settings, load_settings
 
 GOOD = """\
 [project]
@@ -45,7 +46,7 @@ def test_unknown_keys_are_left_to_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "lacks package in [project]"),
+        ("", "lacks alias in [remote]"),
         (GOOD.replace('alias = "gpu"\n', ""), "lacks alias in [remote]"),
         (GOOD.replace('"gpu"', "7"), "alias in [remote] is 7"),
         (GOOD.replace('"gpu"', '""'), "alias in [remote] is ''"),
@@ -53,7 +54,11 @@ def test_unknown_keys_are_left_to_others(tmp_path: Path) -> None:
         (GOOD.replace('"auto"', '"pip"'), "allowed are auto, conda, mamba, micromamba, uv, venv"),
         (GOOD.replace('"digits"', '"my-digits"', 1), "package in [project] is 'my-digits'"),
         (GOOD.replace("[remote]", "[remote"), "not valid TOML"),
-        ("remote = 3\n", "lacks package"),
+        ("remote = 3\n", "remote is 3; it must be a table: [remote]."),
+        ("slurm = 3\n" + GOOD, "slurm is 3; it must be a table: [slurm]."),
+        ('format = "2"\n' + GOOD, "format is '2'; it must be a whole number"),
+        ("format = 0\n" + GOOD, "format is 0; it must be a whole number"),
+        ("format = true\n" + GOOD, "format is True; it must be a whole number"),
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
@@ -64,6 +69,88 @@ def test_fault_is_told_with_its_key(tmp_path: Path, text: str | bytes, words: st
 
 
 def test_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="does not exist") as raised:
+    with pytest.raises(ConfigurationError, match=r"There is no lab\.toml in") as raised:
         load_settings(tmp_path)
     assert raised.value.hint is not None
+
+
+@pytest.mark.parametrize(("line", "number"), [("", 1), ("format = 1\n", 1), ("format = 2\n", 2)])
+def test_every_format_up_to_ours_is_known(tmp_path: Path, line: str, number: int) -> None:
+    assert load(tmp_path, line + GOOD).format == number
+
+
+def test_newer_format_is_named_before_anything_else(tmp_path: Path) -> None:
+    text = f'format = {FORMAT + 1}\n[remote]\nmeant = "in another way"\n'
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, text)
+    assert f"has format {FORMAT + 1}" in str(raised.value)
+    assert f"no format above {FORMAT}" in str(raised.value)
+    assert "lab --version" in str(raised.value.hint)
+
+
+def test_alias_and_folder_are_enough(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[remote]\nalias = "gpu"\nfolder = "digits"\n')
+    assert settings.package is None
+    assert (settings.manager, settings.python) == ("auto", "3.12")
+
+
+LOCAL = """\
+format = 99
+[remote]
+alias = "mine"
+[environment]
+manager = "uv"
+[tool]
+path = "/somewhere"
+"""
+
+
+def test_local_file_wins_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "lab.local.toml").write_text(LOCAL)
+    settings = load(tmp_path, GOOD)
+    assert (settings.alias, settings.folder) == ("mine", "digits")
+    assert (settings.manager, settings.python) == ("uv", "3.12")
+    assert settings.format == 1  # what the project is does not depend on one person
+
+
+@pytest.mark.parametrize(
+    ("local", "words"),
+    [
+        ("[remote]\nalias = 7\n", "alias in [remote] is 7"),
+        ('[environment]\nmanager = "pip"\n', "allowed are auto"),
+        ("remote = 3\n", "remote is 3; it must be a table"),
+        ('[slurm]\ntime = "4h"\n', "time in [slurm] is '4h'"),
+        ("[sessions]\nidle_hours = -1\n", "idle_hours in [sessions] is -1"),
+        ("[remote\n", "not valid TOML"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_fault_in_the_local_file_is_told_with_that_file(
+    tmp_path: Path, local: str | bytes, words: str
+) -> None:
+    path = tmp_path / "lab.local.toml"
+    path.write_bytes(local.encode() if isinstance(local, str) else local)
+    with pytest.raises(ConfigurationError, match=re.escape(words)) as raised:
+        load(tmp_path, GOOD)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_fault_in_the_shared_file_is_told_with_that_file(tmp_path: Path) -> None:
+    (tmp_path / "lab.local.toml").write_text('[remote]\nalias = "mine"\n')
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, GOOD.replace('"digits"\n[environment]', '"~/digits"\n[environment]'))
+    assert str(raised.value).startswith(str(tmp_path / "lab.toml"))
+
+
+def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> None:
+    special = '\n[mine]\ntext = "größer \\" \\\\ \\u007f\\n"\ndays = [2026-11-26, 1.5, true]\n'
+    (tmp_path / "lab.toml").write_text("format = 2\n" + GOOD + special, encoding="utf-8")
+    (tmp_path / "lab.local.toml").write_text(LOCAL, encoding="utf-8")
+    project = Project(root=tmp_path)
+    merged = tmp_path / "there"
+    merged.mkdir()
+    (merged / "lab.toml").write_text(project.merged_toml(), encoding="utf-8")
+    assert load_settings(merged) == project.settings
+    without_the_tool = {key: value for key, value in project.tables.merged.items() if key != "tool"}
+    assert Project(root=merged).tables.merged == without_the_tool
+    assert project.settings.alias == "mine"

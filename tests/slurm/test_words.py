@@ -15,6 +15,7 @@ from ml_remote.runs.listing import table
 from ml_remote.slurm.options import SlurmOptions, read_options
 from ml_remote.slurm.submitting import batch_script, slurm_command
 from ml_remote.slurm.words import ending, refusal, remedy, waiting
+from ml_remote.tables import Tables
 
 FILE = Path("lab.toml")
 LAB = Lab(path="labs/mnistlab.py", parameters=[("name", "it's $HOME")])
@@ -38,8 +39,12 @@ def described(said: str, *, runner: str = "gone", code: str = "-", stopped: str 
     return job
 
 
+def tables(shared: dict[str, object]) -> Tables:
+    return Tables(project=FILE, shared=shared, local={})
+
+
 def test_without_a_table_everything_is_left_to_the_cluster() -> None:
-    options = read_options({}, FILE)
+    options = read_options(tables({}))
     assert options == SlurmOptions()
     assert str(options) == "1 node, no GPU, the usual partition, the usual time limit"
     lines = options.lines(name="mnistlab").splitlines()
@@ -53,7 +58,7 @@ def test_without_a_table_everything_is_left_to_the_cluster() -> None:
 
 def test_wishes_stand_in_the_batch_script() -> None:
     wishes = {"partition": "gpu", "time": "1-12", "gpus": 4, "nodes": 2, "options": ["--mem=9G"]}
-    options = read_options({"slurm": wishes}, FILE)
+    options = read_options(tables({"slurm": wishes}))
     assert str(options) == "2 nodes, 4 GPUs on each, partition gpu, at most 1-12, --mem=9G"
     lines = batch_script(LAB, options).splitlines()
     for wish in ("nodes=2", "partition=gpu", "time=1-12", "gpus-per-node=4", "mem=9G"):
@@ -64,7 +69,6 @@ def test_wishes_stand_in_the_batch_script() -> None:
     ("table", "words"),
     [
         (3, "slurm is 3; it must be a table"),
-        ({"gpu": 1}, "[slurm] has no key 'gpu'; it has partition, time, gpus, nodes, options."),
         ({"partition": "gpu\nx"}, "partition in [slurm] is 'gpu\\nx'; it must be the name"),
         ({"time": 30}, "time in [slurm] is 30; it must be a time:"),
         ({"time": "4h"}, "time in [slurm] is '4h'; it must be a time:"),
@@ -78,7 +82,15 @@ def test_wishes_stand_in_the_batch_script() -> None:
 )
 def test_wish_that_cannot_be_meant_is_told_with_its_key(table: object, words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
-        read_options({"slurm": table}, FILE)
+        read_options(tables({"slurm": table}))
+
+
+def test_unknown_wish_is_told_and_ignored() -> None:
+    options = read_options(tables({"slurm": {"gpu": 1, "gpus": 2}}))
+    assert options.gpus == 2
+    (sentence,) = options.ignored
+    assert "[slurm] has no key 'gpu', so it is ignored." in sentence
+    assert "partition, time, gpus, nodes, options" in sentence
 
 
 @pytest.mark.parametrize("name", ["batch script", "command"])

@@ -40,8 +40,9 @@ class Lab:
     def source(self) -> str:
         """The text of the lab and of the package it imports, here, one file after the other."""
         root = project_root()
-        package = root / "src" / load_settings().package
-        files = [root / self.path, *sorted(package.glob("*.py"))]
+        package = load_settings().package
+        imported = sorted((root / "src" / package).glob("*.py")) if package else []
+        files = [root / self.path, *imported]
         text = b"".join(path.read_bytes() for path in files).decode(errors="replace")
         return text.replace("\r\n", "\n")
 

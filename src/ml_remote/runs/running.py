@@ -89,6 +89,8 @@ def _start(machine: Machine, lab: Lab, *, slurm: bool, again: bool) -> Job:
         )
         return same
     settings = load_settings()
+    for sentence in settings.slurm.ignored if slurm else ():
+        console.warn(sentence)
     headless = [".venv/bin/python", "-m", f"{settings.package}.headless", *lab.words]
     job = jobs.start(
         machine,
@@ -116,7 +118,7 @@ def _is_changed(machine: Machine, lab: Lab, *, since: Job | None) -> bool:
 
     Warns when it is not the code that is here. Raises LabError when no lab can be run there.
     """
-    arguments = lab.path, load_settings().package, "" if since is None else since.id
+    arguments = lab.path, load_settings().package or "-", "" if since is None else since.id
     result = ask(machine, "look", *arguments)
     facts, _, source = result.stdout.partition("\n")
     environment, changed = facts.split()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..tables import Tables
 
 __all__ = ["SlurmOptions", "read_options"]
 
@@ -33,6 +32,8 @@ class SlurmOptions:
     nodes: int = 1
     options: tuple[str, ...] = ()
     """Further options of sbatch, such as "--account=physics"."""
+    ignored: tuple[str, ...] = ()
+    """A sentence for each key that is not known: of a newer `lab`, or mistyped."""
 
     def lines(self, *, name: str) -> str:
         """Return the lines of the batch script that tell sbatch; `name` is what squeue shows."""
@@ -54,27 +55,26 @@ class SlurmOptions:
         return ", ".join((*parts, *self.options))
 
 
-def read_options(tables: Mapping[str, object], path: Path) -> SlurmOptions:
+def read_options(tables: Tables) -> SlurmOptions:
     """Return the table [slurm] of `tables`, or the defaults where there is none.
 
     Raises ConfigurationError, naming the file and the key.
     """
-    table = tables.get("slurm", {})
-    if not isinstance(table, Mapping):
-        raise ConfigurationError(f"{path}: slurm is {table!r}; it must be a table: [slurm].")
-    for key in table:
-        if key not in _KEYS:
-            raise ConfigurationError(
-                f"{path}: [slurm] has no key {key!r}; it has {', '.join(_KEYS)}.",
-                hint='Anything else that sbatch takes: options = ["--account=physics"]',
-            )
-    values: dict[str, Any] = dict(table)
+    values: dict[str, Any] = dict(tables.table("slurm"))
+    ignored = tuple(
+        f"{tables.source('slurm', key)}: [slurm] has no key {key!r}, so it is ignored. "
+        f"The keys are {', '.join(_KEYS)}."
+        for key in values
+        if key not in _KEYS
+    )
+    values = {key: value for key, value in values.items() if key in _KEYS}
     for key, value in values.items():
         allowed = _allowed(key, value)
         if allowed:
+            path = tables.source("slurm", key)
             raise ConfigurationError(f"{path}: {key} in [slurm] is {value!r}; {allowed}")
     values["options"] = tuple(values.get("options", ()))
-    return SlurmOptions(**values)
+    return SlurmOptions(**values, ignored=ignored)
 
 
 def _allowed(key: str, value: object) -> str:

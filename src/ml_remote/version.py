@@ -1,0 +1,68 @@
+"""Which version of the tool this is, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["Version", "this_version"]
+
+_NAME = "ml-remote"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """The number of a version, and what it was installed from."""
+
+    number: str
+    commit: str | None = None
+    """The commit in full, of an installation from git."""
+    folder: Path | None = None
+    """The checkout that it runs from."""
+
+    def __str__(self) -> str:
+        if self.folder is not None:
+            return f"{self.number} from {self.folder}" + _described(_checked_out(self.folder))
+        return self.number + _described(self.commit)
+
+
+def this_version() -> Version:
+    """Return the version of the code that runs now."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent.parent
+    if package.parent.name == "src" and (checkout / "pyproject.toml").is_file():
+        return Version(number=_number_in(checkout), folder=checkout)
+    try:
+        found = metadata.distribution(_NAME)
+    except metadata.PackageNotFoundError:
+        return Version(number="of an unknown version", folder=package.parent)
+    source = json.loads(found.read_text("direct_url.json") or "{}")
+    return Version(number=found.version, commit=source.get("vcs_info", {}).get("commit_id"))
+
+
+def _described(commit: str | None) -> str:
+    return "" if commit is None else f", commit {commit}"
+
+
+def _number_in(checkout: Path) -> str:
+    """Return the version that a checkout of the tool has."""
+    import tomllib
+
+    tables = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(tables["project"]["version"])
+
+
+def _checked_out(checkout: Path) -> str | None:
+    """Return the commit that is checked out, None without git."""
+    import subprocess
+
+    command = ["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError:
+        return None
+    top, _, commit = done.stdout.strip().partition("\n")
+    found = done.returncode == 0 and Path(top).resolve() == checkout
+    return commit if found else None
