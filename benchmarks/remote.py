@@ -28,6 +28,7 @@ from baking import BakedProject, bake_project, environment_variables, isolated_v
 from fresh_machine import fresh_machine  # noqa: E402
 from openssh_server import Laptop  # noqa: E402
 
+from ml_remote.machine import Machine  # noqa: E402
 from ml_remote.ssh.client import Client  # noqa: E402
 from ml_remote.transfer import copying  # noqa: E402
 from ml_remote.transfer.fetching import fetch_outputs  # noqa: E402
@@ -114,7 +115,7 @@ def measure_pull(client: Client, here: Path, runs: int) -> None:
     scp = ["scp", "-q", *ssh[1:], source, str(target)]
 
     def pull() -> None:
-        fetch_outputs(client, ALIAS, here)
+        fetch_outputs(Machine(client=client, folder=ALIAS), here / "outputs")
 
     def measured(action: Callable[[], object], file: Path) -> float:
         taken = seconds(action)

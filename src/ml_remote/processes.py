@@ -1,7 +1,8 @@
 """Running programs on this computer: the one place that starts them.
 
-`run` waits for a program and returns what it printed; `running` talks to one while it works.
-Neither uses a shell, and nothing that was started here outlives the call, whatever ends it.
+`run` waits for a program and returns what it printed; `running` works while the program does;
+`converse` leaves the terminal to it. None of them uses a shell, and nothing that was started here
+outlives the call, whatever ends it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import IO
 
 from .errors import ConfigurationError
 
-__all__ = ["Result", "Running", "is_windows", "program_missing", "run", "running"]
+__all__ = ["Result", "Running", "converse", "is_windows", "program_missing", "run", "running"]
+
+_OPENSSH = ("sftp", "ssh", "ssh-add", "ssh-keygen")
+_GRACE = 3.0  # seconds for a program to tidy up when it is told to end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class Result:
 def run(
     command: Sequence[str],
     *,
-    input: str | None = None,
+    input: str = "",
     timeout: float | None = None,
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
@@ -45,46 +49,33 @@ def run(
 
     `timeout` is in seconds; `variables` are set beside those of this process. With `echo_errors`
     standard error is shown at once as well: what a server has to say before it asks for a password.
-    Raises ConfigurationError when the program is not installed, and subprocess.TimeoutExpired.
+    Raises ConfigurationError when the program cannot be started, and subprocess.TimeoutExpired.
     """
-    # A file, not a pipe: the shared connection that ssh leaves behind may keep standard error open,
-    # and a pipe would be waited for until that ends.
-    with tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if echo_errors else errors,
-                env={**os.environ, **(variables or {})},
-            )
-        except FileNotFoundError:
-            raise program_missing(command[0]) from None
-        with process:
-            if process.stderr is not None:
-                echo = threading.Thread(target=_echo, args=(process.stderr, errors))
-                echo.start()
-                process.stderr = None  # communicate() leaves it to the thread
-            try:
-                stdout, _ = process.communicate((input or "").encode(), timeout=timeout)
-            except BaseException:  # as subprocess.run does: nothing may be left behind
-                process.kill()
-                raise
-        if echo_errors:
-            echo.join()
-        stderr = _text_of(errors)
-    return Result(
-        returncode=process.returncode, stdout=stdout.decode(errors="replace"), stderr=stderr
-    )
+    with running(command, variables=variables, folder=folder, echo_errors=echo_errors) as program:
+        return program.result(input, timeout=timeout)
+
+
+def converse(command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> int:
+    """Leave the terminal to a program that asks the person something; return its exit code.
+
+    Raises ConfigurationError when it cannot be started.
+    """
+    with _start(command, variables=variables) as process:
+        return process.wait()
 
 
 class Running:
-    """A program that works while we talk to it; see `running`."""
+    """A program that works while we do; see `running`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        errors: Path,
+        echo: threading.Thread | None = None,
+    ) -> None:
         self._process = process
         self._errors = errors
+        self._echo = echo
 
     def send(self, text: str, *, close: bool = False) -> None:
         """Write to its standard input; `close` ends the input.
@@ -115,12 +106,32 @@ class Running:
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def errors(self) -> str:
-        """Return what it has written to standard error so far."""
-        return _text_of(self._errors)
+        """Return what it has written to standard error so far; ssh ends its lines with \\r\\n."""
+        return self._errors.read_bytes().decode(errors="replace").replace("\r\n", "\n")
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
         return self._process.wait(timeout)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, but not longer than that; return whether it came."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.returncode is not None
+
+    def result(self, input: str = "", *, timeout: float | None = None) -> Result:
+        """Give it the rest of its input, and return what it prints until its end.
+
+        Raises subprocess.TimeoutExpired after `timeout` seconds.
+        """
+        stdout, _ = self._process.communicate(input.encode() or None, timeout=timeout)
+        if self._echo is not None:
+            self._echo.join()
+        return Result(
+            returncode=self._process.returncode,
+            stdout=(stdout or b"").decode(errors="replace"),
+            stderr=self.errors(),
+        )
 
     def kill(self) -> None:
         """End it at once; from any thread."""
@@ -131,48 +142,65 @@ class Running:
 def running(
     command: Sequence[str],
     *,
+    input: str | None = None,
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    discard_output: bool = False,
+    echo_errors: bool = False,
     merge_errors: bool = False,
     own_session: bool = False,
 ) -> Iterator[Running]:
-    """Run a program for as long as the context lasts; at its end it is killed if it still runs.
+    """Run a program for as long as the context lasts; at its end it is ended if it still runs.
 
-    With `merge_errors` standard error comes among the lines of standard output. With `own_session`
-    Ctrl-C at the terminal reaches only us. Raises ConfigurationError when it is not installed.
+    `input` is all that it reads; without it, `send` or `result` writes the input. `discard_output`
+    is for a program whose standard output nobody reads. With `echo_errors` standard error is shown
+    at once as well; with `merge_errors` it comes among the lines of standard output. With
+    `own_session` Ctrl-C at the terminal reaches only us. Raises ConfigurationError when the program
+    cannot be started.
     """
-    with tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(
+    with _errors_file() as errors:
+        with errors.open("ab") as kept, _input_file(input) as given:
+            pipe_or_file = subprocess.PIPE if echo_errors else kept
+            process = _start(
                 command,
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if merge_errors else errors,
-                env={**os.environ, **(variables or {})},
-                start_new_session=own_session,
+                stdin=subprocess.PIPE if given is None else given,
+                stdout=subprocess.DEVNULL if discard_output else subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge_errors else pipe_or_file,
+                variables=variables,
+                folder=folder,
+                own_session=own_session,
             )
-        except FileNotFoundError:
-            raise program_missing(command[0]) from None
         try:
-            yield Running(process, errors)
+            yield Running(process, errors, _echo(process, errors) if echo_errors else None)
         finally:
-            process.kill()
-            with suppress(OSError), process:  # what was not written to its input may be left over
-                pass
+            _end(process)
 
 
 def program_missing(program: str) -> ConfigurationError:
-    """Return the error that says how to get a program, OpenSSH's above all, on this system."""
+    """Return the error that says how to get a program on this system."""
+    return ConfigurationError(
+        f"The program {program} is not installed.", hint=_how_to_install(program)
+    )
+
+
+def _how_to_install(program: str) -> str:
+    is_ssh = program in _OPENSSH
     if is_windows():
-        how = "Settings > System > Optional features > Add > OpenSSH Client"
+        if is_ssh:
+            return "Settings > System > Optional features > Add > OpenSSH Client"
+        if program in ("git", "sh"):
+            return "Install Git for Windows (https://git-scm.com/downloads), or use WSL"
     elif sys.platform == "darwin":
-        how = "It comes with macOS; see that /usr/bin is on your PATH"
-    elif shutil.which("apt-get"):
-        how = "sudo apt install openssh-client"
-    else:
-        how = "Install your system's OpenSSH client, for example: sudo dnf install openssh-clients"
-    return ConfigurationError(f"The program {program} is not installed.", hint=how)
+        if program == "git":
+            return "xcode-select --install"
+        if is_ssh:
+            return "It comes with macOS; see that /usr/bin is on your PATH"
+    elif is_ssh or program in ("git", "rsync"):
+        debian, fedora = ("openssh-client", "openssh-clients") if is_ssh else (program, program)
+        if shutil.which("apt-get"):
+            return f"sudo apt install {debian}"
+        return f"Install it with your system's packages, for example: sudo dnf install {fedora}"
+    return f"Install {program}, and see that it is on your PATH"
 
 
 def is_windows() -> bool:
@@ -180,16 +208,86 @@ def is_windows() -> bool:
     return sys.platform == "win32"
 
 
-def _text_of(errors: IO[bytes]) -> str:
-    """Return what a program has written into the file; ssh ends its messages with \\r\\n."""
-    errors.seek(0)
-    return errors.read().decode(errors="replace").replace("\r\n", "\n")
+def _start(
+    command: Sequence[str],
+    *,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | None = None,
+    stderr: int | IO[bytes] | None = None,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    own_session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a program. Raises ConfigurationError when that cannot be done."""
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={**os.environ, **(variables or {})},
+            start_new_session=own_session,
+        )
+    except FileNotFoundError:
+        if folder is not None and not folder.is_dir():
+            raise ConfigurationError(f"There is no folder {folder}.") from None
+        raise program_missing(command[0]) from None
+    except OSError as error:
+        raise ConfigurationError(f"{command[0]} cannot be started: {error.strerror}.") from None
 
 
-def _echo(source: IO[bytes], copy: IO[bytes]) -> None:
-    """Pass on every line of `source` to standard error, and keep it in `copy`."""
-    with source:
-        for line in source:
-            copy.write(line)
-            sys.stderr.write(line.decode(errors="replace").replace("\r\n", "\n"))
-            sys.stderr.flush()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program, if it still runs: it may tidy up first, but not for long."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    process.kill()
+    with suppress(OSError), process:  # what was not written to its input may be left over
+        pass
+
+
+@contextmanager
+def _errors_file() -> Iterator[Path]:
+    """Yield a file for what a program writes to standard error.
+
+    Not a pipe: the shared connection that ssh leaves behind may keep standard error open, and a
+    pipe would be waited for until that ends.
+    """
+    descriptor, name = tempfile.mkstemp(prefix="lab-")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        with suppress(OSError):  # Windows does not remove a file that is open
+            Path(name).unlink()
+
+
+@contextmanager
+def _input_file(text: str | None) -> Iterator[IO[bytes] | None]:
+    """Yield a file that holds `text`; None without one."""
+    if text is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file
+
+
+def _echo(process: subprocess.Popen[bytes], copy: Path) -> threading.Thread:
+    """Pass on every line of a program's standard error, and keep it in the file `copy`."""
+    source = process.stderr
+    assert source is not None
+    process.stderr = None  # else communicate() would read it
+
+    def pass_on() -> None:
+        with source, copy.open("ab") as kept:
+            for line in source:
+                kept.write(line)
+                sys.stderr.write(line.decode(errors="replace").replace("\r\n", "\n"))
+                sys.stderr.flush()
+
+    thread = threading.Thread(target=pass_on, daemon=True)
+    thread.start()
+    return thread

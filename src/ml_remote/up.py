@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
+from .context import Context
 from .editor.code import code as open_editor
 from .environment import begin_setup, finish_setup
 from .errors import HostKeyUnknownError, LabError
 from .login.connecting import connect
 from .login.logins import log_in
-from .machine import Machine, read_machine
-from .settings import project_root
+from .machine import Machine
 from .transfer.pushing import push_to
-from .ui import console
 
 __all__ = ["up"]
 
 
-def up(*, alias: str | None = None, code: bool = True, yes: bool = False) -> None:
+def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bool = False) -> None:
     """Carry out `lab up`; the arguments are those of the command line.
 
     Every step does what is left to do, so after a failure the same command goes on from there.
     Raises LabError, in words, when a step fails.
     """
-    machine = read_machine(alias)
-    _connect(machine, yes=yes)
-    push_to(machine, project_root())
+    machine = context.machine(alias)
+    _connect(context, machine, yes=yes)
+    push_to(context, machine)
     job = begin_setup(machine)
     if code:
-        _open_editor(machine)
+        _open_editor(context, machine)
     finish_setup(machine, job)
-    console.next_step("lab run labs/mnistlab.py")
+    context.console.next_step("lab run labs/mnistlab.py")
 
 
-def _connect(machine: Machine, *, yes: bool) -> None:
+def _connect(context: Context, machine: Machine, *, yes: bool) -> None:
     """See that the machine lets us in without a password, or do what is needed for that."""
-    resolved = machine.client.resolve()
-    known = resolved["hostname"] != [machine.alias] or "proxycommand" in resolved
-    if known and _logs_in(machine):
-        console.say(f"Connected: `ssh {machine.alias}` logs in without a password.")
+    if machine.client.is_configured and _logs_in(machine):
+        context.console.say(f"Connected: `ssh {machine.alias}` logs in without a password.")
         return
-    with console.part_of_more():
-        connect(None, alias=machine.alias, yes=yes)
+    with context.console.part_of_more():
+        connect(context, None, alias=machine.alias, yes=yes)
 
 
 def _logs_in(machine: Machine) -> bool:
@@ -52,10 +49,10 @@ def _logs_in(machine: Machine) -> bool:
         return False
 
 
-def _open_editor(machine: Machine) -> None:
+def _open_editor(context: Context, machine: Machine) -> None:
     """Open the editor; without one the rest is of use all the same."""
     try:
-        with console.part_of_more():
+        with context.console.part_of_more():
             open_editor(alias=machine.alias)
     except LabError as error:
-        console.warn(f"VS Code was not opened: {error.message}")
+        context.console.warn(f"VS Code was not opened: {error.message}")

@@ -12,9 +12,10 @@ from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 
 from ml_remote.errors import LabError, RemoteCommandError
+from ml_remote.machine import Machine
 from ml_remote.ssh.client import Client
 from ml_remote.transfer import copying
-from ml_remote.transfer.fetching import fetch_outputs
+from ml_remote.transfer.fetching import Fetched, fetch_outputs
 
 FOLDER = "my päper lab"
 AWKWARD = (
@@ -65,6 +66,14 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
+def bring(
+    client: Client, here: Path, *, folder: str = FOLDER, only: str = "", overwrite: bool = False
+) -> Fetched:
+    """Bring the outputs of the project in `folder` on the machine to the project `here`."""
+    machine = Machine(client=client, folder=folder)
+    return fetch_outputs(machine, here / "outputs", only=only, overwrite=overwrite)
+
+
 def test_every_name_comes_home(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
@@ -73,7 +82,7 @@ def test_every_name_comes_home(
     write(account, outputs / "with\nbreak", b"")
     write(account, outputs / "with\nbreak in the folder" / "file", b"")
     (outputs / "link").symlink_to("/etc/passwd")
-    fetched = fetch_outputs(machine, FOLDER, tmp_path)
+    fetched = bring(machine, tmp_path)
     assert sorted(fetched.new) == sorted(AWKWARD)
     assert (fetched.kept, fetched.same, fetched.unnamed, fetched.links) == ((), 0, 2, 1)
     assert fetched.size == 10
@@ -81,7 +90,7 @@ def test_every_name_comes_home(
         name: f"{number}".encode() for number, name in enumerate(AWKWARD)
     }
     assert (tmp_path / "outputs" / "plain.txt").stat().st_mtime == 1_700_000_000
-    assert fetch_outputs(machine, FOLDER, tmp_path).same == len(AWKWARD)
+    assert bring(machine, tmp_path).same == len(AWKWARD)
 
 
 def test_file_that_differs_here_is_kept_unless_asked(
@@ -96,14 +105,14 @@ def test_file_that_differs_here_is_kept_unless_asked(
             write(account, outputs / name, b"your")
     write(account, outputs / "a folder", b"a file there")
     write(account, outputs / "new", b"new")
-    fetched = fetch_outputs(machine, FOLDER, tmp_path)
+    fetched = bring(machine, tmp_path)
     assert fetched.new == ("new",)
     assert fetched.kept == ("a folder", "as long", "longer", "shorter")
     assert files_below(here) == {**mine, "new": b"new"}
 
     (here / "a folder" / "x").unlink()
     (here / "a folder").rmdir()
-    fetched = fetch_outputs(machine, FOLDER, tmp_path, overwrite=True)
+    fetched = bring(machine, tmp_path, overwrite=True)
     assert fetched.replaced == ("as long", "longer", "shorter")
     assert files_below(here) == files_below(outputs)
 
@@ -114,10 +123,10 @@ def test_log_that_grew_is_brought_up_to_date(
 ) -> None:
     write(account, outputs / "log", b"one\n")
     write(account, outputs / "other", b"same content")
-    fetch_outputs(machine, FOLDER, tmp_path)
+    bring(machine, tmp_path)
     write(account, outputs / "log", b"one\ntwo\n", time=1_700_000_100)
     write(account, outputs / "other", b"same content", time=1_700_000_100)
-    fetched = fetch_outputs(machine, FOLDER, tmp_path)
+    fetched = bring(machine, tmp_path)
     assert (fetched.new, fetched.replaced, fetched.kept) == ((), ("log",), ())
     assert fetched.same == 1
     assert (tmp_path / "outputs" / "log").read_bytes() == b"one\ntwo\n"
@@ -129,9 +138,9 @@ def test_one_run_can_be_brought_alone(
 ) -> None:
     write(account, outputs / "mnistlab/1/a.txt", b"a")
     write(account, outputs / "mnistlab/2/b.txt", b"b")
-    fetched = fetch_outputs(machine, FOLDER, tmp_path, only="mnistlab/2")
+    fetched = bring(machine, tmp_path, only="mnistlab/2")
     assert fetched.new == ("mnistlab/2/b.txt",)
-    assert fetch_outputs(machine, FOLDER, tmp_path, only="mnistlab/none").new == ()
+    assert bring(machine, tmp_path, only="mnistlab/none").new == ()
 
 
 @pytest.mark.slow
@@ -141,7 +150,7 @@ def test_outputs_may_be_a_link_to_another_disk(
     write(account, outputs / "a.txt", b"a")
     outputs.rename(account.home / "scratch")
     outputs.symlink_to(account.home / "scratch")
-    assert fetch_outputs(machine, FOLDER, tmp_path).new == ("a.txt",)
+    assert bring(machine, tmp_path).new == ("a.txt",)
 
 
 @pytest.mark.slow
@@ -159,10 +168,10 @@ def test_cut_connection_sends_nothing_twice(
         for part in (40, 60):
             proxy.cut_after = part * MEBIBYTE
             with pytest.raises(LabError) as failure:
-                fetch_outputs(client, FOLDER, tmp_path)
+                bring(client, tmp_path)
             assert failure.value.hint is not None
             assert not (tmp_path / "outputs" / "weights.pt").exists()
-        fetched = fetch_outputs(client, FOLDER, tmp_path)
+        fetched = bring(client, tmp_path)
         assert proxy.cuts == 2
     assert files_below(tmp_path / "outputs") == files_below(outputs)
     assert "weights.pt" in fetched.new
@@ -183,15 +192,15 @@ def test_change_there_between_two_attempts_is_no_mixture(
         )
         proxy.cut_after = size // 2
         with pytest.raises(LabError):
-            fetch_outputs(client, FOLDER, tmp_path)
+            bring(client, tmp_path)
         write(account, outputs / "weights.pt", os.urandom(size), time=1_700_000_100)
-        fetch_outputs(client, FOLDER, tmp_path)
+        bring(client, tmp_path)
     assert files_below(tmp_path / "outputs") == files_below(outputs)
 
 
 def test_no_folder_there_says_what_to_do(machine: Client, tmp_path: Path) -> None:
     with pytest.raises(RemoteCommandError, match="no folder nowhere") as failure:
-        fetch_outputs(machine, "nowhere", tmp_path)
+        bring(machine, tmp_path, folder="nowhere")
     assert failure.value.hint == "Send the project there: lab push"
 
 
@@ -209,7 +218,7 @@ def test_shell_that_prints_is_told_in_a_sentence(
     shell = account.write("noisy", noisy, mode=0o755)
     openssh_server.run("usermod", "--shell", str(shell), account.user)
     with pytest.raises(RemoteCommandError, match="Welcome to the cluster") as failure:
-        fetch_outputs(machine, FOLDER, tmp_path)
+        bring(machine, tmp_path)
     assert "case $-" in (failure.value.hint or "")
     account.write("noisy", noisy.replace("echo", ": "), mode=0o755)
-    assert fetch_outputs(machine, FOLDER, tmp_path).new == ("a.txt",)
+    assert bring(machine, tmp_path).new == ("a.txt",)

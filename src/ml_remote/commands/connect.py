@@ -49,17 +49,32 @@ def connect(
     changes nothing. Without an address it prints a line to paste into a terminal on the other
     machine, which answers with the address.
     """
+    alias = context.project.alias(alias)
+    if offline or dry_run:
+        from ..login.entries import write_entry
+
+        write_entry(
+            context,
+            address,
+            alias=alias,
+            jump=jump,
+            identity=identity,
+            replace_other=replace_other,
+            offline=offline,
+            dry_run=dry_run,
+            yes=yes,
+        )
+        return
     from ..login.connecting import connect as carry_out
 
     carry_out(
+        context,
         address,
         alias=alias,
         jump=jump,
         identity=identity,
         key_type=key_type,
         replace_other=replace_other,
-        offline=offline,
-        dry_run=dry_run,
         yes=yes,
     )
 
@@ -81,4 +96,5 @@ def disconnect(
     """
     from ..login.disconnecting import disconnect as carry_out
 
-    carry_out(alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
+    alias = context.project.alias(alias)
+    carry_out(context, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)

@@ -43,4 +43,4 @@ def up(context: Context, alias: str | None, no_code: bool, yes: bool) -> None:
     """
     from ..up import up as carry_out
 
-    carry_out(alias=alias, code=not no_code, yes=yes)
+    carry_out(context, alias=alias, code=not no_code, yes=yes)

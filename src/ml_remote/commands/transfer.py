@@ -22,7 +22,7 @@ def push(context: Context, alias: str | None, dirty: bool) -> None:
     """
     from ..transfer.pushing import push as carry_out
 
-    carry_out(alias=alias, dirty=dirty)
+    carry_out(context, alias=alias, dirty=dirty)
 
 
 @click.command(
@@ -40,4 +40,4 @@ def pull(context: Context, alias: str | None, overwrite: bool) -> None:
     """
     from ..transfer.pulling import pull as carry_out
 
-    carry_out(alias=alias, overwrite=overwrite)
+    carry_out(context, alias=alias, overwrite=overwrite)

@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from .. import processes
 from ..errors import HostKeyChangedError, HostKeyUnknownError, LabError
 from ..login.keys import Key, agent_keys, read_key
 from ..login.logins import Login, log_in
-from ..processes import run as run_program
 from ..settings import project_root
 from ..ssh.client import Client
 from ..ssh.entry import Entry
@@ -99,7 +99,7 @@ def _examine_way(
 def check_version() -> Finding:
     """Whether ssh is there, and new enough."""
     try:
-        printed = run_program(["ssh", "-V"]).stderr.strip()
+        printed = processes.run(["ssh", "-V"]).stderr.strip()
     except LabError as error:
         return failed("ssh", error)
     found = re.match(r"OpenSSH\D*(\d+)\.(\d+)", printed)

@@ -7,13 +7,14 @@ from pathlib import Path
 from ..errors import LabError, RemoteCommandError
 from ..settings import load_settings, machine_alias, project_root
 from ..ssh.client import Client
-from ..ssh.ssh_directory import is_default_directory, ssh_directory
+from ..ssh.ssh_directory import ssh_directory
 from ..ui import console
 from .editors import EDITORS, Editor, find_editor
 from .json_with_comments import read_object
-from .workspace_file import folder_link, write_workspace_file
+from .links import editor_configuration, folder_link
+from .workspace_file import write_workspace_file
 
-__all__ = ["code", "editor_configuration"]
+__all__ = ["code"]
 
 # These run on the laptop; on the machine itself they have nothing to do.
 _LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers")
@@ -40,16 +41,6 @@ def code(*, alias: str | None = None) -> None:
     editor.open(workspace)
     console.say(f"{editor.kind.name} opens {client.alias}:{folder} ({workspace.name}).")
     console.next_step("in its window, open labs/mnistlab.py and press Run All Cells")
-
-
-def editor_configuration(directory: Path) -> str | None:
-    """Return the setting that VS Code needs to find the configuration in `directory`, if any."""
-    if is_default_directory(directory):
-        return None
-    return (
-        f'VS Code needs this in your user settings: "remote.SSH.configFile": '
-        f'"{(directory / "config").as_posix()}"'
-    )
 
 
 def _folder_there(client: Client) -> str:

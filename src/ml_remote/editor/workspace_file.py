@@ -13,12 +13,7 @@ from urllib.parse import quote
 from ..errors import ConfigurationError
 from .json_with_comments import read_object
 
-__all__ = ["folder_link", "merge", "write_workspace_file"]
-
-
-def folder_link(alias: str, folder: str) -> str:
-    """Return the link that opens the absolute path `folder` on the machine in VS Code."""
-    return f"vscode://vscode-remote/ssh-remote+{alias}{quote(folder)}"
+__all__ = ["merge", "write_workspace_file"]
 
 
 def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:

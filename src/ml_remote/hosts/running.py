@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..context import Context
 from ..environment import begin_setup, finish_setup
 from ..errors import LabError, MissingFolderError, UsageError
 from ..machine import Machine, read_machine
+from ..project import Project
 from ..runs import jobs
 from ..runs.homecoming import bring_home
 from ..runs.job import Job
@@ -134,8 +136,9 @@ def _same_run(machines: Sequence[Machine], lab: Lab) -> Part | None:
 
 def _prepare(machines: Sequence[Machine]) -> None:
     """Bring the code and the environment to every host; environments are made at the same time."""
+    context = Context(project=Project(root=project_root()), console=console.shared)
     for machine in machines:
-        push_to(machine, project_root())
+        push_to(context, machine)
     begun = [(machine, begin_setup(machine)) for machine in machines]
     for machine, job in begun:
         finish_setup(machine, job)

@@ -9,11 +9,11 @@ from pathlib import Path
 from ..errors import KeyFileError
 from ..ssh.client import Client
 from ..ssh.entry import Entry
-from ..ssh.ssh_directory import our_directory
+from ..ssh.ssh_directory import made_key_path, pinned_key_path
 from .keys import Key, PublicKey, agent_keys, public_path, read_key
 from .logins import Login, log_in_with_any
 
-__all__ = ["KeyChoice", "choose_key", "made_key_path", "pinned_key_path"]
+__all__ = ["KeyChoice", "choose_key"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +33,6 @@ class KeyChoice:
     def make(self) -> bool:
         """Whether the key is still to be made."""
         return self.path is not None and self.key is None and self.pinned is None
-
-
-def made_key_path(alias: str, directory: Path) -> Path:
-    """Return where a key lies that was made for this machine."""
-    return our_directory(directory) / f"{alias}.key"
-
-
-def pinned_key_path(alias: str, directory: Path) -> Path:
-    """Return where the public half of a key lies that only the agent has."""
-    return our_directory(directory) / f"{alias}.agent.pub"
 
 
 def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) -> KeyChoice:

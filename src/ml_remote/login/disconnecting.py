@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..context import Context
 from ..errors import LabError
-from ..settings import machine_alias
 from ..ssh.client import Client
 from ..ssh.ssh_config import plan_disconnect
-from ..ssh.ssh_directory import ssh_directory
-from ..ui import console
-from .choosing import made_key_path, pinned_key_path
-from .connecting import write_plan
+from ..ssh.ssh_directory import made_key_path, pinned_key_path, ssh_directory
+from .entries import write_plan
 from .keys import public_path
 
 __all__ = ["disconnect"]
 
 
 def disconnect(
+    context: Context,
     *,
-    alias: str | None = None,
+    alias: str,
     remove_key: bool = False,
     dry_run: bool = False,
     yes: bool = False,
@@ -29,8 +28,7 @@ def disconnect(
     The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
     keeps it. Raises LabError.
     """
-    directory = ssh_directory()
-    alias = machine_alias(alias)
+    console, directory = context.console, ssh_directory()
     plan = plan_disconnect(alias, directory=directory)
     key = made_key_path(alias, directory)
     if plan.is_empty and not (remove_key and key.exists()):
@@ -52,7 +50,7 @@ def disconnect(
     if remove_key:
         _delete(key)
     pinned_key_path(alias, directory).unlink(missing_ok=True)
-    write_plan(plan)
+    write_plan(plan, console)
     console.say(f"`ssh {alias}` means again what it meant before.")
     if remove_key:
         console.say(

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import processes
 from ..errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
-from ..processes import run as run_program
 from ..ssh.client import Client
 from ..ssh.explaining import explain
 from .keys import PublicKey, parse_public_key
@@ -107,7 +107,7 @@ def _check_is_new(host_key: HostKey, path: Path) -> None:
     ssh would have said so before; but a second key beside the first would let both in for good.
     """
     name = host_key.line.partition(" ")[0]
-    found = run_program(["ssh-keygen", "-F", name, "-f", str(path)])
+    found = processes.run(["ssh-keygen", "-F", name, "-f", str(path)])
     for line in found.stdout.splitlines():
         known = parse_public_key(line.partition(" ")[2])
         if known is not None and (known.type, known.blob) != (host_key.key.type, host_key.key.blob):
@@ -133,7 +133,7 @@ def _hashed(line: str) -> str:
     with tempfile.TemporaryDirectory(prefix="lab-host-key-") as folder:
         file = Path(folder) / "known_hosts"
         file.write_text(f"{line}\n", encoding="utf-8")
-        result = run_program(["ssh-keygen", "-q", "-H", "-f", str(file)])
+        result = processes.run(["ssh-keygen", "-q", "-H", "-f", str(file)])
         if result.returncode != 0:
             raise LabError(f"ssh-keygen could not hash the host name: {result.stderr.strip()}")
         return file.read_text(encoding="utf-8").strip()

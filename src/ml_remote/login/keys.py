@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import os
 import re
+import shutil
 import stat
 import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from .. import processes
 from ..errors import KeyFileError
-from ..processes import is_windows, program_missing
-from ..processes import run as run_program
 from ..ssh.client import Client
 from .permissions import make_private
 
@@ -43,7 +43,6 @@ KEY_TYPES = {"ed25519": ("-t", "ed25519"), "ecdsa-521": ("-t", "ecdsa", "-b", "5
 """What `--key-type` takes, and the arguments of ssh-keygen that make it."""
 
 _PUBLIC_LINE = re.compile(r"(?P<type>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+=*)(?: (?P<comment>.*))?")
-_OPENSSH_BEGIN, _OPENSSH_END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END"
 
 # Run on the remote machine with the key's line as $1. Exit codes of its own, so that a read-only or
 # full home directory is told apart from a broken connection.
@@ -89,13 +88,10 @@ class PublicKey:
         """The line for authorized_keys; its comment holds only letters, digits and @ . _ -"""
         return f"{self.type} {self.blob} {re.sub(r'[^A-Za-z0-9@._-]+', '-', self.comment)}".rstrip()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint as OpenSSH prints it: SHA256:..."""
-        from hashlib import sha256
-
-        digest = sha256(base64.b64decode(self.blob)).digest()
-        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+        """The fingerprint, by ssh-keygen: SHA256:..., or nothing where it cannot read the key."""
+        return _fingerprint("-", text=f"{self.line}\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +134,14 @@ def read_key(path: Path) -> Key:
     if not path.is_file():
         raise KeyFileError(f"There is no key {path}.", hint="Make one: lab connect")
     beside = public_path(path)
-    derived, encrypted = (None, False) if path == beside else _read_private(path)
+    fingerprint, encrypted = ("", False) if path == beside else _read_private(path)
     mend = f'Write it anew: ssh-keygen -y -f "{path}" > "{beside}"'
     if not beside.is_file():
         raise KeyFileError(f"The public half of {path} is missing: {beside}.", hint=mend)
     public = parse_public_key(beside.read_text(encoding="utf-8", errors="replace"))
     if public is None:
         raise KeyFileError(f"{beside} does not hold a public key.", hint=mend)
-    if derived is not None and derived.blob != public.blob:
+    if fingerprint and fingerprint != public.fingerprint:
         raise KeyFileError(
             f"{beside} is not the public half of {path}. Copied to the machine, it would let "
             "another key in, and not yours.",
@@ -154,43 +150,38 @@ def read_key(path: Path) -> Key:
     return Key(path=path, public=public, encrypted=encrypted)
 
 
-def _read_private(path: Path) -> tuple[PublicKey | None, bool]:
-    """Return the public half as the private key tells it (None: not told), and if encrypted."""
-    if not is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+def _read_private(path: Path) -> tuple[str, bool]:
+    """Return the fingerprint that the private key tells, if it does, and if it is encrypted.
+
+    In the old PEM format an encrypted key tells nothing about itself.
+    """
+    if not processes.is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFileError(
             f"Others on this computer may read the key {path}, so ssh does not use it.",
             hint=f'chmod 600 "{path}"',
         )
-    result = run_program(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
-    if result.returncode == 0:
-        return parse_public_key(result.stdout), False
-    if "passphrase" not in result.stderr:
+    result = processes.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
+    encrypted = result.returncode != 0
+    if encrypted and "passphrase" not in result.stderr:
         raise KeyFileError(
             f"{path} is not a private key that ssh can read: {result.stderr.strip()}",
             hint="Name another one with --identity, or leave --identity out to have one made",
         )
-    return _public_half(path.read_text(encoding="ascii", errors="replace")), True
+    if not encrypted:
+        public = parse_public_key(result.stdout)
+        return "" if public is None else public.fingerprint, False
+    # A copy, which is as encrypted: beside the key itself, ssh-keygen would look at its .pub.
+    with tempfile.TemporaryDirectory(prefix="lab-key-") as folder:
+        return _fingerprint(shutil.copyfile(path, Path(folder) / "key")), True
 
 
-def _public_half(text: str) -> PublicKey | None:
-    """Return the public half of an encrypted private key; only OpenSSH's own format shows it.
+def _fingerprint(file: str | Path, *, text: str = "") -> str:
+    """Return the fingerprint that ssh-keygen tells of a key: SHA256:..., nothing if it tells none.
 
-    Its layout is in PROTOCOL.key of OpenSSH: a magic word, three strings (cipher, key derivation,
-    its options), the number of keys, and the public key in the clear.
+    `file` holds the key; `-` stands for `text`.
     """
-    _, begin, rest = text.partition(_OPENSSH_BEGIN)
-    if not begin:
-        return None
-    with contextlib.suppress(binascii.Error, struct.error):
-        data = base64.b64decode("".join(rest.partition(_OPENSSH_END)[0].split()))
-        offset = len(b"openssh-key-v1\0")
-        for _ in range(3):
-            offset += 4 + struct.unpack_from(">I", data, offset)[0]
-        (length,) = struct.unpack_from(">I", data, offset + 4)
-        blob = data[offset + 8 : offset + 8 + length]
-        name = blob[4 : 4 + struct.unpack_from(">I", blob)[0]].decode("ascii", "replace")
-        return parse_public_key(f"{name} {base64.b64encode(blob).decode()}")
-    return None
+    found = processes.run(["ssh-keygen", "-l", "-E", "sha256", "-f", str(file)], input=text)
+    return found.stdout.split()[1] if found.returncode == 0 else ""
 
 
 def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool) -> Key:
@@ -210,11 +201,7 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
         command = ["ssh-keygen", "-q", *KEY_TYPES[key_type], "-C", comment, "-f", str(made)]
         if not ask_passphrase:
             command += ["-N", ""]
-        try:
-            done = subprocess.run(command, stdin=None if ask_passphrase else subprocess.DEVNULL)
-        except FileNotFoundError:
-            raise program_missing("ssh-keygen") from None
-        if done.returncode != 0:
+        if processes.converse(command) != 0:
             raise KeyFileError("ssh-keygen made no key; it said why above.", hint="lab connect")
         make_private(made)
         try:
@@ -239,7 +226,7 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
     `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
     """
     try:
-        result = run_program(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+        result = processes.run(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
     except subprocess.TimeoutExpired:  # one that hangs is of no use to ssh either
         return None
     if result.returncode not in (0, 1):  # 1: it holds none; 2: there is no agent
@@ -250,8 +237,7 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
 
 def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
     """Let ssh-add ask for the passphrase of `path` and load it; return whether it did."""
-    done = subprocess.run(["ssh-add", str(path)], env={**os.environ, **_agent_variables(resolved)})
-    return done.returncode == 0
+    return processes.converse(["ssh-add", str(path)], variables=_agent_variables(resolved)) == 0
 
 
 def _agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:

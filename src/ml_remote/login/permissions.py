@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .. import processes
 from ..errors import ConfigurationError
 
 __all__ = ["icacls_command", "make_private"]
@@ -22,7 +23,7 @@ def make_private(path: Path) -> None:
         path.chmod(0o600)
         return
     command = icacls_command(path, user=getpass.getuser(), domain=os.environ.get("USERDOMAIN"))
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = processes.run(command)
     if done.returncode != 0:
         raise ConfigurationError(
             f"{path} could not be made private: {done.stdout.strip()} {done.stderr.strip()}",

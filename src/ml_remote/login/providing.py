@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import KeyFileError, LoginRefusedError
 from ..ssh.client import Client
-from ..ui import console
+from ..ui.console import Console
 from .choosing import KeyChoice
 from .keys import Key, add_to_agent, agent_keys, copy_to, create_key, read_key, write_public_key
 from .logins import Login
@@ -12,7 +12,7 @@ from .logins import Login
 __all__ = ["announce_key", "copy_key", "prepare_key"]
 
 
-def announce_key(choice: KeyChoice, login: Login, *, alias: str) -> None:
+def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: str) -> None:
     """Say what will happen to keys."""
     if choice.make:
         console.say(f"A new key will be made: {choice.path}")
@@ -27,7 +27,9 @@ def announce_key(choice: KeyChoice, login: Login, *, alias: str) -> None:
         console.say(f"It will be copied to {alias}; ssh asks for your password there once.")
 
 
-def prepare_key(choice: KeyChoice, alias: str, *, key_type: str, yes: bool) -> None:
+def prepare_key(
+    choice: KeyChoice, alias: str, console: Console, *, key_type: str, yes: bool
+) -> None:
     """Make the key, or write down the agent's one; see that no passphrase stands in the way."""
     key = choice.key
     if choice.path is not None:
@@ -43,10 +45,10 @@ def prepare_key(choice: KeyChoice, alias: str, *, key_type: str, yes: bool) -> N
         )
         console.say(f"Key made: {key.path} ({key.public.fingerprint})")
     if key is not None and key.encrypted:
-        _load_into_agent(key, alias)
+        _load_into_agent(key, alias, console)
 
 
-def _load_into_agent(key: Key, alias: str) -> None:
+def _load_into_agent(key: Key, alias: str, console: Console) -> None:
     """Have a key with a passphrase in the agent: nothing else lets VS Code use it unasked."""
     resolved = Client(alias=alias).resolve()
     held = agent_keys(resolved)
@@ -60,7 +62,7 @@ def _load_into_agent(key: Key, alias: str) -> None:
         )
 
 
-def copy_key(client: Client, choice: KeyChoice, login: Login) -> None:
+def copy_key(client: Client, choice: KeyChoice, login: Login, console: Console) -> None:
     """Let the key in on the machine, with a password.
 
     Raises LoginRefusedError with the line to pass on where the machine takes no passwords.

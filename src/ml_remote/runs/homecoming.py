@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..context import Context
 from ..errors import LabError
 from ..machine import Machine
+from ..project import Project
 from ..settings import machine_alias, project_root
 from ..transfer.pulling import pull_outputs
 from ..ui import console
@@ -18,7 +20,8 @@ def bring_home(machine: Machine, job: Job) -> str:
     """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
     stem = output_folder(job.name)
     try:
-        pull_outputs(machine, project_root(), only=f"{stem}/{job.id}")
+        context = Context(project=Project(root=project_root()), console=console.shared)
+        pull_outputs(context, machine, only=f"{stem}/{job.id}")
     except LabError as error:
         if job.state == "done":
             raise

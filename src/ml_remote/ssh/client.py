@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .. import processes
 from ..errors import ConfigurationError, RemoteCommandError, UnreachableError
-from ..processes import Result, run
+from ..processes import Result
 from .explaining import explain
 from .ssh_directory import ssh_directory, ssh_options
 
@@ -81,7 +82,7 @@ class Client:
     def run(
         self,
         *words: str,
-        input: str | None = None,
+        input: str = "",
         timeout: float | None = 60,
         interactive: bool = False,
         check: bool = True,
@@ -106,7 +107,7 @@ class Client:
     def attempt(
         self,
         *words: str,
-        input: str | None = None,
+        input: str = "",
         timeout: float | None = 60,
         interactive: bool = False,
     ) -> Result:
@@ -116,7 +117,7 @@ class Client:
         """
         client = self if interactive else self.with_options("BatchMode=yes")
         try:
-            return run(
+            return processes.run(
                 client.command(*words), input=input, timeout=timeout, echo_errors=interactive
             )
         except subprocess.TimeoutExpired:
@@ -150,7 +151,7 @@ class Client:
         options = [part for option in self.options for part in ("-o", option)]
         command = ["ssh", *ssh_options(self.directory), *options, "-G", "--", self.alias]
         try:
-            result = run(command, timeout=10)
+            result = processes.run(command, timeout=10)
         except subprocess.TimeoutExpired:
             raise ConfigurationError(
                 "ssh took more than 10 seconds to read your configuration.",
@@ -164,6 +165,12 @@ class Client:
             values.setdefault(keyword, []).append(value)
         return values
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether the SSH configuration leads the alias to a machine. Raises ConfigurationError."""
+        resolved = self.resolve()
+        return resolved["hostname"] != [self.alias] or "proxycommand" in resolved
+
     def close(self) -> None:
         """End the shared connection, if there is one."""
         (path, *_) = self.resolve().get("controlpath", ["none"])
@@ -172,7 +179,7 @@ class Client:
             return
         command = ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias]
         with suppress(subprocess.TimeoutExpired):
-            run(command, timeout=10)
+            processes.run(command, timeout=10)
         socket.unlink(missing_ok=True)  # the other process may be a moment later
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 
 from ..errors import (
     ConfigurationError,
@@ -12,7 +14,6 @@ from ..errors import (
     LoginRefusedError,
     UnreachableError,
 )
-from .whereabouts import remote_side
 
 __all__ = ["explain", "recognise"]
 
@@ -34,7 +35,7 @@ def explain(stderr: str, *, alias: str) -> LabError:
 
 def recognise(stderr: str, *, alias: str) -> LabError | None:
     """Return the error that a message of ssh's stands for, if one that is known is in `stderr`."""
-    place = remote_side()
+    place = _remote_side()
     if place and re.search(rf"(?i)Could not resolve hostname {re.escape(alias)}:", stderr):
         return UnreachableError(
             f"This terminal is {place}, where no machine is called {alias}. `lab` belongs on the "
@@ -241,3 +242,14 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         "Run the command again; if it happens often: lab doctor",
     ),
 )
+
+
+def _remote_side() -> str | None:
+    """Return where this terminal runs, in words, when it is not on the computer one sits at."""
+    if os.environ.get("CODESPACES"):
+        return "in a codespace"
+    if os.environ.get("REMOTE_CONTAINERS"):  # set by VS Code in the terminals of a dev container
+        return "in a dev container"
+    if os.environ.get("SSH_CONNECTION"):
+        return f"on {socket.gethostname()}, reached over SSH"
+    return None

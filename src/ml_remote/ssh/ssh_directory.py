@@ -22,7 +22,9 @@ __all__ = [
     "include_line",
     "is_default_directory",
     "is_our_include",
+    "made_key_path",
     "our_directory",
+    "pinned_key_path",
     "read_state",
     "ssh_directory",
     "ssh_options",
@@ -106,6 +108,16 @@ def ssh_options(directory: Path) -> list[str]:
 def our_directory(directory: Path) -> Path:
     """Return where our own entries lie, one file for each alias."""
     return directory / OURS
+
+
+def made_key_path(alias: str, directory: Path) -> Path:
+    """Return where a key lies that was made for this machine."""
+    return our_directory(directory) / f"{alias}.key"
+
+
+def pinned_key_path(alias: str, directory: Path) -> Path:
+    """Return where the public half of a key lies that only the agent has."""
+    return our_directory(directory) / f"{alias}.agent.pub"
 
 
 def include_line(directory: Path) -> str:

@@ -8,13 +8,16 @@ copied with that line replaced by one that never matches, and verified as far as
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import processes
 from ..errors import ConfigurationError, UnsafeEditError
 from .entry import Entry, plain_options
 from .shadow import Shadow, write_shadow
@@ -212,8 +215,6 @@ def _first_difference(was: _Answer, becomes: _Answer) -> str:
 
 @contextmanager
 def _shadows(*states: State) -> Iterator[list[Shadow]]:
-    import tempfile  # costs milliseconds that few calls need
-
     with tempfile.TemporaryDirectory(prefix="lab-ssh-") as folder:
         yield [
             write_shadow(state, Path(folder) / str(number)) for number, state in enumerate(states)
@@ -225,55 +226,45 @@ def _ask(shadows: Sequence[Shadow], alias: str, *, seconds: float) -> list[_Answ
 
     Raises _Harm when there is no ssh, or when it takes longer than `seconds`.
     """
-    deadline = time.monotonic() + seconds
-    processes: list[subprocess.Popen[str]] = []
-    try:
-        for shadow in shadows:
-            processes.append(_start(shadow, alias))
-        return [
-            _answer(process, shadow, seconds=max(0.0, deadline - time.monotonic()))
-            for process, shadow in zip(processes, shadows, strict=True)
-        ]
-    except FileNotFoundError:
+    if shutil.which("ssh") is None:
         raise _Harm(
             "There is no `ssh` on this machine, so the configuration cannot be checked.",
             hint="Install the OpenSSH client, and run this again.",
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise _Harm(
-            f"`ssh -G {alias}` did not end within {seconds:.0f} seconds, so the configuration "
-            "cannot be checked.",
-            hint=f"Try `ssh -G {alias}` yourself.",
-        ) from None
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+        )
+    deadline = time.monotonic() + seconds
+    with ExitStack() as running:
+        programs = [running.enter_context(_asking(shadow, alias)) for shadow in shadows]
+        try:
+            results = [
+                program.result(timeout=max(0.0, deadline - time.monotonic()))
+                for program in programs
+            ]
+        except subprocess.TimeoutExpired:
+            raise _Harm(
+                f"`ssh -G {alias}` did not end within {seconds:.0f} seconds, so the configuration "
+                "cannot be checked.",
+                hint=f"Try `ssh -G {alias}` yourself.",
+            ) from None
+    return [_answer(result, shadow) for result, shadow in zip(results, shadows, strict=True)]
 
 
-def _start(shadow: Shadow, alias: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        # Names are looked up nowhere: without this, CanonicalizeHostname would ask the network.
-        ["ssh", "-G", "-F", str(shadow.config), "-o", "CanonicalizeHostname=no", "--", alias],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
+def _asking(shadow: Shadow, alias: str) -> AbstractContextManager[processes.Running]:
+    # Names are looked up nowhere: without this, CanonicalizeHostname would ask the network.
+    plain = ["-o", "CanonicalizeHostname=no"]
+    return processes.running(["ssh", "-G", "-F", str(shadow.config), *plain, "--", alias])
 
 
-def _answer(process: subprocess.Popen[str], shadow: Shadow, *, seconds: float) -> _Answer:
-    output, errors = process.communicate(timeout=seconds)
-    if process.returncode == 0:
-        return _Answer(output, "")
+def _answer(result: processes.Result, shadow: Shadow) -> _Answer:
+    if result.returncode == 0:
+        return _Answer(result.stdout, "")
     lines = [
         line.strip()
-        for line in errors.splitlines()
+        for line in result.stderr.splitlines()
         if line.strip() and not line.startswith("Pseudo-terminal") and "terminating, " not in line
     ]
-    return _Answer(output, shadow.with_real_paths(lines[0] if lines else "it gave no reason"))
+    return _Answer(
+        result.stdout, shadow.with_real_paths(lines[0] if lines else "it gave no reason")
+    )
 
 
 def _unreadable(complaint: str) -> _Harm:

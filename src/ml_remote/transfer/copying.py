@@ -6,22 +6,16 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..processes import program_missing
-from ..processes import run as run_program
+from .. import processes
 from ..ssh.client import Client
+from ..ui.display import Progress
 from .outputs import Listing, RemoteFile
 
-__all__ = ["Copying", "Progress", "choose_program"]
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many are here, several times a second."""
+__all__ = ["Copying", "choose_program"]
 
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _RSYNC_VANISHED = 24  # a file went away there: not ours to mend
@@ -72,37 +66,16 @@ class Copying(ABC):
         Raises ConfigurationError when it is not installed.
         """
         self.folder.mkdir(exist_ok=True)
-        command = self._command()
-        # Files, not pipes: the shared connection that ssh leaves behind may keep them open.
-        with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as orders:
-            orders.write(self._orders().encode())
-            orders.seek(0)
-            try:
-                process = subprocess.Popen(
-                    command, cwd=self.folder, stdin=orders, stdout=subprocess.DEVNULL, stderr=errors
-                )
-            except FileNotFoundError:
-                raise program_missing(command[0]) from None
-            try:
-                self._wait(process, progress)
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
-            errors.seek(0)
-            self.errors = errors.read().decode(errors="replace").replace("\r\n", "\n")
-            self._returncode = process.returncode
-
-    def _wait(self, process: subprocess.Popen[bytes], progress: Progress | None) -> None:
-        """Wait for the program's end and tell how far it is."""
-        total = sum(file.size for file in self._files)
-        ended = False
-        while not ended:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=_LOOK_EVERY)
-                ended = True
-            if progress is not None:
-                progress(sum(_size(self.staged(file)) for file in self._files), total)
+        with processes.running(
+            self._command(), input=self._orders(), folder=self.folder, discard_output=True
+        ) as program:
+            total = sum(file.size for file in self._files)
+            ended = False
+            while not ended:
+                ended = program.ends_within(_LOOK_EVERY)
+                if progress is not None:
+                    progress(sum(_size(self.staged(file)) for file in self._files), total)
+            self.errors, self._returncode = program.errors(), program.wait()
 
     def _connection(self) -> list[str]:
         """Return ssh and its options as the client uses them; the program adds the machine."""
@@ -181,7 +154,7 @@ def _is_rsync(version: str) -> bool:
 
 def _has_rsync() -> bool:
     return shutil.which("rsync") is not None and _is_rsync(
-        run_program(["rsync", "--version"]).stdout
+        processes.run(["rsync", "--version"]).stdout
     )
 
 

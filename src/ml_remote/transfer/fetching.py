@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import exclusive
-from ..ssh.client import Client
-from .copying import Copying, Progress, choose_program
+from ..machine import Machine
+from ..ui.display import Progress
+from .copying import Copying, choose_program
 from .failures import explain_failure
 from .outputs import RemoteFile, compare, list_outputs
 
-__all__ = ["Fetched", "Progress", "fetch_outputs"]
+__all__ = ["Fetched", "fetch_outputs"]
 
 _INCOMING = ".incoming"
 
@@ -46,22 +47,21 @@ class Fetched:
 
 
 def fetch_outputs(
-    client: Client,
-    remote_folder: str,
-    project_root: Path,
+    machine: Machine,
+    outputs: Path,
     *,
     only: str = "",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Bring the files below `outputs/` that are not here yet from the machine.
+    """Bring the files below the machine's `outputs/` that are not here yet to the folder `outputs`.
 
-    `remote_folder` is the project's folder there; `only` names a folder below `outputs/`. With
-    `overwrite`, files that differ here are replaced. Raises LabError in words when it could not be
-    completed; what has come stays, and the next call goes on from there.
+    `only` names a folder below it. With `overwrite`, files that differ here are replaced. Raises
+    LabError in words when it could not be completed; what has come stays, and the next call goes on
+    from there.
     """
-    outputs = project_root / "outputs"
-    listing = list_outputs(client, remote_folder, only=only)
+    client = machine.client
+    listing = list_outputs(machine, only=only)
     comparison = compare(client, listing, outputs)
     replaced = [*comparison.grown, *(comparison.differing if overwrite else [])]
     wanted = [*comparison.missing, *replaced]

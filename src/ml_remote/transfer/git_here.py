@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import processes
 from ..errors import LabError
 from ..processes import Result
-from ..processes import run as run_program
 from ..ssh.client import Client
 from ..ui.display import steps
 
@@ -45,11 +43,6 @@ def read_repository(root: Path) -> Repository:
     Raises LabError, with what to do, when there is none, when it begins further up, when no branch
     is checked out, and when nothing is committed yet.
     """
-    if shutil.which("git") is None:
-        raise LabError(
-            "git is not installed here; the code goes to the machine by it.",
-            hint="Install it (https://git-scm.com/downloads), then run this again",
-        )
     top = git(root, "rev-parse", "--show-toplevel", check=False)
     if top.returncode != 0 and "not a git repository" in top.stderr:
         raise LabError(
@@ -118,7 +111,7 @@ def git(
     With `check` a failing command raises LabError in git's words.
     """
     environment = {**_QUIET, **(variables or {})}
-    result = run_program(["git", "-C", str(root), *arguments], variables=environment)
+    result = processes.run(["git", "-C", str(root), *arguments], variables=environment)
     if check and result.returncode != 0:
         raise _failed(arguments[0], result)
     return result
@@ -130,41 +123,16 @@ def git_through(client: Client, root: Path, *arguments: str) -> Result:
     Whatever comes of it is returned.
     """
     *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
-    variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
+    variables = {**_QUIET, "GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
     command = ["git", "-C", str(root), *arguments]
-    # A file, not a pipe: the shared connection that ssh leaves behind may keep it open.
-    with tempfile.TemporaryDirectory(prefix="lab-") as folder, steps() as shown:
-        said = Path(folder) / "said"
-        with said.open("wb") as errors:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env={**os.environ, **_QUIET, **variables},
-            )
-            try:
-                while _still_runs(process):
-                    shown.line(_last_line(said))
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
-        stderr = said.read_bytes().decode(errors="replace").replace("\r\n", "\n")
-    return Result(returncode=process.returncode, stdout="", stderr=stderr)
-
-
-def _still_runs(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(timeout=_LOOK_EVERY)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
-def _last_line(file: Path) -> str:
-    """Return the last line of what was printed; a carriage return ends a line of progress."""
-    return (file.read_bytes().decode(errors="replace").splitlines() or [""])[-1]
+    with (
+        steps() as shown,
+        processes.running(command, input="", variables=variables, discard_output=True) as program,
+    ):
+        while not program.ends_within(_LOOK_EVERY):
+            # A carriage return ends a line of progress.
+            shown.line((program.errors().splitlines() or [""])[-1])
+        return Result(returncode=program.wait(), stdout="", stderr=program.errors())
 
 
 def _count_changes(root: Path) -> int:

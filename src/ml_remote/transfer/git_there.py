@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 
 from ..errors import RemoteCommandError
-from ..ssh.client import Client
+from ..machine import Machine
+from ..processes import Result
 
 __all__ = ["UNCOMMITTED", "RemoteRepository", "check_out", "prepare", "read"]
 
@@ -136,62 +137,59 @@ class RemoteRepository:
     """Files that git knows and that hold work that is not committed."""
 
 
-def prepare(client: Client, folder: str, *, branch: str, commit: str = "") -> RemoteRepository:
-    """Make the repository in `folder` where it is missing, ready to take `commit`, and read it.
+def prepare(machine: Machine, *, branch: str, commit: str = "") -> RemoteRepository:
+    """Make the repository there where it is missing, ready to take `commit`, and read it.
 
     What an interrupted push left is put back. Raises RemoteCommandError, with what to do.
     """
-    return _ask(client, folder, _PREPARE, branch, commit)
+    result = machine.client.run_script(_PREPARE, machine.folder, branch, commit, check=False)
+    if result.returncode == _NO_GIT:
+        raise RemoteCommandError(
+            f"git is not installed on {machine.alias}; the code goes there by it.",
+            hint="There: sudo apt install git; without an administrator: conda install git",
+        )
+    if result.returncode == _NO_FOLDER:
+        raise RemoteCommandError(
+            f"The folder {machine.folder} cannot be made on {machine.alias}: "
+            f"{_in_one_line(result.stderr)}",
+            hint="Name another one in lab.toml ([remote] folder), or mend its rights there",
+        )
+    return _parse(machine, result)
 
 
-def read(client: Client, folder: str, *, branch: str) -> RemoteRepository | None:
-    """Read the repository in `folder`; None where the machine has none there, or no git.
+def read(machine: Machine, *, branch: str) -> RemoteRepository | None:
+    """Read the repository there; None where the machine has none there, or no git.
 
     Raises RemoteCommandError when the folder is not there.
     """
-    result = client.run_script(_READ, folder, branch, check=False)
+    result = machine.client.run_script(_READ, machine.folder, branch, check=False)
     if result.returncode in (_NO_GIT, _NO_REPOSITORY):
         return None
     if result.returncode == _NO_FOLDER:
         raise RemoteCommandError(
-            f"There is no folder {folder} on {client.alias}.",
+            f"There is no folder {machine.folder} on {machine.alias}.",
             hint="Send the project there: lab push",
         )
-    return _parse(client, result.returncode, result.stdout, result.stderr)
+    return _parse(machine, result)
 
 
-def check_out(client: Client, folder: str, *, branch: str) -> None:
+def check_out(machine: Machine, *, branch: str) -> None:
     """Check a branch out there. Raises RemoteCommandError in git's words when that fails."""
-    result = client.run_script(_CHECK_OUT, folder, branch, check=False)
+    result = machine.client.run_script(_CHECK_OUT, machine.folder, branch, check=False)
     if result.returncode != 0:
-        _check_disk(client, result.stdout)
+        _check_disk(machine, result.stdout)
         raise RemoteCommandError(
-            f"{branch} is on {client.alias}, but could not be checked out there: "
+            f"{branch} is on {machine.alias}, but could not be checked out there: "
             f"{_in_one_line(result.stderr)}",
             hint="Move what stands in the way there, or commit it, then run this again",
         )
 
 
-def _ask(client: Client, folder: str, script: str, *arguments: str) -> RemoteRepository:
-    result = client.run_script(script, folder, *arguments, check=False)
-    if result.returncode == _NO_GIT:
-        raise RemoteCommandError(
-            f"git is not installed on {client.alias}; the code goes there by it.",
-            hint="There: sudo apt install git; without an administrator: conda install git",
-        )
-    if result.returncode == _NO_FOLDER:
-        raise RemoteCommandError(
-            f"The folder {folder} cannot be made on {client.alias}: {_in_one_line(result.stderr)}",
-            hint="Name another one in lab.toml ([remote] folder), or mend its rights there",
-        )
-    return _parse(client, result.returncode, result.stdout, result.stderr)
-
-
-def _parse(client: Client, returncode: int, stdout: str, stderr: str) -> RemoteRepository:
-    if returncode != 0:
-        _check_disk(client, stdout)
-        raise RemoteCommandError(f"On {client.alias}, git failed: {_in_one_line(stderr)}")
-    lines = [line.partition(" ") for line in stdout.splitlines()]
+def _parse(machine: Machine, result: Result) -> RemoteRepository:
+    if result.returncode != 0:
+        _check_disk(machine, result.stdout)
+        raise RemoteCommandError(f"On {machine.alias}, git failed: {_in_one_line(result.stderr)}")
+    lines = [line.partition(" ") for line in result.stdout.splitlines()]
     facts = {word: text for word, _, text in lines}
     return RemoteRepository(
         folder=facts["folder"],
@@ -203,12 +201,12 @@ def _parse(client: Client, returncode: int, stdout: str, stderr: str) -> RemoteR
     )
 
 
-def _check_disk(client: Client, stdout: str) -> None:
+def _check_disk(machine: Machine, stdout: str) -> None:
     """Raise RemoteCommandError when a script failed on a disk that is full."""
     free = re.search(r"^free (\d+)$", stdout, re.MULTILINE)
     if free and int(free[1]) < _FULL:
         raise RemoteCommandError(
-            f"The disk of {client.alias} is full.",
+            f"The disk of {machine.alias} is full.",
             hint="Make room there (lab status shows the disk), then run this again",
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RemoteCommandError
+from ..machine import Machine
 from ..ssh.client import Client
 
 __all__ = ["Comparison", "Listing", "RemoteFile", "compare", "list_outputs"]
@@ -92,15 +93,16 @@ class Comparison:
     """How many files are the same."""
 
 
-def list_outputs(client: Client, remote_folder: str, *, only: str = "") -> Listing:
+def list_outputs(machine: Machine, *, only: str = "") -> Listing:
     """Return what lies below `outputs/` there, or below `outputs/<only>`.
 
     Raises RemoteCommandError when the project's folder is not there, or a name cannot be used here.
     """
-    result = client.run_script(_LIST, remote_folder, only, timeout=600, check=False)
+    client, folder = machine.client, machine.folder
+    result = client.run_script(_LIST, folder, only, timeout=600, check=False)
     if result.returncode == _NO_FOLDER:
         raise RemoteCommandError(
-            f"There is no folder {remote_folder} on {client.alias}.",
+            f"There is no folder {folder} on {client.alias}.",
             hint="Send the project there: lab push",
         )
     if result.returncode != 0:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..context import Context
 from ..errors import LabError
-from ..machine import Machine, read_machine
-from ..settings import project_root
-from ..ui import console
+from ..machine import Machine
+from ..ui.console import Console
 from ..ui.display import transfer_bar
 from .failures import explain_failure
 from .fetching import Fetched, fetch_outputs
@@ -18,31 +18,32 @@ from .git_there import UNCOMMITTED, RemoteRepository, read
 __all__ = ["pull", "pull_outputs"]
 
 
-def pull(*, alias: str | None = None, overwrite: bool = False) -> None:
+def pull(context: Context, *, alias: str | None = None, overwrite: bool = False) -> None:
     """Carry out `lab pull`; `overwrite` replaces files in `outputs/` that differ here.
 
     The outputs come even when the commits cannot. Raises LabError, in words; what has come stays.
     """
-    machine, root = read_machine(alias), project_root()
+    console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
     try:
-        _pull_commits(machine, root)
+        _pull_commits(machine, context.project.root, console)
     except LabError as error:
         failure = error
         console.warn(f"No commits came: {error.message}")
-    pull_outputs(machine, root, overwrite=overwrite)
+    pull_outputs(context, machine, overwrite=overwrite)
     if failure is not None:
         raise failure
     console.next_step("look at outputs/")
 
 
 def pull_outputs(
-    machine: Machine, root: Path, *, only: str = "", overwrite: bool = False
+    context: Context, machine: Machine, *, only: str = "", overwrite: bool = False
 ) -> Fetched:
     """Bring outputs home with a progress bar, and say in a line what came."""
+    console = context.console
     with transfer_bar("outputs/") as progress:
         fetched = fetch_outputs(
-            machine.client, machine.folder, root, only=only, overwrite=overwrite, progress=progress
+            machine, context.project.outputs, only=only, overwrite=overwrite, progress=progress
         )
     came = len(fetched.new) + len(fetched.replaced)
     if came:
@@ -65,14 +66,14 @@ def _files(number: int) -> str:
     return "1 file" if number == 1 else f"{number} files"
 
 
-def _pull_commits(machine: Machine, root: Path) -> None:
+def _pull_commits(machine: Machine, root: Path, console: Console) -> None:
     """Bring the branch that is checked out here up to what it is there."""
     repository = read_repository(root)
-    there = read(machine.client, machine.folder, branch=repository.branch)
+    there = read(machine, branch=repository.branch)
     if there is None:
         console.say(f"There is no repository on {machine.alias}; only outputs come.")
         return
-    _warn(machine, repository, there)
+    _warn(machine, repository, there, console)
     if not there.tip or _is_ancestor(root, there.tip, repository.commit):
         console.say(f"No new commits on {machine.alias}.")
         return
@@ -84,10 +85,12 @@ def _pull_commits(machine: Machine, root: Path) -> None:
     )  # fmt: skip
     if done.returncode != 0:
         raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
-    _fast_forward(machine, repository, local)
+    _fast_forward(machine, repository, local, console)
 
 
-def _warn(machine: Machine, repository: Repository, there: RemoteRepository) -> None:
+def _warn(
+    machine: Machine, repository: Repository, there: RemoteRepository, console: Console
+) -> None:
     """Say what does not come: work that is not committed there, or stands on another branch."""
     if there.changes:
         console.warn(
@@ -107,7 +110,7 @@ def _warn(machine: Machine, repository: Repository, there: RemoteRepository) -> 
         )
 
 
-def _fast_forward(machine: Machine, repository: Repository, local: str) -> None:
+def _fast_forward(machine: Machine, repository: Repository, local: str, console: Console) -> None:
     """Move the branch here forward to what was fetched. Raises LabError when that cannot be."""
     root = repository.root
     if not _is_ancestor(root, repository.commit, local):

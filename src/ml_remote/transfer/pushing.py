@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..context import Context
 from ..errors import LabError, RemoteCommandError
-from ..machine import Machine, read_machine
+from ..machine import Machine
 from ..processes import Result
-from ..settings import project_root
-from ..ui import console
 from .failures import explain_failure
 from .git_here import Repository, git, git_through, read_repository, snapshot
 from .git_there import UNCOMMITTED, RemoteRepository, check_out, prepare
@@ -19,20 +17,21 @@ from .git_there import UNCOMMITTED, RemoteRepository, check_out, prepare
 __all__ = ["push", "push_to"]
 
 
-def push(*, alias: str | None = None, dirty: bool = False) -> None:
+def push(context: Context, *, alias: str | None = None, dirty: bool = False) -> None:
     """Carry out `lab push`; `dirty` sends what is not committed, too.
 
     Raises LabError, in words, when it cannot be done; nothing is lost on either side then.
     """
-    push_to(read_machine(alias), project_root(), dirty=dirty)
-    console.next_step("lab setup")
+    push_to(context, context.machine(alias), dirty=dirty)
+    context.console.next_step("lab setup")
 
 
-def push_to(machine: Machine, root: Path, *, dirty: bool = False) -> None:
+def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
     """Push, and say in a line what was done."""
-    repository = read_repository(root)
+    console = context.console
+    repository = read_repository(context.project.root)
     coming = _what_comes(repository, dirty=dirty)
-    there = prepare(machine.client, machine.folder, branch=coming.branch, commit=coming.commit)
+    there = prepare(machine, branch=coming.branch, commit=coming.commit)
     if there.tip == coming.commit and there.branch == coming.branch:
         console.say(
             f"Nothing to push: {coming.name} is on {machine.alias} already, in {there.folder}."
@@ -94,11 +93,11 @@ def _bring(
         if there.tip != coming.commit:
             _send(machine, repository, there, coming)
         if there.branch != coming.branch:
-            check_out(machine.client, machine.folder, branch=coming.branch)
+            check_out(machine, branch=coming.branch)
     except LabError:
         # Nothing of an update that was begun stays, such as when the disk there is full.
         with suppress(LabError):
-            prepare(machine.client, machine.folder, branch=coming.branch)
+            prepare(machine, branch=coming.branch)
         raise
 
 

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.text import Text
 
-from ..transfer.copying import Progress as Tell
 from .console import is_dumb, note
 
-__all__ = ["Steps", "steps", "transfer_bar"]
+__all__ = ["Progress", "Steps", "steps", "transfer_bar"]
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of how many are here, several times a second."""
 
 
 @contextmanager
-def transfer_bar(name: str) -> Iterator[Tell | None]:
+def transfer_bar(name: str) -> Iterator[Progress | None]:
     """Yield what is told how many bytes of how many are here; None without a terminal."""
     console = _terminal()
     if console is None:
         yield None
         return
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=None, visible=False)
 
         def tell(done: int, total: int) -> None:

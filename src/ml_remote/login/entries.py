@@ -1,0 +1,203 @@
+"""The SSH entry of a machine: which one is wanted, and writing it when it was agreed to.
+
+Nothing here contacts a machine: `lab connect --offline` needs no more than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..context import Context
+from ..editor.links import editor_configuration, folder_link
+from ..errors import DamagedEntryError, LabError, UsageError
+from ..ssh.address import parse_destination, parse_jump
+from ..ssh.entry import Entry
+from ..ssh.ssh_config import Plan, apply, plan_connect, read_entry, verify
+from ..ssh.ssh_directory import made_key_path, our_directory, ssh_directory
+from ..ui.console import Console
+
+__all__ = ["agree", "say_how_it_opens", "wanted_entry", "write_entry", "write_plan"]
+
+
+def write_entry(
+    context: Context,
+    address: str | None,
+    *,
+    alias: str,
+    jump: str | None = None,
+    identity: str | None = None,
+    replace_other: bool = False,
+    offline: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> None:
+    """Carry out `lab connect --offline` and `lab connect --dry-run`.
+
+    Raises LabError, in words, when the entry cannot be written.
+    """
+    console = context.console
+    entry = wanted_entry(context, address, alias=alias, jump=jump, identity=identity)
+    if entry is None:
+        console.next_step("lab connect")
+        return
+    plan = plan_connect(entry, directory=ssh_directory(), replace_other=replace_other)
+    if dry_run:
+        _show_dry_run(plan, console, offline=offline)
+        return
+    if plan.is_empty:
+        console.say(f"The SSH entry for {alias} stands there already.")
+    else:
+        write_plan(plan, console, said=agree(plan, console, yes=yes))
+    say_how_it_opens(alias, plan.before.directory, console, folder="/")
+    console.next_step("lab connect")
+
+
+def wanted_entry(
+    context: Context,
+    address: str | None,
+    *,
+    alias: str,
+    jump: str | None = None,
+    identity: str | None = None,
+) -> Entry | None:
+    """Return the entry that is to be written: what was asked for, the rest as it is.
+
+    Without an address it is asked for, unless an entry has it. None when the person's own
+    configuration leads the alias to a machine: that is said, and used as it is. Raises UsageError.
+    """
+    directory = ssh_directory()
+    existing = _existing_entry(alias, directory, needed=address is None)
+    if address is None and existing is None:
+        if _is_own_host(alias, directory):
+            context.console.say(
+                f"{alias} stands in your own SSH configuration and is used as it is."
+            )
+            return None
+        address = _ask_for_address(alias, context.console)
+    return _merged(address, existing, alias=alias, jump=jump, identity=identity)
+
+
+def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
+    """Show what will be written and ask; return the warnings that were shown with it.
+
+    Raises LabError when the person does not want it.
+    """
+    notes = verify(plan)
+    for sentence in notes:
+        console.warn(sentence)
+    console.diff(plan.diff())
+    if not console.confirm("Go on?", yes=yes):
+        raise LabError("Nothing was changed.")
+    return notes
+
+
+def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> None:
+    """Write a plan and say what was written where; warnings already `said` are not repeated."""
+    applied = apply(plan)
+    for sentence in applied.notes:
+        if sentence not in said:
+            console.warn(sentence)
+    ours = our_directory(plan.before.directory)
+    for change in applied.plan.changes:
+        if change.path.parent == ours and change.path.name.startswith("."):
+            continue  # a mark for ourselves
+        console.say(f"{'Removed' if change.after is None else 'Written'}: {change.path}")
+    for backup in applied.backups:
+        console.say(f"What stood there before: {backup}")
+
+
+def say_how_it_opens(alias: str, directory: Path, console: Console, *, folder: str) -> None:
+    """Say how the machine opens in VS Code."""
+    setting = editor_configuration(directory)
+    if setting:
+        console.say(setting)
+    console.say(f"In VS Code: {folder_link(alias, folder)}")
+
+
+def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | None:
+    """Return our entry for the alias; a damaged one counts as none unless it is `needed`."""
+    try:
+        return read_entry(alias, directory=directory)
+    except DamagedEntryError:
+        if needed:
+            raise
+        return None
+
+
+def _ask_for_address(alias: str, console: Console) -> str:
+    """Print the line to paste on the other machine, and ask for what it answers."""
+    from .pasting import paste_line
+
+    console.note("Which machine? Paste this line into a terminal on it; it prints the address:\n")
+    console.say(paste_line())
+    console.note("")
+    if not console.has_terminal():
+        raise UsageError(
+            f"No address for {alias} is known yet.", hint="lab connect WHAT-THE-LINE-PRINTED"
+        )
+    return console.ask("What did it print (user@address:port)?")
+
+
+def _is_own_host(alias: str, directory: Path) -> bool:
+    """Return whether the person's own configuration already leads the alias to a machine."""
+    from ..ssh.client import Client
+
+    return Client(alias=alias, directory=directory).is_configured
+
+
+def _merged(
+    address: str | None,
+    existing: Entry | None,
+    *,
+    alias: str,
+    jump: str | None,
+    identity: str | None,
+) -> Entry:
+    """Return the entry: what was asked for, the rest as `existing` has it."""
+    if address is not None:
+        destination = parse_destination(address)
+    else:
+        assert existing is not None
+        destination = existing.destination
+    if jump is not None:
+        hops = parse_jump(jump)
+    else:
+        same = existing is not None and existing.destination == destination
+        hops = existing.jump if existing is not None and same else ()
+    path = None
+    if identity is not None:
+        path = _named_identity(identity)
+    elif existing is not None and existing.identity is not None:
+        # One that has been deleted since is forgotten: another key is looked for.
+        path = existing.identity if existing.identity.expanduser().is_file() else None
+    return Entry(alias=alias, destination=destination, jump=hops, identity=path)
+
+
+def _named_identity(text: str) -> Path:
+    """Return the key that --identity names: one that exists, or a place to make one."""
+    path = Path(text).expanduser().absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"--identity names {path}, which is no file that could hold a key.")
+    if not path.exists() and path.suffix == ".pub":
+        raise UsageError(
+            f"--identity names {path}, which does not exist, and a public half makes no key.",
+            hint="Name the private key, without .pub",
+        )
+    return path
+
+
+def _show_dry_run(plan: Plan, console: Console, *, offline: bool) -> None:
+    """Show what would be written; nothing is contacted."""
+    for sentence in verify(plan):
+        console.warn(sentence)
+    console.diff(plan.diff())
+    if plan.is_empty:
+        console.say("The SSH entry stands there already; nothing would be written.")
+    elif not offline:
+        path = made_key_path(plan.alias, plan.before.directory)
+        console.say(
+            "Then the host key would be shown, and the entry would name the key that logs in; if "
+            f"none does, one of yours would be copied to the machine, or a new one made: {path}"
+        )
+    console.next_step("the same without --dry-run")
