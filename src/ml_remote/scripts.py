@@ -41,6 +41,12 @@ class ExitCode(IntEnum):
     """The project's folder is no repository."""
     NOT_COMPLETE = 10
     """The environment is not complete."""
+    NO_HOME = 70
+    """There is no home directory."""
+    NO_SSH_FOLDER = 71
+    """`~/.ssh` cannot be made, or belongs to somebody else."""
+    NOT_WRITABLE = 72
+    """`~/.ssh/authorized_keys` cannot be written."""
     TRY_AGAIN = 75
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90

@@ -47,7 +47,7 @@ def test_line_finds_the_port_in_the_servers_configuration(
     (tmp_path / "sshd_config").write_text("#Port 22\nPasswordAuthentication no\n")
     (tmp_path / "sshd_config.d").mkdir()
     (tmp_path / "sshd_config.d" / "port.conf").write_text(f"Port {server.port}\n")
-    line = paste_line(f"{tmp_path}/sshd_config {tmp_path}/sshd_config.d/*.conf")
+    line = paste_line().replace("/etc/ssh/sshd_config", f"{tmp_path}/sshd_config")
     done = paste(shell, line)
     assert done.returncode == 0, done.stderr
     destination = parse_destination(done.stdout.strip())

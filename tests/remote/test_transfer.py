@@ -201,7 +201,7 @@ def test_change_there_between_two_attempts_is_no_mixture(
 def test_no_folder_there_says_what_to_do(machine: Client, tmp_path: Path) -> None:
     with pytest.raises(RemoteCommandError, match="no folder nowhere") as failure:
         bring(machine, tmp_path, folder="nowhere")
-    assert failure.value.hint == "Send the project there: lab push"
+    assert failure.value.hint == "Send the project there: lab up"
 
 
 @pytest.mark.slow

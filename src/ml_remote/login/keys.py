@@ -22,6 +22,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import KeyFileError
+from ..scripts import ExitCode, script
 from ..ssh.client import Client
 from .permissions import make_private
 
@@ -44,33 +45,11 @@ KEY_TYPES = {"ed25519": ("-t", "ed25519"), "ecdsa-521": ("-t", "ecdsa", "-b", "5
 
 _PUBLIC_LINE = re.compile(r"(?P<type>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+=*)(?: (?P<comment>.*))?")
 
-# Run on the remote machine with the key's line as $1. Exit codes of its own, so that a read-only or
-# full home directory is told apart from a broken connection.
-_COPY_SCRIPT = """\
-umask 077
-cd || exit 70
-mkdir -p .ssh || exit 71
-chmod 700 .ssh || exit 71
-file=.ssh/authorized_keys
-set -- "$1" $1
-if [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" | grep -qF -e "$2 $3"; then
-    chmod 600 "$file" && echo present
-    exit
-fi
-if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
-    echo >>"$file" || exit 72
-fi
-printf '%s\\n' "$1" >>"$file" || exit 72
-chmod 600 "$file" || exit 72
-if command -v restorecon >/dev/null 2>&1; then
-    restorecon -F .ssh "$file" 2>/dev/null
-fi
-echo added
-"""
-_COPY_FAILURES = {
-    70: "there is no home directory",
-    71: "~/.ssh could not be made there, or is not yours",
-    72: "~/.ssh/authorized_keys could not be written (is the disk full, or your quota used up?)",
+_COPY_FAILURES: dict[int, str] = {
+    ExitCode.NO_HOME: "there is no home directory",
+    ExitCode.NO_SSH_FOLDER: "~/.ssh could not be made there, or is not yours",
+    ExitCode.NOT_WRITABLE: "~/.ssh/authorized_keys could not be written (is the disk full, or "
+    "your quota used up?)",
 }
 
 
@@ -268,7 +247,7 @@ def copy_to(client: Client, public: PublicKey) -> bool:
         "KbdInteractiveAuthentication=yes",
     )
     result = asking.run_script(
-        _COPY_SCRIPT, public.line, timeout=None, interactive=True, check=False
+        script("copy-key"), public.line, timeout=None, interactive=True, check=False
     )
     said = result.stdout.split()
     if result.returncode != 0 or not said or said[-1] not in ("added", "present"):

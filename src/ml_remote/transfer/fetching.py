@@ -62,7 +62,7 @@ def fetch_outputs(
     """
     client = machine.client
     listing = list_outputs(machine, only=only)
-    comparison = compare(client, listing, outputs)
+    comparison = compare(machine, listing, outputs)
     replaced = [*comparison.grown, *(comparison.differing if overwrite else [])]
     wanted = [*comparison.missing, *replaced]
     if wanted:

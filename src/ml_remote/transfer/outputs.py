@@ -12,45 +12,10 @@ from pathlib import Path
 
 from ..errors import RemoteCommandError
 from ..machine import Machine
-from ..ssh.client import Client
+from ..scripts import ask, script
 
 __all__ = ["Comparison", "Listing", "RemoteFile", "compare", "list_outputs"]
 
-_NO_FOLDER = 3
-
-# A name with a line break in it would read like two files, so such files are only counted. GNU's
-# and busybox's stat take -c, the one of BSD and macOS -f.
-_LIST = r"""
-CDPATH=
-cd && cd -- "$1" 2>/dev/null || exit 3
-rsync --version 2>/dev/null | sed -n '1s/^/rsync /p'
-[ -d "outputs/$2" ] || exit 0
-cd outputs || exit
-printf 'folder %s\n' "$(pwd)"
-break='
-'
-find "./$2" -path "*$break*" -type f -exec echo unnamed \;
-find "./$2" -type l -exec echo link \;
-if stat -c %s . >/dev/null 2>&1; then
-    find "./$2" -type f ! -path "*$break*" -exec stat -c 'file %s %Y %n' {} +
-else
-    find "./$2" -type f ! -path "*$break*" -exec stat -f 'file %z %m %N' {} +
-fi
-exit 0 # a file that went away meanwhile is no failure
-"""
-
-# The arguments are the folder, then a number of bytes and a file, again and again.
-_SUMS = r"""
-CDPATH=
-cd -- "$1" || exit
-shift
-sum='shasum -a 256'
-if command -v sha256sum >/dev/null 2>&1; then sum=sha256sum; fi
-while [ $# -gt 0 ]; do
-    head -c "$1" "./$2" | $sum
-    shift 2
-done
-"""
 _SUMS_AT_ONCE = 500
 
 
@@ -96,21 +61,13 @@ class Comparison:
 def list_outputs(machine: Machine, *, only: str = "") -> Listing:
     """Return what lies below `outputs/` there, or below `outputs/<only>`.
 
-    Raises RemoteCommandError when the project's folder is not there, or a name cannot be used here.
+    Raises MissingFolderError when the project is not there, RemoteCommandError when a name cannot
+    be used here.
     """
-    client, folder = machine.client, machine.folder
-    result = client.run_script(_LIST, folder, only, timeout=600, check=False)
-    if result.returncode == _NO_FOLDER:
-        raise RemoteCommandError(
-            f"There is no folder {folder} on {client.alias}.",
-            hint="Send the project there: lab push",
-        )
-    if result.returncode != 0:
-        said = result.stderr.strip() or "it printed nothing"
-        raise RemoteCommandError(f"outputs/ on {client.alias} cannot be listed: {said}")
+    result = ask(machine, "list-outputs", only, timeout=600)
     lines = [line.partition(" ") for line in result.stdout.splitlines()]
     facts = {word: text for word, _, text in lines}
-    files = [_parse(text, client) for word, _, text in lines if word == "file"]
+    files = [_parse(text, machine) for word, _, text in lines if word == "file"]
     return Listing(
         folder=facts.get("folder", ""),
         files=tuple(sorted(files, key=lambda file: file.name)),
@@ -120,19 +77,19 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
     )
 
 
-def _parse(text: str, client: Client) -> RemoteFile:
+def _parse(text: str, machine: Machine) -> RemoteFile:
     """Return the file of one line of the listing; it must stay below `outputs/` here."""
     size, time, path = text.split(" ", 2)
     name = posixpath.normpath(path)
     if name.startswith(("/", "..")) or (os.name == "nt" and re.search(r'[\\:<>"|?*]', name)):
         raise RemoteCommandError(
-            f"{client.alias} has a file in outputs/ whose name cannot be used here: {name}",
+            f"{machine.alias} has a file in outputs/ whose name cannot be used here: {name}",
             hint="Rename it there",
         )
     return RemoteFile(name=name, size=int(size), time=int(time))
 
 
-def compare(client: Client, listing: Listing, outputs: Path) -> Comparison:
+def compare(machine: Machine, listing: Listing, outputs: Path) -> Comparison:
     """Compare what is there with the folder `outputs`: by size and time, else by content."""
     missing, differing, unsure = [], [], []
     for file in listing.files:
@@ -146,7 +103,7 @@ def compare(client: Client, listing: Listing, outputs: Path) -> Comparison:
     grown = []
     for start in range(0, len(unsure), _SUMS_AT_ONCE):
         some = unsure[start : start + _SUMS_AT_ONCE]
-        sums = _sums_there(client, listing, some, outputs)
+        sums = _sums_there(machine, some, outputs)
         for file, expected in zip(some, sums, strict=True):
             path = outputs / file.name
             if _sum(path) != expected:
@@ -161,16 +118,16 @@ def compare(client: Client, listing: Listing, outputs: Path) -> Comparison:
     )
 
 
-def _sums_there(
-    client: Client, listing: Listing, files: Sequence[RemoteFile], outputs: Path
-) -> list[str]:
+def _sums_there(machine: Machine, files: Sequence[RemoteFile], outputs: Path) -> list[str]:
     """Return the SHA-256 of each file there, of as many bytes as it has here.
 
     Where the machine cannot tell, the sums are empty, and equal to none.
     """
     pairs = [(str((outputs / file.name).stat().st_size), file.name) for file in files]
     words = [word for pair in pairs for word in pair]
-    result = client.run_script(_SUMS, listing.folder, *words, timeout=600, check=False)
+    result = machine.client.run_script(
+        script("sums"), machine.folder, *words, timeout=600, check=False
+    )
     found = re.findall(r"^([0-9a-f]{64})\b", result.stdout, re.MULTILINE)
     return found if len(found) == len(files) else [""] * len(files)
 

@@ -1,0 +1,22 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# Lets a key in, unless it is let in already: $1 is the line for authorized_keys.
+umask 077
+cd || exit "$NO_HOME"
+mkdir -p .ssh || exit "$NO_SSH_FOLDER"
+chmod 700 .ssh || exit "$NO_SSH_FOLDER"
+file=.ssh/authorized_keys
+# shellcheck disable=SC2086 # its parts are words: the type, the key, the comment
+set -- "$1" $1
+if [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" | grep -qF -e "$2 $3"; then
+    chmod 600 "$file" && echo present
+    exit
+fi
+if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
+    echo >>"$file" || exit "$NOT_WRITABLE"
+fi
+printf '%s\n' "$1" >>"$file" || exit "$NOT_WRITABLE"
+chmod 600 "$file" || exit "$NOT_WRITABLE"
+if command -v restorecon >/dev/null 2>&1; then
+    restorecon -F .ssh "$file" 2>/dev/null
+fi
+echo added
