@@ -89,7 +89,6 @@ def test_key_is_copied_in_every_login_shell(other_shell: Client, laptop: Laptop)
         "CRLF",
     ],
 )
-@pytest.mark.slow
 def test_authorized_keys_keeps_its_lines(
     machine: Client,
     server: OpenSSHServer,
@@ -141,7 +140,6 @@ def test_failing_remote_command_is_told_apart_from_a_failing_connection(machine:
         machine.with_options("ControlPath=none", "PubkeyAuthentication=no").run("true")
 
 
-@pytest.mark.slow
 def test_alias_that_looks_like_an_option_is_no_option(laptop: Laptop) -> None:
     canary = laptop.home / "canary"
     with pytest.raises(UnreachableError):

@@ -1,0 +1,179 @@
+"""What must never happen, shown by a real OpenSSH server: one quick test of each kind of hazard.
+
+docs/security.md has the whole list. The person's own configuration is set against us here, as far
+as it can be: what the tool needs, it must ask for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import openssh_server
+import pytest
+from openssh_server import Laptop, OpenSSHServer
+from remote_fixtures import Lab, files_in
+
+from ml_remote.errors import (
+    HostKeyChangedError,
+    HostKeyUnknownError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from ml_remote.ssh.client import Client
+
+
+def set_for_every_host(laptop: Laptop, *lines: str) -> None:
+    """Let the person's own configuration begin with these lines."""
+    laptop.config.write_text("".join(f"{line}\n" for line in lines) + laptop.config.read_text())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+# --- who answers
+
+
+def test_unknown_host_key_is_refused_whatever_the_person_has_set(
+    machine: Client, laptop: Laptop, server: OpenSSHServer
+) -> None:
+    set_for_every_host(laptop, "StrictHostKeyChecking accept-new")
+    laptop.known_hosts.write_text("")
+    with pytest.raises(HostKeyUnknownError):
+        machine.run("true")
+    assert server.logins == 0
+    assert laptop.known_hosts.read_text() == ""
+
+
+def test_changed_host_key_is_refused_whatever_the_person_has_set(
+    machine: Client, laptop: Laptop, server: OpenSSHServer
+) -> None:
+    set_for_every_host(laptop, "StrictHostKeyChecking no")
+    known = laptop.known_hosts.read_bytes()
+    server.stop()
+    server.new_host_key()
+    server.start()
+    with pytest.raises(HostKeyChangedError):
+        machine.run("true")
+    assert server.logins == 0
+    assert laptop.known_hosts.read_bytes() == known
+
+
+# --- what is asked for
+
+
+def test_command_in_the_background_asks_for_no_password(
+    machine: Client,
+    laptop: Laptop,
+    server: OpenSSHServer,
+    password: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in password.items():
+        monkeypatch.setenv(name, value)
+    server.account.authorize()
+    with pytest.raises(LoginRefusedError):
+        machine.run("true")
+    assert laptop.questions == []
+    # With the person at the keyboard the same password is asked for, and lets them in.
+    machine.run("true", interactive=True)
+    assert len(laptop.questions) == 1
+
+
+# --- what is lent to the machine, or opened
+
+
+def test_no_port_of_the_persons_configuration_is_opened(machine: Client, laptop: Laptop) -> None:
+    ours, theirs = free_port(), free_port()
+    set_for_every_host(
+        laptop,
+        f"LocalForward 127.0.0.1:{ours} 127.0.0.1:1",
+        f"RemoteForward 127.0.0.1:{theirs} 127.0.0.1:1",
+        f"DynamicForward 127.0.0.1:{free_port()}",
+    )
+    knock = 'for port; do (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && echo "$port"; done'
+    done = machine.run("bash", "-c", f"{knock}; echo end", "bash", str(ours), str(theirs))
+    assert done.stdout == "end\n"
+
+
+def test_no_command_of_the_persons_configuration_runs(machine: Client, laptop: Laptop) -> None:
+    canary = laptop.home / "canary"
+    set_for_every_host(laptop, "PermitLocalCommand yes", f"LocalCommand touch {canary}")
+    own = "ControlPath=none"  # over a shared connection ssh would not run it
+    machine.with_options(own).run("true")
+    assert not canary.exists()
+    assert laptop.run_ssh("-o", own, "machine", "true").returncode == 0
+    assert canary.exists()  # it would have run
+
+
+def test_keys_of_the_person_are_not_lent_to_the_machine(
+    lab: Lab, laptop: Laptop, server: OpenSSHServer, tmp_path: Path
+) -> None:
+    set_for_every_host(laptop, "ForwardAgent yes")
+    key = laptop.make_key("id_ed25519")
+    server.account.authorize(key.with_suffix(".pub").read_text())
+    laptop.pin_host_key(server)
+    with openssh_server.agent(tmp_path) as variables:
+        openssh_server.run("ssh-add", "-q", str(key), **variables)
+        done = lab("connect", server.address, "--yes", **variables)
+        assert done.returncode == 0, done.stderr
+        agent = 'echo "<$SSH_AUTH_SOCK>"'
+        said = laptop.run_ssh("handwriting-lab", agent, **variables).stdout
+        by_hand = laptop.run_ssh("-p", str(server.port), server.address.partition(":")[0], agent,
+                                 **variables).stdout  # fmt: skip
+    assert said == "<>\n"
+    assert by_hand != "<>\n"  # it would have been lent
+
+
+def test_names_do_not_become_commands_or_options(machine: Client, laptop: Laptop) -> None:
+    canary = laptop.home / "canary"
+    name = f"$(touch {canary}); `touch {canary}` && touch {canary} '"
+    assert machine.run("printf", "%s", name).stdout == name
+    assert machine.run_script('printf %s "$1"', f"{name}\n{name}").stdout == f"{name}\n{name}"
+    hostile = Client(alias=f"-oProxyCommand=touch {canary}", directory=laptop.ssh)
+    assert hostile.command("true")[-3:-1] == ["--", hostile.alias]
+    with pytest.raises(UnreachableError):
+        hostile.run("true")
+    assert not canary.exists()
+
+
+# --- what is written
+
+
+def test_everything_in_the_ssh_directory_is_for_its_owner_alone(
+    lab: Lab, laptop: Laptop, server: OpenSSHServer, password: dict[str, str]
+) -> None:
+    mask = os.umask(0)
+    try:
+        done = lab("connect", server.address, "--yes", **password)
+    finally:
+        os.umask(mask)
+    assert done.returncode == 0, done.stderr
+    made = {path.name: path for path in laptop.ssh.rglob("*")}
+    assert {"ml-remote.d", "handwriting-lab.conf", "handwriting-lab.key", "known_hosts"} < set(made)
+    for path in made.values():
+        allowed = 0o700 if path.is_dir() else 0o644 if path.suffix == ".pub" else 0o600
+        assert stat.S_IMODE(path.stat().st_mode) & ~allowed == 0, path
+    there = server.account.home / ".ssh"
+    assert stat.S_IMODE(there.stat().st_mode) == 0o700
+    assert stat.S_IMODE((there / "authorized_keys").stat().st_mode) == 0o600
+
+
+def test_files_of_the_person_are_as_they_were(
+    lab: Lab, laptop: Laptop, server: OpenSSHServer, password: dict[str, str]
+) -> None:
+    key = laptop.ssh / "ml-remote.d" / "handwriting-lab.key"
+    key.parent.mkdir(mode=0o700)
+    key.write_text("what the person keeps under this name\n")
+    laptop.known_hosts.write_text("other.example.com ssh-ed25519 AAAA\n")
+    before = files_in(laptop)
+    lab("connect", server.address, "--yes", **password)
+    after = files_in(laptop)
+    assert after.keys() >= before.keys()
+    for name, content in before.items():
+        assert content in after[name], name  # at most a line of ours before it or behind it
