@@ -1,7 +1,7 @@
 """The `lab` command: its options, and its commands below their headings.
 
-What a command does is in the module that it imports when it runs: `lab --help` must not wait for
-any of them.
+A command's options are in a module of `commands/`, which is imported when the command is asked for;
+what it does is in the module that this one imports when it runs. Nobody waits for the others.
 """
 
 from __future__ import annotations
@@ -12,15 +12,6 @@ from pathlib import Path
 
 import click
 
-from .commands.code import code
-from .commands.completion import completion
-from .commands.connect import connect, disconnect
-from .commands.doctor import doctor
-from .commands.environment import setup, up
-from .commands.runs import attach, run_lab, runs, stop
-from .commands.sessions import jupyter, tensorboard
-from .commands.status import status
-from .commands.transfer import pull, push
 from .context import Context
 from .project import Project, nearest_root, set_root
 from .ui import console
@@ -61,16 +52,24 @@ def lab() -> None:
     """Work on a remote machine from this repository."""
 
 
-# What `lab --help` lists, in this order: by what people want to do.
+# What `lab --help` lists, in this order: by what people want to do. Behind each command stands the
+# module that has it.
 lab.add_sections(
     {
-        "Connect": (up, connect, disconnect, doctor, status),
-        "Code": (push, pull),
-        "Environment": (setup,),
-        "Run": (run_lab, runs, attach, stop),
-        "Interactive": (code, jupyter, tensorboard),
-        "This computer": (completion,),
-    }
+        "Connect": {
+            "up": "environment",
+            "connect": "connect",
+            "disconnect": "connect",
+            "doctor": "doctor",
+            "status": "status",
+        },
+        "Code": {"push": "transfer", "pull": "transfer"},
+        "Environment": {"setup": "environment"},
+        "Run": {"run": "runs", "runs": "runs", "attach": "runs", "stop": "runs"},
+        "Interactive": {"code": "code", "jupyter": "sessions", "tensorboard": "sessions"},
+        "This computer": {"completion": "completion"},
+    },
+    package=f"{__package__}.commands",
 )
 
 

@@ -128,12 +128,11 @@ def test_summaries_stand_in_one_column_below_their_headings(
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     columns = set()
-    for heading, commands in cli.lab.sections.items():
+    for heading, names in cli.lab.sections.items():
         below = lines[lines.index(f"{heading}:") + 1 :]
-        for command in commands:
-            name = command.name
+        for name in names:
             (line,) = [line for line in below if line.startswith(f"  {name} ")]
-            summary = command.get_short_help_str(200)
+            summary = cli.lab.commands[name].get_short_help_str(200)
             columns.add(line.index(summary.split()[0], len(f"  {name}")))
     assert len(columns) == 1
 

@@ -17,7 +17,7 @@ from ssh_tree import OURS, entry, lay_out, picture
 
 from ml_remote import files
 from ml_remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
-from ml_remote.ssh import backups, ssh_config
+from ml_remote.ssh import ssh_config
 from ml_remote.ssh.configuration import home_directory
 
 BEFORE = "Host a\n    User u\n"
@@ -109,16 +109,16 @@ def test_the_first_and_the_newest_backups_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "config"
     folder = tmp_path / "backups"
     for number in range(25):
-        backups.keep_backup(path, str(number).encode(), folder=folder)
-    kept = [backup.read_text() for backup in backups.backups_of(path, folder=folder)]
+        files.keep_backup(path, str(number).encode(), folder=folder)
+    kept = [backup.read_text() for backup in files.backups_of(path, folder=folder)]
     assert kept == ["0", *map(str, range(16, 25))]
 
 
 def test_the_same_content_is_backed_up_once(tmp_path: Path) -> None:
     path = tmp_path / "config"
-    first = backups.keep_backup(path, b"x", folder=tmp_path / "backups")
-    backups.keep_backup(path, b"y", folder=tmp_path / "backups")
-    assert backups.keep_backup(path, b"x", folder=tmp_path / "backups") == first
+    first = files.keep_backup(path, b"x", folder=tmp_path / "backups")
+    files.keep_backup(path, b"y", folder=tmp_path / "backups")
+    assert files.keep_backup(path, b"x", folder=tmp_path / "backups") == first
 
 
 def test_what_changed_since_the_plan_was_shown_is_kept(directory: Path) -> None:

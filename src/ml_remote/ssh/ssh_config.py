@@ -20,10 +20,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ConfigurationError, DamagedEntryError, UnsafeEditError
-from ..files import Change, commit, exclusive, remove_leftovers
+from ..files import Change, commit, drop_backups, exclusive, keep_backup, remove_leftovers
 from . import verification
 from .address import validate_alias
-from .backups import drop_backups, keep_backup
 from .edits import (
     changes_between,
     check_alias_is_free,

@@ -1,26 +1,31 @@
-"""How the list of commands in `lab --help` is laid out."""
+"""The commands of a group, below headings; each is imported when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from importlib import import_module
 from types import MappingProxyType
 
 import click
 
 __all__ = ["SectionedGroup"]
 
+Sections = Mapping[str, Mapping[str, str]]
+"""From each heading to the names of the commands below it, and from each of these to its module."""
+
 
 class SectionedGroup(click.Group):
     """Commands listed under headings, in the order in which they were added."""
 
-    sections: Mapping[str, Sequence[click.Command]] = MappingProxyType({})
-    """From each heading to the commands below it."""
+    sections: Sections = MappingProxyType({})
 
-    def add_sections(self, sections: Mapping[str, Sequence[click.Command]]) -> None:
-        """Take these commands in, below these headings."""
+    def add_sections(self, sections: Sections, *, package: str) -> None:
+        """Take the commands in that the modules of `package` have, below these headings."""
         self.sections = sections
-        for command in (one for commands in sections.values() for one in commands):
-            self.add_command(command)
+        modules = {name: module for names in sections.values() for name, module in names.items()}
+        self.commands = _Commands(
+            {name: _loader(name, f"{package}.{module}") for name, module in modules.items()}
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, section by section."""
@@ -30,11 +35,43 @@ class SectionedGroup(click.Group):
         """Write one list of commands for each section, with the summaries in one column."""
         widest = max(map(len, self.commands))
         room = formatter.width - widest - 6  # what click leaves for the spaces around the columns
-        for heading, commands in self.sections.items():
+        for heading, names in self.sections.items():
             with formatter.section(heading):
                 formatter.write_dl(
                     [
-                        (str(command.name).ljust(widest), command.get_short_help_str(room))
-                        for command in commands
+                        (name.ljust(widest), self.commands[name].get_short_help_str(room))
+                        for name in names
                     ]
                 )
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """Commands by name; looking one up imports it."""
+
+    def __init__(self, loaders: Mapping[str, Callable[[], click.Command]]) -> None:
+        self._loaders = dict(loaders)
+
+    def __getitem__(self, name: str) -> click.Command:
+        return self._loaders[name]()
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._loaders[name] = lambda: command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaders[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+
+def _loader(name: str, module: str) -> Callable[[], click.Command]:
+    """Return what imports the command of that name from a module."""
+
+    def load() -> click.Command:
+        members = vars(import_module(module)).values()
+        return next(one for one in members if isinstance(one, click.Command) and one.name == name)
+
+    return load
