@@ -1,0 +1,100 @@
+"""`lab connect --offline`: with a few modules, in the interpreter that cookiecutter runs in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from openssh_server import Laptop, OpenSSHServer
+
+import ml_remote
+from ml_remote import cli
+
+SOURCE = Path(ml_remote.__file__).parents[1]
+MINIMAL = '[remote]\nalias = "gpu"\nfolder = "work/lab"\n'
+ADDRESS = "ada@gpu.example.com:2222"
+CONNECT = ["connect", "--offline", "--yes", ADDRESS]
+
+# Nothing may be imported but the standard library, click (colorama belongs to it), rich and what
+# rich needs.
+PROGRAM = """
+import sys
+
+ALLOWED = {*sys.stdlib_module_names, "ml_remote", "click", "colorama",
+           "rich", "pygments", "markdown_it", "mdurl"}
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in ALLOWED:
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Block())
+from ml_remote.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with the least that is a project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "lab.toml").write_text(MINIMAL)
+    return folder
+
+
+def connect(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `project`, which finds the tool's source and nothing else of ours."""
+    return subprocess.run(
+        [*command, *CONNECT],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def is_written(laptop: Laptop) -> bool:
+    """Return whether ssh finds the entry."""
+    resolved = laptop.run_ssh("-G", "gpu").stdout.splitlines()
+    return {"hostname gpu.example.com", "user ada", "port 2222"} <= {*resolved}
+
+
+def test_an_entry_needs_no_other_package_than_click_and_rich(project: Path, laptop: Laptop) -> None:
+    done = connect(project, sys.executable, "-c", PROGRAM)
+    assert done.returncode == 0, done.stderr
+    assert is_written(laptop)
+    assert done.stdout.splitlines()[-1] == "Next: lab connect"
+
+
+@pytest.mark.slow
+def test_an_entry_is_written_by_the_interpreter_of_the_oldest_cookiecutter(
+    project: Path, laptop: Laptop, tmp_path: Path
+) -> None:
+    python = tmp_path / "bare" / "bin" / "python"
+    subprocess.run(["uv", "venv", "--quiet", "-p", sys.executable, tmp_path / "bare"], check=True)
+    install = ["uv", "pip", "install", "--quiet", "--python", str(python), "cookiecutter==2.3.*"]
+    subprocess.run(install, check=True)
+    done = connect(project, str(python), "-m", "ml_remote")
+    assert done.returncode == 0, done.stderr
+    assert is_written(laptop)
+
+
+def test_a_repository_with_nothing_but_two_settings_is_connected(
+    project: Path,
+    laptop: Laptop,
+    server: OpenSSHServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+    monkeypatch.chdir(project)
+    assert cli.main(["connect", server.address, "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "`ssh gpu` now logs in without a password." in said
+    assert f"vscode://vscode-remote/ssh-remote+gpu{server.account.home}" in said
+    assert laptop.run_ssh("gpu", "true").returncode == 0
+    assert cli.main(["disconnect", "--yes"]) == 0
