@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TEMPLATE_ROOT / "tests"))
+sys.path[:0] = [str(TEMPLATE_ROOT / "tests"), str(TEMPLATE_ROOT / "src")]
 
 import session_fixtures  # noqa: E402
 from baking import environment_variables, isolated_variables  # noqa: E402
 from environment import lab_environment  # noqa: E402
 from session_fixtures import Desk  # noqa: E402
+
+from ml_remote.far.installed import FAR, install  # noqa: E402
 
 FORWARD = TEMPLATE_ROOT / "build" / "benchmarks" / "jupyter-forward"
 
@@ -59,12 +61,13 @@ def main() -> None:
 
 
 def jupyterlab_alone(desk: Desk) -> float:
-    """Return how long serve.py takes to its first answer, started without ssh."""
+    """Return how long the far half's `serve` takes to its first answer, started without ssh."""
     desk.end_sessions()
+    far = install(desk.there / FAR)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [desk.there / ".venv/bin/python", "scripts/serve.py", "jupyter"],
+            [desk.there / ".venv/bin/python", far, "serve", "jupyter"],
             cwd=desk.there,
             env={
                 **os.environ,

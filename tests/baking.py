@@ -20,6 +20,7 @@ __all__ = [
     "bake_project",
     "contents",
     "environment_variables",
+    "install_far",
     "isolated_variables",
     "project_in",
 ]
@@ -100,6 +101,14 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, by its path, with its content."""
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def install_far(project: BakedProject) -> None:
+    """Put the far half into a project, as a setup leaves it."""
+    # Not above: `make lint` bakes a project without the tool on its path.
+    from ml_remote.far.installed import FAR, install, make_current
+
+    make_current(install(project.path / FAR))
 
 
 @contextmanager

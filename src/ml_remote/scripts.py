@@ -51,8 +51,6 @@ class ExitCode(IntEnum):
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90
     """A session found no `.venv` to run in."""
-    NO_SERVER = 91
-    """A session found nothing to serve it."""
     SSH = 255
     """ssh itself failed, before the remote command or instead of it."""
 

@@ -94,9 +94,8 @@ def test_container_is_built_and_runs_the_digit_lab(
     assert not (project / ".venv" / "bin").exists()
 
     python = f"{container.folder}/.venv/bin/python"
-    package = project.name.replace("-", "_")
     lab = ("labs/mnistlab.py", "-p", "dataset", "digits", "-p", "epochs", "3")
-    container.run(python, "-m", f"{package}.headless", *lab)
+    container.run(python, ".lab/far/current", "headless", *lab)
     (results,) = (project / "outputs" / "mnistlab").iterdir()
     metrics = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["accuracy"] > 0.9

@@ -15,7 +15,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from baking import BakedProject, bake_project
+from baking import BakedProject, bake_project, install_far
 from environment import LabEnvironment
 
 pytestmark = pytest.mark.slow
@@ -54,9 +54,11 @@ finally:
 def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
     """A project with awkward answers in a folder with an awkward name."""
     folder = tmp_path_factory.mktemp("awkward")
-    return bake_project(
+    project = bake_project(
         folder / "with spaces, ü and {braces}", home=folder / "home", **AWKWARD_ANSWERS
     )
+    install_far(project)
+    return project
 
 
 Run = Callable[..., Path]
@@ -84,13 +86,12 @@ def metrics(folder: Path) -> dict[str, Any]:
     return content
 
 
-def headless(project: BakedProject) -> list[str]:
-    return ["-m", f"{project.package}.headless", "labs/mnistlab.py"]
+HEADLESS = [".lab/far/current", "headless", "labs/mnistlab.py"]
 
 
 def test_four_ways_give_the_same_accuracy(project: BakedProject, run: Run) -> None:
     script = run("labs/mnistlab.py", "-p", "dataset", "digits")
-    papermill = run(*headless(project), "-p", "dataset", "digits")
+    papermill = run(*HEADLESS, "-p", "dataset", "digits")
     interactive = run("-c", INTERACTIVE_WINDOW)
     notebook = nbformat.read(project.path / "labs" / "mnistlab.ipynb", as_version=4)
     parameters = notebook.cells[2]
@@ -158,7 +159,7 @@ def test_headless_run_executes_the_script_and_not_a_stale_notebook(
     original = script.read_text(encoding="utf-8")
     script.write_text(original + '\n# %%\n(run.folder / "from-the-script").touch()\n', "utf-8")
     try:
-        folder = run(*headless(project), "-p", "dataset", "digits", "-p", "epochs", "1")
+        folder = run(*HEADLESS, "-p", "dataset", "digits", "-p", "epochs", "1")
     finally:
         script.write_text(original, encoding="utf-8")
     assert (folder / "from-the-script").exists()
@@ -168,9 +169,7 @@ def test_failing_cell_is_shown_and_the_run_until_there_is_kept(
     project: BakedProject, environment: LabEnvironment
 ) -> None:
     before = results(project)
-    done = project.run(
-        environment.python, *headless(project), "-p", "dataset", "fashion", check=False
-    )
+    done = project.run(environment.python, *HEADLESS, "-p", "dataset", "fashion", check=False)
     assert done.returncode == 1
     assert "DataError" in done.stderr
     assert "There is no data set 'fashion'" in done.stderr

@@ -75,7 +75,7 @@ def test_other_ways_find_what_the_script_finds(
     way: str, environment: LabEnvironment, script_run: Path, tmp_path: Path
 ) -> None:
     command = {
-        "papermill": ["-m", f"{environment.project.package}.headless", "labs/treelab.py"],
+        "papermill": [".lab/far/current", "headless", "labs/treelab.py"],
         "notebook": [
             *("-m", "nbconvert", "--to", "notebook", "--execute", "labs/treelab.ipynb"),
             *("--output-dir", str(tmp_path)),

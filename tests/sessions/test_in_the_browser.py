@@ -146,9 +146,9 @@ def test_tensorboard_shows_the_run_of_the_notebook(evening: Evening) -> None:
 
 def test_nothing_on_the_server_listens_on_tcp(evening: Evening) -> None:
     programs = " ".join(evening.processes.values())
-    assert "serve.py jupyter" in programs
-    assert "serve.py tensorboard" in programs
-    assert "scripts/kernel.py" in programs
+    assert " serve jupyter" in programs
+    assert " serve tensorboard" in programs
+    assert " kernel -f " in programs
     assert evening.tcp == []
     assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-ipc-\d$", path)]
     assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-forked$", path)]
@@ -163,7 +163,7 @@ def test_a_listener_would_have_been_found() -> None:
 def test_token_is_in_no_command_line_and_no_log(evening: Evening) -> None:
     assert len(evening.tokens) == 2
     assert any(b"--remote-debugging-port" in one for one in evening.arguments)
-    assert any(b"scripts/kernel.py" in one for one in evening.arguments)
+    assert any(b"\0kernel\0-f\0" in one for one in evening.arguments)
     assert any(b"open-jupyter-" in one for one in evening.arguments)  # the page that was opened
     assert {"jupyter", "sshd", "chromium"} < evening.logs.keys()
     for token in evening.tokens:

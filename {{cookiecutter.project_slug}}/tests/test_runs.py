@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import runs
-from {{ cookiecutter.package_name }}.headless import main as run_headless
 
 DEFAULTS = {"epochs": 0, "learning_rate": 0.1, "dataset": "auto", "shuffle": True}
 
@@ -84,18 +83,3 @@ def test_project_is_found_from_a_folder_inside_it(
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")
     assert runs.project_root() == tmp_path
-
-
-def test_headless_run_of_a_lab_that_does_not_exist_is_refused(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_headless(["labs/nolab.py"]) == 2
-    assert "There is no lab 'labs/nolab.py'" in capsys.readouterr().err
-
-
-def test_headless_run_with_an_unknown_parameter_is_refused(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    lab = runs.project_root() / "labs" / "mnistlab.py"
-    assert run_headless([str(lab), "-p", "epoch", "1"]) == 2
-    assert "no parameter 'epoch'" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 A host may have several addresses, and the one that the laptop uses may be of no use to the others:
 a jump host, a forwarded port or a VPN may lie in between. So all of them are tried, from every host
-to every other, by `scripts/meet.py` there.
+to every other, by the far half's `meet`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LabError, RemoteCommandError, UsageError
+from ..installing import ensure_far
 from ..machine import Machine
 from ..ssh.explaining import explain
 from ..ui import console
@@ -28,7 +29,7 @@ __all__ = ["Seat", "find_seats", "parse_network"]
 _PATIENCE = 180.0  # seconds; a cold disk takes its time to load torch
 _SSH_FAILED = 255
 _MARK = "meet "
-_PROGRAM = 'CDPATH= cd && CDPATH= cd -- "$1" && exec .venv/bin/python scripts/meet.py'
+_PROGRAM = 'CDPATH= cd && CDPATH= cd -- "$1" && exec .venv/bin/python "$2" meet'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +95,17 @@ def find_seats(
 
 
 class _Helper:
-    """`scripts/meet.py` on one host; it ends with the connection."""
+    """The far half's `meet` on one host; it ends with the connection."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
     def __enter__(self) -> _Helper:
         client = self.machine.client.with_options("BatchMode=yes")
+        far = ensure_far(self.machine)
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            client.command("sh", "-c", _PROGRAM, "sh", self.machine.folder),
+            client.command("sh", "-c", _PROGRAM, "sh", self.machine.folder, far),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

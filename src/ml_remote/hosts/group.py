@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..errors import LabError, LoginRefusedError, UnreachableError
+from ..installing import ensure_far, far_folder
 from ..machine import Machine, read_machine
 from ..runs import jobs
 from ..runs.job import Job
@@ -81,6 +82,7 @@ def start_parts(
             f"exec {shlex.join(_launch(lab, seat, seats, processes, max_restarts))}\n"
         )
         machine = seat.machine
+        ensure_far(machine)
         name = f"{_mark(run, machine.alias)}{lab.title}" if run else lab.title
         kind: jobs.Kind = "worker" if run else "run"
         job = jobs.start(machine, kind=kind, name=name, command=command)
@@ -108,7 +110,7 @@ def _launch(
         options += ["--hosts", str(len(seats)), "--own", seat.address]
         options += ["--interface", seat.interface]
         options += ["--meet", f"{seats[0].address}:{seats[0].port}"]
-    return [".venv/bin/python", "scripts/launch.py", *options, *lab.words]
+    return [".venv/bin/python", far_folder(), "launch", *options, *lab.words]
 
 
 def _mark(run: str, alias: str) -> str:

@@ -27,7 +27,7 @@ from .places import remember
 
 __all__ = ["run_on_hosts", "watch_run"]
 
-_OTHERS_GONE = 75  # the exit code of scripts/launch.py where only the other hosts were missing
+_OTHERS_GONE = 75  # the exit code of far/env/launch.py where only the other hosts were missing
 
 
 def run_on_hosts(

@@ -9,6 +9,7 @@ from ..errors import LabError
 from ..hosts.group import Part
 from ..hosts.places import find_jobs, remember
 from ..hosts.running import watch_run
+from ..installing import ensure_far
 from ..machine import Machine, read_machine
 from ..scripts import ask
 from ..settings import load_settings
@@ -91,7 +92,7 @@ def _start(machine: Machine, lab: Lab, *, slurm: bool, again: bool) -> Job:
     settings = load_settings()
     for sentence in settings.slurm.ignored if slurm else ():
         console.warn(sentence)
-    headless = [".venv/bin/python", "-m", f"{settings.package}.headless", *lab.words]
+    headless = [".venv/bin/python", ensure_far(machine), "headless", *lab.words]
     job = jobs.start(
         machine,
         kind="run",

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import LabError
-from ..settings import load_settings, project_root
+from ..far.installed import FAR, install
+from ..settings import project_root
 from ..ui import console
 from .labs import find_lab
 from .progress import show_progress
@@ -25,7 +26,8 @@ def run_here(
     environment or not every cell ran.
     """
     lab = find_lab(name, parameters)
-    headless = ["-m", f"{load_settings().package}.headless", *lab.words]
+    far = install(project_root() / FAR)
+    headless = [str(far), "headless", *lab.words]
     with (
         subprocess.Popen(
             [_interpreter(), *headless],

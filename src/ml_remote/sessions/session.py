@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import LabError, RemoteCommandError
+from ..installing import ensure_far
 from ..machine import Machine, read_machine
 from ..runs import jobs
 from ..scripts import ExitCode
@@ -153,7 +154,8 @@ def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
             console.note(f"{title} runs on {client.alias} already; connecting to it.")
         else:
             console.note(f"Starting {title} on {client.alias}.")
-            command = f"{SERVE} {kind} --idle-hours {settings.idle_hours:g}"
+            arguments = f"serve {kind} --idle-hours {settings.idle_hours:g}"
+            command = f"{SERVE} {ensure_far(machine)} {arguments}"
             job = jobs.start(machine, kind=kind, name=title, command=command)
         session = _directory_of(client, settings.folder, job)
         if session is not None:
@@ -228,11 +230,6 @@ def _explain_end(client: Client, folder: str, kind: Kind, job_id: str) -> Remote
     if job.exit_code == ExitCode.NO_ENVIRONMENT:
         return RemoteCommandError(
             f"The environment is not on {alias} yet: {folder} has no .venv.", hint="lab setup"
-        )
-    if job.exit_code == ExitCode.NO_SERVER:
-        return RemoteCommandError(
-            f"What {alias} has of this project is too old: scripts/serve.py is missing.",
-            hint="lab push",
         )
     if job.state == "lost":
         return RemoteCommandError(

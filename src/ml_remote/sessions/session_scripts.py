@@ -1,7 +1,8 @@
 """What runs on the remote machine to find a session and to watch it: POSIX sh only.
 
-A session is a job (see runs/jobs.py) that runs scripts/serve.py there. That writes the path of a
-private directory into the file `session` in the job's folder; the token and the socket lie in it.
+A session is a job (see runs/jobs.py) that runs the far half's `serve` there. That writes the
+path of a private directory into the file `session` in the job's folder; the token and the socket
+lie in it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from ..scripts import ExitCode, script
 __all__ = ["FIND", "SERVE", "TAIL", "WATCH"]
 
 SERVE = f"""[ -x .venv/bin/python ] || exit {ExitCode.NO_ENVIRONMENT}
-[ -f scripts/serve.py ] || exit {ExitCode.NO_SERVER}
-exec .venv/bin/python scripts/serve.py"""
-"""The command of the job; the arguments of serve.py follow."""
+exec .venv/bin/python"""
+"""The command of the job; the far half's folder and its arguments follow."""
 
 _SESSION = f"""{script("jobs")}
 job=.lab/jobs/$1

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Run a lab in several processes: on this machine, or on this one and others at the same time.
 
-    .venv/bin/python scripts/launch.py labs/mnistlab.py -p epochs 5
-    .venv/bin/python scripts/launch.py --hosts 2 --own 10.0.0.2 --meet 10.0.0.1:29400 labs/...
+    .venv/bin/python .lab/far/current launch labs/mnistlab.py -p epochs 5
+    ... launch --hosts 2 --own 10.0.0.2 --meet 10.0.0.1:29400 labs/mnistlab.py
 
 This is torchrun (https://docs.pytorch.org/docs/stable/elastic/run.html) with what `lab run --hosts`
 needs: one process for each GPU, else one; on one machine nothing listens but on 127.0.0.1. With
@@ -56,7 +55,7 @@ LONGEST_SILENCE = 35
 CHECK_INTERVAL = 3
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Run the lab and return the exit code."""
     options = parse(arguments)
     processes = options.processes or torch.accelerator.device_count() or 1
@@ -99,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(arguments: list[str]) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description="Run a lab in several processes.")
     parser.add_argument("--hosts", type=int, default=1, help="how many there are")
@@ -211,7 +210,3 @@ class SignedBackend(C10dRendezvousBackend):
         if not hmac.compare_digest(signature, self._signature(state)):
             raise RendezvousError("somebody else has written to it")
         return state
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,21 @@
 """Run all cells of a lab without anybody watching.
 
-    .venv/bin/python -m <package>.headless labs/mnistlab.py -p epochs 5
+    .venv/bin/python .lab/far/current headless labs/mnistlab.py -p epochs 5
 
 What runs is the script as it is now, never the notebook beside it. The executed notebook, the same
-as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. A line such as
-`[3/14] 2. The data` stands before what each cell prints. Exit code: 0, 1 when a cell failed, 2 when
-there is no such lab or parameter.
+as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. Before what a cell
+prints comes a line such as `[3/14] 2. The data`; with LAB_PROGRESS=json it is for programs:
+
+    {"event": "cell", "number": 3, "of": 14, "heading": "2. The data"}
+
+Exit code: 0, 1 when a cell failed, 2 when there is no such lab or parameter.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import sys
 import time
@@ -19,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .runs import (
-    LabError,
+from .parameters import (
+    RunError,
     add_parameter_option,
     project_root,
     results_folder,
@@ -34,19 +38,19 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Run the lab that the command line names; return the exit code."""
-    parameters, others = split_parameters(sys.argv[1:] if arguments is None else arguments)
+    parameters, others = split_parameters(arguments)
     options = _parser().parse_args(others)
     started = time.monotonic()
     try:
         script = _script_of(options.lab)
         notebook = _read(script)
         typed = typed_parameters(parameters, defaults=_default_parameters(notebook))
-    except LabError as error:
+        folder = results_folder(script.stem)
+    except RunError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    folder = results_folder(script.stem)
     failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if failure:
@@ -59,11 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    package = (__package__ or "").partition(".")[0]
+    command = ".venv/bin/python .lab/far/current headless"
     parser = argparse.ArgumentParser(
-        prog=f"python -m {package}.headless",
+        prog=command,
         description="Run all cells of a lab; results go to outputs/<lab>/<time>/.",
-        epilog=f"example: python -m {package}.headless labs/mnistlab.py -p epochs 5",
+        epilog=f"example: {command} labs/mnistlab.py -p epochs 5",
     )
     parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
     add_parameter_option(parser)
@@ -77,7 +81,7 @@ def _script_of(lab: Path) -> Path:
         return script
     known = sorted((project_root() / "labs").glob("*.py"))
     names = ", ".join(f"labs/{path.name}" for path in known) or "none"
-    raise LabError(f"There is no lab {str(lab)!r}. The labs of this project: {names}.")
+    raise RunError(f"There is no lab {str(lab)!r}. The labs of this project: {names}.")
 
 
 def _read(script: Path) -> NotebookNode:
@@ -86,7 +90,7 @@ def _read(script: Path) -> NotebookNode:
     try:
         return jupytext.read(script)
     except (SyntaxError, ValueError, UnicodeDecodeError) as error:
-        raise LabError(f"{script} cannot be read as a lab: {error}") from error
+        raise RunError(f"{script} cannot be read as a lab: {error}") from error
 
 
 def _default_parameters(notebook: NotebookNode) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def _assignments(source: str) -> list[tuple[str, Any]]:
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
-        raise LabError(f"Line {error.lineno} of the parameters cell is not Python.") from error
+        raise RunError(f"Line {error.lineno} of the parameters cell is not Python.") from error
     return [
         (target.id, ast.literal_eval(statement.value))
         for statement in statements
@@ -157,7 +161,8 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
 
 
 def _announcer(notebook: NotebookNode) -> Callable[..., None]:
-    """Return what says, before a cell runs, which one it is and under which heading it stands."""
+    """Return a function that announces a cell before it runs: its number and its heading."""
+    for_programs = os.environ.get("LAB_PROGRESS") == "json"
     total = sum(_is_run(cell) for cell in notebook.cells)
     count = 0
     heading = ""
@@ -169,7 +174,9 @@ def _announcer(notebook: NotebookNode) -> Callable[..., None]:
             heading = headings[-1].lstrip("# ").strip() if headings else heading
         elif _is_run(cell) and "injected-parameters" not in cell.metadata.get("tags", []):
             count += 1
-            print(f"[{count}/{total}] {heading}", flush=True)
+            event = {"event": "cell", "number": count, "of": total, "heading": heading}
+            line = json.dumps(event) if for_programs else f"[{count}/{total}] {heading}"
+            print(line, flush=True)
 
     return announce
 
@@ -186,7 +193,3 @@ def _write_page(executed: Path) -> Path:
     content, _ = HTMLExporter().from_filename(str(executed))
     page.write_text(content, encoding="utf-8")
     return page
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Find out which hosts of a run reach each other, and at which addresses.
 
-    .venv/bin/python scripts/meet.py
+    .venv/bin/python .lab/far/current meet
 
 `lab run --hosts` starts this on every host and talks to it in lines of JSON. It says which
 addresses this host has and on which port it waits; it is told the same of the other hosts, tries
@@ -26,7 +25,7 @@ import torch.distributed.run  # what a run loads first: that it can be loaded is
 TIMEOUT = 5.0  # seconds for a connection; a firewall that drops packets takes all of it
 
 
-def main() -> int:
+def main(_arguments: list[str]) -> int:
     """Answer until standard input ends."""
     token = secrets.token_hex(16)
     with socket.create_server(("0.0.0.0", 0)) as listener:
@@ -91,7 +90,3 @@ def reached(*, addresses: list[str], port: int, token: str) -> list[str]:
     with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
         answered = list(pool.map(answers, addresses))
     return [address for address, yes in zip(addresses, answered, strict=True) if yes]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Start an IPython kernel that listens on no TCP port, for what scripts/serve.py serves.
+"""Start an IPython kernel that listens on no TCP port, for what serve.py serves.
 
 With the transport `ipc` a kernel talks to Jupyter over Unix sockets, and yet ipykernel opens one
 TCP port: there it takes what forked processes print (ipykernel/iostream.py). Here that is a socket,
@@ -19,11 +18,15 @@ from ipykernel.iostream import IOPubThread
 from zmq.eventloop.zmqstream import ZMQStream
 
 
-def main() -> None:
+def main(arguments: list[str]) -> int:
     """Run the kernel that the arguments, those of ipykernel_launcher, ask for."""
-    sys.path.pop(0)  # the folder of this script: cells shall import nothing from it
+    # Cells must not import the far half by accident.
+    sys.path.pop(0)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ml_remote"]:
+        del sys.modules[name]
     kernelapp.IOPubThread = PrivateIOPubThread
-    kernelapp.launch_new_instance()
+    kernelapp.launch_new_instance(argv=arguments)
+    return 0
 
 
 class PrivateIOPubThread(IOPubThread):
@@ -49,7 +52,3 @@ class PrivateIOPubThread(IOPubThread):
 def connection_file() -> Path:
     """Return the path of the file that says where the kernel's sockets are."""
     return Path(kernelapp.IPKernelApp.instance().abs_connection_file)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Serve JupyterLab or TensorBoard on a Unix socket that no other user of the machine can reach.
 
-    .venv/bin/python scripts/serve.py jupyter --idle-hours 12
+    .venv/bin/python .lab/far/current serve jupyter --idle-hours 12
 
 `lab jupyter` and `lab tensorboard` run this on the remote machine and forward a port of the laptop
 to the socket. Socket and token lie in a new directory below /tmp that only its owner may enter; its
@@ -32,7 +31,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qs
 
-PROJECT = Path(__file__).resolve().parents[1]
+from .parameters import project_root
+
+FAR_HALF = Path(__file__).resolve().parents[3]
 ALREADY_SERVED = 75  # EX_TEMPFAIL in sysexits.h
 LONGEST_FORM = 4096  # bytes
 
@@ -41,14 +42,14 @@ StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Serve until told to stop, or until nobody has used it for the given time."""
     parser = argparse.ArgumentParser(description="Serve JupyterLab or TensorBoard on a socket.")
     parser.add_argument("kind", choices=["jupyter", "tensorboard"])
     parser.add_argument("--idle-hours", type=float, default=0, help="0, the default: never end")
     options = parser.parse_args(arguments)
     os.umask(0o077)
-    os.chdir(PROJECT)
+    os.chdir(project_root())
     # What cells and terminals call, such as dot and pip, is the environment's.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     lock = take_lock(options.kind)
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def take_lock(kind: str) -> IO[str] | None:
     """Return this project's lock, open and held, or None when another session holds it."""
-    folder = PROJECT / ".lab"
+    folder = project_root() / ".lab"
     folder.mkdir(exist_ok=True)
     lock = (folder / f"{kind}.lock").open("a+")
     try:
@@ -128,7 +129,7 @@ def serve_jupyter(directory: Path, *, idle_seconds: float) -> None:
         "JUPYTER_TOKEN_FILE": str(directory / "token"),
         "JUPYTER_PATH": str(directory / "data"),
     }
-    kernel = [sys.executable, str(PROJECT / "scripts" / "kernel.py"), "-f", "{connection_file}"]
+    kernel = [sys.executable, str(FAR_HALF), "kernel", "-f", "{connection_file}"]
     write_kernel_spec(
         directory / "data" / "kernels" / "python3",
         # No debugger either: it listens on TCP, and whoever connects can run code as the person.
@@ -139,7 +140,7 @@ def serve_jupyter(directory: Path, *, idle_seconds: float) -> None:
     check = min(60, seconds)
     settings = {
         "ServerApp.sock": directory / "socket",
-        "ServerApp.root_dir": PROJECT,
+        "ServerApp.root_dir": project_root(),
         "ServerApp.open_browser": False,
         "ServerApp.allow_root": True,
         "ServerApp.shutdown_no_activity_timeout": seconds,
@@ -268,7 +269,3 @@ def _answer(start: StartResponse, status: HTTPStatus, text: str, **headers: str)
         [("Content-Type", "text/plain; charset=utf-8"), *headers.items()],
     )
     return [text.encode()]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Start one part of the far half, in the project's environment and the project's folder.
+
+    .venv/bin/python .lab/far/<hash> headless labs/mnistlab.py -p epochs 5
+
+The words that may follow are the keys of PARTS. A part is imported only when it is asked for: most
+of them load something large.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+__all__ = ["PARTS", "main"]
+
+PARTS = {
+    "headless": "ml_remote.far.env.headless",
+    "serve": "ml_remote.far.env.serve",
+    "kernel": "ml_remote.far.env.kernel",
+    "launch": "ml_remote.far.env.launch",
+    "meet": "ml_remote.far.env.meet",
+    "install": "ml_remote.far.installed",
+}
+"""The module of each part; its `main` takes the arguments and returns the exit code."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the part that the first argument names; return its exit code, 2 if there is none."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] not in PARTS:
+        print(f"Give one of these: {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    # Parts that hand the rest to another program's own parser find it where that one looks.
+    sys.argv = [given[0], *given[1:]]
+    code: int = importlib.import_module(PARTS[given[0]]).main(given[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

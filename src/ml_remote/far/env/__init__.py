@@ -1,0 +1,1 @@
+"""What runs in the project's environment, `.venv`: headless runs, kernels, sessions, processes."""

@@ -1,0 +1,119 @@
+"""The far half as files, and where it lies in a project: `.lab/far/<hash>`, written once.
+
+The name is a hash of all names and contents, so a folder that is there is complete and never
+changes; jobs that were begun with it find it as it was. `.lab/far/current` leads to the one that
+the last setup named: tasks, CI and people without a laptop use that.
+
+    python -m ml_remote.far install .lab/far [COMMIT]
+
+copies this far half into a project and makes it the current one. COMMIT, that of the tool, is kept
+beside it, so that nobody fetches the same one again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["FAR", "content_hash", "far_files", "install", "main", "make_current"]
+
+FAR = ".lab/far"
+"""Where far halves lie, from the project's folder."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_HASH_LENGTH = 16
+_ENTRY = '''\
+"""Start a part of the far half: `.venv/bin/python .lab/far/current headless labs/mnistlab.py`."""
+
+import sys
+from pathlib import Path
+
+# Absolute, and past the link `current`: what is imported later comes from the same far half.
+sys.path[0] = str(Path(__file__).resolve().parent)
+
+from ml_remote.far.__main__ import main
+
+sys.exit(main())
+'''
+
+
+def far_files() -> dict[str, str]:
+    """Return the far half: the text of each file, by its path in the folder."""
+    sources = [_PACKAGE / "__init__.py"]
+    sources += [path for path in (_PACKAGE / "far").rglob("*") if path.suffix in (".py", ".sh")]
+    texts = {
+        f"{_PACKAGE.name}/{path.relative_to(_PACKAGE).as_posix()}": path.read_text(encoding="utf-8")
+        for path in sources
+    }
+    return {"__main__.py": _ENTRY, **dict(sorted(texts.items()))}
+
+
+def content_hash(files: dict[str, str]) -> str:
+    """Return the name of the folder for these files."""
+    digest = hashlib.sha256()
+    for name, text in files.items():
+        for part in (name.encode(), text.encode()):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()[:_HASH_LENGTH]
+
+
+def install(far: Path) -> Path:
+    """Put this far half into the folder `far` of a project, if it is missing; return its folder."""
+    files = far_files()
+    folder = far / content_hash(files)
+    if folder.is_dir():
+        os.utime(folder)
+        return folder
+    far.mkdir(parents=True, exist_ok=True)
+    incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=far))
+    for name, text in files.items():
+        path = incomplete / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    incomplete.chmod(0o755 & ~_umask())
+    try:
+        incomplete.rename(folder)
+    except OSError:  # somebody else was faster
+        shutil.rmtree(incomplete)
+        if not folder.is_dir():
+            raise
+    return folder
+
+
+def make_current(folder: Path, commit: str = "") -> None:
+    """Let `current` lead to this folder, and keep the commit of the tool beside it."""
+    current = folder.with_name("current")
+    beside = folder.with_name("current.commit")
+    beside.unlink(missing_ok=True)
+    new = folder.with_name(f"current-{os.getpid()}")
+    try:
+        new.symlink_to(folder.name)
+        new.replace(current)
+    except OSError:  # Windows lets few people make links: there it is a copy
+        new.unlink(missing_ok=True)
+        shutil.rmtree(current, ignore_errors=True)
+        shutil.copytree(folder, current)
+    if commit:
+        beside.write_text(f"{commit}\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Install this far half in the folder that is named, and make it the current one."""
+    far, *commit = arguments
+    make_current(install(Path(far)), *commit)
+    return 0
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

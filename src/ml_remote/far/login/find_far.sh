@@ -1,0 +1,9 @@
+# needs: folder
+# shellcheck shell=sh
+# Whether the far half $1 is there, which counts as used now. Prints `there` or `missing`.
+if [ -d "$1" ]; then
+    touch -c "$1" 2>/dev/null # one that cannot be touched is of use all the same
+    echo there
+else
+    echo missing
+fi

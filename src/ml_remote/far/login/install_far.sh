@@ -1,0 +1,42 @@
+# needs: jobs
+# shellcheck shell=sh disable=SC2154
+# Puts the far half $1 into the project, and removes old ones. $2 is a script: it writes the files
+# into the folder that is its first argument. That folder is renamed, so what is in place is complete.
+far=$1
+all=${far%/*}
+
+no_room() {
+    rm -rf "$new"
+    df -Pk . | awk 'END { print $4 }'
+    exit "$DISK"
+}
+
+# is_used FAR: whether it is the current one, was used in the last day, or is named by a job that is
+# not over
+is_used() {
+    [ "$(readlink "$all/current" 2>/dev/null)" != "${1##*/}" ] || return 0
+    [ -z "$(find "$1" -prune -mtime -1)" ] || return 0
+    for job in .lab/jobs/*/; do
+        if grep -qs "$1" "${job}command" "${job}about.json"; then
+            is_over "${job%/}" || return 0
+        fi
+    done
+    return 1
+}
+
+new=$all/new-$$
+mkdir -p "$all" 2>/dev/null || no_room
+rm -rf "$new"
+mkdir "$new" 2>/dev/null || no_room
+printf '%s' "$2" | sh -s "$new" 2>/dev/null || no_room
+# Another command may have been faster: then the folder went into it, which is no longer needed.
+mv "$new" "$far" 2>/dev/null || no_room
+rm -rf "${far:?}/${new##*/}"
+
+for old in "$all"/*/; do
+    old=${old%/}
+    case ${old##*/} in
+    current | '*') continue ;;
+    esac
+    [ "$old" = "$far" ] || is_used "$old" || rm -rf "$old"
+done
