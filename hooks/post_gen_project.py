@@ -1,14 +1,15 @@
-"""Make the new project a git repository, and say what comes next.
+"""Pin the tool, make the new project a git repository, and say what comes next.
 
 cookiecutter renders this file and runs it in the generated project. The answers reach it as data,
-as in pre_gen_project.py. Nothing here is vital: what does not work is told, with the command that
-does it later, and the project stays. What most runs need not is imported where it is used.
+as in pre_gen_project.py. Nothing here is vital: what does not work is named, with the command that
+does it later, and the project stays. What most runs do not need is imported where it is used.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,25 +28,47 @@ CACHES = (
     ".ruff_cache",
     ".DS_Store",
 )
-
-
 YES = {"1", "true", "t", "yes", "y", "on"}
 
-REPLACED = Path(".lab", "replaced")
-"""Where pre_gen_project.py kept the person's files, when the folder was there before."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SCHEMES = {"https", "http", "ssh", "git", "file"}  # what uv can fetch a repository by
+NO_PIN = "# dependencies = []\n"
+NO_SOURCE = """\
+No version of the tool is pinned above: lab.local.toml names the folder of its source.
+"""
+
+# Which repository git means is for the folder to say, not for a git hook that called cookiecutter.
+GIT_PLACES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+# Nothing that runs here may ask for anything: neither in the terminal nor in a window.
+ASK_NOTHING = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+SECONDS = 60  # how long the SSH entry, or git, may take
 
 
 def main() -> int:
-    """Set up git and print the next steps; return 0 whatever happens."""
+    """Pin the tool, set up git and print the next steps; return 0 whatever happens."""
     answers = json.loads(ANSWERS_AS_JSON)
-    had_files = REPLACED.is_dir()
-    if not had_files:  # else they may be the person's own
-        remove_caches(Path.cwd())
-    if is_update(answers):
-        return 0
+    remove_caches(Path.cwd())
     make_executable(Path("lab.py"))
-    entry = start_ssh_entry(answers)  # goes on while git works
-    notes = [*name_replaced_files(), *set_up_git(first_commit=not had_files)]
+    update = is_update(answers)
+    notes = set_up_tool(answers, update=update)
+    if update:
+        return 0
+    entry = start_ssh_entry(answers)  # works while git works
+    notes += set_up_git()
     notes = [*finish_ssh_entry(entry, answers), *notes]
     print_next_steps(answers, notes)
     return 0
@@ -53,7 +76,7 @@ def main() -> int:
 
 def is_update(answers: dict[str, object]) -> bool:
     """Tell whether cruft generates this in a temporary folder, to compare a project with it."""
-    if "_commit" not in answers:
+    if not answers.get("_commit"):
         return False
     import tempfile
 
@@ -77,66 +100,176 @@ def make_executable(path: Path) -> None:
     path.chmod(mode | (mode & 0o444) >> 2)
 
 
-def name_replaced_files() -> list[str]:
-    """Return word of the person's files that were replaced; copies of all others are removed."""
-    names: list[str] = []
-    for copy in sorted(REPLACED.rglob("*"), reverse=True):  # what is in a folder comes before it
-        now = Path(*copy.relative_to(REPLACED).parts[1:])
-        if copy.is_dir():
-            remove_empty(copy)
-        elif now.is_file() and copy.read_bytes() == now.read_bytes():
-            copy.unlink()
-        else:
-            names.insert(0, f"  {copy}")
-    remove_empty(REPLACED)
-    remove_empty(REPLACED.parent)
-    if len(names) > 10:
-        names[9:] = [f"  and {len(names) - 9} more in {REPLACED}"]
-    return ["Files of yours were replaced. What stood in them is kept:", *names] if names else []
+def set_up_tool(answers: dict[str, object], *, update: bool) -> list[str]:
+    """Say in lab.py which version of the tool is this project's; return what is left to do.
+
+    That of a repository is pinned in lab.py. That of a folder on this computer is named in
+    lab.local.toml, which git ignores; a folder that cruft compares with needs none.
+    """
+    folder = local_folder(answers)
+    if folder is not None:
+        return [] if update else name_folder(folder)
+    url, commit = source_of_tool(answers)
+    if url and COMMIT.fullmatch(commit):
+        pin_tool(url, commit)
+        return []
+    return ["lab.py pins no version of the tool yet. How to: uv run lab.py"]
 
 
-def remove_empty(folder: Path) -> None:
-    """Remove a folder, unless something is in it."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def local_folder(answers: dict[str, object]) -> Path | None:
+    """Return the folder that the template is, where it is one on this computer and no clone."""
+    template = str(answers.get("_template", ""))
+    if "_repo_dir" not in answers:  # cruft, which makes a path absolute
+        return Path(template) if is_path(template) and Path(template).is_dir() else None
+    if os.path.normpath(template) != os.path.normpath(str(answers["_repo_dir"])):
+        return None
+    return template_folder(answers)
 
 
-def start_ssh_entry(answers: dict[str, str]) -> subprocess.Popen[str] | list[str]:
+def source_of_tool(answers: dict[str, object]) -> tuple[str | None, str]:
+    """Return the address of the template's repository, and the commit this was made from.
+
+    cruft says both. Otherwise the clone does, if it is one: below somebody's own repository git
+    would answer for that.
+    """
+    if "_repo_dir" not in answers:
+        return clean_address(str(answers.get("_template", ""))), str(answers.get("_commit", ""))
+    clone = template_folder(answers)
+    if clone is None:
+        return None, ""
+    git = ("git", "-C", str(clone))
+    top, _, commit = output_of(*git, "rev-parse", "--show-toplevel", "HEAD").partition("\n")
+    if not top or Path(top).resolve() != clone.resolve():
+        return None, ""
+    return clean_address(output_of(*git, "config", "--get", "remote.origin.url")), commit
+
+
+def template_folder(answers: dict[str, object]) -> Path | None:
+    """Return where the template lies, which cookiecutter may have told relative to its own folder.
+
+    That folder is not among the answers. On Linux the process that runs this hook is in the
+    template's; elsewhere it is the shell's, or the one that projects are written to.
+    """
+    name = answers.get("_repo_dir")
+    if not name:
+        return None
+    parents = (os.environ.get("PWD", ""), str(answers.get("_output_dir", "")))
+    places = [Path(f"/proc/{os.getppid()}/cwd"), *(Path(parent, str(name)) for parent in parents)]
+    if Path(str(name)).is_absolute():
+        places = [Path(str(name))]
+    return next((one.resolve() for one in places if (one / "cookiecutter.json").is_file()), None)
+
+
+def is_path(address: str) -> bool:
+    """Tell whether git would take an address for a path on this computer."""
+    return "://" not in address and not re.match(r"[^/\\:]{2,}:", address)
+
+
+def clean_address(address: str) -> str | None:
+    """Return an address of a repository without password and the like, or None if uv has no use.
+
+    `git@host:path` becomes a URL. Who logs in by SSH is a part of the address; by HTTPS it is not.
+    """
+    from urllib.parse import quote, urlsplit
+
+    if is_path(address) or re.match(r"\w+::", address):  # the latter runs a program of git's
+        return None
+    if "://" not in address:
+        host, _, path = address.partition(":")
+        address = f"ssh://{host}/{path.lstrip('/')}"
+    try:
+        parts = urlsplit(address[4:] if address.startswith("git+") else address)
+        place = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        place += f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    if parts.scheme not in SCHEMES or bool(place) is (parts.scheme == "file"):
+        return None
+    if parts.scheme == "ssh" and parts.username:
+        place = f"{parts.username}@{place}"
+    path = parts.path.rstrip("/")
+    path = path[: -len(".git")] if path.endswith(".git") else path
+    return f"{parts.scheme}://{quote(place, '@:[]%')}{quote(path, '/%@:+~')}"
+
+
+def pin_tool(url: str, commit: str) -> None:
+    """Write into lab.py which commit of the tool is used, and where its source can be read."""
+    shown = f"{url} at commit {commit}."
+    if re.match(r"https://[^/]*(github|gitlab)", url):
+        shown = f"{url}/tree/{commit}"
+    replace_in(
+        Path("lab.py"),
+        {
+            NO_PIN: f'# dependencies = ["ml-remote @ git+{url}@{commit}"]\n',
+            NO_SOURCE: f"The tool is pinned above to one commit. Its source:\n{shown}\n",
+        },
+    )
+
+
+def replace_in(path: Path, texts: dict[str, str]) -> None:
+    """Replace the first of each of these texts in a file."""
+    content = path.read_bytes().decode("utf-8")
+    for before, after in texts.items():
+        content = content.replace(before, after, 1)
+    path.write_bytes(content.encode("utf-8"))
+
+
+def name_folder(folder: Path) -> list[str]:
+    """Write the folder of the tool's source to lab.local.toml; return what is left to do."""
+    quoted = json.dumps(str(folder.resolve()), ensure_ascii=False).replace("\x7f", "\\u007f")
+    content = (
+        "# What is yours alone: git ignores this file, and it counts more than lab.toml.\n\n"
+        f"[tool]\npath = {quoted}  # the source of `lab`\n"
+    )
+    try:
+        Path("lab.local.toml").write_bytes(content.encode("utf-8"))
+    except (OSError, UnicodeError) as error:
+        return [f"lab.local.toml could not be written: {error}. How to go on: uv run lab.py"]
+    return []
+
+
+def start_ssh_entry(answers: dict[str, object]) -> subprocess.Popen[str] | list[str]:
     """Begin to write the SSH entry that was asked for, or return what is to say instead.
 
-    The project's own `lab connect` does it, and says what it wrote; nothing is contacted.
+    `lab connect` does it, and says what it wrote; no machine is contacted. The interpreter that
+    cookiecutter has can run it from the template's own source; otherwise uv brings both.
     """
     wanted = str(answers["write_ssh_entry"]).lower() in YES  # an old cookiecutter gives a text
     if not (wanted and answers["remote"]):
         return []
-    if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter may run on an older one
-        return [f"{entry_later(answers)} (needs Python 3.11 or newer, which uv brings)"]
-    connect = ["ml_remote", "connect", "--offline", "--yes", "--", answers["remote"]]
-    tool = Path(str(answers.get("_repo_dir", "")), "src")
+    variables = quiet_variables()
+    template = template_folder(answers)
+    if template is not None and sys.version_info >= (3, 11):  # cookiecutter may have an older one
+        command = [sys.executable, "-m", "ml_remote"]
+        variables["PYTHONPATH"] = str(template / "src")
+    else:
+        command = ["uv", "run", "--quiet", "--script", "lab.py"]
+    command += ["connect", "--offline", "--yes", "--", str(answers["remote"])]
     try:
         return subprocess.Popen(
-            [sys.executable, "-B", "-m", *connect],  # -B: no bytecode in the new project
-            env={**os.environ, "PYTHONPATH": str(tool)},
+            command,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # ssh would ask in the terminal
         )
     except OSError as error:
-        return [str(error), entry_later(answers)]
+        return [f"{command[0]}: {error.strerror}", entry_later(answers)]
 
 
 def finish_ssh_entry(
-    entry: subprocess.Popen[str] | list[str], answers: dict[str, str]
+    entry: subprocess.Popen[str] | list[str], answers: dict[str, object]
 ) -> list[str]:
     """Wait for the SSH entry and say what was written; return what is left to do by hand."""
     if isinstance(entry, list):
         return entry
     try:
-        said, warned = entry.communicate(timeout=60)
-    except subprocess.TimeoutExpired as error:
-        entry.kill()
-        return [str(error), entry_later(answers)]
+        said, warned = entry.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        end(entry)
+        return [f"`lab connect` did not finish within {SECONDS} seconds.", entry_later(answers)]
     if entry.returncode != 0:
         return [*warned.splitlines(), entry_later(answers)]
     # Its own next step is left out: the hook ends with one that includes it.
@@ -144,12 +277,23 @@ def finish_ssh_entry(
     return warned.splitlines()
 
 
-def entry_later(answers: dict[str, str]) -> str:
+def end(process: subprocess.Popen[str]) -> None:
+    """End a program that has a session of its own, and what it has started."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        import signal
+
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def entry_later(answers: dict[str, object]) -> str:
     """Return how to get the SSH entry that was not written."""
     return f"No SSH entry was written. Later: uv run lab.py connect {answers['remote']}"
 
 
-def set_up_git(*, first_commit: bool) -> list[str]:
+def set_up_git() -> list[str]:
     """Make the project a git repository with a first commit; return what is left to do by hand."""
     if Path(".git").exists():
         return []  # generated into the person's own repository: what it commits is theirs to say
@@ -158,18 +302,14 @@ def set_up_git(*, first_commit: bool) -> list[str]:
         return [
             "git is not installed. With it: git init -b main && git add . && git commit -m 'Start'"
         ]
-    if not initialised:
+    if initialised.returncode != 0:
         return ["git init failed. Later: git init -b main && git add . && git commit -m 'Start'"]
-    if not first_commit:
-        return [
-            "Nothing is committed: files of your own are here, too. Look at them: git status",
-            "  Then: git add . && git commit -m 'Start'",
-        ]
     # Without useConfigOnly git may make up an identity from the machine's name.
-    commit = ("git", "-c", "user.useConfigOnly=true", "commit", "--quiet", "--message")
-    if run_command("git", "add", ".") and run_command(*commit, "Start from ml-remote-template"):
+    git = ("git", "-c", "user.useConfigOnly=true")
+    commit = ("commit", "--quiet", "--message", "Start from ml-remote-template")
+    if succeeds("git", "add", ".") and succeeds(*git, *commit):
         return []
-    if run_command("git", "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT"):
+    if succeeds(*git, "var", "GIT_AUTHOR_IDENT"):
         return [
             "Nothing is committed: git did not do it. See why: git add . && git commit -m Start"
         ]
@@ -180,8 +320,8 @@ def set_up_git(*, first_commit: bool) -> list[str]:
     ]
 
 
-def print_next_steps(answers: dict[str, str], notes: list[str]) -> None:
-    """Say in three lines at most how to go on, after what went wrong."""
+def print_next_steps(answers: dict[str, object], notes: list[str]) -> None:
+    """Say in three lines at most what to do next, after what went wrong."""
     for note in notes:
         print(f"  {note}", file=sys.stderr)
     connect = "" if answers["remote"] else " connect you@the-machine, then uv run lab.py"
@@ -190,24 +330,43 @@ def print_next_steps(answers: dict[str, str], notes: list[str]) -> None:
     print(f"  uv run lab.py{connect} up")
 
 
-def run_command(*command: str) -> bool | None:
-    """Run a command without asking anything and tell whether it succeeded; it never raises.
+def run_command(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """Run a command without asking anything and return what came of it; it never raises.
 
-    None says that it could not be started.
+    None says that it could not be started. One that takes too long has failed.
     """
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=60,
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            env=quiet_variables(),
         )
     except subprocess.TimeoutExpired:
-        return False
+        return subprocess.CompletedProcess(command, 1, "", "")
     except OSError:
         return None
-    return done.returncode == 0
+
+
+def quiet_variables() -> dict[str, str]:
+    """Return the environment for a program that may ask nothing, nor be led to another folder."""
+    kept = {name: value for name, value in os.environ.items() if name not in GIT_PLACES}
+    return {**kept, **ASK_NOTHING}
+
+
+def succeeds(*command: str) -> bool:
+    """Tell whether a command can be run and succeeds."""
+    done = run_command(*command)
+    return done is not None and done.returncode == 0
+
+
+def output_of(*command: str) -> str:
+    """Return what a command prints, without the last line end; nothing if it fails."""
+    done = run_command(*command)
+    return done.stdout.rstrip("\r\n") if done is not None and done.returncode == 0 else ""
 
 
 if __name__ == "__main__":

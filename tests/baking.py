@@ -28,6 +28,8 @@ __all__ = [
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 TOOL = TEMPLATE_ROOT / "src"
 """The tool as it stands here; generated from a local folder, a project pins no version of it."""
+NOT_SHARED = (".git", "lab.local.toml")
+"""What of a project is not the same for everybody who has it."""
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """What to answer where a project is to use the Python that is here."""
 
@@ -44,11 +46,11 @@ class BakedProject:
         return (self.path / name).read_text(encoding="utf-8")
 
     def contents(self) -> dict[str, tuple[int, bytes]]:
-        """Return every file, git's own apart, with its mode."""
+        """Return every file with its mode, but git's own and that of this computer alone."""
         return {
             str(path.relative_to(self.path)): (path.stat().st_mode, path.read_bytes())
             for path in sorted(self.path.rglob("*"))
-            if path.is_file() and ".git" not in path.relative_to(self.path).parts
+            if path.is_file() and path.relative_to(self.path).parts[0] not in NOT_SHARED
         }
 
     def run(
@@ -92,6 +94,8 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", f"{real_cache}/uv"),
         # Tests share the processor: threads of torch that wait for each other would take it.
         "OMP_NUM_THREADS": "1",
+        # The tool is imported from PYTHONPATH, without uv, which lab.local.toml would call for.
+        "LAB_TOOL": "",
         "VIRTUAL_ENV": None,
         "PYTHONPATH": None,
         "XDG_CONFIG_HOME": None,

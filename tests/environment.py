@@ -59,15 +59,17 @@ def lab_environment() -> LabEnvironment:
 
 def _bake_afresh(folder: Path) -> BakedProject:
     """Bake the default project; of an earlier bake only the environment stays."""
-    for path in folder.glob("*/*"):
-        if path.name not in (".venv", ".lab"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return bake_project(
-        folder,
-        home=folder / "home",
-        overwrite=True,
-        python_version=THIS_PYTHON,
-    )
+    kept = folder / "kept"
+    kept.mkdir(parents=True, exist_ok=True)
+    for settings in folder.glob("*/lab.toml"):
+        for name in (".venv", ".lab"):
+            if (settings.parent / name).exists():
+                (settings.parent / name).rename(kept / name)
+        shutil.rmtree(settings.parent)
+    project = bake_project(folder, home=folder / "home", python_version=THIS_PYTHON)
+    for path in kept.iterdir():
+        path.rename(project.path / path.name)
+    return project
 
 
 def _set_up(project: BakedProject, *, home: Path) -> str:

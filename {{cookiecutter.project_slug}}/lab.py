@@ -5,8 +5,10 @@
 # ///
 """The `lab` command of this project. `uv run lab.py --help` lists what it does.
 
-The tool itself is pinned above to one commit. Its source: SOURCE
+No version of the tool is pinned above: lab.local.toml names the folder of its source.
 """
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -15,37 +17,56 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+NO_TOOL = """lab.py does not say which version of the tool to use. Near its top, put this line in
+place of `# dependencies = []`, with the address of your template and a full commit of it:
+  # dependencies = ["ml-remote @ git+https://github.com/OWNER/ml-remote-template@COMMIT"]"""
 
 
 def main() -> int:
-    """Run the tool that is installed for this script, or let uv install it first."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - with `python lab.py` nobody has checked it yet
+    """Run the tool, or start this script again by uv, which brings the tool."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - `python lab.py` may be an older one
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit("lab needs Python 3.11 or newer; this is " + found + ". Run: uv run lab.py")
+    restarted = os.environ.pop("LAB_RESTARTED", None)
+    folder = tool_folder()
+    if folder and not restarted:
+        return restart("--with-editable", folder)
     try:
         from ml_remote.cli import main as lab
     except ModuleNotFoundError as missing:
-        if missing.name != "ml_remote":
-            raise
-        return start_with_uv()
+        if restarted:
+            sys.exit(NO_TOOL if missing.name == "ml_remote" else f"lab cannot start: {missing}.")
+        return restart()
     return lab(root=ROOT)
 
 
-def start_with_uv() -> int:
-    """Start this script again by uv, with the tool's folder where `lab.local.toml` names one."""
+def tool_folder() -> str | None:
+    """Return the folder that LAB_TOOL or `[tool] path` in lab.local.toml names, if one does."""
+    local = ROOT / "lab.local.toml"
+    if "LAB_TOOL" in os.environ or not local.is_file():
+        return os.environ.get("LAB_TOOL")
     import tomllib
 
-    local = ROOT / "lab.local.toml"
-    settings = tomllib.loads(local.read_text(encoding="utf-8")) if local.is_file() else {}
-    path = os.environ.get("LAB_TOOL") or settings.get("tool", {}).get("path")
-    if os.environ.get("LAB_STARTED"):
-        sys.exit(f"There is no ml-remote in {path}." if path else "...")
+    try:
+        path = tomllib.loads(local.read_text(encoding="utf-8"))["tool"]["path"]
+        return str(ROOT / Path(path).expanduser())
+    except KeyError:
+        return None
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
+        sys.exit(f"{local} cannot be used: {error}.")
+
+
+def restart(*options: str) -> int:
+    """Start this script again by uv; it ends as that does."""
     uv = shutil.which("uv")
     if uv is None:
-        sys.exit("lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it.")
-    options = ["--with-editable", path] if path else []
-    command = [uv, "run", "--quiet", *options, "--script", __file__, *sys.argv[1:]]
-    return subprocess.call(command, env={**os.environ, "LAB_STARTED": "1"})
+        sys.exit("lab needs uv. Install it (https://docs.astral.sh/uv/), then run: uv run lab.py")
+    frozen = ["--frozen"] if Path(f"{__file__}.lock").is_file() else []
+    command = [uv, "run", "--quiet", *frozen, *options, "--script", __file__, *sys.argv[1:]]
+    variables = {**os.environ, "LAB_RESTARTED": "1"}
+    if os.name != "nt":
+        os.execve(uv, command, variables)
+    return subprocess.call(command, env=variables)
 
 
 if __name__ == "__main__":

@@ -202,7 +202,7 @@ def test_project_has_exactly_the_files_and_folders_of_the_template(made: Combina
     folders = {parent for name in files for parent in name.parents} - {Path()}
     found = {path.relative_to(made.path) for path in made.path.rglob("*")}
     own = {path for path in found if path.parts[0] != ".git"}
-    assert own == files | folders
+    assert own == files | folders | {Path("lab.local.toml")}
     assert Path(".git") in found
     assert made.path.name == made.answers["project_slug"]
 
@@ -255,6 +255,7 @@ def test_nothing_of_the_template_language_is_left(made: Combination) -> None:
 def test_answers_stand_where_they_belong(made: Combination) -> None:
     answers, read = made.answers, made.project.read
     assert tomllib.loads(read("lab.toml")) == {
+        "format": 2,
         "project": {"package": answers["package_name"]},
         "remote": {"alias": answers["ssh_alias"], "folder": answers["project_slug"]},
         "environment": {
@@ -307,6 +308,8 @@ def test_entry_is_written_when_there_is_a_machine_and_it_was_asked_for(made: Com
 def test_everything_is_committed_and_nothing_changed_by_that(made: Combination) -> None:
     assert made.project.run("git", "rev-list", "--count", "HEAD").stdout == "1\n"
     assert made.project.run("git", "status", "--porcelain").stdout == ""
+    ignored = made.project.run("git", "check-ignore", "lab.local.toml", "labs/mnistlab.ipynb")
+    assert ignored.stdout.split() == ["lab.local.toml", "labs/mnistlab.ipynb"]
 
 
 def test_ruff_finds_nothing(made: Combination, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ PERSONAL = ("charles", "number-cruncher", "50022")
 ENTRY = "ml-remote.d/handwriting-lab.conf"
 LAB = "labs/mnistlab.py"
 NOTEBOOK = "labs/mnistlab.ipynb"
+ADDRESS = "https://example.com/org/ml-remote-template"
+VENDORED = "98ef0cf"  # the last commit whose projects hold the tool themselves
 # How the lab begins, in the template of today and in the older one.
 (TITLE,) = re.findall(
     "^# # (.+)$", (TEMPLATE_ROOT / TEMPLATE_FOLDER / LAB).read_text(encoding="utf-8"), re.MULTILINE
@@ -39,6 +43,9 @@ class Cruft:
         temporary = folder / "temporary"
         temporary.mkdir()
         monkeypatch.setenv("TMPDIR", str(temporary))
+        for name in ("LAB_TOOL", "PYTHONPATH"):  # the tool is the one that the project names
+            monkeypatch.delenv(name, raising=False)
+        self.address = str(self.template)
         copy_template(self.template)
         self._make_older()
         subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.template])
@@ -54,11 +61,53 @@ class Cruft:
         (inside / "tests" / "test_plots.py").unlink()
         (inside / "labs" / "oldlab.py").write_text("# %%\n", encoding="utf-8")
 
+    def serve(self, home: Path) -> None:
+        """Give the template an address of the network, which git is led away from."""
+        self.address = ADDRESS
+        with (home / ".gitconfig").open("a") as file:
+            file.write(f'[url "file://{self.template}"]\n\tinsteadOf = {ADDRESS}\n')
+
+    def pin(self) -> str:
+        """Return the line of lab.py that pins the template's newest commit."""
+        git = ["git", "-C", str(self.template), "rev-parse", "HEAD"]
+        commit = subprocess.check_output(git, text=True).strip()
+        return f'# dependencies = ["ml-remote @ git+{ADDRESS}@{commit}"]'
+
+    def lab(self, *arguments: str) -> str:
+        """Run the project's `lab` and return what it prints."""
+        lab = ["uv", "run", "lab.py", *arguments]
+        done = subprocess.run(lab, cwd=self.project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def renew_template(self) -> None:
         """Commit what the template is now."""
         copy_template(self.template)
         (self.template / TEMPLATE_FOLDER / "labs" / "oldlab.py").unlink()
         commit_all(self.template, "The template of today")
+
+    def take_template_of(self, commit: str) -> None:
+        """Let the template's only commit be one of this repository's own history."""
+        known = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=TEMPLATE_ROOT)
+        if known.returncode != 0:
+            pytest.skip(f"this clone of the template has no commit {commit}")
+        self.remove_template_files()
+        archive = ["git", "archive", commit]
+        packed = subprocess.run(archive, cwd=TEMPLATE_ROOT, check=True, capture_output=True)
+        subprocess.run(["tar", "x"], cwd=self.template, check=True, input=packed.stdout)
+        commit_all(self.template, "With the tool in every project")
+
+    def replace_template(self) -> None:
+        """Commit the template of today, whatever it was before."""
+        self.remove_template_files()
+        copy_template(self.template)
+        commit_all(self.template, "The template of today")
+
+    def remove_template_files(self) -> None:
+        """Remove everything but git's own."""
+        for path in self.template.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def run(self, *arguments: str) -> str:
         """Run cruft in the project, or beside it when there is none yet, and return its output."""
@@ -74,7 +123,7 @@ class Cruft:
     def create(self, **answers: object) -> None:
         """Make the project from the older template, and commit what cruft noted down."""
         given = json.dumps(answers)
-        self.run("create", str(self.template), "--no-input", "--extra-context", given)
+        self.run("create", self.address, "--no-input", "--extra-context", given)
         self.commit("Note down where the project comes from")
 
     def git(self, *arguments: str) -> str:
@@ -111,6 +160,71 @@ def test_project_keeps_nothing_personal(cruft: Cruft, ssh: Path) -> None:
     assert answers["description"] == "counted with charm"
     for word in PERSONAL:
         assert cruft.git("grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
+
+
+def test_update_changes_the_pin_and_nothing_else_of_the_tool(
+    cruft: Cruft, ssh: Path, home: Path
+) -> None:
+    cruft.serve(home)
+    cruft.create(remote=REMOTE)
+    assert "number-cruncher" in (ssh / ENTRY).read_text()  # by the tool that the pin names
+    old = cruft.read("lab.py")
+    assert cruft.pin() in old.splitlines()
+    assert "lab.local.toml" not in {path.name for path in cruft.project.iterdir()}
+    entries = contents(ssh)
+    with (cruft.template / "src" / "ml_remote" / "__init__.py").open("a") as file:
+        file.write("print('the new tool')\n")
+    commit_all(cruft.template, "A better tool")
+
+    cruft.run("update", "--skip-apply-ask")
+    assert cruft.git("diff", "--name-only", "HEAD").split() == [".cruft.json", "lab.py"]
+    assert cruft.pin() in cruft.read("lab.py").splitlines()
+    changed = set(cruft.read("lab.py").splitlines()) ^ set(old.splitlines())
+    assert len(changed) == 4  # the pin, and where its source can be read
+    assert "the new tool" in cruft.lab("--help")
+    assert contents(ssh) == entries
+
+
+def test_project_of_a_local_template_names_its_folder_for_this_computer_only(
+    cruft: Cruft, ssh: Path
+) -> None:
+    cruft.create(remote=REMOTE)
+    assert f'path = "{cruft.template}"' in cruft.read("lab.local.toml")
+    before = cruft.read("lab.py"), cruft.read("lab.local.toml")
+    cruft.renew_template()
+    cruft.run("update", "--skip-apply-ask")
+    assert (cruft.read("lab.py"), cruft.read("lab.local.toml")) == before
+    assert cruft.git("ls-files", "lab.local.toml") == ""
+    assert "lab connect" in cruft.lab("--help")
+
+
+def test_project_that_holds_the_tool_itself_is_brought_over(
+    cruft: Cruft, ssh: Path, home: Path
+) -> None:
+    cruft.take_template_of(VENDORED)
+    cruft.serve(home)
+    cruft.create()
+    assert (cruft.project / "src" / "remote" / "cli.py").is_file()
+    settings = cruft.read("lab.toml")
+    for own in ('folder = "work/mine"', "idle_hours = 3", 'manager = "uv"'):
+        name = own.partition(" =")[0]
+        settings = re.sub(rf"^{name} = \S+", own, settings, count=1, flags=re.MULTILINE)
+    cruft.write("lab.toml", settings + "\n[mine]\nkey = 1\n")
+    cruft.write("labs/birdlab.py", "# %%\nmine = 2\n")
+    cruft.commit("What I changed")
+    own_settings = tomllib.loads(cruft.read("lab.toml"))
+    cruft.replace_template()
+
+    cruft.run("update", "--skip-apply-ask")
+    assert not list(cruft.project.rglob("*.rej"))
+    assert "UU" not in cruft.git("status", "--porcelain")
+    assert tomllib.loads(cruft.read("lab.toml")) == {"format": 2, **own_settings}
+    assert not (cruft.project / "src" / "remote").exists()
+    assert cruft.read("labs/birdlab.py") == "# %%\nmine = 2\n"
+    assert cruft.pin() in cruft.read("lab.py").splitlines()
+    assert "lab connect" in cruft.lab("--help")
+    cruft.lab("connect", "--offline", "--yes", REMOTE)
+    assert "number-cruncher" in (ssh / ENTRY).read_text()
 
 
 def test_update_brings_what_is_new_and_keeps_what_the_owner_changed(

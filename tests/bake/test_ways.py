@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -90,8 +91,13 @@ def with_options(*options: str) -> Callable[[Path, Path], str]:
     return lambda template, folder: "\n".join([str(template), *options])
 
 
+def relative(template: Path, folder: Path) -> str:
+    return os.path.relpath(template, folder)
+
+
 WAYS: dict[str, Callable[[Path, Path], str]] = {
     "a folder": with_options(),
+    "a relative path": relative,
     "a clean clone": clone,
     "the address of a repository": git_address,
     "a tag of it": lambda template, folder: f"{git_address(template, folder)}\n--checkout\nv1",
@@ -101,16 +107,26 @@ WAYS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+# Where the tool is taken from; the other ways name the template's folder in lab.local.toml.
+PINNED = {"the address of a repository", "a tag of it"}
+NEITHER = {"a zip file", "without hooks"}
+
+
+@pytest.mark.parametrize("name", WAYS)
 def test_every_way_makes_the_same_project(
-    way: Callable[[Path, Path], str],
-    cookiecutter: Cookiecutter,
-    template: Path,
-    default_project: BakedProject,
+    name: str, cookiecutter: Cookiecutter, template: Path, default_project: BakedProject
 ) -> None:
-    words = way(template, cookiecutter.folder).split("\n")
+    words = WAYS[name](template, cookiecutter.folder).split("\n")
     project, _ = cookiecutter.generate(*words, "--no-input", to="out")
-    assert project.contents() == default_project.contents()
+    made, expected = project.contents(), default_project.contents()
+    pins = re.findall(r'^# dependencies = \["(.*)"\]$', project.read("lab.py"), re.MULTILINE)
+    if name in PINNED:
+        commit = project.run("git", "-C", template, "rev-parse", "HEAD").stdout.strip()
+        assert pins == [f"ml-remote @ git+file://{template}@{commit}"]
+        made["lab.py"] = expected["lab.py"]
+    assert made == expected
+    local = project.path / "lab.local.toml"
+    assert local.exists() is (name not in PINNED | NEITHER)
 
 
 def test_answers_given_on_the_command_line_are_taken(

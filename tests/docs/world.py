@@ -114,7 +114,7 @@ class World:
         return (
             (r"The remote machine, as you type it after ssh.*: \Z", mine.address),
             (r"What did it print \(user@address:port\)\?: \Z", mine.address),
-            (r"Which Python shall that environment have\? .*: \Z", THIS_PYTHON),
+            (r"Which Python for that environment\? .*: \Z", THIS_PYTHON),
             (r"\[\d+/\d+\] .*: \Z", ""),
             (r"before\. Is it okay to delete\s+and\s+re-download\s+it\? \[y/n\] \(y\): \Z", ""),
             (r"(?s)\[\d+/\d+\] .*Choose from \[[\d/]+\] \(\d+\): \Z", ""),

@@ -1,22 +1,17 @@
-"""Generating into a folder that was there before: nothing of the person's is lost unsaid."""
+"""Generating into a folder that was there before: no file in it is changed."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from baking import BakedProject
+from baking import TEMPLATE_ROOT
 from conftest import Bake
 
 SLUG = "handwriting-lab"
-
-
-def bake_again(bake: Bake, **answers: object) -> BakedProject:
-    return bake(overwrite=True, **answers)
-
-
-def commits(project: BakedProject) -> str:
-    return project.run("git", "rev-list", "--count", "--all").stdout.strip()
 
 
 @pytest.fixture
@@ -30,89 +25,85 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_own_files_stay_and_replaced_ones_are_kept_and_named(
-    bake: Bake, folder: Path, capfd: pytest.CaptureFixture[str]
+def everything(folder: Path) -> dict[str, tuple[float, bytes]]:
+    """Return every file and folder below a folder, with its time of change and its content."""
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in sorted([folder, *folder.rglob("*")])
+    }
+
+
+def generate(
+    output: Path, template: str | Path = TEMPLATE_ROOT, *options: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run cookiecutter as a person does who insists, into a folder that may be there."""
+    (output.parent / "configuration.yaml").write_text(f"replay_dir: {output.parent}/replay\n")
+    words = ["--no-input", "--overwrite-if-exists", "--output-dir", str(output)]
+    configuration = ["--config-file", str(output.parent / "configuration.yaml")]
+    return subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(template), *words, *configuration, *options],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+FORMS = {
+    "absolute": str(TEMPLATE_ROOT),
+    "relative": os.path.relpath(TEMPLATE_ROOT, TEMPLATE_ROOT.parent),
+}
+
+
+@pytest.mark.parametrize("template", FORMS.values(), ids=list(FORMS))
+@pytest.mark.parametrize("option", ["--no-input", "--skip-if-file-exists", "python_version=2.7"])
+def test_folder_with_files_is_refused_before_a_byte_changes(
+    folder: Path, template: str, option: str
 ) -> None:
-    project = bake_again(bake)
-    assert project.read("labs/birdlab.py") == "# %%\n"
-    assert project.read("secret.env") == "PASSWORD=x\n"
-    assert project.read("README.md").startswith("# Handwriting Lab")
-    (kept,) = (path for path in (folder / ".lab" / "replaced").rglob("*") if path.is_file())
-    assert kept.read_text() == "My own words\n"
-    warned = capfd.readouterr().err
-    assert str(kept.relative_to(folder)) in warned
-    assert "birdlab" not in warned
+    before = everything(folder)
+    done = generate(folder.parent, template, option, cwd=TEMPLATE_ROOT.parent)
+    assert done.returncode != 0
+    assert f"Nothing was generated: {folder} is not empty" in done.stderr
+    assert "Generate into another folder (--output-dir)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert everything(folder) == before
 
 
-def test_own_files_are_not_committed_unasked(
-    bake: Bake, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    project = bake_again(bake)
-    assert commits(project) == "0"
-    assert "git add . && git commit" in capfd.readouterr().err
-    untracked = project.run("git", "status", "--porcelain").stdout
-    assert "secret.env" in untracked
-    assert ".lab" not in untracked
-
-
-def test_repository_of_the_persons_own_gets_no_commit(bake: Bake) -> None:
+def test_project_of_this_template_is_told_how_to_update(bake: Bake) -> None:
     project = bake()
-    (project.path / "notes.txt").write_text("mine")
-    before = project.run("git", "rev-parse", "HEAD").stdout
-    bake_again(bake)
-    assert project.run("git", "rev-parse", "HEAD").stdout == before
-    assert project.read("notes.txt") == "mine"
+    (project.path / "lab.toml").write_text("# mine\n")
+    before = everything(project.path)
+    done = generate(project.path.parent)
+    assert "uvx cruft link TEMPLATE --checkout COMMIT" in done.stderr
+    assert done.stderr.index("uvx cruft link") < done.stderr.index("uvx cruft update")
+    assert everything(project.path) == before
 
 
-def test_same_project_generated_again_is_left_as_it_is(
-    bake: Bake, capfd: pytest.CaptureFixture[str]
-) -> None:
-    before = bake().contents()
-    capfd.readouterr()
-    assert bake_again(bake).contents() == before
-    assert capfd.readouterr().err == ""
+def test_project_that_cruft_knows_needs_no_link(folder: Path) -> None:
+    (folder / "lab.toml").touch()
+    (folder / ".cruft.json").touch()
+    warned = generate(folder.parent).stderr
+    assert "uvx cruft update" in warned
+    assert "cruft link" not in warned
 
 
-def test_changes_that_a_second_generation_takes_back_are_kept(
-    bake: Bake, capfd: pytest.CaptureFixture[str]
-) -> None:
-    project = bake(package_name="birds")
-    changed = ["lab.toml", "labs/mnistlab.py", "src/birds/data.py", "src/remote/cli.py"]
-    for name in changed:
-        (project.path / name).write_text(f"# mine: {name}\n")
-    bake_again(bake, package_name="birds")
-    warned = capfd.readouterr().err
-    for name in changed:
-        (kept,) = (project.path / ".lab" / "replaced").glob(f"*/{name}")
-        assert kept.read_text() == f"# mine: {name}\n"
-        assert str(kept.relative_to(project.path)) in warned
+@pytest.mark.parametrize("name", [".venv", ".lab", ".hidden", "data"])
+def test_every_single_thing_counts_as_the_persons(tmp_path: Path, name: str) -> None:
+    (tmp_path / SLUG / name).mkdir(parents=True)
+    before = everything(tmp_path / SLUG)
+    assert "is not empty" in generate(tmp_path).stderr
+    assert everything(tmp_path / SLUG) == before
 
 
-def test_many_replaced_files_are_counted(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
-    project = bake()
-    scripts = list((project.path / "src" / "remote").glob("*.py"))
-    for path in scripts:
-        path.write_text("# mine\n")
-    bake_again(bake)
-    assert f"and {len(scripts) - 9} more in .lab/replaced" in capfd.readouterr().err
-    assert len(list((project.path / ".lab" / "replaced").rglob("*.py"))) == len(scripts)
+def test_empty_folder_gets_a_project_and_its_first_commit(tmp_path: Path) -> None:
+    (tmp_path / SLUG).mkdir()
+    assert generate(tmp_path).returncode == 0
+    count = ["git", "rev-list", "--count", "--all"]
+    assert subprocess.check_output(count, cwd=tmp_path / SLUG, text=True) == "1\n"
 
 
-def test_folder_with_nothing_but_an_environment_gets_its_first_commit(
-    bake: Bake, tmp_path: Path
-) -> None:
-    (tmp_path / SLUG / ".venv").mkdir(parents=True)
-    assert commits(bake_again(bake)) == "1"
-
-
-def test_file_that_cannot_be_kept_stops_everything(
-    bake: Bake, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (folder / ".lab").write_text("a file where the folder belongs\n")
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(Exception, match="Hook script failed"):
-        bake_again(bake)
-    printed = capfd.readouterr()
-    assert "Nothing was generated" in printed.err
-    assert "Traceback" not in printed.err
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+def test_repository_of_the_persons_own_gets_no_commit(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path / SLUG], check=True)
+    assert generate(tmp_path).returncode == 0
+    assert (tmp_path / SLUG / "lab.toml").is_file()
+    count = ["git", "rev-list", "--count", "--all"]
+    assert subprocess.check_output(count, cwd=tmp_path / SLUG, text=True) == "0\n"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import subprocess
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from baking import TEMPLATE_ROOT, contents
 from conftest import Bake
+from hooks_as_modules import load_hook
+from remote_fixtures import wait_until
 
 REMOTE = "charles@number-cruncher.example.net:50022"
 PERSONAL = ("charles", "number-cruncher", "50022")
@@ -92,19 +93,38 @@ def test_machine_of_another_project_is_not_replaced(
     assert contents(ssh) == before
 
 
-def test_python_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hook = load_hook()
+def test_python_that_is_too_old_for_the_tool_leaves_it_to_uv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hook = load_hook("post_gen_project")
     monkeypatch.setattr(hook.sys, "version_info", (3, 10, 4))
     monkeypatch.chdir(tmp_path)
-    (note,) = hook.start_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    answers = {"remote": REMOTE, "write_ssh_entry": True, "_repo_dir": str(TEMPLATE_ROOT)}
+    refused, note = hook.start_ssh_entry(answers)
+    assert refused == "uv: No such file or directory"
     assert f"uv run lab.py connect {REMOTE}" in note
 
 
-def load_hook() -> ModuleType:
-    path = TEMPLATE_ROOT / "hooks" / "post_gen_project.py"
-    specification = importlib.util.spec_from_file_location("post_gen_project", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def test_tool_that_does_not_end_is_ended_with_what_it_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hook = load_hook("post_gen_project")
+    monkeypatch.setattr(hook, "SECONDS", 0.5)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "uv").write_text("#!/bin/sh\nsleep 1000 &\necho $! >child\nwait\n")
+    (tmp_path / "uv").chmod(0o755)
+    entry = hook.start_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    wait_until((tmp_path / "child").exists)
+    late, note = hook.finish_ssh_entry(entry, {"remote": REMOTE})
+    assert "did not finish within 0.5 seconds" in late
+    assert f"uv run lab.py connect {REMOTE}" in note
+    child = (tmp_path / "child").read_text().strip()
+    wait_until(lambda: not is_running(child))
+
+
+def is_running(process: str) -> bool:
+    """Return whether a process exists and has not ended."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", process], capture_output=True, text=True)
+    return done.stdout.strip()[:1] not in ("", "Z")

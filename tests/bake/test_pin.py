@@ -1,0 +1,379 @@
+"""Which version of the tool a project uses: pinned in lab.py, or a folder on this computer."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from baking import TEMPLATE_ROOT, BakedProject, contents, project_in
+from hooks_as_modules import load_hook
+from template_copy import TEMPLATE_FOLDER, commit_all, make_repository
+
+ADDRESS = "https://example.com/org/ml-remote-template"
+TOKEN = "glpat-Zx81"
+LAB = (TEMPLATE_ROOT / TEMPLATE_FOLDER / "lab.py").read_text(encoding="utf-8")
+NO_TOOL = "lab.py does not say which version of the tool to use."
+C = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def hook() -> ModuleType:
+    return load_hook("post_gen_project")
+
+
+@pytest.mark.parametrize(
+    ("given", "cleaned"),
+    [
+        ("https://github.com/org/t.git", "https://github.com/org/t"),
+        ("https://github.com/org/t/", "https://github.com/org/t"),
+        ("https://ada:secret@host/t.git", "https://host/t"),
+        ("https://oauth2@host:8443/a/t.git", "https://host:8443/a/t"),
+        ("https://host/t.git?private_token=x#y", "https://host/t"),
+        ("git@github.com:org/t.git", "ssh://git@github.com/org/t"),
+        ("gitlab.lan:org/t", "ssh://gitlab.lan/org/t"),
+        ("ssh://git@host:2222/org/t.git", "ssh://git@host:2222/org/t"),
+        ("ssh://git:secret@host/org/t", "ssh://git@host/org/t"),
+        ("ssh://git@[2001:db8::1]:22/t", "ssh://git@[2001:db8::1]:22/t"),
+        ("git+https://host/t.git", "https://host/t"),
+        ("file:///srv/my templates/t.git", "file:///srv/my%20templates/t"),
+        ('https://host/a"b', "https://host/a%22b"),
+        ("/srv/t", None),
+        ("../t", None),
+        ("C:\\t", None),
+        ("ext::sh -c touch% canary", None),
+        ("https:///t", None),
+        ("https://host:port/t", None),
+        ("", None),
+    ],
+)
+def test_address_is_cleaned(hook: ModuleType, given: str, cleaned: str | None) -> None:
+    assert hook.clean_address(given) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("https://github.com/org/t", f"https://github.com/org/t/tree/{C}"),
+        ("https://gitlab.example.com/a/t", f"https://gitlab.example.com/a/t/tree/{C}"),
+        ("https://host/t", f"https://host/t at commit {C}."),
+        ("ssh://git@github.com/org/t", f"ssh://git@github.com/org/t at commit {C}."),
+    ],
+)
+def test_lab_script_says_where_the_source_of_its_version_can_be_read(
+    hook: ModuleType, url: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lab.py").write_text(LAB)
+    hook.pin_tool(url, C)
+    text = Path("lab.py").read_text()
+    assert f'\n# dependencies = ["ml-remote @ git+{url}@{C}"]\n' in text
+    assert source in str(ast.get_docstring(ast.parse(text)))
+    changed = set(text.splitlines()) ^ set(LAB.splitlines())
+    assert len(changed) == 5  # the dependencies, and one line of the docstring that becomes two
+
+
+def test_no_file_depends_on_the_tool_by_its_bare_name(default_project: BakedProject) -> None:
+    """Nobody owns it at the package index yet, so a stranger could."""
+    for path in [*default_project.path.rglob("*.*"), TEMPLATE_ROOT / "README.md"]:
+        if path.is_file() and ".git" not in path.parts:
+            for found in re.finditer(r"""["' ]ml[-_]remote["' =<>~\[]""", path.read_text("utf-8")):
+                assert found.string[found.start() :].startswith(
+                    ('"ml-remote @ git+', '"ml_remote"')
+                ), f"{path}: {found[0]}"
+
+
+class Remote:
+    """A repository of the template at an address of the network, which git is led away from."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        source = make_repository(folder / "source")
+        self.path = folder / "served.git"
+        subprocess.run(["git", "clone", "--quiet", "--bare", source, self.path], check=True)
+        with (home / ".gitconfig").open("a") as file:
+            file.write(f'[url "file://{folder}/served"]\n\tinsteadOf = {ADDRESS}\n')
+            file.write(f"\tinsteadOf = {ADDRESS.replace('//', f'//ada:{TOKEN}@')}\n")
+        git = ["git", "-C", str(self.path), "rev-parse", "HEAD"]
+        self.commit = subprocess.check_output(git, text=True).strip()
+
+    @property
+    def pin(self) -> str:
+        """The line of lab.py that names it."""
+        return f'# dependencies = ["ml-remote @ git+{ADDRESS}@{self.commit}"]'
+
+
+@pytest.fixture
+def remote(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """The template behind a redirected address; the tool comes from no other place."""
+    monkeypatch.delenv("LAB_TOOL")
+    return Remote(tmp_path, home)
+
+
+def generate(
+    template: str | Path, folder: Path, *, variables: Mapping[str, str] | None = None, cwd: Path
+) -> tuple[BakedProject, str]:
+    """Generate by cookiecutter's command; return the project and what was printed."""
+    configuration = cwd / "configuration.yaml"
+    configuration.write_text(f"replay_dir: {cwd}/replay\ncookiecutters_dir: {cwd}/clones\n")
+    options = ["--output-dir", str(folder), "--config-file", str(configuration)]
+    done = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(template), "--no-input", *options],
+        cwd=cwd,
+        env={**os.environ, **(variables or {})},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return project_in(folder / "handwriting-lab"), done.stdout + done.stderr
+
+
+def run_lab(
+    project: BakedProject,
+    *arguments: str,
+    command: tuple[str, ...] = ("uv", "run"),
+    **variables: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run the project's lab.py, the tool not being importable otherwise."""
+    words = (*command, "lab.py", *arguments)
+    return project.run(*words, check=False, PYTHONPATH="", **variables)
+
+
+@pytest.mark.parametrize("credentials", ["", f"ada:{TOKEN}@"], ids=["plain", "with a token"])
+def test_address_of_a_repository_is_pinned_and_nothing_secret_with_it(
+    remote: Remote, tmp_path: Path, credentials: str
+) -> None:
+    # What a git hook that calls cookiecutter has in its environment.
+    led_astray = {"GIT_DIR": str(TEMPLATE_ROOT / ".git"), "GIT_WORK_TREE": str(TEMPLATE_ROOT)}
+    address = f"{ADDRESS}.git".replace("//", f"//{credentials}")
+    clone = {} if credentials else led_astray
+    subprocess.run(["git", "clone", "--quiet", address, tmp_path / "clones/template"], check=True)
+    project, _ = generate("template", tmp_path / "out", variables=clone, cwd=tmp_path)
+    assert remote.pin in project.read("lab.py").splitlines()
+    assert not (project.path / "lab.local.toml").exists()
+    for path, content in contents(project.path).items():
+        assert TOKEN.encode() not in content, path
+
+
+def test_repository_around_the_template_is_not_taken_for_it(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without .git below somebody's dotfiles, and a zip unpacked there."""
+    monkeypatch.delenv("LAB_TOOL")
+    repository = make_repository(tmp_path / "template")
+    archive = ["git", "archive", "--prefix=t/", "--output", f"{tmp_path}/t.zip", "HEAD"]
+    subprocess.run(archive, cwd=repository, check=True)
+    dotfiles = tmp_path / "dotfiles"
+    subprocess.run(["git", "init", "--quiet", dotfiles], check=True)
+    subprocess.run(["git", "remote", "add", "origin", ADDRESS], cwd=dotfiles, check=True)
+    (dotfiles / "bashrc").touch()
+    commit_all(dotfiles, "Mine")
+    (dotfiles / "tmp").mkdir()
+    variables = {"TMPDIR": str(dotfiles / "tmp")}
+    project, said = generate(
+        tmp_path / "t.zip", tmp_path / "out", variables=variables, cwd=tmp_path
+    )
+    assert project.read("lab.py") == LAB
+    assert not (project.path / "lab.local.toml").exists()
+    assert "lab.py pins no version of the tool yet" in said
+    for command in (("uv", "run"), (sys.executable,)):
+        done = run_lab(project, "--help", command=command)
+        assert done.returncode == 1
+        assert done.stderr.startswith(NO_TOOL)
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["{folder}/template", "template", "./template/"])
+def test_folder_is_named_in_a_file_that_git_ignores(tmp_path: Path, home: Path, name: str) -> None:
+    """Whatever git says of it: what is changed there and not committed counts."""
+    repository = make_repository(tmp_path / "template")
+    subprocess.run(["git", "remote", "add", "origin", ADDRESS], cwd=repository, check=True)
+    project, _ = generate(name.format(folder=tmp_path), tmp_path / "far" / "out", cwd=tmp_path)
+    assert project.read("lab.py") == LAB
+    assert f'path = "{tmp_path}/template"' in project.read("lab.local.toml")
+    assert project.run("git", "status", "--porcelain").stdout == ""
+    assert "lab.local.toml" not in project.run("git", "ls-files").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["absolute", "relative", "LAB_TOOL"])
+def test_tool_of_a_folder_is_used_as_it_is_now(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.delenv("LAB_TOOL")
+    template = make_repository(tmp_path / "template")
+    project, _ = generate(template, tmp_path / "out", cwd=tmp_path)
+    if form == "relative":
+        local = project.read("lab.local.toml").replace(f"{tmp_path}/", "../../")
+        (project.path / "lab.local.toml").write_text(local)
+    if form == "LAB_TOOL":
+        (project.path / "lab.local.toml").unlink()
+        monkeypatch.setenv("LAB_TOOL", str(template))
+    for command in (("uv", "run"), (sys.executable,)):
+        assert "lab connect" in run_lab(project, "--help", command=command).stdout
+    with (template / "src" / "ml_remote" / "__init__.py").open("a") as file:
+        file.write("print('as it is now')\n")
+    assert "as it is now" in run_lab(project, "--help").stdout
+
+
+@pytest.mark.slow
+def test_team_mate_gets_the_pinned_tool_and_has_it_offline_afterwards(
+    remote: Remote, tmp_path: Path
+) -> None:
+    mine, _ = generate(f"{ADDRESS}.git", tmp_path / "out", cwd=tmp_path)
+    subprocess.run(["git", "clone", "--quiet", mine.path, tmp_path / "theirs"], check=True)
+    project = project_in(tmp_path / "theirs")
+    cache = str(tmp_path / "cache")
+    first = run_lab(project, "--help", UV_CACHE_DIR=cache)
+    assert "lab connect" in first.stdout, first.stderr
+    remote.path.rename(tmp_path / "gone")
+    for command in (("uv", "run"), (sys.executable,), ("sh", "-c", './"$@"', "sh")):
+        again = run_lab(project, "--help", command=command, UV_CACHE_DIR=cache, UV_OFFLINE="1")
+        assert again.stdout == first.stdout
+        assert again.stderr == ""
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+    # A developer of the tool uses another one, here too.
+    shutil.copytree(TEMPLATE_ROOT / "src", tmp_path / "tool" / "src")
+    shutil.copy2(TEMPLATE_ROOT / "pyproject.toml", tmp_path / "tool")
+    with (tmp_path / "tool" / "src" / "ml_remote" / "__init__.py").open("a") as file:
+        file.write("print('another one')\n")
+    other = run_lab(project, "--help", UV_CACHE_DIR=cache, LAB_TOOL=str(tmp_path / "tool"))
+    assert "another one" in other.stdout, other.stderr
+
+
+@pytest.mark.slow
+def test_lock_beside_the_script_is_used_and_never_changed(remote: Remote, tmp_path: Path) -> None:
+    project, _ = generate(f"{ADDRESS}.git", tmp_path / "out", cwd=tmp_path)
+    project.run("uv", "lock", "--quiet", "--script", "lab.py")
+    lock = project.path / "lab.py.lock"
+    before = lock.read_bytes()
+    # An old lock: one that uv brings up to date unless it is told not to.
+    text = project.read("lab.py").replace('">=3.11"', '">=3.11,<4"')
+    (project.path / "lab.py").write_text(text)
+    done = run_lab(project, "--help", command=(sys.executable,))
+    assert "lab connect" in done.stdout, done.stderr
+    assert lock.read_bytes() == before
+    run_lab(project, "--help")
+    assert lock.read_bytes() != before
+
+
+class Script:
+    """lab.py alone in a folder, with programs that stand in for uv."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "bin").mkdir()
+        (folder / "lab.py").write_text(LAB)
+        (folder / "lab.toml").touch()
+
+    def write_uv(self, *lines: str) -> None:
+        """Let `uv` be a shell script of these lines."""
+        uv = self.folder / "bin" / "uv"
+        uv.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        uv.chmod(0o755)
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `python lab.py`, or another command, where nothing but these programs is."""
+        inherited = {k: v for k, v in os.environ.items() if k not in ("LAB_TOOL", "PYTHONPATH")}
+        return subprocess.run(
+            [sys.executable, *(words or ("lab.py", "status", "a b"))],
+            cwd=self.folder,
+            env={**inherited, "PATH": str(self.folder / "bin"), **variables},
+            capture_output=True,
+            text=True,
+        )
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path)
+
+
+def test_missing_uv_is_one_sentence(script: Script) -> None:
+    done = script.run()
+    assert done.returncode == 1
+    assert done.stderr.startswith("lab needs uv. Install it")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 9), (3, 10)])
+def test_old_python_is_one_sentence(script: Script, version: tuple[int, int]) -> None:
+    ast.parse(LAB, feature_version=version)
+    run = "runpy.run_path('lab.py', None, '__main__')"
+    done = script.run("-c", f"import runpy, sys; sys.version_info = {version}; {run}")
+    assert done.returncode == 1
+    found = ".".join(map(str, version))
+    assert done.stderr == (f"lab needs Python 3.11 or newer; this is {found}. Run: uv run lab.py\n")
+
+
+def test_script_starts_itself_again_once_at_most(script: Script) -> None:
+    script.write_uv(f'echo "$@"; exec {sys.executable} lab.py')
+    done = script.run()
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"run --quiet --script {script.folder}/lab.py status a b"]
+    assert done.stderr.startswith(NO_TOOL)
+
+
+def test_marks_of_a_restart_are_not_left_to_what_the_tool_starts(script: Script) -> None:
+    script.write_uv('echo "restarted"')
+    tool = script.folder / "ml_remote"
+    tool.mkdir()
+    (tool / "__init__.py").touch()
+    (tool / "cli.py").write_text(
+        "import os\ndef main(root): print(root, 'LAB_RESTARTED' in os.environ); return 7\n"
+    )
+    done = script.run(LAB_RESTARTED="1")
+    assert done.stdout == f"{script.folder} False\n"
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("local", "variables", "options"),
+    [
+        ("", {}, ""),
+        ('[tool]\npath = "/srv/tool"', {}, "--with-editable /srv/tool "),
+        ('[tool]\npath = "tool"', {}, "--with-editable {folder}/tool "),
+        ('[tool]\npath = "/srv/tool"', {"LAB_TOOL": "/other"}, "--with-editable /other "),
+        ('[remote]\nalias = "mine"', {}, ""),
+    ],
+)
+def test_folder_of_the_tool_and_a_lock_are_passed_on(
+    script: Script, local: str, variables: dict[str, str], options: str
+) -> None:
+    script.write_uv('echo "$@"')
+    (script.folder / "lab.local.toml").write_text(local)
+    rest = f"{options.format(folder=script.folder)}--script {script.folder}/lab.py status a b\n"
+    assert script.run(**variables).stdout == f"run --quiet {rest}"
+    (script.folder / "lab.py.lock").touch()
+    assert script.run(**variables).stdout == f"run --quiet --frozen {rest}"
+
+
+@pytest.mark.parametrize("local", ["[tool", "tool = 3", "[tool]\npath = 3", b"\xff"])
+def test_local_settings_that_cannot_be_used_are_one_sentence(
+    script: Script, local: str | bytes
+) -> None:
+    content = local if isinstance(local, bytes) else local.encode()
+    (script.folder / "lab.local.toml").write_bytes(content)
+    done = script.run()
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{script.folder}/lab.local.toml cannot be used: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_python_older_than_the_tool_needs_says_so_itself(script: Script) -> None:
+    names = [f"3.{minor}" for minor in (8, 9, 10)]
+    beside = [path for name in names for path in Path(sys.base_prefix).parent.glob(f"{name}.*")]
+    programs = [*(f"/usr/bin/python{name}" for name in names), *(f"{p}/bin/python" for p in beside)]
+    found = next((program for program in programs if Path(program).exists()), None)
+    if found is None:
+        pytest.skip("there is no Python older than 3.11 here")
+    done = subprocess.run([found, script.folder / "lab.py"], capture_output=True, text=True)
+    assert done.stderr.startswith("lab needs Python 3.11 or newer; this is 3.")
