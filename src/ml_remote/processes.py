@@ -1,8 +1,8 @@
 """Running programs on this computer: the one place that starts them.
 
 `run` waits for a program and returns what it printed; `running` works while the program does;
-`converse` leaves the terminal to it. None of them uses a shell, and nothing that was started here
-outlives the call, whatever ends it.
+`converse` leaves the terminal to it. What they have started does not outlive the call, whatever
+ends it; only `start` leaves a program alone. None of them uses a shell.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from typing import IO
 
 from .errors import ConfigurationError
 
-__all__ = ["Result", "Running", "converse", "is_windows", "program_missing", "run", "running"]
+__all__ = [
+    "Result",
+    "Running",
+    "converse",
+    "is_windows",
+    "program_missing",
+    "run",
+    "running",
+    "start",
+]
 
 _OPENSSH = ("sftp", "ssh", "ssh-add", "ssh-keygen")
 _GRACE = 3.0  # seconds for a program to tidy up when it is told to end
@@ -62,6 +71,21 @@ def converse(command: Sequence[str], *, variables: Mapping[str, str] | None = No
     """
     with _start(command, variables=variables) as process:
         return process.wait()
+
+
+def start(command: Sequence[str], *, seconds: float) -> Result | None:
+    """Start a program that may stay, such as one with a window.
+
+    Return what came of it if it ends within that time; None if it stays, and it is left alone then.
+    Raises ConfigurationError when it cannot be started.
+    """
+    with _kept() as said, said.open("ab") as output:
+        process = _start(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        if process.returncode is None:
+            return None
+        return Result(returncode=process.returncode, stdout=_text_of(said), stderr="")
 
 
 class Running:
@@ -106,8 +130,8 @@ class Running:
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def errors(self) -> str:
-        """Return what it has written to standard error so far; ssh ends its lines with \\r\\n."""
-        return self._errors.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+        """Return what it has written to standard error so far."""
+        return _text_of(self._errors)
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
@@ -158,7 +182,7 @@ def running(
     `own_session` Ctrl-C at the terminal reaches only us. Raises ConfigurationError when the program
     cannot be started.
     """
-    with _errors_file() as errors:
+    with _kept() as errors:
         with errors.open("ab") as kept, _input_file(input) as given:
             pipe_or_file = subprocess.PIPE if echo_errors else kept
             process = _start(
@@ -212,7 +236,7 @@ def _start(
     command: Sequence[str],
     *,
     stdin: int | IO[bytes] | None = None,
-    stdout: int | None = None,
+    stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
@@ -248,8 +272,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _errors_file() -> Iterator[Path]:
-    """Yield a file for what a program writes to standard error.
+def _kept() -> Iterator[Path]:
+    """Yield a file for what a program writes.
 
     Not a pipe: the shared connection that ssh leaves behind may keep standard error open, and a
     pipe would be waited for until that ends.
@@ -261,6 +285,11 @@ def _errors_file() -> Iterator[Path]:
     finally:
         with suppress(OSError):  # Windows does not remove a file that is open
             Path(name).unlink()
+
+
+def _text_of(file: Path) -> str:
+    """Return what a program has written into a file; ssh ends its lines with \\r\\n."""
+    return file.read_bytes().decode(errors="replace").replace("\r\n", "\n")
 
 
 @contextmanager

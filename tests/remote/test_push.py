@@ -214,7 +214,7 @@ def test_nothing_there_is_told_with_what_to_do(place: Place) -> None:
     done = place.lab("pull")
     assert done.returncode == 1
     assert "There is no folder" in done.stderr
-    assert "lab push" in done.stderr
+    assert "Next: Send the project there: lab up" in done.stderr
 
 
 @pytest.mark.slow

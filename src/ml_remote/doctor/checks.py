@@ -6,12 +6,11 @@ import os
 import re
 import socket
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .. import processes
-from ..errors import HostKeyChangedError, HostKeyUnknownError, LabError
+from ..errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
 from ..login.keys import Key, agent_keys, read_key
 from ..login.logins import Login, log_in
 from ..settings import project_root
@@ -246,13 +245,11 @@ def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
     if "." not in host or host.startswith("127."):
         return skipped("repository", "the machine's name is not a public address")
     try:
-        done = subprocess.run(
+        done = processes.run(
             ["git", "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host],
-            cwd=project_root(),
-            capture_output=True,
-            text=True,
+            folder=project_root(),
         )
-    except FileNotFoundError:
+    except ConfigurationError:
         return skipped("repository", "git is not installed here")
     if done.returncode == 128:
         return skipped("repository", "not under version control")

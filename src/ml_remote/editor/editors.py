@@ -7,12 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import processes
 from ..errors import ConfigurationError, LabError
+from ..scripts import script
 from ..ssh.client import Client
 
 __all__ = ["EDITORS", "Editor", "Kind", "find_editor"]
@@ -63,25 +64,6 @@ EDITORS = (
     ),
 )
 
-# The part of the editor that runs on the machine knows `--install-extension` as the editor does. It
-# is there after the first connection; where exactly differs between editors and versions.
-_INSTALL_THERE = """
-folder=$HOME/$1
-shift
-server=$(
-    ls -t "$folder"/cli/servers/*/server/bin/*-server* "$folder"/bin/*/bin/*-server* \
-        "$folder"/bin/*/*/bin/*-server* 2>/dev/null | head -n 1
-)
-[ -n "$server" ] || exit 0
-installed=$("$server" --list-extensions)
-for extension in "$@"; do
-    if printf '%s\\n' "$installed" | grep -qixF -- "$extension"; then
-        continue
-    fi
-    "$server" --install-extension "$extension" >&2 && printf '%s\\n' "$extension"
-done
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Editor:
@@ -94,19 +76,10 @@ class Editor:
     def open(self, workspace: Path) -> None:
         """Open a workspace file in it. Raises LabError in the editor's own words if it fails."""
         command = [*self.command, str(workspace)]
-        with tempfile.TemporaryFile() as said:
-            try:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
-                )
-                returncode = process.wait(timeout=_SECONDS_TO_START)
-            except subprocess.TimeoutExpired:
-                return  # it stays until its window is closed, as with `code --wait`
-            except OSError as error:
-                raise _cannot_start(command, error) from None
-            if returncode != 0:
-                said.seek(0)
-                raise _failed(command, said.read().decode(errors="replace"))
+        # One that stays does so until its window is closed, as with `code --wait`.
+        ended = processes.start(command, seconds=_SECONDS_TO_START)
+        if ended is not None and ended.returncode != 0:
+            raise _failed(command, ended.stdout)
 
     def install_ssh_extension(self) -> bool:
         """Install the extension for work over SSH; return whether that was necessary."""
@@ -123,33 +96,19 @@ class Editor:
         Nothing is installed, and nothing returned, before the editor's first connection to it.
         """
         done = client.run_script(
-            _INSTALL_THERE, self.kind.server, *extensions, timeout=_SECONDS_TO_INSTALL
+            script("install-extensions"), self.kind.server, *extensions, timeout=_SECONDS_TO_INSTALL
         )
         return [extension for extension in extensions if extension in done.stdout.splitlines()]
 
     def _run(self, *arguments: str, timeout: float) -> str:
         command = [*self.command, *arguments]
         try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=timeout,
-            )
+            done = processes.run(command, timeout=timeout)
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.kind.name} did not answer in {timeout:.0f} seconds.") from None
-        except OSError as error:
-            raise _cannot_start(command, error) from None
         if done.returncode != 0:
             raise _failed(command, done.stderr.strip() or done.stdout)
         return done.stdout
-
-
-def _cannot_start(command: Sequence[str], error: OSError) -> LabError:
-    return LabError(f"{command[0]} cannot be started: {error.strerror}.")
 
 
 def _failed(command: Sequence[str], output: str) -> LabError:
