@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from baking import BakedProject
+from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from needs import need_program
 
 SHELLS = ("bash", "zsh", "fish")
@@ -52,6 +52,33 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     return file
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder of programs, with those of the system that the function uses."""
+    folder = tmp_path / "only-programs"
+    folder.mkdir()
+    for name in ("find", "id"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def say(
+    shell: str, script: Path, words: str, *, folder: Path, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Say `words` to a shell that has read the script; its programs are those in `path`."""
+    program, *options = SCRIPTED[shell]
+    environment = {**os.environ, "PYTHONPATH": str(TOOL)}
+    if path is not None:
+        environment["PATH"] = str(path)
+    return subprocess.run(
+        [str(shutil.which(program)), *options, f"source '{script}'; {words}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def complete(shell: str, script: Path, typed: str, *, folder: Path, expected: str) -> str:
@@ -107,6 +134,8 @@ def test_tab_completes(
     expected: str,
 ) -> None:
     monkeypatch.setenv("UV_PYTHON", sys.executable)
+    monkeypatch.setenv("LAB_TOOL", str(TEMPLATE_ROOT))
+    monkeypatch.delenv("PYTHONPATH")
     folder = default_project.path / "labs"  # anywhere in the project
     assert expected in complete(shell, script, typed, folder=folder, expected=expected)
     assert not canary.exists()
@@ -116,10 +145,11 @@ def test_tab_completes(
 def test_function_runs_the_lab_of_the_project_that_one_is_in(
     shell: str, script: Path, default_project: BakedProject
 ) -> None:
+    variables = {"UV_PYTHON": sys.executable, "LAB_TOOL": str(TEMPLATE_ROOT), "PYTHONPATH": ""}
     done = subprocess.run(
         [*SCRIPTED[shell], f"source '{script}'; lab run --help"],
-        cwd=default_project.path / "src" / "remote",
-        env={**os.environ, "UV_PYTHON": sys.executable},
+        cwd=default_project.path / "scripts",
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
     )
@@ -128,30 +158,85 @@ def test_function_runs_the_lab_of_the_project_that_one_is_in(
 
 
 def test_function_takes_python_where_there_is_no_uv(
-    shell: str, script: Path, default_project: BakedProject, tmp_path: Path
+    shell: str, script: Path, default_project: BakedProject, programs: Path
 ) -> None:
-    programs = tmp_path / "programs"
-    programs.mkdir()
     (programs / "python3").write_text(f"#!/bin/sh\nexec '{sys.executable}' -B \"$@\"\n")
     (programs / "python3").chmod(0o755)
-    command, *options = SCRIPTED[shell]
-    done = subprocess.run(
-        [shutil.which(command) or command, *options, f"source '{script}'; lab 'no such' command"],
-        cwd=default_project.path,
-        env={**os.environ, "PATH": str(programs)},
-        capture_output=True,
-        text=True,
-    )
+    done = say(shell, script, "lab 'no such' command", folder=default_project.path, path=programs)
     assert done.returncode == 2
     assert "No such command 'no such'" in done.stderr
 
 
 def test_function_says_that_it_is_in_no_project(shell: str, script: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*SCRIPTED[shell], f"source '{script}'; lab up"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = say(shell, script, "lab up", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "lab: no lab.py in this folder, nor above it.\n"
+    assert done.stderr == "lab: There is no lab.toml in this folder or a folder above it.\n"
+
+
+def test_function_says_that_a_project_pins_no_lab(shell: str, script: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").touch()
+    done = say(shell, script, "lab up", folder=tmp_path)
+    assert done.returncode == 1
+    assert f"{tmp_path} has no lab.py." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["lab.toml", "lab.py", "lab.py.lock", "lab.local.toml", "."])
+def test_function_runs_nothing_that_others_can_change(
+    shell: str, script: Path, tmp_path: Path, name: str
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for file in ("lab.toml", "lab.py"):
+        (project / file).write_text("raise SystemExit('it ran')\n")
+    path = project / name
+    path.touch()
+    path.chmod(path.stat().st_mode | 0o002)
+    done = say(shell, script, "lab up", folder=project)
+    assert done.returncode == 1
+    assert "Another user owns this or can change it" in done.stderr
+    assert str(project) in done.stderr
+    assert "it ran" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_function_runs_nothing_of_somebody_else(shell: str, script: Path, tmp_path: Path) -> None:
+    for name in ("lab.toml", "lab.py"):
+        (tmp_path / name).write_text("raise SystemExit('it ran')\n")
+    os.chown(tmp_path / "lab.py", 12345, 12345)
+    done = say(shell, script, "lab up", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Another user owns this or can change it" in done.stderr
+    assert "it ran" not in done.stderr
+
+
+def test_function_obeys_a_lock(shell: str, script: Path, tmp_path: Path, programs: Path) -> None:
+    (programs / "uv").write_text('#!/bin/sh\necho "$@"\n')
+    (programs / "uv").chmod(0o755)
+    for name in ("lab.toml", "lab.py"):
+        (tmp_path / name).touch()
+    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
+    assert done.stdout == f"run --quiet --script {tmp_path}/lab.py up\n"
+    (tmp_path / "lab.py.lock").touch()
+    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
+    assert done.stdout == f"run --frozen --quiet --script {tmp_path}/lab.py up\n"
+
+
+def test_installed_lab_is_left_alone(
+    shell: str, script: Path, tmp_path: Path, programs: Path
+) -> None:
+    (programs / "lab").write_text('#!/bin/sh\necho "installed: $*"\n')
+    (programs / "lab").chmod(0o755)
+    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
+    assert done.stdout == "installed: up\n", done.stderr
+
+
+@pytest.mark.slow
+def test_tab_completes_an_installed_lab(
+    shell: str, script: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = f"import sys; sys.path.insert(0, '{TOOL}'); from ml_remote.start import main; main()"
+    (programs / "lab").write_text(f'#!/bin/sh\nexec {sys.executable} -c "{start}" "$@"\n')
+    (programs / "lab").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    screen = complete(shell, script, "lab dis", folder=tmp_path, expected="lab disconnect")
+    assert "lab disconnect" in screen

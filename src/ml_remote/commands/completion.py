@@ -18,17 +18,17 @@ __all__ = ["completion"]
 def completion(context: Context, shell: str) -> None:
     """Make `lab` a word of your shell, completed by the Tab key.
 
-    Prints what the shell has to read: a function `lab`, which runs the lab.py of the project that
-    you are in, and the completion of its commands, options and labs. Once is enough for all your
-    projects. Keep it in a file that the shell reads when it starts:
+    Prints what the shell has to read: the completion of lab's commands, options and labs and, where
+    lab is not installed, a function `lab`, which runs the lab.py of the project that you are in.
+    Once is enough for all your projects. Keep it in a file that the shell reads when it starts:
 
     \b
       uv run lab.py completion bash > ~/.lab.bash && echo "source ~/.lab.bash" >> ~/.bashrc
       uv run lab.py completion zsh > ~/.lab.zsh && echo "source ~/.lab.zsh" >> ~/.zshrc
       uv run lab.py completion fish > ~/.config/fish/conf.d/lab.fish
 
-    It holds in every terminal that is opened from then on. Tab asks nothing over the network, so
-    the names of runs are not completed: only the machine knows them.
+    Every terminal that you open from then on has it. Tab asks nothing over the network, so the
+    names of runs are not completed: only the machine knows them.
     """
     from ..ui.completion import completion_script
 

@@ -119,7 +119,7 @@ def _is_changed(machine: Machine, lab: Lab, *, since: Job | None) -> bool:
 
     Warns when it is not the code that is here. Raises LabError when no lab can be run there.
     """
-    arguments = lab.path, load_settings().package or "-", "" if since is None else since.id
+    arguments = lab.path, load_settings().package or "", "" if since is None else since.id
     result = ask(machine, "look", *arguments)
     facts, _, source = result.stdout.partition("\n")
     environment, changed = facts.split()

@@ -15,7 +15,7 @@ from . import console
 if TYPE_CHECKING:
     from ..context import Context
 
-__all__ = ["run_reporting"]
+__all__ = ["report", "run_reporting"]
 
 
 def run_reporting(
@@ -40,7 +40,7 @@ def run_reporting(
     except LabError as error:
         if debugging:
             raise
-        _report(error)
+        report(error)
         return error.exit_code
     except Exception as error:
         if debugging:
@@ -55,7 +55,7 @@ def run_reporting(
     return 0
 
 
-def _report(error: LabError) -> None:
+def report(error: LabError) -> None:
     """Say what went wrong and what to do, on standard error."""
     console.note(f"{click.style('Error:', fg='red')} {error}")
     if isinstance(error, UnsafeEditError):

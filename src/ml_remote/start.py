@@ -1,0 +1,108 @@
+"""The word `lab`, installed once: in a project it runs the version that the project pins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .pins import Pin
+
+__all__ = ["main"]
+
+ACCEPT = "--accept-tool"
+_GUARD = "LAB_HANDED_OVER"
+
+
+def main() -> int:
+    """Run `lab` for the project that one is in, and return its exit code."""
+    from .errors import LabError
+    from .ui.reporting import report
+
+    accepted = ACCEPT in sys.argv[1:]
+    arguments = [word for word in sys.argv[1:] if word != ACCEPT]
+    try:
+        script = _script(accepted=accepted)
+    except LabError as error:
+        if "_LAB_COMPLETE" not in os.environ:  # a shell that completes shows nothing else
+            report(error)
+        return error.exit_code
+    if script is not None:
+        return _hand_over(script, arguments)
+    from .cli import main as run
+
+    return run(arguments)
+
+
+def _script(*, accepted: bool) -> Path | None:
+    """Return the lab.py to run; None when what is installed is what this project runs.
+
+    Raises LabError when there is one that must not be run.
+    """
+    from .errors import LabError
+    from .pins import read_pin
+    from .project import nearest_root
+    from .trust import check_owner, is_trusted, trust
+
+    root = nearest_root()
+    if root is None:
+        return None
+    check_owner(root)
+    pin = read_pin(root)
+    if pin is None or _is_this(pin):
+        return None
+    script = root / "lab.py"
+    if os.environ.get(_GUARD) == str(script):
+        raise LabError(f"{script} starts `lab` again instead of the tool that it pins.")
+    if not is_trusted(pin):
+        if not accepted:
+            _ask(root, pin)
+        trust(pin)
+    return script
+
+
+def _is_this(pin: Pin) -> bool:
+    """Return whether a project runs the very tool that is installed."""
+    from .version import this_version
+
+    here = this_version()
+    if pin.commit is not None:
+        return pin.commit == here.commit
+    return (
+        here.folder is not None and pin.folder is not None and pin.folder.resolve() == here.folder
+    )
+
+
+def _ask(root: Path, pin: Pin) -> None:
+    """Ask whether a tool that was never run before may be run. Raises LabError if not."""
+    from .errors import LabError, UsageError
+    from .ui.console import Console
+
+    console = Console()
+    by_hand = f"To agree beforehand, add {ACCEPT}."
+    if "_LAB_COMPLETE" in os.environ or not console.has_terminal():
+        raise UsageError(
+            f"{root} runs lab from {pin.source}, which you have not run before.", hint=by_hand
+        )
+    console.note(f"{root} runs lab from\n  {pin.source}\nYou have not run it before.")
+    if not console.confirm("Run its code on this computer?", yes=False, default=False):
+        raise LabError("Nothing was run.")
+
+
+def _hand_over(script: Path, arguments: list[str]) -> int:
+    """Run a project's lab.py by uv instead of this program."""
+    import shutil
+
+    uv = shutil.which("uv")
+    if uv is None:
+        sys.exit("lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it.")
+    locked = ["--frozen"] if script.with_name("lab.py.lock").is_file() else []
+    command = [uv, "run", *locked, "--quiet", "--script", str(script), *arguments]
+    environment = {**os.environ, _GUARD: str(script)}
+    if os.name != "nt":  # on Windows, the shell would not wait for it
+        os.execve(uv, command, environment)
+    import subprocess
+
+    return subprocess.call(command, env=environment)
