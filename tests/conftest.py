@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 from baking import TOOL, BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
+from hypothesis import settings
 
 # Their hooks count the commands of the documents, let the run fail that leaves a process behind and
 # the test that docs/security.md names and that was skipped, and list what was skipped.
 pytest_plugins = ["document_summary", "leftovers", "security_table", "skipped"]
 
 Bake = Callable[..., BakedProject]
+
+# The same examples in every run: a failure that is seen can be seen again.
+settings.register_profile("tests", derandomize=True, deadline=None)
+settings.load_profile("tests")
 
 # A program started in the background of a script ignores Ctrl-C, and so would all that it starts.
 # Some tests press it.

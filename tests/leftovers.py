@@ -21,7 +21,6 @@ __all__ = ["Leftover", "find_leftovers", "marks"]
 
 RUN = "TESTS_STARTED_BY"
 TEST = "PYTEST_CURRENT_TEST"  # set by pytest
-PATIENCE = 10.0  # seconds for what is about to end, such as ssh after its server was stopped
 FOUND = pytest.StashKey[list["Leftover"]]()
 
 
@@ -70,6 +69,12 @@ def _is_controller(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of this module wait less."""
+    text = "seconds for what is about to end, such as ssh after its server was stopped"
+    parser.addoption("--patience", type=float, default=10.0, help=text)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Mark all that is started from now on, the processes in which tests run included."""
     if _is_controller(config):
@@ -81,7 +86,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Look for what still runs, after all fixtures are gone; end it, and let the run fail."""
     if not _is_controller(session.config):
         return
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + session.config.getoption("patience")
     while (found := find_leftovers(os.environ[RUN])) and time.monotonic() < deadline:
         time.sleep(0.1)
     session.config.stash[FOUND] = found

@@ -6,13 +6,13 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from urllib.parse import unquote
 
 import click
 import pytest
-from baking import TEMPLATE_ROOT, TOOL, BakedProject
+from baking import TEMPLATE_ROOT, BakedProject
 from docs.documents import Document, File, all_documents, read_document
+from docs.messages import is_said, modules
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -22,7 +22,6 @@ TROUBLESHOOTING = TEMPLATE_ROOT / "docs" / "guides" / "troubleshooting.md"
 PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
 # What a line begins with that somebody is meant to type.
 COMMAND = re.compile(r"\s*(?:\$ )?(?:uvx?|\./lab\.py|git|ssh|cd|make|sudo|python3?|curl) ")
-LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
 
 
 @pytest.fixture(scope="module")
@@ -152,43 +151,6 @@ def messages() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-@cache
-def templates() -> tuple[re.Pattern[str], ...]:
-    """Return what the command and the environment script may say, in the first line of each."""
-    said = set(_said_by_the_script())
-    for path in (TOOL / "ml_remote").rglob("*.py"):
-        said.update(_said_by(ast.parse(path.read_text(encoding="utf-8"))))
-    return tuple(re.compile(text) for text in said)
-
-
-def _said_by(module: ast.Module) -> Iterator[str]:
-    """Yield the strings of a module as regular expressions; what is put into them is anything."""
-    for node in ast.walk(module):
-        if isinstance(node, ast.JoinedStr):
-            parts = [
-                part.value if isinstance(part, ast.Constant) else "{x}" for part in node.values
-            ]
-            yield _pattern("".join(map(str, parts)), r"\{x\}")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield _pattern(node.value, r"\{\w+\}")
-
-
-def _said_by_the_script() -> Iterator[str]:
-    script = (PROJECT / "scripts" / "setup-environment.sh").read_text(encoding="utf-8")
-    for said in re.findall(r'fail "((?:[^"\\]|\\.)+)"', script):
-        yield _pattern(said, r"\$\(\(.*?\)\)|\$\w+")
-
-
-def _pattern(text: str, placeholder: str) -> str:
-    """Return a pattern that the first line of `text` matches; none where little is literal."""
-    pieces = re.split(placeholder, text.partition("\n")[0])
-    return ".+".join(map(re.escape, pieces)) if len("".join(pieces)) >= LEAST_LITERAL else "(?!)"
-
-
-def is_said(message: str) -> bool:
-    return any(template.fullmatch(message) for template in templates())
-
-
 @pytest.mark.parametrize("message", messages())
 def test_message_is_one_that_lab_prints(message: str) -> None:
     assert is_said(message)
@@ -197,3 +159,15 @@ def test_message_is_one_that_lab_prints(message: str) -> None:
 def test_message_that_nobody_prints_would_be_found() -> None:
     assert not is_said("gpu is made of green cheese, and answers to nobody.")
     assert len(messages()) > 40
+
+
+def test_text_that_only_stands_in_the_source_is_not_taken_for_printed() -> None:
+    summaries = {
+        line
+        for module in modules().values()
+        for node in ast.walk(module)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+        if (line := (ast.get_docstring(node) or "").partition("\n")[0])
+    }
+    assert len(summaries) > 300
+    assert not [line for line in summaries if is_said(line)]

@@ -192,18 +192,15 @@ def test_a_suggestion_keeps_what_can_be_used() -> None:
     assert suggest_remote("'") == "ada@gpu.example.com"
 
 
-def test_the_rules_load_nothing_but_themselves_and_speak_python_3_9() -> None:
+def test_the_rules_need_the_standard_library_only_and_speak_python_3_9() -> None:
     for module in (address, errors):
         ast.parse(inspect.getsource(module), feature_version=(3, 9))
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import ml_remote.ssh.address; "
-        "print(*sorted(name for name in sys.modules if name.startswith('ml_remote.')))"
-    )
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import ml_remote.ssh.address"
     source = str(Path(ssh_config.__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, source], capture_output=True, text=True
     )
-    assert done.stdout.split() == ["ml_remote.errors", "ml_remote.ssh", "ml_remote.ssh.address"]
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("path", ["/k", "~/.ssh/k", "/with a blank/k", "/50% done/k", "/büro/k"])

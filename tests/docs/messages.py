@@ -1,0 +1,112 @@
+"""What `lab` and the environment script can print, as patterns, for the tables of messages.
+
+A string counts only where it is handed to an error that people read or to the console. What is said
+about ssh's own messages comes from a table; of it counts what `explain` really makes of a message.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from baking import TEMPLATE_ROOT, TOOL
+from remote.test_explaining import MESSAGES
+
+from ml_remote.ssh.explaining import explain
+from ml_remote.ui.console import Console
+
+__all__ = ["is_said", "modules"]
+
+SCRIPT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "scripts" / "setup-environment.sh"
+EXPLAINING = "ssh/explaining.py"
+LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
+
+
+def is_said(message: str) -> bool:
+    """Return whether a message is the first line of something that is printed."""
+    return any(template.fullmatch(message) for template in _templates())
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return the modules of the tool by their path in it."""
+    folder = TOOL / "ml_remote"
+    return {
+        path.relative_to(folder).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in folder.rglob("*.py")
+    }
+
+
+@cache
+def _templates() -> tuple[re.Pattern[str], ...]:
+    errors, printing = _error_names(), _printing_methods()
+    said = {*_said_by_the_script(), *_said_about_ssh()}
+    for module in modules().values():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and _is_read_by_people(node.func, errors, printing):
+                for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                    said.update(_patterns(argument))
+    return tuple(re.compile(text) for text in said)
+
+
+def _is_read_by_people(called: ast.expr, errors: set[str], printing: set[str]) -> bool:
+    if isinstance(called, ast.Attribute):
+        owner = ast.unparse(called.value).rpartition(".")[2]
+        return called.attr in errors or (owner.endswith("console") and called.attr in printing)
+    return isinstance(called, ast.Name) and called.id in errors
+
+
+def _error_names() -> set[str]:
+    """Return the names of LabError and of all classes that are one."""
+    bases = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for module in modules().values()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ClassDef)
+    }
+    found: set[str] = {"LabError"}
+    while more := {name for name, above in bases.items() if above & found} - found:
+        found |= more
+    return found
+
+
+def _printing_methods() -> set[str]:
+    """Return the names of the console's methods that take a text."""
+    methods = inspect.getmembers(Console, inspect.isfunction)
+    return {name for name, _ in methods if not name.startswith("_")}
+
+
+def _patterns(argument: ast.expr) -> Iterator[str]:
+    """Yield the strings of an argument as regular expressions, with anything put into them."""
+    for node in ast.walk(argument):
+        if isinstance(node, ast.JoinedStr):
+            parts = [
+                part.value if isinstance(part, ast.Constant) else "{x}" for part in node.values
+            ]
+            yield _pattern("".join(map(str, parts)), r"\{x\}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield _pattern(node.value, r"\{\w+\}")
+
+
+def _said_about_ssh() -> Iterator[str]:
+    """Yield the sentences of the table that some message of ssh's is turned into."""
+    produced = [str(explain(text, alias="gpu")).partition("\n")[0] for text, *_ in MESSAGES]
+    for node in ast.walk(modules()[EXPLAINING]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            pattern = _pattern(node.value, r"\{\w+\}")
+            if any(re.fullmatch(pattern, sentence) for sentence in produced):
+                yield pattern
+
+
+def _said_by_the_script() -> Iterator[str]:
+    for said in re.findall(r'fail "((?:[^"\\]|\\.)+)"', SCRIPT.read_text(encoding="utf-8")):
+        yield _pattern(said, r"\$\(\(.*?\)\)|\$\w+")
+
+
+def _pattern(text: str, placeholder: str) -> str:
+    """Return a pattern that the first line of `text` matches; none where little is literal."""
+    pieces = re.split(placeholder, text.partition("\n")[0])
+    return ".+".join(map(re.escape, pieces)) if len("".join(pieces)) >= LEAST_LITERAL else "(?!)"
