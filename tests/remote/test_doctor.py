@@ -25,9 +25,10 @@ from ml_remote.doctor.findings import Finding
 from ml_remote.login.connecting import connect
 from ml_remote.login.entries import write_entry
 from ml_remote.project import Project
+from ml_remote.ui.console import Console
 
 ALIAS = "handwriting-lab"
-CONTEXT = Context(project=Project(root=Path("nowhere")))
+CONSOLE = Console()
 CHECKS = (
     "ssh permissions include entry key agent repository name port host-key login "
     "shell python git disk quota clock"
@@ -132,7 +133,7 @@ def test_missing_ssh_is_told_with_how_to_install_it(
 
 @pytest.mark.parametrize("name", [".", "config", "ml-remote.d", f"ml-remote.d/{ALIAS}.conf"])
 def test_file_that_others_may_write_to_is_told(laptop: Laptop, name: str) -> None:
-    write_entry(CONTEXT, "ada@gpu.example.com", alias=ALIAS, offline=True, yes=True)
+    write_entry(CONSOLE, "ada@gpu.example.com", alias=ALIAS, offline=True, yes=True)
     (laptop.ssh / name).chmod(0o777)
     (finding,) = checks.check_permissions(laptop.ssh)
     assert finding.state == "failed"
@@ -157,7 +158,7 @@ def test_include_that_is_not_first_any_more_is_told_and_mended(
     finding = found(connected, "include")
     assert finding.state == "failed"
     assert finding.remedy == "lab connect --offline"
-    write_entry(CONTEXT, None, alias=ALIAS, offline=True, yes=True)
+    write_entry(CONSOLE, None, alias=ALIAS, offline=True, yes=True)
     assert found(connected, "include").state == "ok"
 
 
@@ -195,7 +196,7 @@ def test_key_that_cannot_be_used_is_told(connected: Laptop, key: Path, fault: st
 def test_agent_that_offers_too_many_keys_is_told(
     laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_entry(CONTEXT, "ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
+    write_entry(CONSOLE, "ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
     with openssh_server.agent(laptop.home) as variables:
         for number in range(6):
             openssh_server.run("ssh-add", "-q", str(laptop.make_key(f"k{number}")), **variables)
@@ -209,7 +210,7 @@ def test_key_with_a_passphrase_that_no_agent_holds_is_told(
     laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = laptop.make_key("secret", passphrase="open sesame")
-    write_entry(CONTEXT, "ada@127.0.0.1:1", alias=ALIAS, identity=str(key), offline=True, yes=True)
+    write_entry(CONSOLE, "ada@127.0.0.1:1", alias=ALIAS, identity=str(key), offline=True, yes=True)
     assert found(laptop, "key").state == "ok"
     without = found(laptop, "agent")
     assert (without.state, without.detail) == ("failed", "no agent runs")
@@ -238,17 +239,17 @@ def test_address_in_a_tracked_file_is_told(
 
 
 def test_name_that_nobody_knows_is_told(laptop: Laptop) -> None:
-    write_entry(CONTEXT, "ada@no-such-machine.invalid", alias=ALIAS, offline=True, yes=True)
+    write_entry(CONSOLE, "ada@no-such-machine.invalid", alias=ALIAS, offline=True, yes=True)
     assert found(laptop, "name").state == "failed"
     assert found(laptop, "login").state == "skipped"
 
 
 def test_port_where_nothing_or_something_else_answers_is_told(laptop: Laptop) -> None:
-    write_entry(CONTEXT, "ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
+    write_entry(CONSOLE, "ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
     assert found(laptop, "port").state == "failed"
     with listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         write_entry(
-            CONTEXT,
+            CONSOLE,
             f"ada@127.0.0.1:{port}",
             alias=ALIAS,
             offline=True,

@@ -54,7 +54,7 @@ def connect(
         from ..login.entries import write_entry
 
         write_entry(
-            context,
+            context.console,
             address,
             alias=alias,
             jump=jump,
@@ -97,4 +97,4 @@ def disconnect(
     from ..login.disconnecting import disconnect as carry_out
 
     alias = context.project.alias(alias)
-    carry_out(context, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
+    carry_out(context.console, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)

@@ -41,7 +41,7 @@ def connect(
     Raises LabError, in words, when it cannot be done; what was done until then stays, and running
     it again goes on from there.
     """
-    entry = wanted_entry(context, address, alias=alias, jump=jump, identity=identity)
+    entry = wanted_entry(context.console, address, alias=alias, jump=jump, identity=identity)
     if entry is None:
         _use_own_host(Client(alias=alias), context.console, yes=yes)
     else:

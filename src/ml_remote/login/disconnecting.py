@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..context import Context
 from ..errors import LabError
 from ..ssh.client import Client
 from ..ssh.ssh_config import plan_disconnect
 from ..ssh.ssh_directory import made_key_path, pinned_key_path, ssh_directory
+from ..ui.console import Console
 from .entries import write_plan
 from .keys import public_path
 
@@ -16,7 +16,7 @@ __all__ = ["disconnect"]
 
 
 def disconnect(
-    context: Context,
+    console: Console,
     *,
     alias: str,
     remove_key: bool = False,
@@ -28,7 +28,7 @@ def disconnect(
     The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
     keeps it. Raises LabError.
     """
-    console, directory = context.console, ssh_directory()
+    directory = ssh_directory()
     plan = plan_disconnect(alias, directory=directory)
     key = made_key_path(alias, directory)
     if plan.is_empty and not (remove_key and key.exists()):

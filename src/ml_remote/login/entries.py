@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ..context import Context
 from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
 from ..ssh.address import parse_destination, parse_jump
@@ -21,7 +20,7 @@ __all__ = ["agree", "say_how_it_opens", "wanted_entry", "write_entry", "write_pl
 
 
 def write_entry(
-    context: Context,
+    console: Console,
     address: str | None,
     *,
     alias: str,
@@ -36,8 +35,7 @@ def write_entry(
 
     Raises LabError, in words, when the entry cannot be written.
     """
-    console = context.console
-    entry = wanted_entry(context, address, alias=alias, jump=jump, identity=identity)
+    entry = wanted_entry(console, address, alias=alias, jump=jump, identity=identity)
     if entry is None:
         console.next_step("lab connect")
         return
@@ -54,7 +52,7 @@ def write_entry(
 
 
 def wanted_entry(
-    context: Context,
+    console: Console,
     address: str | None,
     *,
     alias: str,
@@ -70,11 +68,9 @@ def wanted_entry(
     existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
-            context.console.say(
-                f"{alias} stands in your own SSH configuration and is used as it is."
-            )
+            console.say(f"{alias} stands in your own SSH configuration and is used as it is.")
             return None
-        address = _ask_for_address(alias, context.console)
+        address = _ask_for_address(alias, console)
     return _merged(address, existing, alias=alias, jump=jump, identity=identity)
 
 
