@@ -244,7 +244,9 @@ def start_ssh_entry(answers: dict[str, object]) -> subprocess.Popen[str] | list[
         variables["PYTHONPATH"] = str(template / "src")
     else:
         command = ["uv", "run", "--quiet", "--script", "lab.py"]
-    command += ["connect", "--offline", "--yes", "--", str(answers["remote"])]
+    # Both answers, so that lab.toml need not be read again for one of them.
+    command += ["connect", "--offline", "--yes", "--alias", str(answers["ssh_alias"])]
+    command += ["--", str(answers["remote"])]
     try:
         return subprocess.Popen(
             command,

@@ -15,6 +15,7 @@ from remote_fixtures import wait_until
 REMOTE = "charles@number-cruncher.example.net:50022"
 PERSONAL = ("charles", "number-cruncher", "50022")
 ENTRY = "ml-remote.d/handwriting-lab.conf"
+WANTED = {"remote": REMOTE, "ssh_alias": "handwriting-lab", "write_ssh_entry": True}
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -100,7 +101,7 @@ def test_python_that_is_too_old_for_the_tool_leaves_it_to_uv(
     monkeypatch.setattr(hook.sys, "version_info", (3, 10, 4))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    answers = {"remote": REMOTE, "write_ssh_entry": True, "_repo_dir": str(TEMPLATE_ROOT)}
+    answers = {**WANTED, "_repo_dir": str(TEMPLATE_ROOT)}
     refused, note = hook.start_ssh_entry(answers)
     assert refused == "uv: No such file or directory"
     assert f"uv run lab.py connect {REMOTE}" in note
@@ -115,7 +116,7 @@ def test_tool_that_does_not_end_is_ended_with_what_it_started(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "uv").write_text("#!/bin/sh\nsleep 1000 &\necho $! >child\nwait\n")
     (tmp_path / "uv").chmod(0o755)
-    entry = hook.start_ssh_entry({"remote": REMOTE, "write_ssh_entry": True})
+    entry = hook.start_ssh_entry(WANTED)
     wait_until((tmp_path / "child").exists)
     late, note = hook.finish_ssh_entry(entry, {"remote": REMOTE})
     assert "did not finish within 0.5 seconds" in late
