@@ -6,61 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .machine import read_machine
+from .context import Context
+from .machine import Machine
 from .runs.job import Job, parse_jobs
 from .runs.listing import duration_in_words
-from .scripts import ExitCode, script
-from .ui import console
+from .scripts import ExitCode, check, script
 
-__all__ = ["Gpu", "Load", "parse", "status"]
-
-# One connection for everything; what a machine does not have is left out. $1 is the project's
-# folder.
-_SCRIPT = f"""
-CDPATH=
-cd || exit
-patiently=''
-! command -v timeout >/dev/null 2>&1 || patiently='timeout 20' # a broken driver may never answer
-ask_gpu() {{
-    $patiently nvidia-smi --format=csv,noheader,nounits "$1" 2>&1
-}}
-printf 'host\\t%s\\n' "$(uname -n)"
-if command -v nvidia-smi >/dev/null 2>&1; then
-    if said=$(ask_gpu --query-gpu=uuid,index,name,utilization.gpu,memory.used,memory.total); then
-        printf '%s\\n' "$said" | sed 's/^/gpu, /; s/, */\\t/g' | tr -d '\\r'
-        ask_gpu --query-compute-apps=gpu_uuid,pid,used_gpu_memory |
-            while IFS=', ' read -r uuid process used; do
-                user=$(ps -o user= -p "$process" 2>/dev/null)
-                printf 'user\\t%s\\t%s\\t%s\\n' "$uuid" "$used" "${{user:-somebody}}"
-            done
-    else
-        printf 'gpu-fault\\t%s\\n' "$(printf '%s\\n' "$said" | sed -n '/./{{p;q;}}')"
-    fi
-fi
-if [ -r /proc/loadavg ]; then load=$(cut -d ' ' -f 1 /proc/loadavg); else
-    load=$(uptime | sed 's/.*averages*: *//; s/[ ,]* .*//')
-fi
-printf 'load\\t%s\\t%s\\n' "$load" "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc)"
-if [ -r /proc/meminfo ]; then
-    awk '/^MemTotal:/ {{ total = $2 }} /^MemAvailable:/ {{ free = $2 }}
-        END {{ printf "memory\\t%d\\t%d\\n", free, total }}' /proc/meminfo
-elif command -v vm_stat >/dev/null 2>&1; then
-    vm_stat | awk -v total="$(sysctl -n hw.memsize)" '
-        /page size of/ {{ size = $8 }}
-        /^Pages (free|inactive|purgeable|speculative):/ {{ free += $NF }}
-        END {{ printf "memory\\t%d\\t%d\\n", free * size / 1024, total / 1024 }}'
-fi
-place=$1
-[ -d "$place" ] || place=.
-df -Pk "$place" | tr '\\t' ' ' | sed -n '
-    s/.* \\([0-9][0-9]*\\)  *[0-9][0-9]*  *\\([0-9][0-9]*\\)  *[0-9]*% .*/disk \\2 \\1/p' |
-    tr ' ' '\\t'
-(
-{script("list")}
-)
-exit_code=$?
-printf 'listed\\t%s\\n' "$exit_code"
-"""
+__all__ = ["Gpu", "Load", "look_at", "parse", "status"]
 
 
 @dataclass(kw_only=True)
@@ -95,10 +47,10 @@ class Load:
     has_project: bool = True
 
 
-def status(*, alias: str | None = None) -> None:
+def status(context: Context, *, alias: str | None = None) -> None:
     """Carry out `lab status`. Raises UnreachableError."""
-    machine = read_machine(alias)
-    load = parse(machine.client.run_script(_SCRIPT, machine.folder).stdout)
+    machine, console = context.machine(alias), context.console
+    load = look_at(machine)
     console.say(f"{machine.alias} ({load.host})")
     for line in _lines(load, machine.folder):
         console.say(f"  {line}")
@@ -115,6 +67,16 @@ def status(*, alias: str | None = None) -> None:
         console.say("  Nothing of this project is running there.")
     runs = [job for job in going_on if job.kind == "run"]
     console.next_step(f"lab attach {runs[-1].id}" if runs else "lab run labs/mnistlab.py")
+
+
+def look_at(machine: Machine) -> Load:
+    """Ask the machine, in one connection. Raises UnreachableError."""
+    done = machine.client.run_script(script("status"), machine.folder, check=False)
+    if done.returncode != ExitCode.NO_FOLDER:
+        check(done.returncode, done.stderr.strip(), machine=machine)
+    load = parse(done.stdout)
+    load.has_project = done.returncode == 0
+    return load
 
 
 def parse(output: str) -> Load:
@@ -144,8 +106,6 @@ def parse(output: str) -> Load:
                 load.memory = int(free), int(total)
             case ["disk", free, total]:
                 load.disk = int(free), int(total)
-            case ["listed", exit_code]:
-                load.has_project = int(exit_code) != ExitCode.NO_FOLDER
     load.gpus = list(gpus.values())
     load.jobs = parse_jobs(lines)
     return load

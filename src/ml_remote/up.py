@@ -53,6 +53,6 @@ def _open_editor(context: Context, machine: Machine) -> None:
     """Open the editor; without one the rest is of use all the same."""
     try:
         with context.console.part_of_more():
-            open_editor(alias=machine.alias)
+            open_editor(context, alias=machine.alias)
     except LabError as error:
         context.console.warn(f"VS Code was not opened: {error.message}")

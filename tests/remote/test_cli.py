@@ -45,7 +45,12 @@ def test_starts_by_its_own_metadata(default_project: BakedProject, start: list[s
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     before = sorted(default_project.path.iterdir())
     done = default_project.run(
-        *start, "--help", PATH=search, PYTHONPATH="", UV_PYTHON=sys.executable
+        *start,
+        "--help",
+        PATH=search,
+        PYTHONPATH="",
+        UV_PYTHON=sys.executable,
+        LAB_TOOL=str(TEMPLATE_ROOT),
     )
     assert done.stdout.startswith("Usage: lab")
     assert sorted(default_project.path.iterdir()) == before  # no .venv, no uv.lock

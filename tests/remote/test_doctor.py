@@ -17,7 +17,7 @@ from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
 from remote_fixtures import Lab
 
-from ml_remote import processes, settings
+from ml_remote import processes
 from ml_remote.context import Context
 from ml_remote.doctor import checks, machine_checks, report
 from ml_remote.doctor.checks import examine
@@ -25,6 +25,7 @@ from ml_remote.doctor.findings import Finding
 from ml_remote.login.connecting import connect
 from ml_remote.login.entries import write_entry
 from ml_remote.project import Project
+from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
 ALIAS = "handwriting-lab"
@@ -49,20 +50,25 @@ def connected(
     server: OpenSSHServer,
     key: Path,
     default_project: BakedProject,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Laptop:
     """A laptop that is connected to the server."""
-    monkeypatch.setattr(settings, "project_root", lambda: default_project.path)
     laptop.pin_host_key(server)
     context = Context(project=Project(root=default_project.path))
     connect(context, server.address, alias=ALIAS, yes=True)
     return laptop
 
 
+def findings(laptop: Laptop) -> dict[str, Finding]:
+    """Examine everything for the smallest project that there is, below the laptop's home."""
+    project = Project(root=laptop.home)
+    (project.root / "lab.toml").write_text(f'[remote]\nalias = "{ALIAS}"\nfolder = "lab"\n')
+    client = Client(alias=ALIAS, directory=laptop.ssh)
+    return {finding.name: finding for finding in examine(client, project)}
+
+
 def found(laptop: Laptop, name: str) -> Finding:
     """Examine everything and return what the check `name` found."""
-    findings = {finding.name: finding for finding in examine(ALIAS, laptop.ssh)}
-    return findings[name]
+    return findings(laptop)[name]
 
 
 def add_line(path: Path, line: str) -> None:
@@ -224,16 +230,15 @@ def test_key_with_a_passphrase_that_no_agent_holds_is_told(
 
 
 def test_address_in_a_tracked_file_is_told(
-    bake: Callable[..., BakedProject], laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+    bake: Callable[..., BakedProject], laptop: Laptop
 ) -> None:
     project = bake()
-    monkeypatch.setattr(checks, "project_root", lambda: project.path)
     resolved = {"hostname": ["number-cruncher.example.net"]}
-    assert checks.check_repository(resolved).state == "ok"
+    assert checks.check_repository(project.path, resolved).state == "ok"
     (project.path / "notes.md").write_text("ssh ada@number-cruncher.example.net\n")
-    assert checks.check_repository(resolved).state == "ok"  # git does not track it
+    assert checks.check_repository(project.path, resolved).state == "ok"  # git does not track it
     project.run("git", "add", "notes.md")
-    finding = checks.check_repository(resolved)
+    finding = checks.check_repository(project.path, resolved)
     assert finding.state == "failed"
     assert "notes.md" in finding.detail
 
@@ -305,8 +310,8 @@ def test_machine_where_everything_is_wrong_is_told(
         SetEnv=f'"PATH={programs}" "HOME={server.account.home}"',
         ForceCommand='echo Welcome to the cluster; eval "$SSH_ORIGINAL_COMMAND"',
     )
-    findings = {finding.name: finding for finding in examine(ALIAS, connected.ssh)}
-    states = {name: findings[name].state for name in ("git", "disk", "quota", "clock", "python")}
+    all_of_them = findings(connected)
+    states = {name: all_of_them[name].state for name in ("git", "disk", "quota", "clock", "python")}
     assert states == {
         "git": "failed",
         "disk": "failed",
@@ -314,10 +319,10 @@ def test_machine_where_everything_is_wrong_is_told(
         "clock": "failed",
         "python": "warning",
     }
-    assert findings["shell"].state == "failed"
-    assert "Welcome to the cluster" in findings["shell"].detail
-    assert "ahead" in findings["clock"].detail
-    assert "1.0 GiB" in findings["disk"].detail
+    assert all_of_them["shell"].state == "failed"
+    assert "Welcome to the cluster" in all_of_them["shell"].detail
+    assert "ahead" in all_of_them["clock"].detail
+    assert "1.0 GiB" in all_of_them["disk"].detail
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 from openssh_server import Account, OpenSSHServer
@@ -44,7 +43,7 @@ def install(program: str, account: Account, server: OpenSSHServer) -> None:
 
 
 def status_of(client: Client, folder: str = "nowhere") -> status.Load:
-    return status.parse(client.run_script(status._SCRIPT, folder).stdout)
+    return status.look_at(at(client, folder))
 
 
 @pytest.mark.slow
@@ -67,17 +66,6 @@ def test_broken_driver_is_told_in_its_own_words(machine: Client, server: OpenSSH
     found = status_of(machine)
     assert found.gpus == []
     assert found.gpu_fault.startswith("NVIDIA-SMI has failed because")
-
-
-def test_script_is_clean_posix_shell() -> None:
-    # What it has in common with the scripts for jobs holds a function that it does not need.
-    done = subprocess.run(
-        ["shellcheck", "--shell=sh", "--exclude=SC2329", "-"],
-        input=status._SCRIPT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def test_machine_is_described_without_the_project(machine: Client, server: OpenSSHServer) -> None:

@@ -25,4 +25,4 @@ def code(context: Context, alias: str | None) -> None:
     """
     from ..editor.code import code as carry_out
 
-    carry_out(alias=alias)
+    carry_out(context, alias=alias)

@@ -26,5 +26,5 @@ def doctor(context: Context, alias: str | None, copy: bool) -> None:
     """
     from ..doctor.report import doctor as carry_out
 
-    if not carry_out(alias=alias, copy=copy):
+    if not carry_out(context, alias=alias, copy=copy):
         sys.exit(1)

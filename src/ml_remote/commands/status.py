@@ -23,4 +23,4 @@ def status(context: Context, alias: str | None) -> None:
     """
     from ..status import status as carry_out
 
-    carry_out(alias=alias)
+    carry_out(context, alias=alias)

@@ -13,7 +13,7 @@ from .. import processes
 from ..errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
 from ..login.keys import Key, agent_keys, read_key
 from ..login.logins import Login, log_in
-from ..settings import project_root
+from ..project import Project
 from ..ssh.client import Client
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
@@ -39,11 +39,13 @@ _OLDEST_SSH = (7, 6)  # the first with StrictHostKeyChecking=accept-new
 _KEYS_AT_MOST = 5  # sshd ends a login after six attempts
 
 
-def examine(alias: str, directory: Path, *, folder: str = "") -> Iterator[Finding]:
+def examine(client: Client, project: Project) -> Iterator[Finding]:
     """Yield the findings one after the other, those first on which the later ones depend.
 
-    `directory` is the SSH directory here, `folder` the project's folder on the machine.
+    Raises ConfigurationError when `lab.toml` cannot be used.
     """
+    alias, directory = client.alias, client.directory
+    folder = project.settings.folder
     version = check_version()
     yield version
     yield from check_permissions(directory)
@@ -53,7 +55,6 @@ def examine(alias: str, directory: Path, *, folder: str = "") -> Iterator[Findin
         yield failed("entry", error)
         entry = None
     yield check_include(entry, directory)
-    client = Client(alias=alias, directory=directory)
     try:
         resolved = client.resolve()
     except LabError as error:
@@ -63,7 +64,7 @@ def examine(alias: str, directory: Path, *, folder: str = "") -> Iterator[Findin
     key = check_key(entry)
     yield key
     yield check_agent(entry, resolved)
-    yield check_repository(resolved)
+    yield check_repository(project.root, resolved)
     yield from _examine_way(client, resolved, folder)
 
 
@@ -239,15 +240,15 @@ def _usable_key(entry: Entry | None) -> Key | None:
         return None
 
 
-def check_repository(resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the machine's address stands in a file that git tracks, and that others would get."""
+def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
+    """Whether the machine's address is in a file that git tracks, and that others would get."""
     (host, *_) = resolved["hostname"]
     if "." not in host or host.startswith("127."):
         return skipped("repository", "the machine's name is not a public address")
     try:
         done = processes.run(
             ["git", "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host],
-            folder=project_root(),
+            folder=root,
         )
     except ConfigurationError:
         return skipped("repository", "git is not installed here")

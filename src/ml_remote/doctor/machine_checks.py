@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from ..errors import LabError
+from ..scripts import script
 from ..ssh.client import Client
 from .findings import Finding, failed, ok, skipped
 
@@ -24,27 +25,13 @@ _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
 
-# Every line of it begins with a mark, because the login shell may print lines of its own before.
-# $1 is the project's folder there; the disk that counts is the one it lies on, or will lie on.
-_FACTS = """\
-case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac
-say() { printf 'lab-fact %s\\n' "$*"; }
-say time "$(date +%s)"
-say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
-say git "$(git --version 2>/dev/null)"
-[ ! -x "$place/.venv/bin/python" ] || [ -e "$place/.lab/environment.incomplete" ] || say made yes
-while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
-say free "$(df -Pk "${place:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')"
-say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"
-"""
-
 
 def examine_machine(client: Client, folder: str) -> Iterator[Finding]:
     """Yield what the machine itself says; `folder` is the project's there."""
     try:
         quiet = client.run("true", check=False)
         before = time.time()
-        printed = client.run_script(_FACTS, folder).stdout
+        printed = client.run_script(script("facts"), folder).stdout
         after = time.time()
     except LabError as error:
         yield failed("commands", error)

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import click
 
+from ..context import Context
 from ..errors import LabError
-from ..settings import load_settings, machine_alias, project_root
 from ..ssh.client import Client
 from ..ssh.ssh_config import read_entry
-from ..ssh.ssh_directory import ssh_directory
-from ..ui import console
 from .checks import examine
 from .findings import Finding, State
 
@@ -40,18 +38,17 @@ _PATTERNS = (
 _MAYBE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*\b")
 
 
-def doctor(*, alias: str | None = None, copy: bool = False) -> bool:
+def doctor(context: Context, *, alias: str | None = None, copy: bool = False) -> bool:
     """Carry out `lab doctor`, and return whether no check failed.
 
     `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing
     to check, as when `lab.toml` is damaged.
     """
-    directory = ssh_directory()
-    alias = machine_alias(alias)
-    private = _private_words(alias, directory) if copy else {}
+    console, client = context.console, context.machine(alias).client
+    private = _private_words(client, context.project.root) if copy else {}
     remedies = []
     count = 0
-    for finding in examine(alias, directory, folder=load_settings().folder):
+    for finding in examine(client, context.project):
         count += 1
         for line in _lines(finding):
             console.say(redact(line, private) if copy else line)
@@ -87,20 +84,20 @@ def _without_ipv6(found: re.Match[str]) -> str:
     return "<address>"
 
 
-def _private_words(alias: str, directory: Path) -> dict[str, str]:
+def _private_words(client: Client, root: Path) -> dict[str, str]:
     """Return every name that the report may hold, and what to put in its place."""
     words = {
-        str(directory): "<path>",
-        str(project_root()): "<path>",
+        str(client.directory): "<path>",
+        str(root): "<path>",
         str(Path.home()): "<path>",
         socket.gethostname(): "<host>",
-        alias: "<alias>",
+        client.alias: "<alias>",
     }
     with suppress(KeyError, OSError):  # as in a container, whose user has no name
         words[getpass.getuser()] = "<user>"
     try:
-        resolved = Client(alias=alias, directory=directory).resolve()
-        entry = read_entry(alias, directory=directory)
+        resolved = client.resolve()
+        entry = read_entry(client.alias, directory=client.directory)
     except LabError:
         return words
     words[resolved["hostname"][0]] = "<host>"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from ..context import Context
 from ..errors import LabError, RemoteCommandError
-from ..settings import load_settings, machine_alias, project_root
-from ..ssh.client import Client
-from ..ssh.ssh_directory import ssh_directory
-from ..ui import console
+from ..machine import Machine
+from ..ui.console import Console
 from .editors import EDITORS, Editor, find_editor
 from .json_with_comments import read_object
 from .links import editor_configuration, folder_link
@@ -20,60 +17,60 @@ __all__ = ["code"]
 _LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers")
 
 
-def code(*, alias: str | None = None) -> None:
+def code(context: Context, *, alias: str | None = None) -> None:
     """Carry out `lab code`: write the workspace file and start the editor on it.
 
     Without an editor here it says what to click instead. Raises LabError, as when the project is
     not on the machine yet.
     """
-    project = project_root()
-    client = Client(alias=machine_alias(alias), directory=ssh_directory())
+    project, console, machine = context.project, context.console, context.machine(alias)
     editor = find_editor()
-    folder = _folder_there(client)
-    workspace = write_workspace_file(project, alias=client.alias, folder=folder)
-    setting = editor_configuration(client.directory)
+    folder = _folder_there(machine)
+    workspace = write_workspace_file(project.root, alias=machine.alias, folder=folder)
+    setting = editor_configuration(machine.client.directory)
     if setting:
         console.say(setting)
     if editor is None:
-        _say_what_to_click(client.alias, folder)
+        _say_what_to_click(console, machine.alias, folder)
         return
-    _install_extensions(editor, client, project)
+    _install_extensions(context, editor, machine)
     editor.open(workspace)
-    console.say(f"{editor.kind.name} opens {client.alias}:{folder} ({workspace.name}).")
+    console.say(f"{editor.kind.name} opens {machine.alias}:{folder} ({workspace.name}).")
     console.next_step("in its window, open labs/mnistlab.py and press Run All Cells")
 
 
-def _folder_there(client: Client) -> str:
+def _folder_there(machine: Machine) -> str:
     """Return the absolute path of the project on the machine."""
-    folder = load_settings().folder
     script = 'cd && cd -- "$1" 2>/dev/null && pwd -P'
     try:
         # What the person's own start-up files print would stand before it.
-        return client.run_script(script, folder).stdout.splitlines()[-1]
+        return machine.client.run_script(script, machine.folder).stdout.splitlines()[-1]
     except RemoteCommandError:
         raise LabError(
-            f"{client.alias} has no folder {folder}: the project is not there yet.", hint="lab up"
+            f"{machine.alias} has no folder {machine.folder}: the project is not there yet.",
+            hint="lab up",
         ) from None
 
 
-def _install_extensions(editor: Editor, client: Client, project: Path) -> None:
+def _install_extensions(context: Context, editor: Editor, machine: Machine) -> None:
     """Install what .vscode/extensions.json recommends, as far as that can be done from here.
 
     What cannot, the editor offers when it opens: nothing of this stops it.
     """
-    path = project / ".vscode" / "extensions.json"
+    console = context.console
+    path = context.project.root / ".vscode" / "extensions.json"
     try:
         recommended = read_object(path, hint="git checkout -- .vscode").get("recommendations", [])
         if editor.install_ssh_extension():
             console.say(f"Installed here: {editor.kind.ssh_extension}")
         there = [one for one in recommended if one not in _LAPTOP_ONLY]
-        for extension in editor.install_there(client, there):
-            console.say(f"Installed on {client.alias}: {extension}")
+        for extension in editor.install_there(machine.client, there):
+            console.say(f"Installed on {machine.alias}: {extension}")
     except LabError as error:
         console.warn(f"{error} The editor will offer to install the recommended extensions.")
 
 
-def _say_what_to_click(alias: str, folder: str) -> None:
+def _say_what_to_click(console: Console, alias: str, folder: str) -> None:
     """Say how to open the folder by hand, when no editor can be started from here."""
     programs = ", ".join(kind.program for kind in EDITORS)
     console.say(
