@@ -14,24 +14,13 @@ import pytest
 from baking import THIS_PYTHON, BakedProject
 from conftest import Bake
 from environment import LabEnvironment
+from programs import path_without
 
 SCRIPT = "scripts/setup-environment.sh"
 
 
 def run_script(project: BakedProject, **variables: str) -> subprocess.CompletedProcess[str]:
     return project.run("sh", SCRIPT, check=False, **variables)
-
-
-def path_without(tmp_path: Path, *programs: str) -> str:
-    """Return a PATH with all programs of this machine except some."""
-    folder = tmp_path / "programs"
-    folder.mkdir(exist_ok=True)
-    for directory in reversed(os.environ["PATH"].split(os.pathsep)):
-        for program in Path(directory).glob("*"):
-            if program.name not in programs and os.access(program, os.X_OK):
-                (folder / program.name).unlink(missing_ok=True)
-                (folder / program.name).symlink_to(program)
-    return str(folder)
 
 
 @pytest.mark.slow

@@ -4,9 +4,14 @@
 #   sh scripts/setup-environment.sh
 #
 # lab.toml says with which manager (auto: conda, mamba or micromamba if there is one, else uv, else
-# Python's own venv and pip) and which Python. A run with nothing to do takes about a second; one that
-# was interrupted is completed by the next. Nothing but this script ever changes .venv. With --check
-# nothing is made: the exit code is 1 when there is something to do.
+# Python's own venv and pip) and which Python; lab.local.toml, if there is one, is stronger. A run with
+# nothing to do takes about a second; one that was interrupted is completed by the next. Nothing but
+# this script ever changes .venv. With --check nothing is made: the exit code is 1 when there is
+# something to do.
+#
+# What runs labs headless belongs to the tool: its far half, to which .lab/far/current leads. `lab
+# setup` sends it and names it in LAB_FAR. Without that it comes from the folder of the tool that
+# LAB_TOOL or lab.local.toml names, or in the version that lab.py pins, by git.
 set -eu
 
 project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -14,12 +19,13 @@ cd -- "$project"
 
 oldest_python=3.11
 needed_gib=${LAB_MINIMUM_FREE_GB:-8} # 5.8 measured for a CUDA build of torch on Linux, and some room
+patience=${LAB_FETCH_SECONDS:-60}    # for git to fetch the tool
 stamp=.venv/.lab-environment         # fingerprint, manager and device; written when all is done
 incomplete=.lab/environment.incomplete
 lock=.lab/environment.lock
 
 say() {
-    printf '%s\n' "$*"
+    printf '%s\n' "$@"
 }
 
 fail() {
@@ -31,9 +37,19 @@ fail() {
     exit 1
 }
 
-# setting NAME: the value of NAME in the table [environment] of lab.toml
+# setting TABLE NAME: the value of NAME in a table. `lab setup` leaves what lab.toml and lab.local.toml
+# say together in .lab/settings.toml, which counts until one of them is newer.
 setting() {
-    sed -n '/^\[environment\]/,/^\[/ s/^'"$1"' *= *"\([^"]*\)".*/\1/p' lab.toml | head -n 1
+    set -- "$1" "$2" lab.local.toml lab.toml
+    if [ -f .lab/settings.toml ] &&
+        [ -z "$(find lab.local.toml lab.toml -newer .lab/settings.toml 2>/dev/null)" ]; then
+        set -- "$1" "$2" .lab/settings.toml lab.local.toml
+    fi
+    for file in "$3" "$4"; do
+        if [ -f "$file" ]; then
+            sed -n '/^\['"$1"'\]/,/^\[/ s/^'"$2"' *= *"\([^"]*\)".*/\1/p' "$file"
+        fi
+    done | head -n 1
 }
 
 has() {
@@ -206,9 +222,88 @@ make_missing_notebooks() {
     done
 }
 
+# without_far_half REASON: say what is missing; the environment is of use all the same.
+without_far_half() {
+    say "Labs cannot run headless yet: $1" \
+        "To get what that needs, run \`lab setup\` on your laptop, or fix this and run this script again."
+}
+
+# within SECONDS COMMAND...: run a command that may neither ask for anything nor take longer
+within() {
+    "$(interpreter)" - "$@" <<'END'
+import os
+import signal
+import subprocess
+import sys
+
+seconds, *command = sys.argv[1:]
+process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+try:
+    code = process.wait(float(seconds))
+except subprocess.TimeoutExpired:
+    code = 124
+    print(f"It took longer than {seconds} s.", file=sys.stderr)
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+sys.exit(code)
+END
+}
+
+# fetch_tool URL COMMIT FOLDER: the source of the tool, in this version
+fetch_tool() {
+    rm -rf "$3"
+    git init --quiet "$3" || return
+    # Some servers hand out whole branches only.
+    within "$patience" git -C "$3" fetch --quiet --depth 1 "$1" "$2" || {
+        [ $? -ne 124 ] && within "$patience" git -C "$3" fetch --quiet "$1" '+refs/heads/*:refs/heads/*'
+    } || return
+    git -C "$3" -c advice.detachedHead=false checkout --quiet "$2"
+}
+
+# install_far_half FOLDER [COMMIT]: from the source of the tool in this folder
+install_far_half() {
+    source=$1/src
+    shift
+    PYTHONPATH=$source "$(interpreter)" -B -m ml_remote.far install .lab/far "$@"
+}
+
+# Have .lab/far/current lead to the far half of the tool.
+provide_far_half() {
+    if [ -n "${LAB_FAR:-}" ]; then
+        "$(interpreter)" "$LAB_FAR" install .lab/far ${LAB_FAR_COMMIT:+"$LAB_FAR_COMMIT"} ||
+            without_far_half "$LAB_FAR is not complete."
+        return
+    fi
+    tool=${LAB_TOOL:-$(setting tool path)}
+    if [ -n "$tool" ]; then
+        install_far_half "$tool" || without_far_half "$tool is not the folder of the tool."
+        return
+    fi
+    pin=$(sed -n 's/^# .*"ml-remote *@ *git+\([^"]*@[0-9a-f]\{40\}\)".*/\1/p' lab.py 2>/dev/null | head -n 1)
+    commit=${pin##*@}
+    if [ -z "$pin" ]; then
+        without_far_half "lab.py pins no version of the tool."
+    elif [ -e .lab/far/current/__main__.py ] && [ "$(cat .lab/far/current.commit 2>/dev/null)" = "$commit" ]; then
+        return
+    elif ! has git; then
+        without_far_half "git is not installed."
+    elif ! (
+        # Nobody may be there to answer.
+        GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=true SSH_ASKPASS=true SSH_ASKPASS_REQUIRE=never GCM_INTERACTIVE=never
+        GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh} -o BatchMode=yes -o ConnectTimeout=15"
+        export GIT_TERMINAL_PROMPT GIT_ASKPASS SSH_ASKPASS SSH_ASKPASS_REQUIRE GCM_INTERACTIVE GIT_SSH_COMMAND
+        fetch_tool "${pin%@*}" "$commit" .lab/tool && install_far_half .lab/tool "$commit"
+    ); then
+        without_far_half "git cannot fetch ${pin%@*}."
+    fi
+    rm -rf .lab/tool
+}
+
 unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
-wanted=$(setting manager)
-python=$(setting python)
+wanted=$(setting environment manager)
+python=$(setting environment python)
 [ -n "$wanted" ] && [ -n "$python" ] || fail "lab.toml has no manager or no python in its table [environment]." \
     "It needs two lines: manager = \"auto\" and python = \"3.12\"."
 manager=$(choose_manager "$wanted")
@@ -218,6 +313,10 @@ fingerprint="$manager $python $sum $project"
 if [ ! -e "$incomplete" ] && [ "$(sed -n 1p "$stamp" 2>/dev/null)" = "$fingerprint" ] &&
     "$(interpreter)" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' 2>/dev/null; then
     make_missing_notebooks
+    # What was sent is only linked to; fetching is more than a check.
+    if [ "${1:-}" != --check ] || [ -n "${LAB_FAR:-}" ]; then
+        provide_far_half
+    fi
     say "The environment is up to date: $(sed -n 3p "$stamp")"
     exit 0
 fi
@@ -244,8 +343,9 @@ venv) make_with_venv ;;
 *) make_with_conda "$manager" ;;
 esac
 
-say "[3/4] Making the notebooks that are missing"
+say "[3/4] Making the notebooks that are missing, and what runs labs headless"
 make_missing_notebooks
+provide_far_half
 
 say "[4/4] Checking"
 device=$(

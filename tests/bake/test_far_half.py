@@ -1,0 +1,233 @@
+"""Where setup-environment.sh gets the tool's far half, and that the environment never fails for it.
+
+The environment is a stand-in for one that conda makes: an interpreter that knows a torch of a few
+lines. Neither uv nor a `lab` is there, as in a container or on a login node.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE_ROOT, BakedProject
+from conftest import Bake
+from programs import path_without
+
+from ml_remote.far.installed import content_hash, far_files, install
+
+SCRIPT = "scripts/setup-environment.sh"
+CONDA = """#!/bin/sh
+mkdir -p .venv/bin .venv/conda-meta
+cat >.venv/bin/python <<'END'
+#!/bin/sh
+case "$1 $2" in
+"-m pip") ;;
+*) PYTHONPATH=$PYTHONPATH:$TORCH exec "$SHARED_PYTHON" "$@" ;;
+esac
+END
+chmod +x .venv/bin/python
+"""
+TORCH = """
+__version__ = "2.9"
+class accelerator:
+    @staticmethod
+    def current_accelerator(check_available):
+        return None
+class cuda:
+    @staticmethod
+    def is_available():
+        return False
+"""
+PIN = "# dependencies = []"
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A project on a machine without uv and without `lab`."""
+
+    project: BakedProject
+    variables: dict[str, str]
+
+    def set_up(self, *arguments: str, **variables: str) -> str:
+        """Run the script, which must not fail; return all that it printed."""
+        done = self.project.run("sh", SCRIPT, *arguments, check=False, **self.variables | variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def pin(self, url: str, commit: str) -> None:
+        """Let lab.py name this version of the tool, and nothing else name one."""
+        script = self.project.path / "lab.py"
+        pin = f'# dependencies = ["ml-remote @ git+{url}@{commit}"]'
+        assert PIN in script.read_text()
+        script.write_text(script.read_text().replace(PIN, pin, 1))
+        (self.project.path / "lab.local.toml").unlink()
+
+    @property
+    def far(self) -> Path:
+        """The folder of far halves."""
+        return self.project.path / ".lab" / "far"
+
+    def assert_runs_labs(self) -> None:
+        """The far half is the one of this tool, and finds the labs of the project."""
+        assert (self.far / "current").readlink() == Path(content_hash(far_files()))
+        python = self.project.path / ".venv/bin/python"
+        command = (python, ".lab/far/current", "headless", "labs/nolab.py")
+        done = self.project.run(*command, check=False, **self.variables)
+        assert done.returncode == 2
+        assert "The labs of this project: labs/mnistlab.py, labs/treelab.py." in done.stderr
+
+
+@pytest.fixture
+def bare(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bare:
+    """The project, with conda's stand-in."""
+    programs = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
+    conda = Path(programs) / "conda"
+    conda.write_text(CONDA)
+    conda.chmod(0o755)
+    torch = tmp_path / "torch-stand-in"
+    torch.mkdir()
+    (torch / "torch.py").write_text(TORCH)
+    monkeypatch.delenv("LAB_TOOL", raising=False)
+    return Bare(
+        bake(tmp_path / "a project"),
+        {
+            "PATH": programs,
+            "PYTHONPATH": "",
+            "TORCH": str(torch),
+            "SHARED_PYTHON": sys.executable,
+            "LAB_MINIMUM_FREE_GB": "0",
+        },
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[Path, str]:
+    """A repository of the tool, and the commit that a project pins."""
+    folder = tmp_path / "tool"
+    for name, text in far_files().items():
+        if name != "__main__.py":
+            path = folder / "src" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "Tool")):
+        subprocess.run(["git", "-C", folder, *command], check=True)
+    done = subprocess.run(
+        ["git", "-C", folder, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    )
+    return folder, done.stdout.strip()
+
+
+def test_folder_of_the_tool_gives_it(bare: Bare) -> None:
+    (bare.project.path / "lab.local.toml").write_text(f'[tool]\npath = "{TEMPLATE_ROOT}"  # mine\n')
+    assert "The environment is complete" in bare.set_up()
+    bare.assert_runs_labs()
+    (bare.far / "current").unlink()
+    (bare.project.path / "lab.local.toml").unlink()
+    said = bare.set_up(LAB_TOOL=str(TEMPLATE_ROOT))
+    assert said.startswith("The environment is up to date")
+    bare.assert_runs_labs()
+
+
+def test_pinned_version_is_fetched_once(bare: Bare, repository: tuple[Path, str]) -> None:
+    folder, commit = repository
+    bare.pin(folder.as_uri(), commit)
+    assert "The environment is complete" in bare.set_up()
+    bare.assert_runs_labs()
+    folder.rename(folder.with_name("gone"))
+    assert bare.set_up().count("\n") == 1
+    bare.assert_runs_labs()
+    assert [path.name for path in bare.project.path.glob(".lab/tool*")] == []
+
+
+def test_version_that_lab_has_sent_is_taken_and_not_fetched_again(bare: Bare) -> None:
+    commit = "0123456789" * 4
+    bare.pin("https://127.0.0.1:1/tool", commit)
+    sent = install(bare.far)
+    variables = {"LAB_FAR": f".lab/far/{sent.name}", "LAB_FAR_COMMIT": commit}
+    assert "cannot" not in bare.set_up(**variables)
+    bare.assert_runs_labs()
+    (bare.far / "current").unlink()
+    bare.set_up("--check", **variables)
+    bare.assert_runs_labs()
+    assert "cannot" not in bare.set_up()
+
+
+class _Guarded(BaseHTTPRequestHandler):
+    """A server of private repositories: it wants a password."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="private"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+class _Silent(_Guarded):
+    """A server that takes a request and never answers."""
+
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        self.over.wait(60)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that gives nothing away."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), request.param) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{made.server_port}/tool"
+        _Silent.over.set()
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("server", [_Guarded, _Silent], indirect=True)
+def test_what_cannot_be_fetched_is_named_and_nobody_is_asked(bare: Bare, server: str) -> None:
+    bare.pin(server, "0123456789" * 4)
+    said = bare.set_up(LAB_FETCH_SECONDS="2", GIT_ASKPASS="/bin/false")
+    assert f"Labs cannot run headless yet: git cannot fetch {server}." in said
+    assert "run `lab setup` on your laptop" in said
+    assert "The environment is complete" in said
+    assert not (bare.far / "current").exists()
+    assert "git cannot fetch" in bare.set_up(LAB_FETCH_SECONDS="1")
+    assert "git cannot fetch" not in bare.set_up("--check")
+
+
+def test_missing_git_and_missing_pin_are_named(bare: Bare) -> None:
+    (bare.project.path / "lab.local.toml").unlink()
+    assert "lab.py pins no version of the tool" in bare.set_up()
+    (bare.project.path / "lab.local.toml").touch()
+    bare.pin("https://example.com/tool", "0123456789" * 4)
+    (Path(bare.variables["PATH"]) / "git").unlink()
+    assert "Labs cannot run headless yet: git is not installed." in bare.set_up()
+
+
+def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> None:
+    def manager() -> str:
+        done = bare.project.run("sh", SCRIPT, check=False, **bare.variables)
+        return done.stdout + done.stderr
+
+    own = bare.project.path / "lab.local.toml"
+    own.write_text('[environment]\nmanager = "uv"\n')
+    assert "asks for uv" in manager()
+    handed = bare.project.path / ".lab" / "settings.toml"
+    handed.parent.mkdir(exist_ok=True)
+    handed.write_text('[environment]\nmanager = "mamba"\npython = "3.12"\n')
+    assert "asks for mamba" in manager()
+    own.write_text('[environment]\nmanager = "micromamba"\n')
+    assert "asks for micromamba" in manager()
+    own.unlink()
+    assert "asks for mamba" in manager()
+    (bare.project.path / "lab.toml").touch()
+    assert "[1/4] Manager: conda" in manager()
