@@ -4,80 +4,63 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
+import shutil
 from collections import deque
-from pathlib import Path
 
-from .errors import LabError, MissingFolderError, RemoteCommandError
-from .machine import Machine, read_machine
+from .context import Context
+from .errors import LabError, RemoteCommandError
+from .far.installed import FAR, install
+from .installing import ensure_far
+from .machine import Machine
+from .processes import running
+from .project import Project
 from .runs.jobs import Job, follow, list_jobs, start
-from .settings import project_root
-from .ssh.client import Client, quote
+from .scripts import ExitCode, Explanations, ask, script
+from .ssh.client import quote
 from .ssh.ssh_directory import ssh_options
-from .ui import console
-from .ui.console import Console
 from .ui.display import Steps, steps
+from .version import this_version
 
 __all__ = ["begin_setup", "finish_setup", "setup"]
 
 _SCRIPT = "scripts/setup-environment.sh"
-_LOG_HERE = Path(".lab") / "setup.log"
+_LOG_HERE = "setup.log"
 _LINES_TO_SHOW = 15
 
-# A command that comes by ssh gets a short PATH: what a person's start-up files add is missing.
-_SEARCH = r"""
-for folder in "$HOME/.local/bin" "$HOME/bin" "$HOME/.cargo/bin" /usr/local/bin /opt/homebrew/bin; do
-    PATH=$PATH:$folder
-done
-for base in "$HOME" /opt; do
-    for name in miniforge3 mambaforge miniconda3 miniconda anaconda3 conda; do
-        PATH=$PATH:$base/$name/condabin:$base/$name/bin
-    done
-done
-export PATH
-"""
-_WORK = f"{_SEARCH}\nexec sh {_SCRIPT}\n"
-_NO_FOLDER, _NOT_COMPLETE = 3, 4
-_CHECK = f"""
-CDPATH=
-cd && cd -- "$1" 2>/dev/null || exit {_NO_FOLDER}
-{_SEARCH}
-sh {_SCRIPT} --check || exit {_NOT_COMPLETE}
-"""
 
-
-def setup(*, alias: str | None = None, local: bool = False) -> None:
+def setup(context: Context, *, alias: str | None = None, local: bool = False) -> None:
     """Carry out `lab setup`, on this computer if `local`.
 
     Raises LabError, in words, when the environment cannot be made.
     """
     if local:
-        _set_up_here(project_root())
-        console.next_step("lab run labs/mnistlab.py --local")
+        context.console.say(_set_up_here(context.project))
+        context.console.next_step("lab run labs/mnistlab.py --local")
         return
-    machine = read_machine(alias)
-    finish_setup(machine, begin_setup(machine))
-    console.next_step("lab run labs/mnistlab.py")
+    machine = context.machine(alias)
+    finish_setup(context, machine, begin_setup(context, machine))
+    context.console.next_step("lab run labs/mnistlab.py")
 
 
-def begin_setup(machine: Machine) -> Job | None:
+def begin_setup(context: Context, machine: Machine) -> Job | None:
     """Start making the environment there, or find who does; None when there is nothing to do.
 
     Raises MissingFolderError when the project is not there.
     """
-    client, folder = machine.client, machine.folder
-    complete = _is_complete(client, folder)
+    far, commit = ensure_far(machine), this_version().commit or ""
+    complete = _is_complete(machine, context.project.merged_toml(), far, commit)
     if complete:
-        console.say(complete)
+        context.console.say(complete)
         return None
     for job in list_jobs(machine, kind="setup"):
         if not job.is_over:
-            console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
+            context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
             return job
-    return start(machine, kind="setup", name="environment", command=_WORK)
+    command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit}\n{script('make-environment')}"
+    return start(machine, kind="setup", name="environment", command=command)
 
 
-def finish_setup(machine: Machine, job: Job | None) -> None:
+def finish_setup(context: Context, machine: Machine, job: Job | None) -> None:
     """Follow the work there to its end, and say how it ended. Raises LabError when it failed."""
     if job is None:
         return
@@ -86,15 +69,15 @@ def finish_setup(machine: Machine, job: Job | None) -> None:
         output = _Output(shown)
         try:
             ended = follow(
-                machine, job.id, console=Console(), on_line=output.add, again="lab setup"
+                machine, job.id, console=context.console, on_line=output.add, again="lab setup"
             )
         except KeyboardInterrupt:
             raise LabError(
-                f"Nobody watches any more; the work on {machine.alias} goes on.",
-                hint=f"Watch it again: lab setup; or end it: lab stop {job.id}",
+                f"Stopped following. Setup continues on {machine.alias}.",
+                hint=f"Follow it again: lab setup. End it: lab stop {job.id}",
             ) from None
     if ended.state == "done":
-        console.say(output.last)
+        context.console.say(output.last)
         return
     if ended.state == "failed":
         raise output.failure(machine.alias, log)
@@ -110,44 +93,61 @@ def _log_command(machine: Machine, job: Job) -> str:
     return shlex.join(["ssh", *ssh_options(machine.client.directory), machine.alias, remote])
 
 
-def _is_complete(client: Client, folder: str) -> str:
-    """Return what the script says of a complete environment; nothing when it is not complete."""
-    result = client.run_script(_CHECK, folder, check=False)
-    if result.returncode == _NO_FOLDER:
-        raise MissingFolderError(
-            f"There is no folder {folder} on {client.alias}.", hint="Send the project there: lab up"
+def _is_complete(machine: Machine, settings: str, far: str, commit: str) -> str:
+    """Return what the script says of a complete environment; nothing when it is not complete.
+
+    The settings and the far half are made known to the script. Raises LabError when the project
+    or its script is not there.
+    """
+    explanations: Explanations = {ExitCode.NO_SETUP: lambda _: _no_script(machine.alias)}
+    done = ask(
+        machine, "check-environment", settings, far, commit, explanations=explanations, timeout=120
+    )
+    return done.stdout.strip()
+
+
+def _no_script(place: str) -> LabError:
+    """Return the error for a project that does not say how its environment is made."""
+    return LabError(
+        f"The project on {place} has no {_SCRIPT}, which makes the environment.",
+        hint="If you have it: lab push. Otherwise make .venv there as you like",
+    )
+
+
+def _set_up_here(project: Project) -> str:
+    """Make the environment on this computer and return the last that was printed.
+
+    All of it is kept in `.lab/setup.log`.
+    """
+    if not (project.root / _SCRIPT).is_file():
+        raise _no_script("this computer")
+    if shutil.which("sh") is None:
+        raise LabError(
+            "There is no sh here to run the script with.",
+            hint="Install Git for Windows and run this in Git Bash, or use WSL",
         )
-    return result.stdout.strip() if result.returncode == 0 else ""
-
-
-def _set_up_here(root: Path) -> None:
-    """Make the environment on this computer; all that is printed is kept in `.lab/setup.log`."""
-    log = root / _LOG_HERE
-    log.parent.mkdir(exist_ok=True)
-    command = ["sh", _SCRIPT]
-    with steps() as shown, log.open("wb") as kept:
+    far = install(project.root / FAR)
+    variables = {
+        "LAB_FAR": far.relative_to(project.root).as_posix(),
+        "LAB_FAR_COMMIT": this_version().commit or "",
+    }
+    log = project.state / _LOG_HERE
+    with (
+        steps() as shown,
+        log.open("w", encoding="utf-8") as kept,
+        running(
+            ["sh", _SCRIPT], folder=project.root, variables=variables, merge_errors=True
+        ) as process,
+    ):
         output = _Output(shown)
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        except FileNotFoundError:
-            raise LabError(
-                "There is no sh here to run the script with.",
-                hint="Install Git for Windows and run this in Git Bash, or use WSL",
-            ) from None
-        with process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                kept.write(line)
-                output.add(line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2])
-    if process.returncode != 0:
+        process.send("", close=True)
+        for line in process.lines():
+            kept.write(f"{line}\n")
+            output.add(line.rpartition("\r")[2])
+        code = process.wait()
+    if code != 0:
         raise output.failure("this computer", shlex.join(["cat", str(log)]))
-    console.say(output.last)
+    return output.last
 
 
 class _Output:

@@ -39,8 +39,8 @@ class ExitCode(IntEnum):
     """The machine has no git."""
     NO_REPOSITORY = 9
     """The project's folder is no repository."""
-    NOT_COMPLETE = 10
-    """The environment is not complete."""
+    NO_SETUP = 10
+    """The project has no script that makes its environment."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71

@@ -23,10 +23,10 @@ def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bo
     machine = context.machine(alias)
     _connect(context, machine, yes=yes)
     push_to(context, machine)
-    job = begin_setup(machine)
+    job = begin_setup(context, machine)
     if code:
         _open_editor(context, machine)
-    finish_setup(machine, job)
+    finish_setup(context, machine, job)
     context.console.next_step("lab run labs/mnistlab.py")
 
 

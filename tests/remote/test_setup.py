@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ echo started >>starts
 echo '[1/2] Manager: uv'
 echo 'Downloading torch (802.9MiB)'
 printf '%s\\n' "$PATH" >path
+printf '%s\\n' "$LAB_FAR" >far
 mkdir -p .lab
 [ -p .lab/go ] || mkfifo .lab/go
 read -r word <.lab/go
@@ -78,6 +80,10 @@ def test_setup_shows_steps_and_the_second_has_nothing_to_do(project_there: Place
     folders = (project_there.folder / "path").read_text().split(":")
     assert str(project_there.server.account.home / ".local/bin") in folders
     assert str(project_there.server.account.home / "miniforge3/condabin") in folders
+    settings = tomllib.loads((project_there.folder / ".lab/settings.toml").read_text())
+    assert settings["remote"]["folder"] == project_there.name
+    far = (project_there.folder / "far").read_text().strip()
+    assert (project_there.folder / far / "ml_remote/far/env/headless.py").is_file()
     again = project_there.lab("setup")
     assert again.stdout.splitlines()[0] == "The environment is up to date: all of it"
     assert (project_there.folder / "starts").read_text() == "started\n"
@@ -104,7 +110,7 @@ def test_setup_survives_a_restart_of_the_server(project_there: Place) -> None:
     process = project_there.start_lab("setup")
     said = read_until(process, "[1/2]")
     project_there.server.stop()
-    said += read_until(process, "goes on")
+    said += read_until(process, "continues")
     project_there.server.start()
     said += read_until(process, "is back")
     tell(project_there, "on")

@@ -25,7 +25,7 @@ def setup(context: Context, alias: str | None, local: bool) -> None:
     """
     from ..environment import setup as carry_out
 
-    carry_out(alias=alias, local=local)
+    carry_out(context, alias=alias, local=local)
 
 
 @click.command(

@@ -139,9 +139,9 @@ def _prepare(machines: Sequence[Machine]) -> None:
     context = Context(project=Project(root=project_root()), console=console.shared)
     for machine in machines:
         push_to(context, machine)
-    begun = [(machine, begin_setup(machine)) for machine in machines]
+    begun = [(machine, begin_setup(context, machine)) for machine in machines]
     for machine, job in begun:
-        finish_setup(machine, job)
+        finish_setup(context, machine, job)
 
 
 def _show_failures(ends: Sequence[End]) -> None:
