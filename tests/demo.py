@@ -69,6 +69,7 @@ def _prepare(stack: ExitStack) -> BakedProject:
         **isolated_variables(laptop.home),
         "TMPDIR": str(temporary),
         "SSH_AUTH_SOCK": None,
+        "LAB_TOOL": None,  # the project says where its tool is
     }
     stack.enter_context(environment_variables(variables))
 
