@@ -315,7 +315,7 @@ def test_another_directory_gets_an_absolute_line(tmp_path: Path) -> None:
 
 def test_without_ssh_nothing_is_written(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(directory))
-    with pytest.raises(UnsafeEditError, match="There is no `ssh`"):
+    with pytest.raises(UnsafeEditError, match="The program ssh is not installed"):
         connect(directory)
     assert list(picture(directory)) == ["config"]
 

@@ -8,7 +8,6 @@ copied with that line replaced by one that never matches, and verified as far as
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 import time
@@ -226,14 +225,15 @@ def _ask(shadows: Sequence[Shadow], alias: str, *, seconds: float) -> list[_Answ
 
     Raises _Harm when there is no ssh, or when it takes longer than `seconds`.
     """
-    if shutil.which("ssh") is None:
-        raise _Harm(
-            "There is no `ssh` on this machine, so the configuration cannot be checked.",
-            hint="Install the OpenSSH client, and run this again.",
-        )
     deadline = time.monotonic() + seconds
     with ExitStack() as running:
-        programs = [running.enter_context(_asking(shadow, alias)) for shadow in shadows]
+        try:
+            programs = [running.enter_context(_asking(shadow, alias)) for shadow in shadows]
+        except ConfigurationError as missing:
+            raise _Harm(
+                f"{missing.message} The configuration cannot be checked without it.",
+                hint=missing.hint,
+            ) from None
         try:
             results = [
                 program.result(timeout=max(0.0, deadline - time.monotonic()))
