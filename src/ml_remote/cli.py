@@ -18,11 +18,10 @@ from .ui import console
 from .ui.help import SectionedGroup
 from .ui.reporting import run_reporting
 
-__all__ = ["GUARDS", "lab", "main"]
+__all__ = ["HANDED_OVER", "lab", "main"]
 
-# What lab.py and an installed `lab` set while they start the tool of a project. It has been
-# started; a terminal that this command opens may start it again.
-GUARDS = ("LAB_STARTED", "LAB_HANDED_OVER")
+HANDED_OVER = "LAB_HANDED_OVER"
+"""What an installed `lab` sets when it starts the lab.py of a project, which must not start it."""
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -31,7 +30,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
         from .settings import FORMAT
         from .version import this_version
 
-        console.say(f"lab {this_version()}, format {FORMAT}")
+        context.obj.console.say(f"lab {this_version()}, format {FORMAT}")
         context.exit()
 
 
@@ -79,8 +78,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     `root` is the project's folder; without it, the nearest one upwards with a `lab.toml`. Every
     error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
     """
-    for name in GUARDS:
-        os.environ.pop(name, None)
+    os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
     root = root or nearest_root()
     set_root(root)
     project = None if root is None else Project(root=root)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import ConfigurationError
-from .tables import read_tables
+from .tables import LOCAL_FILE, PROJECT_FILE, read_toml
 
 __all__ = ["Pin", "read_pin"]
 
@@ -46,11 +46,14 @@ def read_pin(root: Path) -> Pin | None:
         return None
     except OSError as error:
         raise ConfigurationError(f"{script} cannot be read: {error.strerror}.") from None
-    pinned = next(filter(None, map(_REQUIREMENT.fullmatch, _dependencies(script, content))), None)
-    folder = None if pinned else _folder(root)
-    if pinned is None and folder is None:
+    dependencies = _dependencies(script, content)
+    pinned = next(filter(None, map(_REQUIREMENT.fullmatch, dependencies)), None)
+    folder = _named_folder(root)
+    if folder is None and pinned is None:
+        folder = _copied_folder(root)
+    if folder is None and pinned is None:
         return None
-    source = pinned["source"] if pinned else str(folder)
+    source = str(folder) if folder or not pinned else pinned["source"]
     exact = _AT_COMMIT.fullmatch(source)
     lock = script.with_name("lab.py.lock")
     parts = (content, lock.read_bytes() if lock.is_file() else b"", source.encode())
@@ -62,13 +65,19 @@ def read_pin(root: Path) -> Pin | None:
     )
 
 
-def _folder(root: Path) -> Path | None:
-    """Return the folder of the tool that a project without a pin runs, if it names one."""
-    tables = read_tables(root)
-    path = os.environ.get("LAB_TOOL") or tables.table("tool").get("path")
-    if isinstance(path, str):
-        return root / path
-    return None if "format" in tables.shared else root / "src" / "remote"  # a part of the project
+def _named_folder(root: Path) -> Path | None:
+    """Return the folder of the tool that LAB_TOOL or lab.local.toml names; lab.py prefers it."""
+    path: object = os.environ.get("LAB_TOOL")
+    if path is None:
+        tool = (read_toml(root / LOCAL_FILE) or {}).get("tool")
+        path = tool.get("path") if isinstance(tool, dict) else None
+    return root / Path(path).expanduser() if isinstance(path, str) and path else None
+
+
+def _copied_folder(root: Path) -> Path | None:
+    """Return the folder of the tool in a project of format 1, which holds a copy of it."""
+    settings = read_toml(root / PROJECT_FILE) or {}
+    return None if "format" in settings else root / "src" / "remote"
 
 
 def _dependencies(script: Path, content: bytes) -> list[str]:

@@ -19,6 +19,7 @@ _GUARD = "LAB_HANDED_OVER"
 def main() -> int:
     """Run `lab` for the project that one is in, and return its exit code."""
     from .errors import LabError
+    from .ui.console import Console
     from .ui.reporting import report
 
     accepted = ACCEPT in sys.argv[1:]
@@ -27,7 +28,7 @@ def main() -> int:
         script = _script(accepted=accepted)
     except LabError as error:
         if "_LAB_COMPLETE" not in os.environ:  # a shell that completes shows nothing else
-            report(error)
+            report(error, Console())
         return error.exit_code
     if script is not None:
         return _hand_over(script, arguments)

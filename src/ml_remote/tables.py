@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import ConfigurationError
 from .project import no_project
 
-__all__ = ["LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables"]
+__all__ = ["LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables", "read_toml"]
 
 PROJECT_FILE = "lab.toml"
 """What everybody who has the repository shares."""
@@ -72,14 +72,14 @@ def read_tables(root: Path) -> Tables:
     Raises ConfigurationError when `lab.toml` is missing, or one of them cannot be read.
     """
     project = root / PROJECT_FILE
-    shared = _read(project)
+    shared = read_toml(project)
     if shared is None:
         raise no_project(root)
-    return Tables(project=project, shared=shared, local=_read(root / LOCAL_FILE) or {})
+    return Tables(project=project, shared=shared, local=read_toml(root / LOCAL_FILE) or {})
 
 
-def _read(path: Path) -> _Values | None:
-    """Return the content of a file, None when it does not exist."""
+def read_toml(path: Path) -> dict[str, object] | None:
+    """Return the content of a file, None when it does not exist. Raises ConfigurationError."""
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:

@@ -33,8 +33,9 @@ def script(requirement: str = f"ml-remote @ git+{URL}@{COMMIT}") -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that pins another version than this one."""
+    monkeypatch.delenv("LAB_TOOL", raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "lab.toml").write_text(SETTINGS)
@@ -155,9 +156,8 @@ def test_terminal_that_a_command_opens_may_start_lab_again(
     from ml_remote import cli
 
     monkeypatch.setenv("LAB_HANDED_OVER", "x")
-    monkeypatch.setenv("LAB_STARTED", "1")
     assert cli.main(["--version"]) == 0
-    assert not {"LAB_HANDED_OVER", "LAB_STARTED"} & set(os.environ)
+    assert "LAB_HANDED_OVER" not in os.environ
 
 
 # --- what is asked
@@ -214,6 +214,16 @@ def test_change_of_what_would_run_is_asked_about(
     lab("--accept-tool", "up")
     (project / name).write_text(text)
     assert lab("up").returncode == 2
+
+
+@pytest.mark.parametrize("requirement", ["click", f"ml-remote @ git+{URL}@{COMMIT}"])
+def test_folder_of_the_tool_wins_over_a_pin(
+    lab: Start, project: Path, home: Path, requirement: str
+) -> None:
+    (project / "lab.py").write_text(script(requirement))
+    (project / "lab.local.toml").write_text('[tool]\npath = "~/tool"\n')
+    assert f"runs lab from {home}/tool" in lab("up").stderr
+    assert f"runs lab from {project}/here" in lab("up", LAB_TOOL="here").stderr
 
 
 def test_another_folder_of_the_tool_is_asked_about(lab: Start, project: Path) -> None:

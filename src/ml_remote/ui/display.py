@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.text import Text
 
-from .console import is_dumb, note
+from . import console
 
 __all__ = ["Progress", "Steps", "steps", "transfer_bar"]
 
@@ -23,12 +23,12 @@ Progress = Callable[[int, int], None]
 @contextmanager
 def transfer_bar(name: str) -> Iterator[Progress | None]:
     """Yield what is told how many bytes of how many are here; None without a terminal."""
-    console = _terminal()
-    if console is None:
+    terminal = _terminal()
+    if terminal is None:
         yield None
         return
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task(name, total=None, visible=False)
 
         def tell(done: int, total: int) -> None:
@@ -46,7 +46,7 @@ class Steps:
     def begin(self, step: str) -> None:
         """Say that a new step has begun."""
         if self._status is None:
-            note(step)
+            console.Console().note(step)
         else:
             self._status.console.print(step, markup=False, highlight=False)
             self.line("")
@@ -70,6 +70,6 @@ def steps() -> Iterator[Steps]:
 
 def _terminal() -> Console | None:
     """Return the terminal that standard error is, if it is one that can be drawn on."""
-    if sys.stderr is None or not sys.stderr.isatty() or is_dumb():
+    if sys.stderr is None or not sys.stderr.isatty() or console.is_dumb():
         return None
     return Console(stderr=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import LabError, UnsafeEditError
-from . import console
+from .console import Console, colour
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -23,7 +23,7 @@ def run_reporting(
     arguments: Sequence[str] | None,
     *,
     name: str,
-    context: Context | None = None,
+    context: Context,
 ) -> int:
     """Run a command and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
 
@@ -36,16 +36,16 @@ def run_reporting(
             stream.reconfigure(errors="replace")
     debugging = os.environ.get("LAB_DEBUG") == "1"
     try:
-        command.main(args=arguments, prog_name=name, color=console.colour(), obj=context)
+        command.main(args=arguments, prog_name=name, color=colour(), obj=context)
     except LabError as error:
         if debugging:
             raise
-        report(error)
+        report(error, context.console)
         return error.exit_code
     except Exception as error:
         if debugging:
             raise
-        console.note(
+        context.console.note(
             f"Error: something happened that lab did not expect: {_in_words(error)}\n"
             "Next: run it again with LAB_DEBUG=1 in the environment, and report what it prints."
         )
@@ -55,7 +55,7 @@ def run_reporting(
     return 0
 
 
-def report(error: LabError) -> None:
+def report(error: LabError, console: Console) -> None:
     """Say what went wrong and what to do, on standard error."""
     console.note(f"{click.style('Error:', fg='red')} {error}")
     if isinstance(error, UnsafeEditError):

@@ -1,0 +1,70 @@
+"""docs/contract.md says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE_ROOT, TOOL, BakedProject
+from template_copy import TEMPLATE_FOLDER, tracked_files
+
+from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT, load_settings
+
+CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", CONTRACT)
+
+
+def rows(heading: str) -> dict[str, str]:
+    """Return the first two columns of the first table below a heading."""
+    below = CONTRACT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    (first, *_) = re.findall(r"(?m)(?:^\|.*\n)+", below)
+    cells = [line.split(" | ") for line in first.splitlines()[2:]]
+    return {row[0].removeprefix("| ").strip("`"): row[1] for row in cells}
+
+
+def test_newest_format_is_the_one_that_the_tool_knows(default_project: BakedProject) -> None:
+    assert [int(number) for number in re.findall(r"(?m)^\| (\d+) \|", CONTRACT)] == [
+        *range(1, FORMAT + 1)
+    ]
+    assert load_settings(default_project.path).format == FORMAT
+
+
+def test_smallest_project_is_one(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(blocks("toml")[0], encoding="utf-8")
+    settings = load_settings(tmp_path)
+    assert (settings.alias, settings.folder, settings.format) == ("gpu", "my-lab", FORMAT)
+
+
+def test_every_setting_of_a_project_is_named(default_project: BakedProject) -> None:
+    without_marks = re.sub(r"(?m)^# (?=\[|\w+ = )", "", default_project.read("lab.toml"))
+    tables = tomllib.loads(without_marks)
+    named = rows("Settings")
+    for table, keys in tables.items():
+        for key in keys if isinstance(keys, dict) else ():
+            assert f"`{key}`" in named[f"[{table}]"], f"{key} in [{table}]"
+    for manager in ENVIRONMENT_MANAGERS:
+        assert manager in named["[environment]"]
+
+
+def test_every_variable_is_named() -> None:
+    files = [TEMPLATE_ROOT / name for name in tracked_files() if name.startswith(TEMPLATE_FOLDER)]
+    files += [path for path in TOOL.rglob("*") if path.suffix in (".py", ".sh", ".fish")]
+    used = {
+        name
+        for path in files
+        if path.suffix not in (".ipynb", ".md")
+        for name in re.findall(r"(?<![A-Z_])LAB_[A-Z_]+", path.read_text("utf-8", "replace"))
+    }
+    assert used == set(rows("Variables"))
+
+
+@pytest.mark.parametrize("block", blocks("json"))
+def test_examples_are_json_on_one_line(block: str) -> None:
+    assert json.loads(block)
+    assert block.count("\n") == 1
