@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["arguments_of_all_processes", "processes_below", "tcp_listeners", "unix_listeners"]
+__all__ = [
+    "LISTENING",
+    "arguments_of_all_processes",
+    "processes_below",
+    "tcp_listeners",
+    "unix_listeners",
+]
 
 LISTENING = "0A"  # the state of a socket in /proc/net/tcp; see Linux's include/net/tcp_states.h
 

@@ -7,14 +7,23 @@ as it can be: what the tool needs, it must ask for itself.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import openssh_server
 import pytest
+from baking import TOOL
 from openssh_server import Laptop, OpenSSHServer
+from place import Place
 from remote_fixtures import Lab, files_in
+from session_fixtures import Command
+from session_watch import LISTENING, arguments_of_all_processes
 
 from ml_remote.errors import (
     HostKeyChangedError,
@@ -28,6 +37,21 @@ from ml_remote.ssh.client import Client
 def set_for_every_host(laptop: Laptop, *lines: str) -> None:
     """Let the person's own configuration begin with these lines."""
     laptop.config.write_text("".join(f"{line}\n" for line in lines) + laptop.config.read_text())
+
+
+def tcp_addresses(port: int) -> list[str]:
+    """Return the addresses on which some program of this computer listens at a port."""
+    lines = [
+        line.split()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+    ]
+    found = [fields[1].split(":") for fields in lines if fields[3] == LISTENING]
+    return [
+        socket.inet_ntoa(bytes.fromhex(address)[::-1]) if len(address) == 8 else address
+        for address, number in found
+        if int(number, 16) == port
+    ]
 
 
 def free_port() -> int:
@@ -177,3 +201,91 @@ def test_files_of_the_person_are_as_they_were(
     assert after.keys() >= before.keys()
     for name, content in before.items():
         assert content in after[name], name  # at most a line of ours before it or behind it
+
+
+# --- sessions
+
+SESSION = '''\
+#!/usr/bin/env python3
+"""Stands in for JupyterLab: it answers on its socket, and says nothing of interest."""
+import http.server
+import os
+import pathlib
+import socketserver
+import tempfile
+
+os.umask(0o077)
+directory = pathlib.Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
+(directory / "token").write_text("SECRET")
+
+
+class Server(socketserver.UnixStreamServer):
+    def get_request(self):
+        return super().get_request()[0], ("", 0)
+
+
+server = Server(str(directory / "socket"), http.server.BaseHTTPRequestHandler)
+(pathlib.Path(os.environ["LAB_JOB_FOLDER"]) / "session").write_text(f"{directory}\\n")
+server.serve_forever()
+'''
+
+
+@pytest.fixture
+def session(place: Place, laptop: Laptop) -> Iterator[Command]:
+    """A `lab jupyter` whose tunnel is open, to a session that only answers."""
+    set_for_every_host(laptop, "GatewayPorts yes")  # whoever has this shares their own tunnels
+    assert place.lab("push").returncode == 0
+    place.server.account.write(f"{place.name}/.venv/bin/python", SESSION, mode=0o700)
+    command = Command(place.project, "jupyter", "--no-browser")
+    try:
+        yield command
+    finally:
+        command.kill()
+        place.lab("jupyter", "--stop")
+        for announced in place.folder.glob(".lab/jobs/*/session"):
+            shutil.rmtree(announced.read_text().strip())
+
+
+def test_tunnel_is_for_this_computer_and_its_token_for_one_person(session: Command) -> None:
+    with arguments_of_all_processes() as seen:
+        page = session.read_page()
+        text = page.read_text()
+    port = re.search(r"http://127\.0\.0\.1:(\d+)/", text)
+    assert port is not None
+    assert tcp_addresses(int(port[1])) == ["127.0.0.1"]
+    assert "SECRET" in text
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert "SECRET" not in session.said
+    assert not [words for words in seen if b"SECRET" in words]
+
+
+# Stands in for TensorBoard: it is imported when everything is in its place, and looks at that.
+BOARD = """\
+import os, pathlib, stat, sys
+directory = pathlib.Path((pathlib.Path(os.environ["LAB_JOB_FOLDER"]) / "session").read_text()[:-1])
+for path in (directory, directory / "token"):
+    print(f"{stat.S_IMODE(path.stat().st_mode):o}", path.stat().st_size > 40)
+sys.exit()
+"""
+
+
+def test_directory_and_token_of_a_session_are_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text("")
+    (tmp_path / "job").mkdir()
+    (tmp_path / "modules" / "tensorboard").mkdir(parents=True)
+    (tmp_path / "modules" / "tensorboard" / "__init__.py").write_text(BOARD)
+    done = subprocess.run(
+        ["sh", "-c", 'umask 000; exec "$@"', "sh", sys.executable, "-B", "-m",
+         "ml_remote.far", "serve", "tensorboard"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path / 'modules'}{os.pathsep}{TOOL}",
+            "LAB_JOB_FOLDER": str(tmp_path / "job"),
+        },
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    directory, token = done.stdout.splitlines()
+    assert directory.split()[0] == "700", done.stderr
+    assert token.split() == ["600", "True"]
