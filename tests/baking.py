@@ -168,5 +168,6 @@ def bake_project(
 
 def project_in(folder: Path) -> BakedProject:
     """Return the project that lies in a folder."""
-    (package,) = [path.name for path in (folder / "src").iterdir()]
+    packages = {path.name for path in (folder / "src").iterdir()}
+    (package,) = packages - {"remote"}  # a copy of the tool, which older projects hold
     return BakedProject(path=folder, package=package)

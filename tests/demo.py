@@ -30,6 +30,7 @@ from ml_remote.errors import LabError
 from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
 
 DEMO = TEMPLATE_ROOT / "build" / "demo"
 SLUG = "handwriting-lab"
@@ -99,7 +100,7 @@ def _tidied_up(client: Client, folder: str) -> Iterator[None]:
     finally:
         machine = Machine(client=client, folder=folder)
         with suppress(LabError):
-            for job in jobs.list_jobs(machine):
+            for job in jobs.list_jobs(machine, console=Console()):
                 if not job.is_over:
                     jobs.stop(machine, job.id)
         client.close()

@@ -24,6 +24,7 @@ from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.runs.job import Job
 from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
 
 __all__ = [
     "SHELLS",
@@ -120,7 +121,7 @@ def alter_scripts(
 
 def runs_there(workplace: Workplace) -> list[Job]:
     """Return the runs that the machine knows of, the oldest first."""
-    return jobs.list_jobs(workplace.machine, kind="run")
+    return jobs.list_jobs(workplace.machine, console=Console(), kind="run")
 
 
 def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:

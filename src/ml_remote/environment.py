@@ -14,7 +14,7 @@ from .installing import ensure_far
 from .machine import Machine
 from .processes import running
 from .project import Project
-from .runs.jobs import Job, follow, list_jobs, start
+from .runs.jobs import About, Job, follow, list_jobs, start
 from .scripts import ExitCode, Explanations, ask, script
 from .ssh.client import quote
 from .ssh.ssh_directory import ssh_options
@@ -52,12 +52,12 @@ def begin_setup(context: Context, machine: Machine) -> Job | None:
     if complete:
         context.console.say(complete)
         return None
-    for job in list_jobs(machine, kind="setup"):
+    for job in list_jobs(machine, console=context.console, kind="setup"):
         if not job.is_over:
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
             return job
     command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit}\n{script('make-environment')}"
-    return start(machine, kind="setup", name="environment", command=command)
+    return start(machine, About(kind="setup", title="environment", far=far), command)
 
 
 def finish_setup(context: Context, machine: Machine, job: Job | None) -> None:

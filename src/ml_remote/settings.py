@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
 from .project import project_root
-from .slurm.options import SlurmOptions, read_options
+from .slurm_options import SlurmOptions, read_options
 from .ssh.address import validate_alias
 from .tables import Tables, read_tables
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .context import Context
 from .machine import Machine
-from .runs.job import Job, parse_jobs
+from .runs.job import Job, parse_answer
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
 
@@ -44,6 +44,8 @@ class Load:
     disk: tuple[int, int] | None = None
     """Free and total, where the project's folder lies."""
     jobs: list[Job] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    """The ids of jobs that cannot be read, and why."""
     has_project: bool = True
 
 
@@ -52,13 +54,15 @@ def status(context: Context, *, alias: str | None = None) -> None:
     machine, console = context.machine(alias), context.console
     load = look_at(machine)
     console.say(f"{machine.alias} ({load.host})")
+    for job_id, fault in load.faults.items():
+        console.warn(f"Job {job_id} on {machine.alias} is skipped: {fault}.")
     for line in _lines(load, machine.folder):
         console.say(f"  {line}")
     going_on = [job for job in load.jobs if not job.is_over]
     for job in going_on:
         took = duration_in_words(job.duration)
         how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
-        console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.name}  ({how_long})")
+        console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.title}  ({how_long})")
     if not load.has_project:
         console.say(f"  This project is not there yet ({machine.folder}).")
         console.next_step("lab up")
@@ -107,7 +111,8 @@ def parse(output: str) -> Load:
             case ["disk", free, total]:
                 load.disk = int(free), int(total)
     load.gpus = list(gpus.values())
-    load.jobs = parse_jobs(lines)
+    answer = parse_answer(output)
+    load.jobs, load.faults = list(answer.jobs), dict(answer.faults)
     return load
 
 

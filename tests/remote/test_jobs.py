@@ -22,9 +22,11 @@ from ml_remote import scripts
 from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
 from ml_remote.far import login
 from ml_remote.runs import jobs
+from ml_remote.runs.model import About, Run
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
+ABOUT = About(kind="run", title="labs/a b.py", run=Run(lab="labs/a b.py"))
 FOLDER = "Projekte/mein Labor ü"
 SCRIPTS = sorted(path.stem for path in Path(login.__file__).parent.glob("*.sh"))
 GIVEN = {"slurm-command": "node=''\n", "take-checkpoint": "from=''\n"}
@@ -40,7 +42,7 @@ def folder(account: Account) -> str:
 
 
 def started(client: Client, command: str, *, folder: str = FOLDER) -> jobs.Job:
-    return jobs.start(at(client, folder), kind="run", name="labs/a b.py", command=command)
+    return jobs.start(at(client, folder), ABOUT, command)
 
 
 def follow(
@@ -137,10 +139,10 @@ def test_job_is_followed_to_its_end(machine: Client, folder: str) -> None:
     ended = follow(machine, folder, job.id, on_line=lines.append)
     assert lines[0].endswith(FOLDER)
     assert lines[1:] == ["one", "two", "thréeoops"]
-    assert (ended.state, ended.exit_code, ended.name) == ("failed", 7, "labs/a b.py")
+    assert (ended.state, ended.exit_code, ended.title) == ("failed", 7, "labs/a b.py")
     assert ended.ended is not None
-    assert jobs.list_jobs(at(machine, folder)) == [ended]
-    assert jobs.list_jobs(at(machine, folder), kind="setup") == []
+    assert jobs.list_jobs(at(machine, folder), console=Console()) == [ended]
+    assert jobs.list_jobs(at(machine, folder), console=Console(), kind="setup") == []
 
 
 @pytest.mark.slow
@@ -192,7 +194,9 @@ def test_two_users_of_one_server_do_not_meet(
         server.start(AuthorizedKeysFile=".ssh/authorized_keys")
         other = machine.with_options(f"User={somebody_else.user}")
         first, second = (started(client, "sleep 600") for client in (machine, other))
-        assert [job.id for job in jobs.list_jobs(at(other, folder))] == [second.id]
+        assert [job.id for job in jobs.list_jobs(at(other, folder), console=Console())] == [
+            second.id
+        ]
         assert jobs.stop(at(machine, folder), first.id).state == "stopped"
         assert jobs.find_job(at(other, folder), second.id).state == "running"
         assert jobs.stop(at(other, folder), second.id).state == "stopped"
@@ -203,12 +207,12 @@ def test_two_users_of_one_server_do_not_meet(
 def test_two_jobs_of_one_second_are_two(machine: Client, folder: str) -> None:
     made = [started(machine, "exit 0").id for _ in range(4)]
     assert len(set(made)) == 4
-    assert {job.id for job in jobs.list_jobs(at(machine, folder))} == set(made)
+    assert {job.id for job in jobs.list_jobs(at(machine, folder), console=Console())} == set(made)
 
 
 def test_missing_folder_and_missing_job_are_told(machine: Client, folder: str) -> None:
     with pytest.raises(MissingFolderError, match="no folder elsewhere on machine"):
-        jobs.list_jobs(at(machine, "elsewhere"))
+        jobs.list_jobs(at(machine, "elsewhere"), console=Console())
     with pytest.raises(LabError, match="no job 2001"):
         follow(machine, folder, "2001", on_line=print)
     with pytest.raises(LabError, match="no job 2001"):
@@ -374,7 +378,9 @@ def test_full_disk_keeps_a_job_from_starting_but_not_from_noting_its_end(
         with pytest.raises(RemoteCommandError, match=r"Nothing can be written.*: 0 MiB") as raised:
             started(machine, "exit 0")
         assert "lab status" in str(raised.value.hint)
-        assert [one.id for one in jobs.list_jobs(at(machine, folder))] == [job.id]
+        assert [one.id for one in jobs.list_jobs(at(machine, folder), console=Console())] == [
+            job.id
+        ]
 
 
 def test_unreachable_machine_is_told_at_once(
@@ -385,7 +391,7 @@ def test_unreachable_machine_is_told_at_once(
     server.stop()
     for attempt in (
         lambda: started(machine, "exit 0"),
-        lambda: jobs.list_jobs(at(machine, folder)),
+        lambda: jobs.list_jobs(at(machine, folder), console=Console()),
         lambda: follow(machine, folder, job.id, on_line=print),
         lambda: jobs.stop(at(machine, folder), job.id),
     ):
@@ -419,7 +425,10 @@ def _whole_life(client: Client) -> None:
     job = started(client, "trap '' TERM; while :; do sleep 1; done")
     assert jobs.find_job(at(client, FOLDER), job.id).state == "running"
     assert jobs.stop(at(client, FOLDER), job.id, grace=1).state == "stopped"
-    assert [job.state for job in jobs.list_jobs(at(client, FOLDER))] == ["done", "stopped"]
+    assert [job.state for job in jobs.list_jobs(at(client, FOLDER), console=Console())] == [
+        "done",
+        "stopped",
+    ]
 
 
 @pytest.mark.slow

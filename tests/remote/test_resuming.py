@@ -10,6 +10,7 @@ import pytest
 from remote_fixtures import Workplace, runs_there, wait_until
 
 from ml_remote.runs.job import Job, SlurmJob
+from ml_remote.runs.model import About, Run
 from ml_remote.runs.resuming import resume_command
 
 CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "50")
@@ -33,7 +34,7 @@ def test_stopped_training_goes_on_after_its_last_epoch(workplace: Workplace) -> 
     done = workplace.lab("run", *CHOSEN, "--resume", first.id[-8:])
     assert done.returncode == 0, done.stderr
     _, second = runs_there(workplace)
-    assert second.name == f"{TITLE} --resume {first.id}"
+    assert second.title == f"{TITLE} --resume {first.id}"
     log = (workplace.folder / ".lab" / "jobs" / second.id / "log").read_text()
     assert "The training goes on after epoch" in log
     assert "epoch  1 of 50" not in log
@@ -63,25 +64,28 @@ def test_what_cannot_be_gone_on_from_is_told(workplace: Workplace) -> None:
     assert "checkpoint.pt cannot be read as a checkpoint" in damaged.stderr
     here = workplace.lab("run", "mnistlab", "--local", "--resume", "01-04")
     assert here.returncode == 2
-    assert "without --slurm, --resume," in here.stderr
+    assert "--resume and --local cannot be combined" in here.stderr
 
 
 def test_command_that_goes_on_names_the_run_itself() -> None:
-    run = Job(
-        id="2026-01-02_14-05-06",
-        kind="run",
-        name=f"{TITLE} --hosts a,b --resume 2026-01-01_10-00-00",
-        state="failed",
-        started=datetime(2026, 1, 2, tzinfo=UTC),
-        ended=None,
-        duration=timedelta(seconds=5),
-        exit_code=1,
-        host="gpu",
-    )
-    assert resume_command(run) == f"lab run {TITLE} --hosts a,b --resume {run.id}"
-    clustered = replace(
-        run, name="labs/mnistlab.py", slurm=SlurmJob(id="1", state="TIMEOUT", reason="")
-    )
-    assert resume_command(clustered) == f"lab run labs/mnistlab.py --slurm --resume {run.id}"
-    elsewhere = resume_command(replace(run, name="labs/mnistlab.py"), alias="second")
-    assert elsewhere == f"lab run labs/mnistlab.py --alias second --resume {run.id}"
+    parameters = (("dataset", "digits"), ("epochs", "50"))
+    run = Run(lab="labs/mnistlab.py", parameters=parameters, resume="2026-01-01_10-00-00")
+
+    def command(run: Run, *, slurm: SlurmJob | None = None, alias: str | None = None) -> str:
+        job = Job(
+            id="2026-01-02_14-05-06",
+            about=About(kind="run", title=run.title, run=run),
+            state="failed",
+            started=datetime(2026, 1, 2, tzinfo=UTC),
+            ended=None,
+            duration=timedelta(seconds=5),
+            exit_code=1,
+            host="gpu",
+            slurm=slurm,
+        )
+        return resume_command(job, alias=alias).removesuffix(f" --resume {job.id}")
+
+    assert command(replace(run, hosts=("a", "b"))) == f"lab run {TITLE} --hosts a,b"
+    slurm = SlurmJob(id="1", state="TIMEOUT", reason="")
+    assert command(run, slurm=slurm) == f"lab run {TITLE} --slurm"
+    assert command(run, alias="second") == f"lab run {TITLE} --alias second"

@@ -14,9 +14,11 @@ from environment import LabEnvironment
 from remote_fixtures import Workplace, at_terminal, runs_there, wait_until
 
 from ml_remote.errors import UsageError
-from ml_remote.runs import jobs, labs
-from ml_remote.runs.jobs import Job
+from ml_remote.project import Project
+from ml_remote.runs import labs
+from ml_remote.runs.job import Job, State
 from ml_remote.runs.listing import choose_run, duration_in_words, table
+from ml_remote.runs.model import About, Run
 
 COUNTING = """\
 # %% [markdown]
@@ -98,13 +100,12 @@ def wait_for_output(workplace: Workplace, text: str) -> None:
     wait_until(lambda: any(text in log.read_text() for log in logs.glob("*/log")))
 
 
-def test_lab_may_have_a_dot_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labs, "project_root", lambda: tmp_path)
+def test_lab_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "labs").mkdir()
     for script in ("net-v1.py", "net-v1.2.py"):
         (tmp_path / "labs" / script).touch()
     for name in ("net-v1.2", "labs/net-v1.2.py", "labs/net-v1.2.ipynb"):
-        assert labs.find_lab(name, []).path == "labs/net-v1.2.py"
+        assert labs.find_lab(Project(root=tmp_path), name) == "labs/net-v1.2.py"
 
 
 @pytest.mark.slow
@@ -211,7 +212,7 @@ def test_killed_laptop_loses_nothing(workplace: Workplace, stage: str) -> None:
     if stage == "asking":
         wait_until(lambda: workplace.server.logins == 1)
     elif stage == "started":
-        wait_until(lambda: list(workplace.folder.glob(".lab/jobs/*/about")))
+        wait_until(lambda: list(workplace.folder.glob(".lab/jobs/*/about.json")))
     else:
         wait_for_output(workplace, "waiting for it")
     os.killpg(process.pid, signal.SIGKILL)
@@ -370,11 +371,10 @@ def test_terminal_shows_the_cell_and_what_it_printed_last(workplace: Workplace) 
     assert "[2/2] Waiting" in screen
 
 
-def job(id: str, *, state: jobs.State = "done", minutes: int = 1) -> Job:
+def job(id: str, *, state: State = "done", minutes: int = 1) -> Job:
     return Job(
         id=id,
-        kind="run",
-        name="labs/a.py",
+        about=About(kind="run", title="labs/a.py", run=Run(lab="labs/a.py")),
         state=state,
         started=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
         ended=None,

@@ -85,7 +85,8 @@ def test_machine_is_described_without_the_project(machine: Client, server: OpenS
 @pytest.mark.slow
 def test_jobs_are_part_of_it(machine: Client, account: Account) -> None:
     account.write("the project/lab.toml", "")
-    job = jobs.start(at(machine, "the project"), kind="run", name="labs/a.py", command="sleep 600")
+    about = jobs.About(kind="setup", title="environment")
+    job = jobs.start(at(machine, "the project"), about, "sleep 600")
     try:
         found = status_of(machine, "the project")
     finally:

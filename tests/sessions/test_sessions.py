@@ -99,12 +99,8 @@ def test_port_that_is_taken_in_the_last_moment_is_noticed(
 ) -> None:
     monkeypatch.setenv("LAB_SSH_DIR", str(desk.laptop.ssh))
     client = Client(alias="handwriting-lab", directory=desk.laptop.ssh)
-    job = jobs.start(
-        Machine(client=client, folder=FOLDER),
-        kind="tensorboard",
-        name="x",
-        command="exec sleep 600",
-    )
+    about = jobs.About(kind="tensorboard", title="x")
+    job = jobs.start(Machine(client=client, folder=FOLDER), about, "exec sleep 600")
     opened: list[None] = []
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -14,9 +14,14 @@ from remote_fixtures import alter_scripts, wait_until
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
 
+from ml_remote.context import Context
 from ml_remote.errors import LabError
+from ml_remote.project import Project
 from ml_remote.runs import jobs
 from ml_remote.runs.job import Job
+from ml_remote.runs.launchers.slurm import LAUNCHER
+from ml_remote.runs.model import About, Run
+from ml_remote.ui.console import Console
 
 MEETING = """\
 import os
@@ -52,7 +57,7 @@ def write_lab(place: ClusterPlace, name: str, source: str) -> None:
 
 
 def only_run(place: ClusterPlace) -> Job:
-    (job,) = jobs.list_jobs(place.here.machine, kind="run")
+    (job,) = jobs.list_jobs(place.here.machine, console=Console(), kind="run")
     return job
 
 
@@ -300,9 +305,13 @@ def test_machine_without_slurm_is_told(
 ) -> None:
     alter_scripts(monkeypatch, lambda text: text.replace("sbatch", "sbatch-is-not-here"))
     machine = place.here.machine
+    context = Context(project=Project(root=place.here.project.path))
+    run = Run(lab="labs/a.py", launcher="slurm")
+    about = About(kind="run", title="labs/a.py", run=run)
+    beginning = LAUNCHER.beginning(context, machine, run)
     with pytest.raises(LabError, match="There is no Slurm on machine: sbatch is not found"):
-        jobs.start(machine, kind="run", name="labs/a.py", command="true", batch="true")
-    assert jobs.list_jobs(machine) == []
+        jobs.start(machine, about, "true", beginning=beginning)
+    assert jobs.list_jobs(machine, console=Console()) == []
 
 
 @pytest.mark.slow

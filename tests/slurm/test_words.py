@@ -9,33 +9,43 @@ from pathlib import Path
 import pytest
 
 from ml_remote.errors import ConfigurationError
-from ml_remote.runs.job import Job, SlurmJob, parse_jobs
-from ml_remote.runs.labs import Lab
+from ml_remote.runs.job import Job, SlurmJob, parse_answer
+from ml_remote.runs.launchers.slurm import batch_script, slurm_command
 from ml_remote.runs.listing import table
-from ml_remote.slurm.options import SlurmOptions, read_options
-from ml_remote.slurm.submitting import batch_script, slurm_command
-from ml_remote.slurm.words import ending, refusal, remedy, waiting
+from ml_remote.runs.model import About, Run
+from ml_remote.runs.slurm_words import ending, refusal, remedy, waiting
+from ml_remote.slurm_options import SlurmOptions, read_options
 from ml_remote.tables import Tables
 
 FILE = Path("lab.toml")
-LAB = Lab(path="labs/mnistlab.py", parameters=[("name", "it's $HOME")])
+LAB = Run(lab="labs/mnistlab.py", parameters=(("name", "it's $HOME"),))
 
 
-def described(said: str, *, runner: str = "gone", code: str = "-", stopped: str = "-") -> Job:
+def described(
+    said: str,
+    *,
+    runner: str = "gone",
+    code: str = "-",
+    stopped: str = "-",
+    host: str = "-",
+    asked: str = "login",
+) -> Job:
     """Return the job of a line as the scripts print it; `said` is Slurm's part."""
+    about = About(kind="run", title="labs/a.py", run=Run(lab="labs/a.py"))
     line = [
+        "job",
         "2026-01-02_03-04-05",
-        "run",
         "90",
         runner,
         code,
-        "100",
+        "100" if said != "-" else "-",
         stopped,
-        "-",
+        host,
         said,
-        "labs/a.py",
+        "json",
+        about.to_json(),
     ]
-    (job,) = parse_jobs([["now", "200", "login"], line])
+    (job,) = parse_answer("\n".join([f"now\t200\t{asked}", "\t".join(line)])).jobs
     return job
 
 
@@ -136,9 +146,8 @@ def test_state_of_a_run_is_what_slurm_says(
 
 
 def test_job_of_another_login_node_is_told_from_one_of_this() -> None:
-    facts = ["2026-01-02_03-04-05", "run", "90", "there", "-", "-", "-", "login2", "-", "labs/a.py"]
     for asked, is_here in (("login1", False), ("login2", True)):
-        (job,) = parse_jobs([["now", "200", asked], facts])
+        job = described("-", runner="there", host="login2", asked=asked)
         assert job.is_here == is_here
 
 

@@ -5,36 +5,32 @@ from __future__ import annotations
 from ..context import Context
 from ..errors import LabError
 from ..machine import Machine
-from ..project import Project
-from ..settings import machine_alias, project_root
 from ..transfer.pulling import pull_outputs
-from ..ui import console
 from .job import Job
-from .labs import output_folder
 from .resuming import CHECKPOINT, resume_command
 
 __all__ = ["bring_home"]
 
 
-def bring_home(machine: Machine, job: Job) -> str:
+def bring_home(context: Context, machine: Machine, job: Job) -> str:
     """Fetch what a run has saved, show it, and return the sentence that says how to look at it."""
-    stem = output_folder(job.name)
+    console, project = context.console, context.project
+    stem = job.run.output_folder
     try:
-        context = Context(project=Project(root=project_root()), console=console.shared)
         pull_outputs(context, machine, only=f"{stem}/{job.id}")
     except LabError as error:
         if job.state == "done":
             raise
         console.warn(str(error))
         return "lab pull"
-    results = project_root() / "outputs" / stem / job.id
+    results = project.outputs / stem / job.id
     if not results.is_dir():
         return "lab runs"
     console.say("Results:")
     for path in sorted(results.iterdir()):
         console.say(f"  {path}")
     if job.state != "done" and (results / CHECKPOINT).exists():
-        alias = None if machine.alias == machine_alias(None) else machine.alias
+        alias = None if machine.alias == project.alias() else machine.alias
         console.note(f"To go on from its last checkpoint: {resume_command(job, alias=alias)}")
     page = results / f"{stem}.html"
     return f"open {page}" if page.exists() else f"look at {results}"

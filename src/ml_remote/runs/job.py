@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import Literal
 
-__all__ = ["Job", "Kind", "SlurmJob", "State", "parse_jobs"]
+from .model import FORMAT, About, NewerFormatError, Run, in_one_line
 
-Kind = Literal["setup", "run", "worker", "jupyter", "tensorboard"]
-"""A `worker` is the part of a run on a host that is not the first of several."""
+__all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
+
 State = Literal["queued", "running", "done", "failed", "stopped", "lost"]
 
-_FIELDS = 10  # of a line that describes a job
+_FIELDS = 10  # of a line that describes a job, behind the word `job`
+_ID = re.compile(r"\w[\w.-]*")
 _NO_ANSWER = ("", "GONE", "UNKNOWN")  # where Slurm cannot tell how a job ended
 
 
@@ -34,8 +36,7 @@ class Job:
 
     id: str
     """When it was started, in the time of the machine; two in one second get a number."""
-    kind: Kind
-    name: str
+    about: About
     state: State
     """`lost` means that it ended without a word: killed, or the machine was restarted."""
     started: datetime
@@ -50,29 +51,76 @@ class Job:
     """Whether the machine that answered is the one it was started on."""
 
     @property
+    def kind(self) -> str:
+        """What kind of job it is; see About."""
+        return self.about.kind
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return self.about.title
+
+    @property
+    def run(self) -> Run:
+        """What it runs, and how; only a run, and a worker of one, has this."""
+        assert self.about.run is not None, f"{self.id} is no run"
+        return self.about.run
+
+    @property
     def is_over(self) -> bool:
         """Whether it has ended, in whatever way."""
         return self.state not in ("queued", "running")
 
 
-def parse_jobs(lines: Sequence[Sequence[str]]) -> list[Job]:
-    """Return the jobs that the scripts describe, from the fields of what they print."""
-    answers = [(int(fields[1]), fields[2]) for fields in lines if fields[0] == "now"]
-    described = [fields for fields in lines if len(fields) == _FIELDS]
-    return [_parse(fields, now=answers[0][0], here=answers[0][1]) for fields in described]
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a script on the machine printed about jobs."""
+
+    host: str
+    """The machine that answered."""
+    jobs: tuple[Job, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """The ids of jobs that cannot be read, and why, as the end of a sentence."""
+
+
+def parse_answer(text: str) -> Answer:
+    """Read what a script printed; lines about other things are left alone."""
+    lines = [line.split("\t", _FIELDS) for line in text.split("\n")]
+    now, host = next(((int(one[1]), one[2]) for one in lines if one[0] == "now"), (0, ""))
+    jobs: list[Job] = []
+    faults: dict[str, str] = {}
+    for word, *described in lines:
+        if word != "job" or len(described) != _FIELDS:
+            continue
+        fields = [*map(in_one_line, described[:-1]), described[-1]]
+        try:
+            jobs.append(_parse(fields, now=now, here=host))
+        except NewerFormatError as error:
+            faults[fields[0]] = (
+                f"a newer version of lab started it (format {error}; this version knows formats up "
+                f"to {FORMAT})"
+            )
+        except (ValueError, OverflowError, OSError):
+            faults[fields[0]] = "its description is damaged"
+    return Answer(host=host, jobs=tuple(jobs), faults=faults)
 
 
 def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
-    """Return the job that one line of the scripts' output describes."""
-    job_id, kind, start, runner, code, ended, stopped, host, said, name = fields
+    """Return the job that one line describes. Raises ValueError when it cannot be read."""
+    job_id, start, runner, code, ended, stopped, host, said, form, text = fields
+    if not _ID.fullmatch(job_id):
+        raise ValueError(job_id)
     exit_code = None if code == "-" else int(code)
     end = None if ended == "-" else int(ended)
     slurm = _slurm_job(said)
     word = "" if slurm is None else slurm.state
+    if form == "json":
+        about = About.from_json(text)
+    else:
+        about = About.from_vendored_text(text, in_slurm=slurm is not None)
     return Job(
         id=job_id,
-        kind=cast(Kind, kind),
-        name=name,
+        about=about,
         state=_state(runner, exit_code, stopped=stopped == "stopped", word=word),
         started=datetime.fromtimestamp(int(start), UTC),
         ended=None if end is None else datetime.fromtimestamp(end, UTC),

@@ -4,13 +4,14 @@ A job is a shell script that runs in the project's folder on the machine, in a s
 What is known about it lies in its folder, `.lab/jobs/<id>/` (0700), so any computer that reaches
 the machine can list, follow and stop it:
 
-    about     kind, start (seconds since 1970) and name; while it is missing there is no job
-    command   the script that does the work, run in the project's folder
-    runner    the script that runs it and notes how it ended
-    log       everything it printed
-    pid       the runner's process, its machine, and when that process began
-    exit      exit code and end; blank until then: a full disk cannot keep it from being written
-    stopped   there when somebody stopped it
+    about.json  what it is (see model.py); while it is missing there is no job
+    started     when it was started (seconds since 1970)
+    command     the script that does the work, run in the project's folder
+    runner      the script that runs it and notes how it ended
+    log         everything it printed
+    pid         the runner's process, its machine, and when that process began
+    exit        exit code and end; blank until then: a full disk cannot keep it from being written
+    stopped     there when somebody stopped it
 
 A process number means nothing once its process has ended, so it counts only together with the
 moment when that process began. The script finds its own id in LAB_JOB and its own folder, which
@@ -28,22 +29,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
 from ..machine import Machine
 from ..processes import Running, running
 from ..scripts import ExitCode, Explanations, ask, check, failure, script
-from ..slurm.words import no_slurm, refusal, waiting
 from ..ssh.client import SCRIPT_BEGINS, script_input
 from ..ui.console import Console
-from .job import Job, Kind, State, parse_jobs
+from .job import Answer, Job, State, parse_answer
+from .model import About
+from .slurm_words import waiting
 
 __all__ = [
+    "About",
+    "Beginning",
     "Cancel",
     "CancelledError",
     "Job",
-    "Kind",
     "State",
     "find_job",
     "follow",
@@ -88,41 +91,57 @@ class Cancel:
                 process.kill()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """How a job is begun on the machine."""
+
+    script: str
+    """The script that prepares its folder and begins it; see far/login/prepare.sh."""
+    runner: str
+    """What runs its command and notes how that ended."""
+    explanations: Explanations = field(default_factory=dict)
+    """What the script's own exit codes mean."""
+
+
 def start(
-    machine: Machine, *, kind: Kind, name: str, command: str, batch: str | None = None
+    machine: Machine, about: About, command: str, *, beginning: Beginning | None = None
 ) -> Job:
     """Start a shell script in the project's folder and return without waiting for its end.
 
-    `name` says in one line what it is. With a `batch` script Slurm starts it, when its turn has
-    come. Raises LabError when the folder is not there or cannot be written to, or Slurm does not
-    take the job, and UnreachableError.
+    Unless `beginning` says otherwise it runs on the machine itself, in a session of its own. Raises
+    LabError when the folder is not there or cannot be written to, and UnreachableError.
     """
-    if not name.isprintable() or not name:
-        raise ValueError(f"{name!r} is no line of text")
-    how, runner = ("start", script("runner")) if batch is None else ("start-slurm", batch)
-    explanations: Explanations = {
-        ExitCode.NO_SLURM: lambda said: no_slurm(machine.alias),
-        ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
-    }
-    done = ask(machine, how, kind, name, command, runner, explanations=explanations)
-    (job,) = _Answer.of(done.stdout).jobs
+    how = beginning or Beginning(script="start", runner=script("runner"))
+    done = ask(
+        machine,
+        how.script,
+        about.to_json(),
+        command,
+        how.runner,
+        explanations=how.explanations,
+    )
+    (job,) = parse_answer(done.stdout).jobs
     return job
 
 
-def list_jobs(machine: Machine, *, kind: Kind | None = None) -> list[Job]:
+def list_jobs(machine: Machine, *, console: Console, kind: str | None = None) -> list[Job]:
     """Return the jobs of the project, the oldest first, only those of `kind` if given.
 
-    Raises MissingFolderError when the project is not there yet, and UnreachableError.
+    Jobs that cannot be read, as newer versions may start them, are named in warnings. Raises
+    MissingFolderError when the project is not there yet, and UnreachableError.
     """
-    jobs = _Answer.of(ask(machine, "list").stdout).jobs
-    return [job for job in jobs if kind in (None, job.kind)]
+    answer = parse_answer(ask(machine, "list").stdout)
+    for job_id, fault in answer.faults.items():
+        console.warn(f"Job {job_id} on {machine.alias} is skipped: {fault}.")
+    return [job for job in answer.jobs if kind in (None, job.kind)]
 
 
 def find_job(machine: Machine, job_id: str) -> Job:
-    """Return one job as it is now. Raises LabError when there is no such job."""
-    for job in _Answer.of(ask(machine, "list", job_id).stdout).jobs:
-        return job
-    raise failure(ExitCode.NO_JOB, "", machine=machine, job=job_id)
+    """Return one job as it is now. Raises LabError when there is no such job, or none to read."""
+    answer = parse_answer(ask(machine, "list", job_id).stdout)
+    if not answer.jobs and not answer.faults:
+        raise failure(ExitCode.NO_JOB, "", machine=machine, job=job_id)
+    return _only_job(answer, machine)
 
 
 def follow(
@@ -181,9 +200,9 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
     machine than the alias leads to.
     """
     done = ask(machine, "stop", job_id, str(grace), job=job_id, timeout=_STOP_TIMEOUT + grace)
-    answer = _Answer.of(done.stdout)
+    answer = parse_answer(done.stdout)
     alias = machine.alias
-    (job,) = answer.jobs
+    job = _only_job(answer, machine)
     if not job.is_over and job.slurm is not None:
         raise LabError(
             f"Slurm has not ended {job_id} yet: its job {job.slurm.id} is {job.slurm.state}.",
@@ -199,6 +218,14 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
             f"{job_id} could not be ended; a process that waits for a disk or a device cannot be.",
             hint="Try again: lab stop; if it stays, whoever runs the machine can help",
         )
+    return job
+
+
+def _only_job(answer: Answer, machine: Machine) -> Job:
+    """Return the job that an answer is about. Raises LabError when it cannot be read."""
+    for job_id, fault in answer.faults.items():
+        raise LabError(f"Job {job_id} on {machine.alias} cannot be read: {fault}.")
+    (job,) = answer.jobs
     return job
 
 
@@ -249,23 +276,7 @@ def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
         done = ask(machine, "queue", job.id, reason, job=job.id, timeout=None)
-        (job,) = _Answer.of(done.stdout).jobs
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """What one of the scripts printed."""
-
-    host: str
-    """The machine that answered."""
-    jobs: list[Job]
-
-    @classmethod
-    def of(cls, text: str) -> _Answer:
-        """Read what was printed."""
-        lines = [line.split("\t") for line in text.splitlines()]
-        (host,) = [fields[2] for fields in lines if fields[0] == "now"]
-        return cls(host=host, jobs=parse_jobs(lines))
+        job = _only_job(parse_answer(done.stdout), machine)
 
 
 class _Log:

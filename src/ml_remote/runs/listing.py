@@ -1,29 +1,26 @@
-"""`lab runs` and `lab stop`: the headless runs of labs on the remote machine."""
+"""`lab runs`: the headless runs of labs on the remote machine; and which one a person means."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ..errors import LabError, UnreachableError, UsageError
-from ..hosts.group import Part, find_parts, stop_parts
-from ..hosts.places import Found, find_jobs
-from ..machine import read_machine
-from ..ui import console
-from . import jobs
-from .jobs import Job
-from .labs import hosts_of
+from ..context import Context
+from ..errors import UsageError
+from .job import Job
+from .places import find_jobs
 
-__all__ = ["choose_run", "duration_in_words", "list_runs", "stop_runs", "table"]
+__all__ = ["choose_run", "duration_in_words", "list_runs", "table"]
 
 _SHOWN = 20
 
 
-def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
+def list_runs(context: Context, *, alias: str | None = None, show_all: bool = False) -> None:
     """Carry out `lab runs`. Raises LabError when the machine or the folder is not there."""
-    runs = [found.job for found in find_jobs(alias, "run")]
+    console = context.console
+    runs = [found.job for found in find_jobs(context, alias, "run")]
     if not runs:
-        console.say(f"No lab has been run on {read_machine(alias).alias} yet.")
+        console.say(f"No lab has been run on {context.project.alias(alias)} yet.")
         console.next_step("lab run labs/mnistlab.py")
         return
     shown = runs if show_all else runs[-_SHOWN:]
@@ -32,61 +29,6 @@ def list_runs(*, alias: str | None = None, show_all: bool = False) -> None:
     if len(shown) < len(runs):
         console.say(f"The last {_SHOWN} of {len(runs)}; all of them: lab runs --all")
     console.next_step(_what_next(runs))
-
-
-def stop_runs(text: str | None, *, alias: str | None = None, stop_all: bool = False) -> None:
-    """Carry out `lab stop`: end one run (or setup), or all runs, with everything they have started.
-
-    Raises UsageError when it is not clear which one is meant.
-    """
-    name = read_machine(alias).alias
-    known = find_jobs(alias, "run", "setup")
-    if text is not None:
-        job = choose_run([found.job for found in known], text, alias=name)
-        chosen = [found for found in known if found.job is job]
-    else:
-        chosen = [found for found in known if found.job.kind == "run" and not found.job.is_over]
-        if len(chosen) > 1 and not stop_all:
-            ids = [found.job.id for found in chosen]
-            raise UsageError(
-                f"{len(chosen)} runs are going on: {', '.join(ids)}.",
-                hint=f"lab stop {ids[-1]}, or all of them: lab stop --all",
-            )
-    if not chosen:
-        console.say(f"No run is going on on {name}.")
-    silent: list[str] = []
-    faults: list[LabError] = []
-    for found in chosen:
-        try:
-            silent += _stop(found)
-        except LabError as error:
-            faults.append(error)
-    for fault in faults[:-1]:
-        console.warn(fault.message)
-    if faults:
-        raise faults[-1]
-    if silent:
-        raise UnreachableError(
-            f"{', '.join(silent)} cannot be reached; what runs there ends by itself when it misses "
-            "the others.",
-            hint="When it is back, see: lab runs",
-        )
-    console.next_step("lab runs")
-
-
-def _stop(found: Found) -> list[str]:
-    """End one run, on all its hosts, and say so; return the hosts that could not be reached."""
-    run = found.job
-    if hosts_of(run.name):
-        parts, silent = find_parts(Part(machine=found.machine, job=run))
-        ended, more = stop_parts(parts)
-        silent += more
-        state = next((job.state for job in ended if job.id == run.id), run.state)
-    else:
-        state, silent = jobs.stop(found.machine, run.id).state, []
-    how = f"is {state}" if run.is_over else "was stopped, with all it had started"
-    console.say(f"{run.id} ({run.name}) {how}.")
-    return silent
 
 
 def choose_run(runs: Sequence[Job], text: str | None, *, alias: str) -> Job:
@@ -119,7 +61,7 @@ def table(runs: Sequence[Job]) -> list[str]:
             run.started.astimezone().strftime("%d %b %H:%M"),
             "?" if run.state == "lost" else duration_in_words(run.duration),
             "" if run.exit_code is None else str(run.exit_code),
-            run.name if run.slurm is None else f"{run.name} (Slurm job {run.slurm.id})",
+            run.title if run.slurm is None else f"{run.title} (Slurm job {run.slurm.id})",
         )
         for run in runs
     ]

@@ -1,11 +1,12 @@
 """Condensing what a headless run prints to the cells that it goes through.
 
-A line such as `[3/12] The data` stands before what each cell prints.
+Before each cell it prints an event, a line of JSON: `{"event": "cell", "number": 3, "of": 12,
+"heading": "The data"}`. Every other line is what a cell has printed.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from contextlib import contextmanager
 import click
 
 from ..errors import UsageError
-from ..ui import console
+from ..ui.console import Console
 from ..ui.display import Steps, steps
+from .model import in_one_line
 
-__all__ = ["Progress", "show_progress"]
+__all__ = ["ASKING", "Progress", "show_progress"]
 
-_CELL = re.compile(r"\[\d+/\d+\] ?.*")
+ASKING = {"LAB_PROGRESS": "json"}
+"""The variable with which a headless run is asked for events."""
 _MOST_LINES = 500
 _WRONG_USAGE = 2  # the exit code of a headless run: no such lab, or no such parameter
 
@@ -26,9 +29,10 @@ _WRONG_USAGE = 2  # the exit code of a headless run: no such lab, or no such par
 class Progress:
     """What a headless run has printed so far; `on_line` takes it line by line."""
 
-    def __init__(self, shown: Steps | None) -> None:
+    def __init__(self, console: Console, shown: Steps | None) -> None:
         self.cell: str | None = None
-        """The line that announced the cell that is running, or ran last."""
+        """Number and heading of the cell that is running, or ran last."""
+        self._console = console
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._shown = shown
 
@@ -52,28 +56,44 @@ class Progress:
             raise UsageError(self._lines[-1].removeprefix("Error: "))
         if self._shown is not None:  # else everything has been shown already
             for line in self._lines:
-                console.note(line)
+                self._console.note(line)
 
     def on_line(self, line: str) -> None:
         """Take one line of the run's output."""
-        if _CELL.fullmatch(line):
-            self.cell = line
+        cell = _cell_that_begins(line)
+        if cell is not None:
+            self.cell = cell
             self._lines.clear()
+            if self._shown is not None:
+                self._shown.begin(cell)
+                return
         else:
             self._lines.append(line)
         if self._shown is None:
-            console.note(line)
-        elif self.cell == line:
-            self._shown.begin(line)
+            self._console.note(line if cell is None else cell)
         else:
             self._shown.line(click.unstyle(line).expandtabs())
 
 
+def _cell_that_begins(line: str) -> str | None:
+    """Return number and heading of the cell that an event announces; None for any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or event.get("event") != "cell":
+        return None
+    heading = in_one_line(f"{event.get('heading', '')}")
+    return f"[{event.get('number')}/{event.get('of')}] {heading}".rstrip()
+
+
 @contextmanager
-def show_progress(*, verbose: bool) -> Iterator[Progress]:
+def show_progress(console: Console, *, verbose: bool) -> Iterator[Progress]:
     """Show every cell as it begins, and on a terminal what it printed last; if `verbose`, all."""
     if verbose:
-        yield Progress(None)
+        yield Progress(console, None)
         return
     with steps() as shown:
-        yield Progress(shown)
+        yield Progress(console, shown)

@@ -1,7 +1,7 @@
-"""`lab run --resume`: going on from the last checkpoint of a run that did not come to its end.
+"""`lab run --resume`: continuing from the last checkpoint of a run that did not come to its end.
 
-The new run has a folder of its own, into which a copy of the checkpoint is laid; `fit()` finds it
-there. Nothing of the earlier run is changed, so it can be gone on from more than once.
+The new run has a folder of its own, into which a copy of the checkpoint is put; `fit()` finds it.
+Nothing of the earlier run is changed, so it can be resumed more than once.
 """
 
 from __future__ import annotations
@@ -14,64 +14,55 @@ from ..errors import UsageError
 from ..machine import Machine
 from ..scripts import ask, script
 from .job import Job
-from .labs import Lab, hosts_of, output_folder
+from .model import Run
 
 __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
 """Its name in the folder of a run."""
-_OPTION = "--resume"
 
 
-def resumed(lab: Lab, text: str | None, machines: Sequence[Machine]) -> Lab:
-    """Return the lab that goes on from the run whose id is, or alone contains, `text`.
+def resumed(run: Run, text: str | None, machines: Sequence[Machine]) -> Run:
+    """Return the run that continues from the one whose id is, or alone contains, `text`.
 
-    None leaves the lab as it is. Raises UsageError when no checkpoint on any of the machines, or
+    None leaves the run as it is. Raises UsageError when no checkpoint on any of the machines, or
     more than one, can be meant.
     """
     if text is None:
-        return lab
-    folder = output_folder(lab.title)
+        return run
     known = sorted(
         {
-            run
+            line
             for machine in machines
-            for run in ask(machine, "checkpoints", folder).stdout.splitlines()
+            for line in ask(machine, "checkpoints", run.output_folder).stdout.splitlines()
         }
     )
-    found = [run for run in known if run == text] or [run for run in known if text in run]
+    found = [one for one in known if one == text] or [one for one in known if text in one]
     if len(found) == 1:
-        return replace(lab, options=[*lab.options, _OPTION, found[0]])
+        return replace(run, resume=found[0])
     which = "No checkpoint" if not found else f"{len(found)} checkpoints"
     where = ", ".join(machine.alias for machine in machines)
     latest = ", ".join((found or known)[-3:]) or "none; one is written after every epoch"
     raise UsageError(
-        f"{which} of {lab.path} on {where} can be meant by {text!r}. The latest: {latest}.",
+        f"{which} of {run.lab} on {where} can be meant by {text!r}. The latest: {latest}.",
         hint="lab runs --all",
     )
 
 
-def taking_checkpoint(lab: Lab) -> str:
-    """Return the line of shell that copies the checkpoint, where it is, into `LAB_OUTPUT_DIR`.
-
-    A run that Slurm or torchrun starts again has one of its own by then, which is the newer one.
-    """
-    if _OPTION not in lab.options:
+def taking_checkpoint(run: Run) -> str:
+    """Return the lines of sh that copy the checkpoint, where it is, into `LAB_OUTPUT_DIR`."""
+    if not run.resume:
         return ""
-    run = lab.options[lab.options.index(_OPTION) + 1]
-    old = shlex.quote(f"outputs/{output_folder(lab.title)}/{run}/{CHECKPOINT}")
-    return f"from={old}\n{script('take-checkpoint')}"
+    old = f"outputs/{run.output_folder}/{run.resume}/{CHECKPOINT}"
+    return f"from={shlex.quote(old)}\n{script('take-checkpoint')}"
 
 
 def resume_command(job: Job, *, alias: str | None = None) -> str:
-    """Return the command that goes on from the last checkpoint of a run.
+    """Return the command that continues from the last checkpoint of a run.
 
     `alias` is its machine, where that is not the one of `lab.toml`.
     """
-    words = shlex.split(job.name)
-    if _OPTION in words[-2:]:
-        words = words[:-2]
     how = [] if job.slurm is None else ["--slurm"]
-    if alias is not None and not hosts_of(job.name):
+    if alias is not None and not job.run.hosts:
         how += ["--alias", alias]
-    return f"lab run {shlex.join([*words, *how, _OPTION, job.id])}"
+    return f"lab run {replace(job.run, resume='').title} {shlex.join([*how, '--resume', job.id])}"

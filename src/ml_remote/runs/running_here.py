@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..context import Context
 from ..errors import LabError
 from ..far.installed import FAR, install
-from ..settings import project_root
-from ..ui import console
+from ..processes import running
+from ..project import Project
 from .labs import find_lab
-from .progress import show_progress
+from .model import Run
+from .progress import ASKING, show_progress
 
 __all__ = ["run_here"]
 
 
 def run_here(
-    name: str, parameters: Sequence[tuple[str, str]] = (), *, verbose: bool = False
+    context: Context,
+    name: str,
+    parameters: Sequence[tuple[str, str]] = (),
+    *,
+    verbose: bool = False,
 ) -> None:
     """Carry out `lab run --local`; the arguments are those of the command line.
 
     Raises UsageError for a lab or parameter that does not exist, and LabError when there is no
     environment or not every cell ran.
     """
-    lab = find_lab(name, parameters)
-    far = install(project_root() / FAR)
-    headless = [str(far), "headless", *lab.words]
+    project, console = context.project, context.console
+    run = Run(lab=find_lab(project, name), parameters=tuple(parameters))
+    far = install(project.root / FAR)
+    command = [str(_interpreter(project)), str(far), "headless", *run.words]
+    variables = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **ASKING}
     with (
-        subprocess.Popen(
-            [_interpreter(), *headless],
-            cwd=project_root(),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
-        show_progress(verbose=verbose) as progress,
+        running(command, folder=project.root, variables=variables, merge_errors=True) as program,
+        show_progress(console, verbose=verbose) as progress,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            progress.on_line(line.rstrip("\n"))
-    if process.returncode != 0:
-        progress.show_failure(process.returncode)
-        raise LabError(f"{lab.path} failed{progress.where}; exit code {process.returncode}.")
+        program.send("", close=True)
+        for line in program.lines():
+            progress.on_line(line)
+        returncode = program.wait()
+    if returncode != 0:
+        progress.show_failure(returncode)
+        raise LabError(f"{run.lab} failed{progress.where}; exit code {returncode}.")
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:
         console.say(line)
@@ -54,17 +52,16 @@ def run_here(
     console.next_step(f"open {pages[-1]}" if pages else "look at outputs/")
 
 
-def _interpreter() -> Path:
+def _interpreter(project: Project) -> Path:
     """Return the environment's interpreter on Linux and macOS, Windows, Windows with conda."""
-    root = project_root()
-    environment = root / ".venv"
+    environment = project.root / ".venv"
     places = [
         environment / "bin" / "python",
         environment / "Scripts" / "python.exe",
         environment / "python.exe",
     ]
     for path in places:
-        if path.is_file() and not (root / ".lab" / "environment.incomplete").exists():
+        if path.is_file() and not (project.state / "environment.incomplete").exists():
             return path
     raise LabError("There is no complete environment on this computer.", hint="lab setup --local")
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..ui import console
+from ..ui.console import Console
 
 __all__ = ["watching"]
 
@@ -14,7 +14,7 @@ _STOPPED_LOOKING = 1
 
 
 @contextmanager
-def watching(run: str, *, where: str) -> Iterator[None]:
+def watching(console: Console, run: str, *, where: str) -> Iterator[None]:
     """Say, when Ctrl-C ends the context, that the run continues; end the command then."""
     try:
         yield

@@ -100,7 +100,7 @@ def open_session(kind: Kind, *, alias: str | None = None, open_browser: bool = T
 def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """Show this project's sessions on the machine: those that run, and the last that have ended."""
     machine = read_machine(alias)
-    known = jobs.list_jobs(machine, kind=kind)
+    known = jobs.list_jobs(machine, console=console.shared, kind=kind)
     title = _PROGRAMS[kind].title
     if not known:
         console.say(f"There has been no {title} session on {machine.alias} yet.")
@@ -120,7 +120,7 @@ def stop_sessions(kind: Kind, *, alias: str | None = None) -> None:
     """End the session on the machine with everything that it has started."""
     machine = read_machine(alias)
     title = _PROGRAMS[kind].title
-    known = jobs.list_jobs(machine, kind=kind)
+    known = jobs.list_jobs(machine, console=console.shared, kind=kind)
     running = [job for job in known if not job.is_over]
     for job in running:
         jobs.stop(machine, job.id)
@@ -147,7 +147,7 @@ def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
     title = _PROGRAMS[kind].title
     machine = Machine(client=client, folder=settings.folder)
     for _ in range(_ATTEMPTS):
-        known = jobs.list_jobs(machine, kind=kind)
+        known = jobs.list_jobs(machine, console=console.shared, kind=kind)
         running = [job for job in known if not job.is_over]
         if running:
             job = running[-1]
@@ -155,8 +155,9 @@ def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
         else:
             console.note(f"Starting {title} on {client.alias}.")
             arguments = f"serve {kind} --idle-hours {settings.idle_hours:g}"
-            command = f"{SERVE} {ensure_far(machine)} {arguments}"
-            job = jobs.start(machine, kind=kind, name=title, command=command)
+            far = ensure_far(machine)
+            about = jobs.About(kind=kind, title=title, far=far)
+            job = jobs.start(machine, about, f"{SERVE} {far} {arguments}")
         session = _directory_of(client, settings.folder, job)
         if session is not None:
             return session

@@ -17,7 +17,7 @@ exec .venv/bin/python"""
 
 _SESSION = f"""{script("jobs")}
 job=.lab/jobs/$1
-[ -f "$job/about" ] || exit {ExitCode.NO_JOB}
+is_job "$job" || exit {ExitCode.NO_JOB}
 
 is_over() {{
     has_ended "$job" || ! runs "$job"

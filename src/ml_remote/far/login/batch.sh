@@ -2,7 +2,7 @@
 # The same for a job that Slurm runs, behind the lines with its options.
 job=$(pwd -P)/.lab/jobs/$1
 printf '%s\n' "$SLURM_JOB_ID" >"$job/slurm.batch" && mv "$job/slurm.batch" "$job/slurm" || exit
-[ ! -f "$job/about.new" ] || mv "$job/about.new" "$job/about" 2>/dev/null
+[ ! -f "$job/about.json.new" ] || mv "$job/about.json.new" "$job/about.json" 2>/dev/null
 date +%s >"$job/began"
 printf '%-20s\n' '' 1<>"$job/exit" # Slurm may start it again
 trap : TERM # stay to note how the command ended; it gets the signal itself

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Prints a job's log from byte $2 on, as it grows, until the job $1 is over.
 job=.lab/jobs/$1
-[ -f "$job/about" ] || exit "$NO_JOB"
+is_job "$job" || exit "$NO_JOB"
 exec 3<"$job/log"
 tail -c "+$(($2 + 1))" <&3
 ticks=0

@@ -24,10 +24,25 @@ is_over() {
     if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
 }
 
-# describe JOB: one line about it, as jobs.py reads it
+# is_job JOB: whether it is one; format 1, of older versions, has a line of text
+is_job() {
+    [ -f "$1/about.json" ] || [ -f "$1/about" ]
+}
+
+# describe JOB: one line about it, as runs/job.py reads it
 describe() {
-    [ -f "$1/about" ] || return 0
-    read -r kind start name <"$1/about"
+    start='' about=''
+    if [ -f "$1/about.json" ]; then
+        form=json
+        { read -r about; } 2>/dev/null <"$1/about.json"
+        { read -r start; } 2>/dev/null <"$1/started"
+    elif [ -f "$1/about" ]; then
+        form=text
+        read -r kind start about <"$1/about"
+        about="$kind $about"
+    else
+        return 0
+    fi
     stopped=-
     [ ! -e "$1/stopped" ] || stopped=stopped
     # The runner first: should it end in between, its end has been noted by then.
@@ -47,8 +62,8 @@ describe() {
     fi
     where=''
     { read -r _ where _; } 2>/dev/null <"$1/pid"
-    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${1##*/}" "$kind" "$start" \
-        "$runner" "$code" "$ended" "$stopped" "${where:--}" "$slurm" "$name"
+    printf 'job\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${1##*/}" "$start" "$runner" \
+        "$code" "$ended" "$stopped" "${where:--}" "$slurm" "$form" "$about"
 }
 
 now() {

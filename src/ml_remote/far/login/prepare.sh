@@ -1,7 +1,7 @@
 # needs: jobs
 # shellcheck shell=sh disable=SC2034,SC2154
 # Prepares the folder of a job, $job; then a launcher's own script starts $job/runner.
-kind=$1 name=$2 command=$3 runner=$4
+about=$1 command=$2 runner=$3
 no_room() {
     df -Pk . | awk 'END { print $4 }'
     exit "$DISK"
@@ -20,7 +20,8 @@ job=.lab/jobs/$id
         printf '%s' "$runner" >"$job/runner" &&
         printf '%-20s\n' '' >"$job/exit" &&
         : >"$job/log" &&
-        printf '%s %s %s\n' "$kind" "$(date +%s)" "$name" >"$job/about.new"
+        date +%s >"$job/started" &&
+        printf '%s\n' "$about" >"$job/about.json.new"
 } 2>/dev/null || {
     rm -rf "$job"
     no_room

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Waits while the job $1 waits in Slurm's queue for the reason $2.
 job=.lab/jobs/$1
-[ -f "$job/about" ] || exit "$NO_JOB"
+is_job "$job" || exit "$NO_JOB"
 nap=0
 while
     [ "$nap" -ge 30 ] || nap=$((nap + 1))

@@ -16,9 +16,9 @@ number=$(printf '%s\n' "$said" | sed -n 's/^\([0-9][0-9]*\)\(;.*\)*$/\1/p')
 {
     # The batch script does the same, should the connection be lost before this.
     printf '%s\n' "$number" >"$job/slurm.new" && mv "$job/slurm.new" "$job/slurm" &&
-        { [ -f "$job/about" ] || mv "$job/about.new" "$job/about"; }
+        { [ -f "$job/about.json" ] || mv "$job/about.json.new" "$job/about.json"; }
 } 2>/dev/null || {
-    [ -f "$job/about" ] || { scancel "$number"; no_room; }
+    [ -f "$job/about.json" ] || { scancel "$number"; no_room; }
 }
 now
 describe "$job"

@@ -4,7 +4,7 @@
 detach='nohup'
 ! command -v setsid >/dev/null 2>&1 || detach='setsid'
 said=$($detach sh "$job/runner" "$id" 2>&1 &)
-[ -f "$job/about" ] || {
+[ -f "$job/about.json" ] || {
     rm -rf "$job"
     printf '%s\n' "$said" >&2
     exit 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import LabError
-from ..runs.job import SlurmJob
+from .job import SlurmJob
 
 __all__ = ["ending", "no_slurm", "refusal", "remedy", "waiting"]
 

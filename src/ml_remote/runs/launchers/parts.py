@@ -18,17 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ..errors import LabError, LoginRefusedError, UnreachableError
-from ..installing import ensure_far, far_folder
-from ..machine import Machine, read_machine
-from ..runs import jobs
-from ..runs.job import Job
-from ..runs.labs import Lab, hosts_of, output_folder
-from ..runs.resuming import taking_checkpoint
-from ..ui.console import Console
+from ...context import Context
+from ...errors import LabError, LoginRefusedError, UnreachableError
+from ...installing import ensure_far
+from ...ui.console import Console
+from .. import jobs
+from ..job import Job
+from ..model import About, Run
+from ..places import Found
+from ..resuming import taking_checkpoint
 from .addresses import Seat
 
-__all__ = ["End", "Part", "find_parts", "follow_parts", "start_parts", "stop_parts"]
+__all__ = ["End", "find_parts", "follow_parts", "start_parts", "stop_parts"]
 
 _LAST_LINES = 20
 _GRACE = 3.0  # seconds that the others get to end by themselves when one has failed
@@ -36,19 +37,11 @@ _LAST_TO_END = 30.0  # the same when one has come to its end
 _QUICK = ("ControlPath=none", "ConnectTimeout=5", "BatchMode=yes")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """What runs on one host."""
-
-    machine: Machine
-    job: Job
-
-
 @dataclass(kw_only=True)
 class End:
     """How a part ended, as far as it is known."""
 
-    part: Part
+    part: Found
     outcome: Job | LabError | None = None
     """None while it goes on; an error when the host could not be asked any more."""
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
@@ -60,84 +53,86 @@ class End:
         return isinstance(self.outcome, Job) and self.outcome.state != "done"
 
 
-def start_parts(
-    lab: Lab, seats: Sequence[Seat], *, processes: int | None, max_restarts: int
-) -> list[Part]:
+def start_parts(run: Run, seats: Sequence[Seat], *, max_restarts: int) -> list[Found]:
     """Start a run on all hosts, rank 0's first. Raises LabError; then nothing of it goes on."""
     secret = secrets.token_hex()
     first, *others = seats
-    parts: list[Part] = []
+    parts: list[Found] = []
 
-    def start(seat: Seat, *, run: str = "") -> None:
-        folder = f"outputs/{shlex.quote(output_folder(lab.title))}/"
-        command = (
-            f'LAB_OUTPUT_DIR="$PWD"/{folder}{run or "$LAB_JOB"}\n'
-            f"LAB_RENDEZVOUS_SECRET={secret}\n"
-            "PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
-            "TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}\n"  # its warnings are harmless
-            "export LAB_OUTPUT_DIR LAB_RENDEZVOUS_SECRET PYTHONUNBUFFERED PYTHONIOENCODING\n"
-            "export TORCH_CPP_LOG_LEVEL\n"
-            'mkdir -p "$LAB_OUTPUT_DIR" || exit\n'  # a worker keeps its checkpoints there
-            f"{taking_checkpoint(lab)}"
-            f"exec {shlex.join(_launch(lab, seat, seats, processes, max_restarts))}\n"
-        )
+    def start(seat: Seat, *, part_of: str = "") -> None:
         machine = seat.machine
-        ensure_far(machine)
-        name = f"{_mark(run, machine.alias)}{lab.title}" if run else lab.title
-        kind: jobs.Kind = "worker" if run else "run"
-        job = jobs.start(machine, kind=kind, name=name, command=command)
-        parts.append(Part(machine=machine, job=job))
+        about = About(kind="run", title=run.title, run=run, far=ensure_far(machine))
+        if part_of:
+            title = f"{part_of} on {machine.alias}: {run.title}"
+            about = replace(about, kind="worker", title=title, part_of=part_of, host=machine.alias)
+        launch = [".venv/bin/python", about.far, "launch", *_options(run, seat, seats)]
+        launch += ["--max-restarts", str(max_restarts), *run.words]
+        command = (
+            _variables(run, part_of=part_of, secret=secret)
+            + taking_checkpoint(run)
+            + f"exec {shlex.join(launch)}\n"
+        )
+        parts.append(Found(machine=machine, job=jobs.start(machine, about, command)))
 
     try:
         start(first)
-        run = parts[0].job.id
         for seat in others:
-            start(seat, run=run)
+            start(seat, part_of=parts[0].job.id)
     except BaseException:
         stop_parts(parts)
         raise
     return parts
 
 
-def _launch(
-    lab: Lab, seat: Seat, seats: Sequence[Seat], processes: int | None, max_restarts: int
-) -> list[str]:
-    """Return the command that runs the lab on one host."""
-    options = ["--max-restarts", str(max_restarts)]
-    if processes is not None:
-        options += ["--processes", str(processes)]
+def _variables(run: Run, *, part_of: str, secret: str) -> str:
+    """Return the lines of sh that set what a part finds in its environment."""
+    folder = f"outputs/{shlex.quote(run.output_folder)}/{part_of or '$LAB_JOB'}"
+    return (
+        f'LAB_OUTPUT_DIR="$PWD"/{folder}\n'
+        f"LAB_RENDEZVOUS_SECRET={secret}\n"
+        "PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
+        "TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}\n"  # its warnings are harmless
+        "export LAB_OUTPUT_DIR LAB_RENDEZVOUS_SECRET PYTHONUNBUFFERED PYTHONIOENCODING\n"
+        "export TORCH_CPP_LOG_LEVEL\n"
+        'mkdir -p "$LAB_OUTPUT_DIR" || exit\n'  # a worker keeps its checkpoints there
+    )
+
+
+def _options(run: Run, seat: Seat, seats: Sequence[Seat]) -> list[str]:
+    """Return what one host is to know of itself and of the others."""
+    options = []
+    if run.processes is not None:
+        options += ["--processes", str(run.processes)]
     if len(seats) > 1:
         options += ["--hosts", str(len(seats)), "--own", seat.address]
         options += ["--interface", seat.interface]
         options += ["--meet", f"{seats[0].address}:{seats[0].port}"]
-    return [".venv/bin/python", far_folder(), "launch", *options, *lab.words]
+    return options
 
 
-def _mark(run: str, alias: str) -> str:
-    """Return how the name of a worker's job begins."""
-    return f"{run} on {alias}: "
-
-
-def find_parts(first: Part) -> tuple[list[Part], list[str]]:
+def find_parts(context: Context, first: Found) -> tuple[list[Found], list[str]]:
     """Return all parts of a run, that of rank 0 first, and the hosts that could not be asked."""
-    aliases = [name for name in hosts_of(first.job.name) if name != first.machine.alias]
+    aliases = [name for name in first.job.run.hosts if name != first.machine.alias]
     parts, silent = [first], []
     for alias in aliases:
-        machine = read_machine(alias)
+        machine = context.machine(alias)
         try:
-            known = jobs.list_jobs(machine, kind="worker")
+            known = jobs.list_jobs(machine, console=context.console, kind="worker")
         except LabError:
             silent.append(alias)
             continue
-        mark = _mark(first.job.id, alias)
-        parts += [Part(machine=machine, job=job) for job in known if job.name.startswith(mark)]
+        parts += [
+            Found(machine=machine, job=job)
+            for job in known
+            if (job.about.part_of, job.about.host) == (first.job.id, alias)
+        ]
     return parts, silent
 
 
-def stop_parts(parts: Sequence[Part]) -> tuple[list[Job], list[str]]:
+def stop_parts(parts: Sequence[Found]) -> tuple[list[Job], list[str]]:
     """End all parts at the same time; return them as they are then, and the hosts not reached."""
 
-    def stop(part: Part) -> Job | None:
+    def stop(part: Found) -> Job | None:
         # The shared connection may be one that nobody answers on any more.
         client = part.machine.client.with_options(*_QUICK)
         try:
@@ -154,7 +149,9 @@ def stop_parts(parts: Sequence[Part]) -> tuple[list[Job], list[str]]:
     return [job for job in ended if job is not None], silent
 
 
-def follow_parts(parts: Sequence[Part], *, on_line: Callable[[str], None]) -> list[End]:
+def follow_parts(
+    parts: Sequence[Found], *, console: Console, on_line: Callable[[str], None]
+) -> list[End]:
     """Wait until the run is over everywhere, or lost somewhere; pass on what rank 0 prints.
 
     When one part has failed, the others get a moment to end; those that go on then are for the
@@ -165,7 +162,7 @@ def follow_parts(parts: Sequence[Part], *, on_line: Callable[[str], None]) -> li
     cancel = [jobs.Cancel() for _ in parts]
     for end, own in zip(ends, cancel, strict=True):
         take = partial(_take, end, on_line if end is ends[0] else None)
-        threading.Thread(target=_follow, args=(end, take, own, news), daemon=True).start()
+        threading.Thread(target=_follow, args=(console, end, take, own, news), daemon=True).start()
     try:
         deadline = float("inf")
         while any(end.outcome is None for end in ends) and time.monotonic() < deadline:
@@ -193,6 +190,7 @@ def _take(end: End, on_line: Callable[[str], None] | None, line: str) -> None:
 
 
 def _follow(
+    console: Console,
     end: End,
     take: Callable[[str], None],
     cancel: jobs.Cancel,
@@ -205,7 +203,7 @@ def _follow(
         ended = jobs.follow(
             quick,
             job.id,
-            console=Console(),
+            console=console,
             on_line=take,
             again=f"lab attach {job.id}",
             cancel=cancel,

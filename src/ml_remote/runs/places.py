@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
+from ..context import Context
 from ..errors import LabError
-from ..machine import Machine, read_machine
-from ..runs import jobs
-from ..runs.job import Job, Kind
-from ..settings import project_root
-from ..ui import console
+from ..machine import Machine
+from ..project import Project
+from ..ui.console import Console
+from . import jobs
+from .job import Job
 
 __all__ = ["Found", "find_jobs", "remember"]
 
@@ -29,26 +31,27 @@ class Found:
     job: Job
 
 
-def remember(alias: str) -> None:
+def remember(project: Project, alias: str) -> None:
     """Have `lab runs` look on this machine, too, from now on."""
-    path = project_root() / ".lab" / _MEMORY
+    path = project.state / _MEMORY
     path.parent.mkdir(exist_ok=True)
-    if alias not in _remembered():
+    if alias not in _remembered(project):
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{alias}\n")
 
 
-def find_jobs(alias: str | None, *kinds: Kind) -> list[Found]:
+def find_jobs(context: Context, alias: str | None, *kinds: str) -> list[Found]:
     """Return the jobs of these kinds on the machine `alias`, the oldest first.
 
     None stands for the machine of `lab.toml` and those that are remembered; of these, one that
     cannot be asked is named in a warning. Raises LabError when there is nobody to answer.
     """
-    first = read_machine(alias)
-    others = [name for name in _remembered() if alias is None and name != first.alias]
-    machines = [first, *(read_machine(name) for name in others)]
+    console = context.console
+    first = context.machine(alias)
+    known = _remembered(context.project) if alias is None else []
+    machines = [first, *(context.machine(name) for name in known if name != first.alias)]
     with ThreadPoolExecutor(max_workers=len(machines)) as pool:
-        answers = list(pool.map(_ask, machines))
+        answers = list(pool.map(partial(_ask, console), machines))
     faults = [
         (machine, answer)
         for machine, answer in zip(machines, answers, strict=True)
@@ -64,24 +67,24 @@ def find_jobs(alias: str | None, *kinds: Kind) -> list[Found]:
     found: dict[tuple[str, str], Found] = {}
     for machine, answer in zip(machines, answers, strict=True):
         for job in [] if isinstance(answer, LabError) else answer:
-            known = found.get((job.id, job.host))
-            if job.kind in kinds and (known is None or (job.is_here and not known.job.is_here)):
+            other = found.get((job.id, job.host))
+            if job.kind in kinds and (other is None or (job.is_here and not other.job.is_here)):
                 found[job.id, job.host] = Found(machine=machine, job=job)
     return sorted(found.values(), key=lambda one: (one.job.started, one.job.id))
 
 
-def _remembered() -> list[str]:
+def _remembered(project: Project) -> list[str]:
     try:
-        text = (project_root() / ".lab" / _MEMORY).read_text(encoding="utf-8")
+        text = (project.state / _MEMORY).read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     return list(dict.fromkeys(text.split()))
 
 
-def _ask(machine: Machine) -> list[Job] | LabError:
+def _ask(console: Console, machine: Machine) -> list[Job] | LabError:
     try:
         # Whoever is asked for a password here could not know by which of the machines.
         client = machine.client.with_options("BatchMode=yes")
-        return jobs.list_jobs(replace(machine, client=client))
+        return jobs.list_jobs(replace(machine, client=client), console=console)
     except LabError as error:
         return error

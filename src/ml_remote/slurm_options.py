@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigurationError
-from ..tables import Tables
+from .errors import ConfigurationError
+from .tables import Tables
 
 __all__ = ["SlurmOptions", "read_options"]
 

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
-import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import LabError, RemoteCommandError, UsageError
-from ..installing import ensure_far
-from ..machine import Machine
-from ..ssh.explaining import explain
-from ..ui import console
+from ...errors import LabError, RemoteCommandError, UsageError
+from ...installing import ensure_far
+from ...machine import Machine
+from ...processes import Running, running
+from ...scripts import ExitCode, failure
+from ...ui.console import Console
 
 __all__ = ["Seat", "find_seats", "parse_network"]
 
 _PATIENCE = 180.0  # seconds; a cold disk takes its time to load torch
-_SSH_FAILED = 255
 _MARK = "meet "
 _PROGRAM = 'CDPATH= cd && CDPATH= cd -- "$1" && exec .venv/bin/python "$2" meet'
 
@@ -57,16 +55,19 @@ def parse_network(text: str | None) -> ipaddress.IPv4Network | None:
 
 
 def find_seats(
-    machines: Sequence[Machine], *, network: ipaddress.IPv4Network | None = None
+    machines: Sequence[Machine],
+    *,
+    console: Console,
+    network: ipaddress.IPv4Network | None = None,
 ) -> list[Seat]:
     """Return how the hosts reach each other, rank 0's host first; only by `network`, if given.
 
     Warns of versions of torch that differ. Raises LabError when one does not reach another.
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=len(machines)) as pool:
-        helpers = [stack.enter_context(_Helper(machine)) for machine in machines]
+        helpers = [stack.enter_context(_helper(machine)) for machine in machines]
         facts = list(pool.map(_Helper.read, helpers))
-        _compare_versions(machines, facts)
+        _compare_versions(console, machines, facts)
         offers = [
             {
                 "addresses": _usable(machine, fact, network),
@@ -97,61 +98,49 @@ def find_seats(
 class _Helper:
     """The far half's `meet` on one host; it ends with the connection."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, program: Running) -> None:
         self.machine = machine
-
-    def __enter__(self) -> _Helper:
-        client = self.machine.client.with_options("BatchMode=yes")
-        far = ensure_far(self.machine)
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            client.command("sh", "-c", _PROGRAM, "sh", self.machine.folder, far),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        self._alarm = threading.Timer(_PATIENCE, self._process.kill)
-        self._alarm.daemon = True
-        self._alarm.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._alarm.cancel()
-        self._process.kill()
-        with suppress(OSError), self._process:
-            pass
-        self._errors.close()
+        self._program = program
+        self._lines = program.lines()
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Write a line to it; should it be gone, the next read says so."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.write(f"{json.dumps(message)}\n")
-            self._process.stdin.flush()
+        self._program.send(f"{json.dumps(message)}\n")
 
     def read(self) -> dict[str, Any]:
         """Return what it says next. Raises LabError when it has ended."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._lines:
             if line.startswith(_MARK):
                 answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))
                 return answer
-        code = self._process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        if code == _SSH_FAILED:
-            raise explain(said, alias=self.machine.alias)
-        last = said.strip().splitlines()[-1:] or ["it gave no reason"]
+        code, said = self._program.wait(), self._program.errors().strip()
+        if code == ExitCode.SSH:
+            raise failure(code, said, machine=self.machine)
+        last = said.splitlines()[-1:] or ["it gave no reason"]
         raise RemoteCommandError(
             f"{self.machine.alias} could not be asked for its addresses: {last[0]}",
             hint="Try again; if torch itself is at fault: lab setup",
         )
 
 
-def _compare_versions(machines: Sequence[Machine], facts: Sequence[Mapping[str, Any]]) -> None:
+@contextmanager
+def _helper(machine: Machine) -> Iterator[_Helper]:
+    """Run it for as long as the context lasts, but not for ever."""
+    client = machine.client.with_options("BatchMode=yes")
+    command = client.command("sh", "-c", _PROGRAM, "sh", machine.folder, ensure_far(machine))
+    with running(command) as program:
+        alarm = threading.Timer(_PATIENCE, program.kill)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            yield _Helper(machine, program)
+        finally:
+            alarm.cancel()
+
+
+def _compare_versions(
+    console: Console, machines: Sequence[Machine], facts: Sequence[Mapping[str, Any]]
+) -> None:
     versions = {machine.alias: fact["torch"] for machine, fact in zip(machines, facts, strict=True)}
     # Builds for another CUDA work together; other releases may not.
     if len({version.partition("+")[0] for version in versions.values()}) > 1:

@@ -1,0 +1,113 @@
+"""What a launcher is: one way to start a lab, and to follow and stop what it has started.
+
+The modules of this package are imported for `lab --help` too, for the sake of their options; what
+they need to do their work is imported by the functions that do it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+if TYPE_CHECKING:
+    from ...context import Context
+    from ...machine import Machine
+    from ..job import Job, State
+    from ..jobs import Beginning
+    from ..model import Run
+    from ..places import Found
+
+__all__ = ["Launcher", "OneMachine", "Order", "Stopped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What `lab run` was asked for; the fields are its options."""
+
+    lab: str
+    parameters: Sequence[tuple[str, str]] = ()
+    alias: str | None = None
+    resume: str | None = None
+    detach: bool = False
+    again: bool = False
+    verbose: bool = False
+    options: Mapping[str, Any]
+    """The options of the launchers, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """What came of stopping a run."""
+
+    state: State
+    silent: Sequence[str] = ()
+    """The aliases of hosts that could not be reached."""
+
+
+class Launcher(ABC):
+    """One way to start a lab. `about.json` names it, so a name keeps its meaning."""
+
+    name: ClassVar[str]
+    options: ClassVar[Sequence[click.Option]] = ()
+    """Its options of `lab run`."""
+    asked_by: ClassVar[Sequence[str]] = ()
+    """Those of them that ask for this launcher; the others say more about it."""
+    flags: ClassVar[str] = ""
+    """How the options that ask for it are written."""
+
+    @abstractmethod
+    def run(self, context: Context, order: Order) -> None:
+        """Carry out `lab run`. Raises LabError when it cannot be started, or fails."""
+
+    @abstractmethod
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
+        """Follow a run to its end, and bring its results home. Raises LabError when it fails."""
+
+    @abstractmethod
+    def stop(self, context: Context, found: Found) -> Stopped:
+        """End a run with everything that it has started."""
+
+
+class OneMachine(Launcher):
+    """A launcher that starts one job, on the machine of `lab.toml` or of `--alias`."""
+
+    is_condensed: ClassVar[bool]
+    """Whether what it prints is condensed to the cells that it goes through."""
+
+    def far(self, machine: Machine) -> str:
+        """Return the folder of the far half that the job uses, if it does; it is there then."""
+        return ""
+
+    @abstractmethod
+    def command(self, run: Run, *, far: str) -> str:
+        """Return what the job runs, in sh; `LAB_OUTPUT_DIR` is set."""
+
+    @abstractmethod
+    def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning | None:
+        """Return how the job is begun, None for a job of the machine itself."""
+
+    @abstractmethod
+    def started(self, context: Context, machine: Machine, job: Job) -> str:
+        """Return the sentence that says that a run has started."""
+
+    def run(self, context: Context, order: Order) -> None:
+        """Start the run, or find the one that is the same, and follow it."""
+        from .one_machine import run
+
+        run(self, context, order)
+
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
+        """Follow its job."""
+        from .one_machine import watch
+
+        watch(context, found.machine, found.job, verbose=verbose or not self.is_condensed)
+
+    def stop(self, context: Context, found: Found) -> Stopped:
+        """End its job."""
+        from .. import jobs
+
+        return Stopped(state=jobs.stop(found.machine, found.job.id).state)

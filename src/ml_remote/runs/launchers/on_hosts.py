@@ -1,0 +1,186 @@
+"""A run on several hosts: preparing them, starting it, and following it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...context import Context
+from ...environment import begin_setup, finish_setup
+from ...errors import LabError, MissingFolderError, UsageError
+from ...machine import Machine
+from ...scripts import ExitCode
+from ...transfer.pushing import push_to
+from .. import jobs
+from ..homecoming import bring_home
+from ..job import Job
+from ..labs import find_lab
+from ..listing import duration_in_words
+from ..model import Run
+from ..places import Found, remember
+from ..progress import show_progress
+from ..resuming import resumed
+from ..watching import watching
+from .addresses import Seat, find_seats, parse_network
+from .launcher import Order
+from .parts import End, find_parts, follow_parts, start_parts, stop_parts
+
+__all__ = ["run_on_hosts", "watch_run"]
+
+_MAX_RESTARTS = 3
+
+
+def run_on_hosts(context: Context, order: Order) -> None:
+    """Carry out `lab run --hosts`.
+
+    Without hosts it is the machine of `--alias`, or of `lab.toml`. Raises UsageError for what
+    cannot be meant so, LabError when the run cannot be started or fails.
+    """
+    console, project, options = context.console, context.project, order.options
+    hosts, processes, restarts = (
+        options[name] for name in ("hosts", "nproc_per_node", "max_restarts")
+    )
+    if hosts is not None and order.alias is not None:
+        raise UsageError("--hosts names the machines, so there is no --alias beside it.")
+    aliases = _aliases(context, hosts) if hosts is not None else [project.alias(order.alias)]
+    within = parse_network(options["network"])
+    machines = [context.machine(one) for one in aliases]
+    wanted = Run(
+        lab=find_lab(project, order.lab),
+        parameters=tuple(order.parameters),
+        launcher="torchrun",
+        hosts=tuple(aliases),
+        processes=processes,
+    )
+    wanted = resumed(wanted, order.resume, machines)
+    first = _same_run(context, machines, wanted)
+    if first is not None and not order.again:
+        console.note(
+            f"This run is going on already, since {first.job.started.astimezone():%d %b %H:%M}. "
+            "For another one beside it: --again"
+        )
+    else:
+        _prepare(context, machines)
+        seats = (
+            find_seats(machines, console=console, network=within)
+            if len(machines) > 1
+            else [Seat(machine=machines[0], address="", interface="", port=0)]
+        )
+        remember(project, seats[0].machine.alias)
+        restarts = _MAX_RESTARTS if restarts is None else restarts
+        first = start_parts(wanted, seats, max_restarts=restarts)[0]
+        where = ", ".join(seat.machine.alias for seat in seats)
+        console.note(f"Run {first.job.id} started on {where}; it goes on without this computer.")
+    if order.detach:
+        console.next_step(f"lab attach {first.job.id}")
+    else:
+        watch_run(context, first)
+
+
+def watch_run(context: Context, first: Found) -> None:
+    """Follow a run to its end on all its hosts, and bring its results home.
+
+    `first` is rank 0's part. When one host has failed, the others are ended. Raises LabError when
+    the run has not come to its end.
+    """
+    console, job = context.console, first.job
+    where = ", ".join(job.run.hosts)
+    parts, silent = find_parts(context, first)
+    if silent and not job.is_over:
+        console.warn(f"{', '.join(silent)} cannot be asked how it gets on there.")
+    with (
+        watching(console, job.id, where=where),
+        show_progress(console, verbose=True) as progress,
+    ):
+        ends = follow_parts(parts, console=console, on_line=progress.on_line)
+    _, lost = stop_parts([end.part for end in ends if not isinstance(end.outcome, Job)])
+    ended = ends[0].outcome
+    if isinstance(ended, Job) and ended.state == "done":
+        console.say(f"{job.title} came to its end in {duration_in_words(ended.duration)}.")
+        console.next_step(bring_home(context, first.machine, ended))
+        return
+    _show_failures(context, ends[1:])
+    raise LabError(_failure(job, ends, lost), hint=_what_is_left(context, first, lost))
+
+
+def _aliases(context: Context, text: str) -> list[str]:
+    """Return the hosts of `a,b`. Raises UsageError."""
+    aliases = [context.project.alias(part.strip()) for part in text.split(",") if part.strip()]
+    if not aliases:
+        raise UsageError("--hosts names no machine.", hint="lab run LAB --hosts gpu1,gpu2")
+    twice = sorted({alias for alias in aliases if aliases.count(alias) > 1})
+    if twice:
+        raise UsageError(
+            f"--hosts names {', '.join(twice)} more than once.",
+            hint="For more processes on a machine: --nproc-per-node",
+        )
+    return aliases
+
+
+def _same_run(context: Context, machines: Sequence[Machine], wanted: Run) -> Found | None:
+    """Return the newest run of the same that goes on. Raises LabError when a host is missing."""
+    found = None
+    for machine in machines:
+        try:
+            known = jobs.list_jobs(machine, console=context.console, kind="run")
+        except MissingFolderError:
+            continue
+        for job in known:
+            if job.run == wanted and not job.is_over and (found is None or job.is_here):
+                found = Found(machine=machine, job=job)
+    return found
+
+
+def _prepare(context: Context, machines: Sequence[Machine]) -> None:
+    """Bring the code and the environment to every host; environments are made at the same time."""
+    for machine in machines:
+        push_to(context, machine)
+    begun = [(machine, begin_setup(context, machine)) for machine in machines]
+    for machine, job in begun:
+        finish_setup(context, machine, job)
+
+
+def _show_failures(context: Context, ends: Sequence[End]) -> None:
+    """Show the last that was printed where a process failed; rank 0's host was shown already."""
+    for end in ends:
+        if end.has_failed and not _misses_others(end):
+            context.console.note(f"The last that {end.part.machine.alias} printed:")
+            for line in end.lines:
+                context.console.note(f"  {line}")
+
+
+def _misses_others(end: End) -> bool:
+    return isinstance(end.outcome, Job) and end.outcome.exit_code == ExitCode.TRY_AGAIN
+
+
+def _failure(run: Job, ends: Sequence[End], lost: Sequence[str]) -> str:
+    """Return the sentence that says how a run ended that did not come to its end."""
+    outcomes = [end.outcome for end in ends if isinstance(end.outcome, Job)]
+    ours = [job for job in outcomes if job.id == run.id] or outcomes
+    if ours and all(job.state == "stopped" for job in ours):
+        return f"Run {run.id} was stopped."
+    if lost:
+        return (
+            f"Run {run.id} has failed: {', '.join(lost)} cannot be reached any more, and the other "
+            "hosts waited for it in vain."
+        )
+    failed = [
+        f"{end.part.machine.alias} ({_how(end.outcome)})"
+        for end in ends
+        if isinstance(end.outcome, Job) and end.has_failed and not _misses_others(end)
+    ]
+    if failed:
+        return f"Run {run.id} failed on {', '.join(failed)}; it was ended on the other hosts."
+    return f"Run {run.id} has failed: its hosts lost each other for too long."
+
+
+def _how(job: Job) -> str:
+    if job.exit_code is None:
+        return "killed, or the machine was restarted"
+    return f"exit code {job.exit_code}"
+
+
+def _what_is_left(context: Context, first: Found, lost: Sequence[str]) -> str:
+    """Bring home what rank 0 has saved so far, and return what to do next."""
+    if first.machine.alias in lost:
+        return f"When {first.machine.alias} is back, its results can be had: lab attach"
+    return bring_home(context, first.machine, first.job)

@@ -1,0 +1,91 @@
+"""`lab run --hosts`: a lab in several processes, on one machine or on several, by torchrun.
+
+What runs on the hosts is `launch.py`. It builds on these names of torch that are not public, or not
+documented; a test looks for them in the torch that is installed and in the oldest one allowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .launcher import Launcher, Order, Stopped
+
+if TYPE_CHECKING:
+    from ...context import Context
+    from ..places import Found
+
+__all__ = ["LAUNCHER", "TORCH_NAMES", "Torchrun"]
+
+TORCH_NAMES = {
+    "torch.distributed": ("TCPStore",),
+    "torch.distributed.elastic.multiprocessing": ("SignalException",),
+    "torch.distributed.elastic.multiprocessing.errors": ("ChildFailedError",),
+    "torch.distributed.elastic.rendezvous": (
+        "RendezvousClosedError",
+        "RendezvousError",
+        "RendezvousHandler",
+        "RendezvousParameters",
+        "RendezvousTimeoutError",
+        "rendezvous_handler_registry",
+    ),
+    "torch.distributed.elastic.rendezvous.c10d_rendezvous_backend": ("C10dRendezvousBackend",),
+    "torch.distributed.elastic.rendezvous.dynamic_rendezvous": ("create_handler",),
+    "torch.distributed.launcher.api": ("LaunchConfig", "elastic_launch"),
+}
+"""The names of torch that `--hosts` rests on, by module."""
+
+
+class Torchrun(Launcher):
+    """A script in several processes, one job on every host."""
+
+    name = "torchrun"
+    options = (
+        click.Option(
+            ["--hosts"], metavar="A,B", help="Train on these machines together, by torchrun."
+        ),
+        click.Option(
+            ["--nproc-per-node"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Processes on each machine, by torchrun. "
+            "[default with --hosts: one for each GPU, else 1]",
+        ),
+        click.Option(
+            ["--max-restarts"],
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="How often to go on from the last checkpoint when a process or machine was lost. "
+            "[default: 3]",
+        ),
+        click.Option(
+            ["--network"], metavar="CIDR", help="The network through which the hosts talk."
+        ),
+    )
+    asked_by = ("hosts", "nproc_per_node")
+    flags = "--hosts or --nproc-per-node"
+
+    def run(self, context: Context, order: Order) -> None:
+        """Bring code and environment to every host, start the run on all, and follow it."""
+        from .on_hosts import run_on_hosts
+
+        run_on_hosts(context, order)
+
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
+        """Follow the run on all its hosts; a script has no cells, so all it prints is shown."""
+        from .on_hosts import watch_run
+
+        watch_run(context, found)
+
+    def stop(self, context: Context, found: Found) -> Stopped:
+        """End the run on all its hosts."""
+        from .parts import find_parts, stop_parts
+
+        parts, silent = find_parts(context, found)
+        ended, more = stop_parts(parts)
+        states = [job.state for job in ended if job.id == found.job.id]
+        return Stopped(state=states[0] if states else found.job.state, silent=[*silent, *more])
+
+
+LAUNCHER = Torchrun()

@@ -1,0 +1,214 @@
+"""What a job is about: `about.json` in its folder, one line of ASCII JSON, and older forms of it.
+
+`Run` says which lab a run runs, and how; `About` says that of any job. The laptop writes it when it
+starts a job, and every later command reads it back from the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..ssh.address import alias_fault
+
+__all__ = ["FORMAT", "About", "DamagedError", "NewerFormatError", "Run", "in_one_line"]
+
+FORMAT = 2
+"""The newest format that this version reads, and the one that it writes.
+
+Format 1 is a line of text, `about`: the version that was copied into projects wrote it.
+"""
+_RUN_ID = re.compile(r"[\w-]+")
+_OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
+
+
+class DamagedError(ValueError):
+    """A description that cannot be read."""
+
+
+class NewerFormatError(ValueError):
+    """A description that a newer version has written; its argument is the format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A lab to run, with which parameters, and how. Two runs that are equal do the same."""
+
+    lab: str
+    """Its script, relative to the project, with slashes."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    launcher: str = "ssh"
+    """What starts it: a name in `launchers.LAUNCHERS`."""
+    hosts: tuple[str, ...] = ()
+    """The aliases of its hosts, where it was started on hosts by name."""
+    processes: int | None = None
+    """How many processes on each host were asked for."""
+    resume: str = ""
+    """The run whose checkpoint it begins with."""
+
+    @property
+    def words(self) -> list[str]:
+        """The lab and its parameters, as on the command line of a headless run."""
+        return [self.lab, *(word for pair in self.parameters for word in ("-p", *pair))]
+
+    @property
+    def title(self) -> str:
+        """All that makes it another run than others, as behind `lab run`, in one line of text."""
+        words = self.words
+        if self.hosts:
+            words += ["--hosts", ",".join(self.hosts)]
+        if self.processes is not None:
+            words += ["--nproc-per-node", str(self.processes)]
+        if self.resume:
+            words += ["--resume", self.resume]
+        return in_one_line(shlex.join(words))
+
+    @property
+    def output_folder(self) -> str:
+        """The folder below outputs/ that its results go to."""
+        return PurePosixPath(self.lab).stem
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a job is about."""
+
+    kind: str
+    """`setup`, `run`, a kind of session, or `worker`: the part of a run on a further host."""
+    title: str
+    """What it is, in one line."""
+    run: Run | None = None
+    """What a run or worker runs."""
+    part_of: str = ""
+    """The id of the run that a worker is a part of."""
+    host: str = ""
+    """The alias of a worker's host, as the run names it."""
+    far: str = ""
+    """The folder of the tool's far half that it uses, relative to the project."""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """Return it as one line of ASCII."""
+        values: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "title": self.title}
+        values |= {"far": self.far}
+        if self.run is not None:
+            values |= vars(self.run)
+        if self.part_of:
+            values |= {"run": self.part_of, "host": self.host}
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> About:
+        """Read it back. Keys that are not known are for newer versions, and are left alone.
+
+        Raises NewerFormatError and DamagedError.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            raise DamagedError(text) from None
+        if not isinstance(values, dict) or type(values.get("format")) is not int:
+            raise DamagedError(text)
+        if values["format"] > FORMAT:
+            raise NewerFormatError(values["format"])
+        kind, part_of, host = (_text(values, key) for key in ("kind", "run", "host"))
+        run = _run_of(values) if "lab" in values else None
+        if not kind or (kind in ("run", "worker") and run is None):
+            raise DamagedError(text)
+        return cls(
+            kind=kind,
+            title=_text(values, "title"),
+            run=run,
+            part_of=part_of,
+            host=host,
+            far=_text(values, "far"),
+        )
+
+    @classmethod
+    def from_vendored_text(cls, text: str, *, in_slurm: bool) -> About:
+        """Read the line `kind title` of a job that the version copied into projects has started.
+
+        That version wrote down nothing else: hosts and what is resumed are told by the title alone.
+        Raises DamagedError.
+        """
+        kind, _, title = text.partition(" ")
+        if kind not in ("run", "worker"):
+            return cls(kind=in_one_line(kind), title=in_one_line(title), format=1)
+        part_of = host = ""
+        if kind == "worker":
+            mark, _, title = title.partition(": ")
+            part_of, _, host = mark.partition(" on ")
+        try:
+            lab, *words = shlex.split(title)
+        except ValueError:
+            raise DamagedError(text) from None
+        parameters = []
+        while words[:1] == ["-p"] and len(words) > 2:
+            parameters.append(words[1:3])
+            words = words[3:]
+        options = dict(zip(words[::2], words[1::2], strict=False))
+        values: dict[str, Any] = {key: options.get(word, "") for word, key in _OPTIONS.items()}
+        hosts = values["hosts"].split(",") if values["hosts"] else []
+        processes = int(values["processes"]) if values["processes"].isdecimal() else None
+        launcher = "slurm" if in_slurm else "torchrun" if hosts else "ssh"
+        values |= {"lab": lab, "parameters": parameters, "launcher": launcher, "hosts": hosts}
+        run = _run_of({**values, "processes": processes})
+        title = in_one_line(title)
+        return cls(kind=kind, title=title, run=run, part_of=part_of, host=host, format=1)
+
+
+def in_one_line(text: str) -> str:
+    """Return a text with every character that cannot be printed written as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def _run_of(values: Mapping[str, Any]) -> Run:
+    """Return the run that `about.json` describes. Raises DamagedError for what cannot be one.
+
+    Its words reach a command line or a path here, and the machine may say anything.
+    """
+    lab, processes, hosts = values["lab"], values.get("processes"), values.get("hosts", [])
+    parameters = values.get("parameters", [])
+    if not isinstance(lab, str) or PurePosixPath(lab).stem in ("", "..") or not lab.isprintable():
+        raise DamagedError(lab)
+    if processes is not None and type(processes) is not int:
+        raise DamagedError(processes)
+    if not isinstance(hosts, list) or not all(map(_is_alias, hosts)):
+        raise DamagedError(hosts)
+    if not isinstance(parameters, list) or not all(map(_is_pair, parameters)):
+        raise DamagedError(parameters)
+    resume = _text(values, "resume")
+    if resume and not _RUN_ID.fullmatch(resume):
+        raise DamagedError(resume)
+    return Run(
+        lab=lab,
+        parameters=tuple((name, value) for name, value in parameters),
+        launcher=_text(values, "launcher") or "ssh",
+        hosts=tuple(hosts),
+        processes=processes,
+        resume=resume,
+    )
+
+
+def _is_alias(value: object) -> bool:
+    return isinstance(value, str) and alias_fault(value) is None
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and [type(one) for one in value] == [str, str]
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    """Return a value that is a text, in one line; nothing where there is none."""
+    value = values.get(key, "")
+    if not isinstance(value, str):
+        raise DamagedError(value)
+    return in_one_line(value)
