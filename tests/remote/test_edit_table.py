@@ -15,7 +15,7 @@ import pytest
 from ssh_tree import OURS, entry, filled, lay_out, meaning, picture
 
 from ml_remote.errors import ConfigurationError, LabError, UnsafeEditError
-from ml_remote.ssh import ssh_config
+from ml_remote.ssh import ssh_config, verification
 
 INCLUDE = "Include ~ssh/ml-remote.d/*.conf"
 ENTRY = """\
@@ -473,8 +473,9 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_connecting_makes_of_a_configuration_what_the_table_says(
-    case: Case, directory: Path
+    case: Case, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verification, "SECONDS_FOR_OTHERS", 60.0)  # however busy this computer is
     directory.parent.mkdir()
     laid_out(case, directory)
     before = picture(directory)

@@ -80,7 +80,7 @@ def test_demo_shows_its_figures_and_leaves_nothing_behind(tmp_path: Path) -> Non
     variables = {
         **os.environ,
         "TMPDIR": str(temporary),
-        "PYTHONPATH": str(TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "src"),
+        "PYTHONPATH": str(TEMPLATE_ROOT / "src"),
     }
     done = subprocess.run(
         [sys.executable, TEMPLATE_ROOT / "tests" / "demo.py"],
