@@ -106,10 +106,12 @@ def test_progress_is_lines_of_text_in_a_file(default_project: BakedProject) -> N
     assert done.stdout == ""
 
 
-def test_two_modules_alone_write_to_the_terminal() -> None:
+def test_two_modules_of_the_command_alone_write_to_the_terminal() -> None:
     folder = Path(ml_remote.__file__).parent
     writers = set()
     for path in folder.rglob("*.py"):
+        if path.is_relative_to(folder / "far"):
+            continue  # programs of their own, on the machine
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             written = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             imported = node.module if isinstance(node, ast.ImportFrom) else None
