@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from .context import Context
+from .far.env.sessions import KINDS
 from .project import Project, nearest_root, set_root
 from .ui import console
 from .ui.help import SectionedGroup
@@ -65,7 +66,7 @@ lab.add_sections(
         "Code": {"push": "transfer", "pull": "transfer"},
         "Environment": {"setup": "environment"},
         "Run": {"run": "runs", "runs": "runs", "attach": "runs", "stop": "runs"},
-        "Interactive": {"code": "code", "jupyter": "sessions", "tensorboard": "sessions"},
+        "Interactive": {"code": "code", **dict.fromkeys(KINDS, "sessions")},
         "This computer": {"completion": "completion"},
     },
     package=f"{__package__}.commands",

@@ -22,6 +22,7 @@ from ml_remote.machine import Machine
 from ml_remote.runs import jobs
 from ml_remote.sessions.tunnel import PortTakenError, Route, keep_open
 from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
 
 pytestmark = pytest.mark.slow
 
@@ -61,11 +62,11 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     kernel = Kernel(page)
     secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
     assert command.interrupt() == 0
-    assert "the session goes on" in command.said
+    assert "A session on handwriting-lab continues" in command.said
     assert not page.exists()
 
     again = started(desk, "jupyter")
-    assert "runs on handwriting-lab already" in again.said
+    assert "JupyterLab already runs on handwriting-lab" in again.said
     assert kernel.run("print(kept)") == secret
     assert kernel.run(FORK, until="from the fork")
     assert re.search("JupyterLab +running", desk.lab("jupyter", "--list").stdout)
@@ -99,16 +100,14 @@ def test_port_that_is_taken_in_the_last_moment_is_noticed(
 ) -> None:
     monkeypatch.setenv("LAB_SSH_DIR", str(desk.laptop.ssh))
     client = Client(alias="handwriting-lab", directory=desk.laptop.ssh)
-    about = jobs.About(kind="tensorboard", title="x")
-    job = jobs.start(Machine(client=client, folder=FOLDER), about, "exec sleep 600")
+    machine = Machine(client=client, folder=FOLDER)
+    job = jobs.start(machine, jobs.About(kind="tensorboard", title="x"), "exec sleep 600")
     opened: list[None] = []
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        route = Route(
-            client=client, folder=FOLDER, job_id=job.id, directory="/nonexistent", port=port
-        )
+        route = Route(machine=machine, job_id=job.id, directory="/nonexistent", port=port)
         with pytest.raises(PortTakenError, match=str(port)):
-            keep_open(route, opened=lambda: opened.append(None))
+            keep_open(route, console=Console(), opened=lambda: opened.append(None))
     assert opened == []
 
 

@@ -1,64 +1,34 @@
-"""`lab jupyter` and `lab tensorboard`: sessions on the remote machine, in the browser here.
+"""Sessions such as `lab jupyter`: served on the remote machine, in the browser here.
 
 A session runs there as a job, on a socket that only its owner can reach; a tunnel leads to it. The
-session goes on when the tunnel is closed or lost, and the next call finds it again.
+session continues when the tunnel is closed or lost, and the next call finds it again. Which kinds
+there are: far/env/sessions.
 """
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
+from ..context import Context
 from ..errors import LabError, RemoteCommandError
+from ..far.env.sessions import find_kind
 from ..installing import ensure_far
-from ..machine import Machine, read_machine
+from ..machine import Machine
 from ..runs import jobs
-from ..scripts import ExitCode
-from ..settings import Settings, load_settings, machine_alias, project_root
-from ..ssh.client import Client
-from ..ui import console
+from ..scripts import ExitCode, ask, script
 from . import browser
-from .session_scripts import FIND, SERVE, TAIL
 from .tunnel import PortTakenError, Route, free_port, keep_open
 
-__all__ = ["list_sessions", "open_session", "stop_sessions"]
-
-Kind = Literal["jupyter", "tensorboard"]
+__all__ = ["Sessions"]
 
 _ATTEMPTS = 3
 _LISTED = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Program:
-    """What a kind of session serves."""
-
-    title: str
-    port: int
-    """The port of this computer to take if it is free."""
-    start_page: str
-    what_next: str
-    """What the person may do once it is in the browser."""
-
-
-_PROGRAMS: dict[Kind, _Program] = {
-    "jupyter": _Program(
-        title="JupyterLab",
-        port=8888,
-        start_page="/lab",
-        what_next="open a script in labs/ there: it opens as a notebook.",
-    ),
-    "tensorboard": _Program(
-        title="TensorBoard",
-        port=6006,
-        start_page="/",
-        what_next="run a lab; its curves appear there while it trains.",
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,63 +41,187 @@ class _Session:
     token: str
 
 
-def open_session(kind: Kind, *, alias: str | None = None, open_browser: bool = True) -> None:
-    """Start the session, or find the one that runs, and keep a tunnel to it open.
+class Sessions:
+    """The sessions of one kind that the project has on one machine."""
 
-    Returns when the session is over, or when the person closes the tunnel with Ctrl-C. Raises
-    LabError, in words, when it comes to no session or no tunnel.
-    """
-    settings = load_settings()
-    client = Client(alias=machine_alias(alias))
-    try:
-        with _closing_on_signals():
-            session = _find_or_start(client, settings, kind)
-            in_order = _hold_tunnel(
-                client, settings.folder, kind, session, open_browser=open_browser
+    def __init__(self, context: Context, machine: Machine, name: str) -> None:
+        self._context = context
+        self._console = context.console
+        self._machine = machine
+        self._name = name
+        self._kind = find_kind(name)
+
+    @classmethod
+    def of(cls, context: Context, name: str, *, alias: str | None = None) -> Self:
+        """Return those of a kind, one of KINDS, on the machine of `lab.toml` or of `alias`."""
+        return cls(context, context.machine(alias), name)
+
+    def open(self, *, open_browser: bool = True) -> None:
+        """Start a session, or find the one that runs, and keep a tunnel to it open.
+
+        Returns when the session is over, or when the person closes the tunnel with Ctrl-C. Raises
+        LabError, in words, when it comes to no session or no tunnel.
+        """
+        alias = self._machine.alias
+        try:
+            with _closing_on_signals():
+                session = self._find_or_start()
+                in_order = self._hold_tunnel(session, open_browser=open_browser)
+        except KeyboardInterrupt:
+            self._console.say(f"The tunnel is closed. A session on {alias} continues.")
+            self._console.next_step(
+                f"lab {self._name} reaches it again; lab {self._name} --stop ends it"
             )
-    except KeyboardInterrupt:
-        console.say(f"The tunnel is closed; a session on {client.alias} goes on.")
-        console.next_step(f"lab {kind} reaches it again; lab {kind} --stop ends it")
-        return
-    if not in_order:
-        # The shared connection may have been lost together with the session.
-        own = client.with_options("ControlPath=none")
-        raise _explain_end(own, settings.folder, kind, session.job.id)
-    console.say(f"The {_PROGRAMS[kind].title} session on {client.alias} has ended.")
-    console.next_step(f"lab {kind} starts another one")
+            return
+        if not in_order:
+            # The shared connection may have been lost together with the session.
+            own = self._machine.client.with_options("ControlPath=none")
+            raise self._explain_end(replace(self._machine, client=own), session.job.id)
+        self._console.say(f"The {self._kind.title} session on {alias} has ended.")
+        self._console.next_step(f"lab {self._name} starts another one")
 
-
-def list_sessions(kind: Kind, *, alias: str | None = None) -> None:
-    """Show this project's sessions on the machine: those that run, and the last that have ended."""
-    machine = read_machine(alias)
-    known = jobs.list_jobs(machine, console=console.shared, kind=kind)
-    title = _PROGRAMS[kind].title
-    if not known:
-        console.say(f"There has been no {title} session on {machine.alias} yet.")
-        console.next_step(f"lab {kind}")
-        return
-    for job in known[-_LISTED:]:
-        started = job.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        hours, minutes = divmod(int(job.duration.total_seconds()) // 60, 60)
-        console.say(
-            f"{title}  {job.state:<7}  started {started}  for {hours}:{minutes:02} h  on {job.host}"
+    def show(self) -> None:
+        """Show the sessions on the machine: those that run, and the last that have ended."""
+        known = self._jobs()
+        title = self._kind.title
+        if not known:
+            self._console.say(f"There has been no {title} session on {self._machine.alias} yet.")
+            self._console.next_step(f"lab {self._name}")
+            return
+        for job in known[-_LISTED:]:
+            started = job.started.astimezone().strftime("%Y-%m-%d %H:%M")
+            hours, minutes = divmod(int(job.duration.total_seconds()) // 60, 60)
+            self._console.say(
+                f"{title}  {job.state:<7}  started {started}  for {hours}:{minutes:02} h  "
+                f"on {job.host}"
+            )
+        running = any(not job.is_over for job in known)
+        self._console.next_step(
+            f"lab {self._name} --stop ends it" if running else f"lab {self._name}"
         )
-    running = any(not job.is_over for job in known)
-    console.next_step(f"lab {kind} --stop ends it" if running else f"lab {kind}")
 
+    def stop(self) -> None:
+        """End the session on the machine with everything that it has started."""
+        title, alias = self._kind.title, self._machine.alias
+        running = [job for job in self._jobs() if not job.is_over]
+        for job in running:
+            jobs.stop(self._machine, job.id)
+            self._console.say(f"{title} on {alias} has ended, with everything that ran in it.")
+        if not running:
+            self._console.say(f"No {title} session runs on {alias}.")
+        self._console.next_step(f"lab {self._name} starts one")
 
-def stop_sessions(kind: Kind, *, alias: str | None = None) -> None:
-    """End the session on the machine with everything that it has started."""
-    machine = read_machine(alias)
-    title = _PROGRAMS[kind].title
-    known = jobs.list_jobs(machine, console=console.shared, kind=kind)
-    running = [job for job in known if not job.is_over]
-    for job in running:
-        jobs.stop(machine, job.id)
-        console.say(f"{title} on {machine.alias} has ended, with everything that ran in it.")
-    if not running:
-        console.say(f"No {title} session runs on {machine.alias}.")
-    console.next_step(f"lab {kind} starts one")
+    def _jobs(self) -> list[jobs.Job]:
+        return jobs.list_jobs(self._machine, console=self._console, kind=self._name)
+
+    def _find_or_start(self) -> _Session:
+        """Return the session that runs, or a new one. Raises LabError when none comes about."""
+        title, alias = self._kind.title, self._machine.alias
+        for _ in range(_ATTEMPTS):
+            running = [job for job in self._jobs() if not job.is_over]
+            if running:
+                job = running[-1]
+                self._console.note(f"{title} already runs on {alias}. Connecting to it.")
+            else:
+                self._console.note(f"Starting {title} on {alias}.")
+                job = self._start()
+            session = self._session_of(job)
+            if session is not None:
+                return session
+            # It may have ended in this moment, or another computer was faster to start one.
+            if not running and self._exit_code(job) != ExitCode.TRY_AGAIN:
+                break
+        raise self._explain_end(self._machine, job.id)
+
+    def _start(self) -> jobs.Job:
+        """Start a session as a job on the machine."""
+        far = ensure_far(self._machine)
+        variables = {
+            "FAR": far,
+            "KIND": self._name,
+            "IDLE_HOURS": f"{self._context.project.settings.idle_hours:g}",
+        }
+        settings = "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items())
+        about = jobs.About(kind=self._name, title=self._kind.title, far=far)
+        return jobs.start(self._machine, about, settings + script("serve"))
+
+    def _exit_code(self, job: jobs.Job) -> int | None:
+        return jobs.find_job(self._machine, job.id).exit_code
+
+    def _session_of(self, job: jobs.Job) -> _Session | None:
+        """Return the session that a job is, once it is known; None when it has ended."""
+        done = ask(self._machine, "find-session", job.id, job=job.id)
+        answer = done.stdout.strip("\n").split("\t")
+        if answer[0] == "ended":
+            return None
+        if answer[0] == "elsewhere":
+            _, host, here = answer
+            raise LabError(
+                f"The session runs on {host}, and {self._machine.alias} leads to {here} now.",
+                hint=f"Connect an alias to {host} itself: lab connect user@{host} --alias NAME",
+            )
+        _, directory, token = answer
+        return _Session(job=job, directory=directory, token=token)
+
+    def _hold_tunnel(self, session: _Session, *, open_browser: bool) -> bool:
+        """Keep a tunnel open until the session ends; return whether it ended in order."""
+        for _ in range(_ATTEMPTS):
+            route = Route(
+                machine=self._machine,
+                job_id=session.job.id,
+                directory=session.directory,
+                port=free_port(self._kind.port),
+            )
+            with suppress(PortTakenError):  # by a program that was a moment faster: another then
+                return self._hold_route(route, token=session.token, open_browser=open_browser)
+        raise PortTakenError(
+            "Other programs took each port that was tried.", hint=f"lab {self._name}"
+        )
+
+    def _hold_route(self, route: Route, *, token: str, open_browser: bool) -> bool:
+        """Keep this tunnel open until the session ends, and open the browser once it answers."""
+        title = f"{self._kind.title} on {self._machine.alias}"
+        address = f"http://127.0.0.1:{route.port}"
+
+        def tell(page: Path) -> None:
+            shown = open_browser and browser.show(page)
+            self._console.say(
+                f"{title} is in your browser: {address}"
+                if shown
+                else f"{title}: open {page.as_uri()}"
+            )
+            self._console.next_step(
+                f"{self._kind.what_next} Ctrl-C here closes the tunnel; the session continues. "
+                f"lab {self._name} --stop ends it."
+            )
+
+        with browser.login_page(
+            self._context.project.state / f"open-{self._name}-{route.port}.html",
+            title=title,
+            action=f"{address}/login?next={self._kind.start_page}",
+            token=token,
+        ) as page:
+            return keep_open(route, console=self._console, opened=lambda: tell(page))
+
+    def _explain_end(self, machine: Machine, job_id: str) -> RemoteCommandError:
+        """Return the error that says why a session ended."""
+        job = jobs.find_job(machine, job_id)
+        title, alias = self._kind.title, machine.alias
+        if job.exit_code == ExitCode.NO_ENVIRONMENT:
+            return RemoteCommandError(
+                f"The environment is not on {alias} yet: {machine.folder} has no .venv.",
+                hint="lab setup",
+            )
+        if job.state == "lost":
+            return RemoteCommandError(
+                f"{title} on {alias} is gone: it was killed, or the machine was restarted.",
+                hint=f"lab {self._name} starts another one",
+            )
+        said = ask(machine, "tail-session", job_id, job=job_id).stdout.strip()
+        return RemoteCommandError(
+            f"{title} on {alias} ended with exit code {job.exit_code}. The end of its log:\n{said}",
+            hint="If a package is missing: lab setup",
+        )
 
 
 @contextmanager
@@ -140,105 +234,3 @@ def _closing_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _find_or_start(client: Client, settings: Settings, kind: Kind) -> _Session:
-    """Return the session that runs, or a new one. Raises LabError when none comes about."""
-    title = _PROGRAMS[kind].title
-    machine = Machine(client=client, folder=settings.folder)
-    for _ in range(_ATTEMPTS):
-        known = jobs.list_jobs(machine, console=console.shared, kind=kind)
-        running = [job for job in known if not job.is_over]
-        if running:
-            job = running[-1]
-            console.note(f"{title} runs on {client.alias} already; connecting to it.")
-        else:
-            console.note(f"Starting {title} on {client.alias}.")
-            arguments = f"serve {kind} --idle-hours {settings.idle_hours:g}"
-            far = ensure_far(machine)
-            about = jobs.About(kind=kind, title=title, far=far)
-            job = jobs.start(machine, about, f"{SERVE} {far} {arguments}")
-        session = _directory_of(client, settings.folder, job)
-        if session is not None:
-            return session
-        # It may have ended in this moment, or another computer was faster to start one.
-        if not running and jobs.find_job(machine, job.id).exit_code != ExitCode.TRY_AGAIN:
-            break
-    raise _explain_end(client, settings.folder, kind, job.id)
-
-
-def _directory_of(client: Client, folder: str, job: jobs.Job) -> _Session | None:
-    """Return the session that a job is, once it is known; None when it has ended."""
-    answer = client.run_script(FIND, folder, job.id).stdout.strip("\n").split("\t")
-    if answer[0] == "ended":
-        return None
-    if answer[0] == "elsewhere":
-        _, host, here = answer
-        raise LabError(
-            f"The session runs on {host}, and {client.alias} leads to {here} at the moment.",
-            hint=f"Connect an alias to {host} itself: lab connect user@{host} --alias NAME",
-        )
-    _, directory, token = answer
-    return _Session(job=job, directory=directory, token=token)
-
-
-def _hold_tunnel(
-    client: Client, folder: str, kind: Kind, session: _Session, *, open_browser: bool
-) -> bool:
-    """Keep a tunnel open until the session ends; return whether it ended in order."""
-    for _ in range(_ATTEMPTS):
-        route = Route(
-            client=client,
-            folder=folder,
-            job_id=session.job.id,
-            directory=session.directory,
-            port=free_port(_PROGRAMS[kind].port),
-        )
-        with suppress(PortTakenError):  # by a program that was a moment faster: another one then
-            return _hold_route(route, kind, token=session.token, open_browser=open_browser)
-    raise PortTakenError("Other programs took each port that was tried.", hint=f"lab {kind}")
-
-
-def _hold_route(route: Route, kind: Kind, *, token: str, open_browser: bool) -> bool:
-    """Keep this tunnel open until the session ends, and open the browser once it answers."""
-    program = _PROGRAMS[kind]
-    title = f"{program.title} on {route.client.alias}"
-    address = f"http://127.0.0.1:{route.port}"
-
-    def tell(page: Path) -> None:
-        shown = open_browser and browser.show(page)
-        console.say(
-            f"{title} is in your browser: {address}" if shown else f"{title}: open {page.as_uri()}"
-        )
-        console.next_step(
-            f"{program.what_next} Ctrl-C here closes the tunnel, and the session goes on; "
-            f"lab {kind} --stop ends it."
-        )
-
-    with browser.login_page(
-        project_root() / ".lab" / f"open-{kind}-{route.port}.html",
-        title=title,
-        action=f"{address}/login?next={program.start_page}",
-        token=token,
-    ) as page:
-        return keep_open(route, opened=lambda: tell(page))
-
-
-def _explain_end(client: Client, folder: str, kind: Kind, job_id: str) -> RemoteCommandError:
-    """Return the error that says why a session ended."""
-    job = jobs.find_job(Machine(client=client, folder=folder), job_id)
-    title, alias = _PROGRAMS[kind].title, client.alias
-    if job.exit_code == ExitCode.NO_ENVIRONMENT:
-        return RemoteCommandError(
-            f"The environment is not on {alias} yet: {folder} has no .venv.", hint="lab setup"
-        )
-    if job.state == "lost":
-        return RemoteCommandError(
-            f"{title} on {alias} is gone: it was killed, or the machine was restarted.",
-            hint=f"lab {kind} starts another one",
-        )
-    said = client.run_script(TAIL, folder, job_id).stdout.strip()
-    return RemoteCommandError(
-        f"{title} on {alias} ended with exit code {job.exit_code}. The end of its log:\n{said}",
-        hint="If a package is missing: lab setup",
-    )

@@ -1,25 +1,23 @@
 """A port of this computer that leads to a session on the remote machine, whatever the network does.
 
 The tunnel is one ssh process with a connection of its own: a forward over a shared connection would
-outlive the command. A script at the other end says every two seconds that it is alive. When nothing
-was heard for eight seconds, or ssh ends, another connection is made, until the session is over.
+outlive the command. ssh itself notices when the machine does not answer any more, and ends. Then
+another connection is made, until the session is over. That a login comes to an end is watched here:
+ssh's own limits cover the connection before it and the signs of life after it.
 """
 
 from __future__ import annotations
 
 import errno
 import http.client
-import queue
+import math
 import re
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from ..errors import (
     HostKeyChangedError,
@@ -28,23 +26,30 @@ from ..errors import (
     LoginRefusedError,
     UnreachableError,
 )
-from ..processes import is_windows
-from ..ssh.client import SCRIPT_BEGINS, Client, script_input
+from ..machine import Machine
+from ..processes import Running, is_windows, running
+from ..scripts import ExitCode, failure, script
+from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, script_input
 from ..ssh.explaining import explain
-from ..ui import console
-from .session_scripts import WATCH
+from ..ui.console import Console
 
 __all__ = ["PortTakenError", "Route", "free_port", "keep_open"]
 
-_BEAT = 2.0  # seconds between two signs of life
-_SILENCE = 8.0  # seconds without one until the connection counts as lost
+_BEAT = 2.0  # seconds between two signs of life of the script on the machine
 _FIRST_PATIENCE = 60.0  # seconds for the first connection, its login included
 _LEAST_PATIENCE = 5.0  # seconds for one after that; more where the first one took long
 _PAUSE = 1.0  # seconds between two attempts
 _PAUSE_AFTER_REFUSAL = 5.0  # servers bar an address that fails to log in too often
 _ANSWER_TIMEOUT = 60.0  # seconds until JupyterLab must have answered for the first time
 _PORTS_TRIED = 20
-_OPTIONS = ("ControlPath=none", "BatchMode=yes", "ClearAllForwardings=no")
+# A connection counts as lost when the machine has not answered for eight seconds.
+_OPTIONS = (
+    "ControlPath=none",
+    "BatchMode=yes",
+    "ClearAllForwardings=no",
+    "ServerAliveInterval=4",
+    "ServerAliveCountMax=1",
+)
 
 
 class PortTakenError(LabError):
@@ -55,9 +60,7 @@ class PortTakenError(LabError):
 class Route:
     """Where a tunnel leads."""
 
-    client: Client
-    folder: str
-    """The project's folder on the machine."""
+    machine: Machine
     job_id: str
     """The session."""
     directory: str
@@ -84,20 +87,22 @@ def free_port(preferred: int) -> int:
     raise LabError("This computer has no free port left.", hint="Close some programs")
 
 
-def keep_open(route: Route, *, opened: Callable[[], None]) -> bool:
+def keep_open(route: Route, *, console: Console, opened: Callable[[], None]) -> bool:
     """Keep the tunnel open until the session is over; return whether it ended in order.
 
     `opened` is called once, when the session has answered a first request. Raises PortTakenError or
-    UnreachableError when the first connection cannot be made, HostKeyChangedError at any time.
+    UnreachableError when the first connection cannot be made, HostKeyChangedError at any time, and
+    LabError when the session or the project's folder is no longer there.
     """
     patience = _FIRST_PATIENCE
     is_known = False  # whether there has been a connection already
     is_open = False
     lost = False
+    alias = route.machine.alias
     while True:
         began = time.monotonic()
-        with _Connection(route) as connection:
-            for word in connection.words(patience):
+        with _connected(route, patience) as connection:
+            for word in connection.words():
                 if not is_known:
                     patience = max(_LEAST_PATIENCE, 3 * (time.monotonic() - began))
                     is_known = True
@@ -108,115 +113,92 @@ def keep_open(route: Route, *, opened: Callable[[], None]) -> bool:
                         _await_answer(route, connection)
                         opened()
                     elif lost:
-                        console.note(f"Connected to {route.client.alias} again.")
+                        console.note(f"Connected to {alias} again.")
                     is_open = True
                     lost = False
             error = connection.failure()
-        if not is_known or isinstance(error, HostKeyChangedError | HostKeyUnknownError):
+        if not is_known or not isinstance(error, UnreachableError):
+            raise error
+        if isinstance(error, HostKeyChangedError | HostKeyUnknownError):
             raise error
         if not lost:
-            console.note(f"{error.message} The session there goes on; connecting again.")
+            console.note(f"{error.message} The session continues; connecting again.")
             lost = True
         time.sleep(_PAUSE_AFTER_REFUSAL if isinstance(error, LoginRefusedError) else _PAUSE)
 
 
+@contextmanager
+def _connected(route: Route, patience: float) -> Iterator[_Connection]:
+    """Forward the port while the context lasts, and run the script that watches the session.
+
+    `patience` is how many seconds there are until that says a first word.
+    """
+    client = route.machine.client.with_options(
+        *_OPTIONS, f"ConnectTimeout={min(CONNECT_TIMEOUT, math.ceil(patience))}"
+    )
+    forward = f"127.0.0.1:{route.port}:{route.directory}/socket"
+    arguments = (route.machine.folder, route.job_id, route.directory, f"{_BEAT:g}")
+    with running(client.command("sh", flags=("-L", forward)), own_session=True) as process:
+        connection = _Connection(route, process, patience)
+        try:
+            # The script reads descriptor 3, and ends with it.
+            process.send(f"exec 3<&0\n{script_input(script('watch-session'), *arguments)}")
+            yield connection
+        finally:
+            connection.alarm.cancel()
+
+
 class _Connection:
-    """One ssh process that forwards the port and runs the script that watches the session."""
+    """What comes from the machine over one connection."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, process: Running, patience: float) -> None:
         self._route = route
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._silent = False
+        self._process = process
+        self._is_late = False
+        self.alarm = threading.Timer(patience, self._give_up)
+        self.alarm.daemon = True
+        self.alarm.start()
 
-    def __enter__(self) -> Self:
-        route = self._route
-        forward = f"127.0.0.1:{route.port}:{route.directory}/socket"
-        command = route.client.with_options(*_OPTIONS).command("sh", flags=("-L", forward))
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # Ctrl-C is for us
-        )
-        script = script_input(WATCH, route.folder, route.job_id, route.directory, f"{_BEAT:g}")
-        threading.Thread(target=self._talk, args=(script,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end()
-        self._errors.close()
-
-    def words(self, patience: float) -> Iterator[str]:
-        """Yield what the script says, until nothing more is heard.
-
-        `patience` is for the first word, in seconds.
-        """
-        limit = patience
-        while True:
-            try:
-                line = self._lines.get(timeout=limit)
-            except queue.Empty:
-                self._silent = True
-                return
-            if line is None:
+    def words(self) -> Iterator[str]:
+        """Yield what the script says, until nothing more comes or the port was taken."""
+        lines = self._process.lines()
+        # What the login shell prints comes first, and may be anything.
+        if not any(f"{line}\n".endswith(SCRIPT_BEGINS) for line in lines):
+            return
+        for line in lines:
+            self.alarm.cancel()
+            if self._port_is_taken():
                 return
             if line in ("open", "alive", "ended", "failed"):
-                limit = _SILENCE
-                if self._port_is_taken():
-                    return
                 yield line
 
     def failure(self) -> LabError:
         """End the connection and return the error that says why it is no good."""
-        self._end()
-        port, alias = self._route.port, self._route.client.alias
+        self._process.kill()
+        code = self._process.wait()
+        port, machine = self._route.port, self._route.machine
         if self._port_is_taken():
             return PortTakenError(f"Another program on this computer listens on port {port} now.")
-        if self._silent:
+        if self._is_late:
             return UnreachableError(
-                f"{alias} does not answer any more.", hint="See what is wrong: lab doctor"
+                f"{machine.alias} does not answer any more.", hint="See what is wrong: lab doctor"
             )
-        return explain(self.said(), alias=alias)
+        if code in (ExitCode.NO_FOLDER, ExitCode.NO_JOB):
+            return failure(code, "", machine=machine, job=self._route.job_id)
+        return explain(self.said(), alias=machine.alias)
 
     def said(self) -> str:
         """Return what ssh has written to its standard error."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace").replace("\r\n", "\n")
+        return self._process.errors()
 
-    def _talk(self, script: str) -> None:
-        """Send the script and pass its lines on; the input stays open while we are there."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(f"exec 3<&0\n{script}")  # WATCH reads descriptor 3
-            self._process.stdin.flush()
-            lines = iter(self._process.stdout)
-            # What the login shell prints comes first, and may be anything.
-            if any(line.endswith(SCRIPT_BEGINS) for line in lines):
-                for line in lines:
-                    self._lines.put(line.strip())
-        except (OSError, ValueError):
-            pass  # ssh ended, or we ended it
-        self._lines.put(None)
+    def _give_up(self) -> None:
+        self._is_late = True
+        self._process.kill()
 
     def _port_is_taken(self) -> bool:
         """Return whether ssh could not listen: it says so before it runs anything there."""
         pattern = rf"cannot listen to port: {self._route.port}$"
         return re.search(pattern, self.said(), re.MULTILINE) is not None
-
-    def _end(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def _await_answer(route: Route, connection: _Connection) -> None:
@@ -226,7 +208,7 @@ def _await_answer(route: Route, connection: _Connection) -> None:
         request.request("GET", "/login")
         request.getresponse().read()
     except (OSError, http.client.HTTPException):
-        alias = route.client.alias
+        alias = route.machine.alias
         if re.search(r"open failed: (administratively prohibited|unknown)", connection.said()):
             raise LabError(
                 f"The SSH server of {alias} does not forward to sockets.",

@@ -1,0 +1,92 @@
+"""JupyterLab for the project, labs opening as notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from ..parameters import project_root
+from .kind import Kind
+
+__all__ = ["KIND"]
+
+_FAR_HALF = Path(__file__).resolve().parents[4]
+
+
+def serve(directory: Path, idle_seconds: float) -> None:
+    """Serve JupyterLab for the project, labs opening as notebooks.
+
+    It ends when no cell has run and no browser was there for `idle_seconds`; 0 means never.
+    """
+    from ipykernel.kernelspec import write_kernel_spec
+    from jupyter_core.paths import jupyter_config_dir
+    from jupyterlab.labapp import LabApp
+
+    # The person's own look of JupyterLab stays; a password, port or certificate that they may have
+    # set for their own servers would keep this one from being reached.
+    own = Path(jupyter_config_dir()) / "lab"
+    os.environ |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(own / "user-settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(directory / "config"),
+        "JUPYTER_RUNTIME_DIR": str(directory / "run"),
+        "JUPYTER_TOKEN_FILE": str(directory / "token"),
+        "JUPYTER_PATH": str(directory / "data"),
+    }
+    kernel = [sys.executable, str(_FAR_HALF), "kernel", "-f", "{connection_file}"]
+    write_kernel_spec(
+        directory / "data" / "kernels" / "python3",
+        # No debugger either: it listens on TCP, and whoever connects can run code as the person.
+        overrides={"argv": kernel, "metadata": {}},
+    )
+    _write_lab_settings(directory / "config" / "labconfig")
+    seconds = max(1, round(idle_seconds)) if idle_seconds else 0
+    check = min(60, seconds)
+    settings = {
+        "ServerApp.sock": directory / "socket",
+        "ServerApp.root_dir": project_root(),
+        "ServerApp.open_browser": False,
+        "ServerApp.allow_root": True,
+        "ServerApp.shutdown_no_activity_timeout": seconds,
+        "KernelManager.transport": "ipc",
+        "MappingKernelManager.cull_idle_timeout": seconds,
+        "MappingKernelManager.cull_interval": check,
+        "TerminalManager.cull_inactive_timeout": seconds,
+        "TerminalManager.cull_interval": check,
+    }
+    LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items() if value != 0])
+
+
+def _write_lab_settings(folder: Path) -> None:
+    """Have JupyterLab open scripts as notebooks, and leave out what no kernel here offers."""
+    folder.mkdir(parents=True)
+    overrides = {
+        "@jupyterlab/docmanager-extension:plugin": {
+            "defaultViewers": {"python": "Jupytext Notebook"}
+        },
+        "@jupyterlab/apputils-extension:notification": {
+            "checkForUpdates": False,
+            "doNotDisturbMode": False,
+            "fetchNews": "false",
+        },
+    }
+    (folder / "default_setting_overrides.json").write_text(json.dumps(overrides))
+    page = {"disabledExtensions": {"@jupyterlab/debugger-extension": True}}
+    (folder / "page_config.json").write_text(json.dumps(page))
+
+
+KIND = Kind(
+    title="JupyterLab",
+    description="""JupyterLab on the machine, in the browser here.
+
+    Notebooks and what they compute stay when the tunnel is closed, the laptop sleeps or the network
+    is lost; the same command reaches them again. Labs open as notebooks. A session that nobody uses
+    ends after idle_hours in lab.toml.
+    """,
+    port=8888,
+    start_page="/lab",
+    what_next="open a script in labs/ there: it opens as a notebook.",
+    serve=serve,
+)

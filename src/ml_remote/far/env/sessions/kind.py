@@ -1,0 +1,33 @@
+"""What is said of a kind of session: for the laptop, which opens it, and for the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Kind", "Serve"]
+
+Serve = Callable[[Path, float], None]
+"""Serves on `socket` in a private directory, which has the file `token`, until the session is over.
+
+It ends by itself when nobody has used it for so many seconds; 0 means never. A browser first sends
+a form with the token to `/login`. It imports what it serves when it is called: the laptop has
+nothing of that.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of session."""
+
+    title: str
+    """The name of what is served."""
+    description: str
+    """What `lab <name> --help` says; the first paragraph is one line."""
+    port: int
+    """The port of the laptop to take if it is free."""
+    start_page: str
+    what_next: str
+    """What the person may do once it is in the browser."""
+    serve: Serve

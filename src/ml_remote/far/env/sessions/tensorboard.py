@@ -1,0 +1,139 @@
+"""TensorBoard for the results in `outputs/`."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from .kind import Kind
+
+__all__ = ["KIND", "Guard"]
+
+_LONGEST_FORM = 4096  # bytes
+
+# What a WSGI server calls (https://peps.python.org/pep-3333/).
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+def serve(directory: Path, idle_seconds: float) -> None:
+    """Serve TensorBoard for `outputs/`; it ends after `idle_seconds` without a request."""
+    from tensorboard import program
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class QuietHandler(WSGIRequestHandler):
+        def log_request(self, *_: object) -> None:
+            """Write no line for a request: the log would grow as long as a page is open."""
+
+    class SocketServer:
+        """What TensorBoard asks of a server, on a socket."""
+
+        def __init__(self, application: Application, _flags: object) -> None:
+            self._guard = Guard(application, (directory / "token").read_text())
+            self._server = make_server(
+                f"unix://{directory / 'socket'}",
+                0,
+                self._guard,
+                threaded=True,
+                request_handler=QuietHandler,
+            )
+
+        def serve_forever(self) -> None:
+            if idle_seconds:
+                threading.Thread(target=self._end_when_idle, daemon=True).start()
+            self._server.serve_forever()
+
+        def _end_when_idle(self) -> None:
+            while (left := self._guard.last_request + idle_seconds - time.monotonic()) > 0:
+                time.sleep(left)
+            self._server.shutdown()
+
+        def get_url(self) -> str:
+            return "http://localhost:0/"  # TensorBoard insists on a port
+
+        def print_serving_message(self) -> None:
+            print("TensorBoard serves outputs/.", flush=True)
+
+    # TensorBoard tells others of itself in a directory that all users share, unless there is this.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+    board = program.TensorBoard(server_class=SocketServer)
+    # Its fast loader is a process of its own that listens on a TCP port.
+    board.configure(argv=["tensorboard", "--logdir", "outputs", "--load_fast", "false"])
+    board.main()
+
+
+class Guard:
+    """Lets nobody through to an application without the token, which TensorBoard has no notion of.
+
+    A form posted to /login with the token sets a cookie; every other request must bring it.
+    """
+
+    def __init__(self, application: Application, token: str) -> None:
+        self._application = application
+        self._token = token
+        self.last_request = time.monotonic()
+
+    def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        self.last_request = time.monotonic()
+        if environ["PATH_INFO"] == "/login" and environ["REQUEST_METHOD"] == "POST":
+            return self._log_in(environ, start)
+        if self._is_token(self._cookie(environ)):
+            return self._application(environ, start)
+        return _answer(start, HTTPStatus.FORBIDDEN, "Open it with: lab tensorboard")
+
+    def _log_in(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        length = min(int(environ.get("CONTENT_LENGTH") or 0), _LONGEST_FORM)
+        form = parse_qs(environ["wsgi.input"].read(length).decode("ascii", "replace"))
+        given = form.get("token", [""])[0]
+        if not self._is_token(given):
+            return _answer(start, HTTPStatus.FORBIDDEN, "Open it with: lab tensorboard")
+        cookie = f"{self._cookie_name(environ)}={given}; Path=/; HttpOnly; SameSite=Lax"
+        return _answer(start, HTTPStatus.SEE_OTHER, "", Location="/", **{"Set-Cookie": cookie})
+
+    def _cookie(self, environ: dict[str, Any]) -> str:
+        try:
+            cookies = SimpleCookie(environ.get("HTTP_COOKIE", ""))
+        except CookieError:
+            return ""
+        cookie = cookies.get(self._cookie_name(environ))
+        return cookie.value if cookie else ""
+
+    def _cookie_name(self, environ: dict[str, Any]) -> str:
+        """Return a name of this tunnel's own: browsers share cookies between ports of a host."""
+        port = environ.get("HTTP_HOST", "").rpartition(":")[2]
+        return f"lab-tensorboard-{port if port.isdecimal() else 80}"
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _answer(start: StartResponse, status: HTTPStatus, text: str, **headers: str) -> Iterable[bytes]:
+    start(
+        f"{status.value} {status.phrase}",
+        [("Content-Type", "text/plain; charset=utf-8"), *headers.items()],
+    )
+    return [text.encode()]
+
+
+KIND = Kind(
+    title="TensorBoard",
+    description="""TensorBoard on the machine, in the browser here.
+
+    It shows the curves of every run in outputs/, while they grow.
+    It is as private as `lab jupyter` and reconnects like it.
+    """,
+    port=6006,
+    start_page="/",
+    what_next="run a lab; its curves appear there while it trains.",
+    serve=serve,
+)
