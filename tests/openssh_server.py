@@ -145,10 +145,13 @@ class OpenSSHServer:
             **({} if self.account.password else self._own_home()),
             **self.options,
         }
-        marked = " ".join(f'"{name}={value}"' for name, value in marks().items())
-        settings["SetEnv"] = f"{settings.get('SetEnv', '')} {marked}".strip()
-        if not settings["SetEnv"]:
-            del settings["SetEnv"]  # no test started it
+        variables = marks() if self.account.password else {"HOME": self.account.home, **marks()}
+        given = settings.get("SetEnv", "")
+        added = [
+            f'"{name}={value}"' for name, value in variables.items() if f"{name}=" not in given
+        ]
+        if added:
+            settings["SetEnv"] = " ".join([given, *added]).strip()
         configuration = self.folder / "sshd_config"
         configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
         self._process = subprocess.Popen(
@@ -188,7 +191,6 @@ class OpenSSHServer:
         # The server's internal-sftp would not begin in that directory.
         found = (Path("/usr") / folder / "sftp-server" for folder in _SFTP_SERVERS)
         return {
-            "SetEnv": f'"HOME={self.account.home}"',
             "StrictModes": "no",
             "ForceCommand": str(program),
             "Subsystem": f"sftp {next(filter(Path.exists, found), 'internal-sftp')}",
