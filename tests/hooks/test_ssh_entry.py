@@ -10,6 +10,7 @@ import pytest
 from baking import TEMPLATE_ROOT, contents
 from conftest import Bake
 from hooks_as_modules import load_hook
+from needs import need_program
 from remote_fixtures import wait_until
 
 REMOTE = "charles@number-cruncher.example.net:50022"
@@ -127,5 +128,7 @@ def test_tool_that_does_not_end_is_ended_with_what_it_started(
 
 def is_running(process: str) -> bool:
     """Return whether a process exists and has not ended."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", process], capture_output=True, text=True)
+    done = subprocess.run(
+        [need_program("ps"), "-o", "stat=", "-p", process], capture_output=True, text=True
+    )
     return done.stdout.strip()[:1] not in ("", "Z")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, TOOL, BakedProject
-from needs import need_program
+from needs import IS_ROOT, need_program
 
 SHELLS = ("bash", "zsh", "fish")
 # Shells that read no settings of anybody's, at a terminal and without one.
@@ -198,7 +198,7 @@ def test_function_runs_nothing_that_others_can_change(
     assert "it ran" not in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 def test_function_runs_nothing_of_somebody_else(shell: str, script: Path, tmp_path: Path) -> None:
     for name in ("lab.toml", "lab.py"):
         (tmp_path / name).write_text("raise SystemExit('it ran')\n")

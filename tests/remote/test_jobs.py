@@ -71,7 +71,7 @@ def wait_for(client: Client, condition: str) -> None:
 def scripts_in(folder: Path, *, but: int) -> list[str]:
     """Return the processes that work in `folder`, leaving out the session `but`."""
     found = []
-    for line in openssh_server.run("ps", "-A", "-o", "pid=,sid=").splitlines():
+    for line in openssh_server.run(need_program("ps"), "-A", "-o", "pid=,sid=").splitlines():
         process, session = line.split()
         with suppress(OSError):  # it has ended
             if Path(f"/proc/{process}/cwd").readlink() == folder and int(session) != but:

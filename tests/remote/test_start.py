@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from baking import TOOL, BakedProject
+from needs import IS_ROOT
 from remote_fixtures import at_terminal
 from template_copy import commit_all, make_repository
 
@@ -261,7 +262,7 @@ def test_nothing_that_others_can_change_is_run(lab: Start, project: Path, name: 
     assert f"Everybody on this computer can change {project / name}" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 @pytest.mark.parametrize("name", ["lab.toml", "lab.py", "."])
 def test_nothing_of_somebody_else_is_run(lab: Start, project: Path, name: str) -> None:
     os.chown(project / name, 12345, 12345)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from needs import need_root
+from needs import need_program, need_root
 from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
@@ -118,7 +118,10 @@ def test_tunnel_of_a_killed_command_ends_by_itself(desk: Desk) -> None:
     (ssh,) = [
         int(line.split()[0])
         for line in subprocess.run(
-            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+            [need_program("ps"), "-A", "-ww", "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.splitlines()
         if f"127.0.0.1:{tunnel[1]}:" in line
     ]
