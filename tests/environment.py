@@ -14,7 +14,6 @@ from baking import (
     BakedProject,
     bake_project,
     environment_variables,
-    install_far,
     isolated_variables,
 )
 from filelock import FileLock
@@ -50,7 +49,6 @@ def lab_environment() -> LabEnvironment:
         if not made_for.exists() or made_for.read_text() != this_run:
             project = _bake_afresh(folder)
             output.write_text(_set_up(project, home=folder / "home"))
-            install_far(project)
             made_for.write_text(this_run)
         (path,) = folder.glob("*/lab.toml")
         (package,) = (path.parent / "src").iterdir()

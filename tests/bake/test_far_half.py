@@ -127,8 +127,9 @@ def test_folder_of_the_tool_gives_it(bare: Bare) -> None:
     (bare.project.path / "lab.local.toml").write_text(f'[tool]\npath = "{TEMPLATE_ROOT}"  # mine\n')
     assert "The environment is complete" in bare.set_up()
     bare.assert_runs_labs()
-    (bare.far / "current").unlink()
     (bare.project.path / "lab.local.toml").unlink()
+    assert bare.set_up().count("\n") == 1  # what is there will do
+    (bare.far / "current").unlink()
     said = bare.set_up(LAB_TOOL=str(TEMPLATE_ROOT))
     assert said.startswith("The environment is up to date")
     bare.assert_runs_labs()
@@ -206,7 +207,8 @@ def test_what_cannot_be_fetched_is_named_and_nobody_is_asked(bare: Bare, server:
 
 def test_missing_git_and_missing_pin_are_named(bare: Bare) -> None:
     (bare.project.path / "lab.local.toml").unlink()
-    assert "lab.py pins no version of the tool" in bare.set_up()
+    assert "headless yet: lab.py pins no version of it." in bare.set_up()
+    assert "there is no tool in /gone, and lab.py pins" in bare.set_up(LAB_TOOL="/gone")
     (bare.project.path / "lab.local.toml").touch()
     bare.pin("https://example.com/tool", "0123456789" * 4)
     (Path(bare.variables["PATH"]) / "git").unlink()

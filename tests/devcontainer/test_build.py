@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import BakedProject, bake_project
+from baking import TOOL, BakedProject, bake_project
 from devcontainer.containers import (
     STORAGE,
     Container,
@@ -32,6 +32,7 @@ CONFIGURATION = ".devcontainer/devcontainer.json"
 IMAGE = "dev-container-under-test"
 PYTHON = "3.11"  # Debian 12's own, so that uv need not fetch one
 USER_ID = 1000
+TOOL_THERE = "/opt/lab-tool"
 
 
 @pytest.fixture
@@ -56,10 +57,13 @@ def container(tmp_path: Path) -> Iterator[Container]:
         volumes[target] = place / "volumes" / Path(target).name  # root's, as Docker makes them
         volumes[target].mkdir(parents=True, exist_ok=True)
     copy_of_the_cache(volumes["/home/vscode/.cache"], owner=USER_ID)
+    # The project pins no version of the tool, as its template is a folder.
+    volumes[TOOL_THERE] = place / "tool"
+    shutil.copytree(TOOL, volumes[TOOL_THERE] / "src")
     for path in (project.path, *project.path.rglob("*")):
         os.chown(path, USER_ID, USER_ID)
 
-    environment = dict(configuration["containerEnv"])
+    environment = {**configuration["containerEnv"], "LAB_TOOL": TOOL_THERE}
     # torch without CUDA comes from an index of its own, which not every machine can reach.
     del environment["UV_TORCH_BACKEND"]
     certificates = os.environ.get("SSL_CERT_FILE")

@@ -277,16 +277,17 @@ provide_far_half() {
         return
     fi
     tool=${LAB_TOOL:-$(setting tool path)}
-    if [ -n "$tool" ]; then
-        install_far_half "$tool" || without_far_half "$tool is not the folder of the tool."
+    if [ -d "$tool/src/ml_remote/far" ]; then
+        install_far_half "$tool" || without_far_half "$tool is not complete."
         return
     fi
     pin=$(sed -n 's/^# .*"ml-remote *@ *git+\([^"]*@[0-9a-f]\{40\}\)".*/\1/p' lab.py 2>/dev/null | head -n 1)
     commit=${pin##*@}
-    if [ -z "$pin" ]; then
-        without_far_half "lab.py pins no version of the tool."
-    elif [ -e .lab/far/current/__main__.py ] && [ "$(cat .lab/far/current.commit 2>/dev/null)" = "$commit" ]; then
+    if [ -e .lab/far/current/__main__.py ] &&
+        { [ -z "$pin" ] || [ "$(cat .lab/far/current.commit 2>/dev/null)" = "$commit" ]; }; then
         return
+    elif [ -z "$pin" ]; then
+        without_far_half "${tool:+there is no tool in $tool, and }lab.py pins no version of it."
     elif ! has git; then
         without_far_half "git is not installed."
     elif ! (
