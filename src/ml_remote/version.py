@@ -21,6 +21,17 @@ class Version:
     """The commit in full, of an installation from git."""
     folder: Path | None = None
     """The checkout that it runs from."""
+    url: str | None = None
+    """The repository, of an installation from git."""
+
+    @property
+    def source(self) -> tuple[str, ...] | None:
+        """The options with which `uv tool run` brings this very version, if there are any."""
+        if self.url is not None and self.commit is not None:
+            return "--from", f"{_NAME} @ git+{self.url}@{self.commit}"
+        if self.folder is not None and (self.folder / "pyproject.toml").is_file():
+            return "--with-editable", str(self.folder), "--from", _NAME
+        return None
 
     def __str__(self) -> str:
         if self.folder is not None:
@@ -39,7 +50,8 @@ def this_version() -> Version:
     except metadata.PackageNotFoundError:
         return Version(number="of an unknown version", folder=package.parent)
     source = json.loads(found.read_text("direct_url.json") or "{}")
-    return Version(number=found.version, commit=source.get("vcs_info", {}).get("commit_id"))
+    commit = source.get("vcs_info", {}).get("commit_id")
+    return Version(number=found.version, commit=commit, url=source.get("url") if commit else None)
 
 
 def _described(commit: str | None) -> str:

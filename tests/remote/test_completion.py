@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, TOOL, BakedProject
-from needs import IS_ROOT, need_program
+from needs import need_program
+
+from ml_remote import cli
+from ml_remote.ui.completion import completion_script
+from ml_remote.version import Version
 
 SHELLS = ("bash", "zsh", "fish")
 # Shells that read no settings of anybody's, at a terminal and without one.
@@ -56,26 +60,26 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder of programs, with those of the system that the function uses."""
+    """A folder for the only programs that there are."""
     folder = tmp_path / "only-programs"
     folder.mkdir()
-    for name in ("find", "id"):
-        (folder / name).symlink_to(str(shutil.which(name)))
     return folder
 
 
+def add_program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
 def say(
-    shell: str, script: Path, words: str, *, folder: Path, path: Path | None = None
+    shell: str, script: Path, words: str, *, folder: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Say `words` to a shell that has read the script; its programs are those in `path`."""
+    """Say `words` to a shell that has read the script."""
     program, *options = SCRIPTED[shell]
-    environment = {**os.environ, "PYTHONPATH": str(TOOL)}
-    if path is not None:
-        environment["PATH"] = str(path)
     return subprocess.run(
         [str(shutil.which(program)), *options, f"source '{script}'; {words}"],
         cwd=folder,
-        env=environment,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
     )
@@ -143,90 +147,60 @@ def test_tab_completes(
 
 @pytest.mark.slow
 def test_function_runs_the_lab_of_the_project_that_one_is_in(
-    shell: str, script: Path, default_project: BakedProject
+    shell: str, script: Path, default_project: BakedProject, tmp_path: Path
 ) -> None:
-    variables = {"UV_PYTHON": sys.executable, "LAB_TOOL": str(TEMPLATE_ROOT), "PYTHONPATH": ""}
-    done = subprocess.run(
-        [*SCRIPTED[shell], f"source '{script}'; lab run --help"],
-        cwd=default_project.path / "scripts",
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-    )
+    folder = default_project.path / "scripts"
+    variables = {"UV_PYTHON": sys.executable, "PYTHONPATH": ""}
+    done = say(shell, script, "lab run --help", folder=folder, **variables)
     assert done.stdout.startswith("Usage: lab run"), done.stderr
     assert done.stderr == ""
-
-
-def test_function_takes_python_where_there_is_no_uv(
-    shell: str, script: Path, default_project: BakedProject, programs: Path
-) -> None:
-    (programs / "python3").write_text(f"#!/bin/sh\nexec '{sys.executable}' -B \"$@\"\n")
-    (programs / "python3").chmod(0o755)
-    done = say(shell, script, "lab 'no such' command", folder=default_project.path, path=programs)
-    assert done.returncode == 2
-    assert "No such command 'no such'" in done.stderr
-
-
-def test_function_says_that_it_is_in_no_project(shell: str, script: Path, tmp_path: Path) -> None:
-    done = say(shell, script, "lab up", folder=tmp_path)
+    done = say(shell, script, "lab up", folder=tmp_path, **variables)
     assert done.returncode == 1
-    assert done.stderr == "lab: There is no lab.toml in this folder or a folder above it.\n"
+    assert f"There is no lab.toml in {tmp_path}" in done.stderr
 
 
-def test_function_says_that_a_project_pins_no_lab(shell: str, script: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_function_runs_nothing_that_an_installed_lab_would_not(
+    shell: str, script: Path, tmp_path: Path
+) -> None:
     (tmp_path / "lab.toml").touch()
-    done = say(shell, script, "lab up", folder=tmp_path)
+    (tmp_path / "lab.py").write_text("print('it ran')\n")
+    (tmp_path / "lab.local.toml").write_text('[tool]\npath = "tool"\n')
+    variables = {"UV_PYTHON": sys.executable, "PYTHONPATH": "", "LAB_TOOL": str(tmp_path / "tool")}
+    done = say(shell, script, "lab up </dev/null", folder=tmp_path, **variables)
+    assert done.returncode == 2
+    assert "which you have not run before" in done.stderr
+    (tmp_path / "lab.py").chmod(0o666)
+    done = say(shell, script, "lab --accept-tool up", folder=tmp_path, **variables)
     assert done.returncode == 1
-    assert f"{tmp_path} has no lab.py." in done.stderr
+    assert "Everybody on this computer can change" in done.stderr
+    assert "it ran" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["lab.toml", "lab.py", "lab.py.lock", "lab.local.toml", "."])
-def test_function_runs_nothing_that_others_can_change(
-    shell: str, script: Path, tmp_path: Path, name: str
+def test_function_has_the_installed_lab_run_by_uv(
+    shell: str, script: Path, tmp_path: Path, programs: Path
 ) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    for file in ("lab.toml", "lab.py"):
-        (project / file).write_text("raise SystemExit('it ran')\n")
-    path = project / name
-    path.touch()
-    path.chmod(path.stat().st_mode | 0o002)
-    done = say(shell, script, "lab up", folder=project)
+    add_program(programs, "uv", 'printf "<%s>" "$@"')
+    done = say(shell, script, "lab run 'a b'", folder=tmp_path, PATH=str(programs))
+    words = ["--quiet", "--with-editable", str(TEMPLATE_ROOT), "--from", "ml-remote", "lab"]
+    assert done.stdout == "".join(f"<{word}>" for word in ["tool", "run", *words, "run", "a b"])
+
+
+def test_function_says_that_there_is_no_uv(
+    shell: str, script: Path, tmp_path: Path, programs: Path
+) -> None:
+    done = say(shell, script, "lab up", folder=tmp_path, PATH=str(programs))
     assert done.returncode == 1
-    assert "Another user owns this or can change it" in done.stderr
-    assert str(project) in done.stderr
-    assert "it ran" not in done.stderr
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
-def test_function_runs_nothing_of_somebody_else(shell: str, script: Path, tmp_path: Path) -> None:
-    for name in ("lab.toml", "lab.py"):
-        (tmp_path / name).write_text("raise SystemExit('it ran')\n")
-    os.chown(tmp_path / "lab.py", 12345, 12345)
-    done = say(shell, script, "lab up", folder=tmp_path)
-    assert done.returncode == 1
-    assert "Another user owns this or can change it" in done.stderr
-    assert "it ran" not in done.stderr
-
-
-def test_function_obeys_a_lock(shell: str, script: Path, tmp_path: Path, programs: Path) -> None:
-    (programs / "uv").write_text('#!/bin/sh\necho "$@"\n')
-    (programs / "uv").chmod(0o755)
-    for name in ("lab.toml", "lab.py"):
-        (tmp_path / name).touch()
-    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
-    assert done.stdout == f"run --quiet --script {tmp_path}/lab.py up\n"
-    (tmp_path / "lab.py.lock").touch()
-    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
-    assert done.stdout == f"run --frozen --quiet --script {tmp_path}/lab.py up\n"
+    assert "lab needs uv: https://docs.astral.sh/uv/\n" in done.stderr
+    done = say(shell, script, "_LAB_COMPLETE=x lab up", folder=tmp_path, PATH=str(programs))
+    assert "lab needs uv" not in done.stderr
 
 
 def test_installed_lab_is_left_alone(
     shell: str, script: Path, tmp_path: Path, programs: Path
 ) -> None:
-    (programs / "lab").write_text('#!/bin/sh\necho "installed: $*"\n')
-    (programs / "lab").chmod(0o755)
-    done = say(shell, script, "lab up", folder=tmp_path, path=programs)
+    add_program(programs, "lab", 'echo "installed: $*"')
+    done = say(shell, script, "lab up", folder=tmp_path, PATH=str(programs))
     assert done.stdout == "installed: up\n", done.stderr
 
 
@@ -235,8 +209,16 @@ def test_tab_completes_an_installed_lab(
     shell: str, script: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = f"import sys; sys.path.insert(0, '{TOOL}'); from ml_remote.start import main; main()"
-    (programs / "lab").write_text(f'#!/bin/sh\nexec {sys.executable} -c "{start}" "$@"\n')
-    (programs / "lab").chmod(0o755)
+    add_program(programs, "lab", f'exec {sys.executable} -c "{start}" "$@"')
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     screen = complete(shell, script, "lab dis", folder=tmp_path, expected="lab disconnect")
     assert "lab disconnect" in screen
+
+
+def test_version_that_uv_cannot_bring_has_no_function(shell: str) -> None:
+    unknown = Version(number="1")
+    assert "uv tool run" not in completion_script(cli.lab, shell, unknown)
+    assert "_LAB_COMPLETE" in completion_script(cli.lab, shell, unknown)
+    pinned = Version(number="1", url="https://git.example.com/tool", commit="0" * 40)
+    requirement = f"--from 'ml-remote @ git+https://git.example.com/tool@{'0' * 40}' lab"
+    assert requirement in completion_script(cli.lab, shell, pinned)

@@ -336,6 +336,7 @@ def test_installed_from_git_it_runs_what_a_project_pins(
 
     (project / "lab.py").unlink()
     assert lab("--version") == f"lab 0.1.0, commit {first}, format 2\n"
+    assert f"'ml-remote @ git+{url}@{first}'" in lab("completion", "bash")
     text = default_project.read("lab.py")
     for commit, number in ((first, "0.1.0"), (second, "0.2.0")):
         pinned = f'# dependencies = ["ml-remote @ git+{url}@{commit}"]'

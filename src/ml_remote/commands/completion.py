@@ -19,7 +19,8 @@ def completion(context: Context, shell: str) -> None:
     """Make `lab` a word of your shell, completed by the Tab key.
 
     Prints what the shell has to read: the completion of lab's commands, options and labs and, where
-    lab is not installed, a function `lab`, which runs the lab.py of the project that you are in.
+    lab is not installed, a function `lab` that does the same as an installed one: it runs the
+    version that the project that you are in pins, and asks before it runs one for the first time.
     Once is enough for all your projects. Keep it in a file that the shell reads when it starts:
 
     \b
@@ -31,7 +32,8 @@ def completion(context: Context, shell: str) -> None:
     names of runs are not completed: only the machine knows them.
     """
     from ..ui.completion import completion_script
+    from ..version import this_version
 
     lab = click.get_current_context().find_root().command
     assert isinstance(lab, click.Group)
-    context.console.say(completion_script(lab, shell))
+    context.console.say(completion_script(lab, shell, this_version()))
