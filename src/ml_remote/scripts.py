@@ -19,6 +19,7 @@ from .ssh.explaining import explain
 
 __all__ = ["ExitCode", "Explanations", "ask", "check", "failure", "script"]
 
+_HEAD = re.compile(r"(# needs: .*\n)?(# shellcheck shell=sh\n)?")
 _NEEDS = re.compile(r"# needs: (.*)\n")
 
 
@@ -74,7 +75,7 @@ def _parts(name: str) -> dict[str, None]:
     parts: dict[str, None] = {}
     for needed in needs[1].split() if needs else ():
         parts |= _parts(needed)
-    return parts | {text: None}
+    return parts | {_HEAD.sub("", text): None}
 
 
 def ask(

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +15,17 @@ from pathlib import Path
 
 import openssh_server
 import pytest
+from baking import TOOL
 from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
-from remote_fixtures import alter_scripts, at
+from remote_fixtures import alter_scripts, at, wait_until
 
 from ml_remote import scripts
 from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
 from ml_remote.far import login
 from ml_remote.runs import jobs
 from ml_remote.runs.model import About, Run
+from ml_remote.runs.outage import Outage
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
@@ -39,6 +42,21 @@ def folder(account: Account) -> str:
     """The project's folder on the machine, relative to the home directory."""
     account.write(f"{FOLDER}/lab.toml", "")
     return FOLDER
+
+
+FOLLOWING = """
+import sys
+from pathlib import Path
+from ml_remote.machine import Machine
+from ml_remote.runs import jobs
+from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
+
+directory, folder, job = sys.argv[1:]
+machine = Machine(client=Client(alias="machine", directory=Path(directory)), folder=folder)
+say = lambda line: print(line, flush=True)
+jobs.follow(machine, job, console=Console(), on_line=say, again="lab attach")
+"""
 
 
 def started(client: Client, command: str, *, folder: str = FOLDER) -> jobs.Job:
@@ -264,28 +282,9 @@ def test_nobody_is_left_following_when_the_laptop_is_gone(
     machine: Client, folder: str, server: OpenSSHServer
 ) -> None:
     job = started(machine, "echo one; until [ -e go ]; do sleep 0.1; done")
-    following = f"""
-import sys
-from pathlib import Path
-from ml_remote.machine import Machine
-from ml_remote.runs import jobs
-from ml_remote.ssh.client import Client
-from ml_remote.ui.console import Console
-machine = Machine(
-    client=Client(alias="machine", directory=Path({str(machine.directory)!r})), folder={folder!r}
-)
-jobs.follow(
-    machine,
-    {job.id!r},
-    console=Console(),
-    on_line=lambda line: print(line, flush=True),
-    again="",
-)
-"""
-    source = Path(jobs.__file__).parents[2]
     follower = subprocess.Popen(
-        ["python3", "-c", following],
-        env={**os.environ, "PYTHONPATH": str(source)},
+        [sys.executable, "-c", FOLLOWING, str(machine.directory), folder, job.id],
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -381,6 +380,59 @@ def test_full_disk_keeps_a_job_from_starting_but_not_from_noting_its_end(
         assert [one.id for one in jobs.list_jobs(at(machine, folder), console=Console())] == [
             job.id
         ]
+
+
+@pytest.mark.slow
+def test_nobody_tries_to_reach_the_machine_for_somebody_who_is_gone(
+    machine: Client, folder: str, server: OpenSSHServer
+) -> None:
+    job = started(machine, "echo one; sleep 600")
+    following = (sys.executable, "-c", FOLLOWING, str(machine.directory), folder, job.id)
+    # As a shell that a person has started it from, and whose window is closed.
+    shell = subprocess.Popen(
+        ["sh", "-c", '"$@" & echo $!; wait', "sh", *following],
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert shell.stdout is not None
+    follower = shell.stdout.readline().strip()
+    assert shell.stdout.readline() == "one\n"
+    shell.kill()
+    shell.wait()
+    assert is_alive(follower)  # as long as the machine can be reached, it follows the job
+    server.stop()
+    wait_until(lambda: not is_alive(follower), limit=60)
+    shell.stdout.close()
+    server.start()
+    assert jobs.stop(at(machine, folder), job.id).state == "stopped"
+
+
+def test_time_in_which_this_computer_sleeps_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    lost = UnreachableError("The connection to gpu was lost.")
+    outage = Outage("gpu", again="lab attach 14-05", patience=600)
+
+    def attempts(*seconds: float) -> None:
+        nonlocal now
+        for passed in seconds:
+            now += passed
+            outage.wait(lost)
+
+    attempts(0, 30, 9000, 30)
+    assert outage.lasts
+    with pytest.raises(UnreachableError) as raised:
+        attempts(*[30] * 20)
+    assert raised.value.message == (
+        "gpu could not be reached for 10 minutes: The connection to gpu was lost. Work on gpu "
+        "continues."
+    )
+    assert raised.value.hint == "When it is back, follow the work again: lab attach 14-05"
 
 
 def test_unreachable_machine_is_told_at_once(

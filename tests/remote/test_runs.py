@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from baking import BakedProject
 from environment import LabEnvironment
 from remote_fixtures import Workplace, at_terminal, runs_there, wait_until
 
@@ -330,6 +331,24 @@ def test_code_that_differs_from_what_runs_there_is_named(workplace: Workplace) -
     assert "differs between here and machine; what runs is what is there" in told.stderr
     assert "lab push" in told.stderr
     assert workplace.lab("stop", "--all").returncode == 0
+
+
+@pytest.mark.slow
+def test_repository_with_only_a_lab_toml_is_enough(workplace: Workplace, tmp_path: Path) -> None:
+    here, there = tmp_path / "minimal", workplace.folder.with_name("minimal")
+    for root in (here, there):
+        (root / "labs").mkdir(parents=True)
+        (root / "labs" / "counting.py").write_text(COUNTING)
+        (root / "lab.toml").write_text(
+            f'format = 2\n\n[remote]\nalias = "machine"\nfolder = "{there}"\n'
+        )
+    (there / ".venv").symlink_to((workplace.folder / ".venv").resolve())
+    minimal = BakedProject(path=here, package="")
+    done = minimal.run(sys.executable, "-m", "ml_remote", "run", "counting", check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[3/3] Out loud" in done.stderr.splitlines()
+    (results,) = (here / "outputs" / "counting").iterdir()
+    assert (results / "counted.txt").read_text() == "hello 3"
 
 
 @pytest.mark.slow

@@ -23,11 +23,8 @@ Where there is a file `slurm` as well, Slurm runs the job.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -39,6 +36,7 @@ from ..ssh.client import SCRIPT_BEGINS, script_input
 from ..ui.console import Console
 from .job import Answer, Job, State, parse_answer
 from .model import About
+from .outage import Outage
 from .slurm_words import waiting
 
 __all__ = [
@@ -56,9 +54,7 @@ __all__ = [
 ]
 
 _STOP_TIMEOUT = 120.0
-_PATIENCE = 600.0
-_LONGEST_ATTEMPT = 60.0  # seconds; what is longer, this computer slept
-_PAUSE = 2.0  # seconds between attempts to reach the machine again
+_PATIENCE = 600.0  # seconds
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
@@ -166,7 +162,7 @@ def follow(
     job = find_job(machine, job_id)
     log = _Log(on_line, cancel)
     own = replace(machine, client=machine.client.with_options(*_OWN_CONNECTION, "BatchMode=yes"))
-    outage = _Outage(machine.alias, again=again, patience=patience)
+    outage = Outage(machine.alias, again=again, patience=patience)
     while True:
         if cancel.is_set:
             raise CancelledError
@@ -227,46 +223,6 @@ def _only_job(answer: Answer, machine: Machine) -> Job:
         raise LabError(f"Job {job_id} on {machine.alias} cannot be read: {fault}.")
     (job,) = answer.jobs
     return job
-
-
-class _Outage:
-    """How long the machine has not been reachable, in time that this computer was awake."""
-
-    def __init__(self, alias: str, *, again: str, patience: float) -> None:
-        self._alias, self._again, self._patience = alias, again, patience
-        self._parent = os.getppid()
-        self.end()
-
-    @property
-    def lasts(self) -> bool:
-        """Whether the connection is lost."""
-        return self._since is not None
-
-    def end(self) -> None:
-        """Note that the connection is back."""
-        self._since: float | None = None
-        self._waited = 0.0
-
-    def wait(self, error: UnreachableError) -> None:
-        """Wait until the next attempt; raise UnreachableError when it is to be the last."""
-        now = time.monotonic()
-        if self._since is not None:
-            self._waited += min(now - self._since, _LONGEST_ATTEMPT)
-        self._since = now
-        if self._waited > self._patience or self._is_orphaned():
-            minutes = int(self._waited // 60)
-            how_long = f" for {minutes} minutes" if minutes > 1 else ""
-            raise UnreachableError(
-                f"{self._alias} could not be reached{how_long}: {error.message} "
-                f"Work on {self._alias} continues.",
-                hint=f"When it is back, follow the work again: {self._again}",
-            )
-        time.sleep(_PAUSE)
-
-    def _is_orphaned(self) -> bool:
-        """Return whether whoever started this has ended, and nobody looks on at a terminal."""
-        streams = (sys.stdin, sys.stdout, sys.stderr)
-        return os.getppid() != self._parent and not any(s and s.isatty() for s in streams)
 
 
 def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:

@@ -1,0 +1,54 @@
+"""How long to try to reach a machine again that was lost while somebody follows its work."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ..errors import UnreachableError
+
+__all__ = ["Outage"]
+
+_LONGEST_ATTEMPT = 60.0  # seconds; what is longer, this computer slept
+_PAUSE = 2.0  # seconds between attempts to reach the machine again
+
+
+class Outage:
+    """How long the machine has not been reachable, in time that this computer was awake."""
+
+    def __init__(self, alias: str, *, again: str, patience: float) -> None:
+        self._alias, self._again, self._patience = alias, again, patience
+        self._parent = os.getppid()
+        self.end()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the connection is lost."""
+        return self._since is not None
+
+    def end(self) -> None:
+        """Note that the connection is back."""
+        self._since: float | None = None
+        self._waited = 0.0
+
+    def wait(self, error: UnreachableError) -> None:
+        """Wait until the next attempt; raise UnreachableError when it is to be the last."""
+        now = time.monotonic()
+        if self._since is not None:
+            self._waited += min(now - self._since, _LONGEST_ATTEMPT)
+        self._since = now
+        if self._waited > self._patience or self._is_orphaned():
+            minutes = int(self._waited // 60)
+            how_long = f" for {minutes} minutes" if minutes > 1 else ""
+            raise UnreachableError(
+                f"{self._alias} could not be reached{how_long}: {error.message} "
+                f"Work on {self._alias} continues.",
+                hint=f"When it is back, follow the work again: {self._again}",
+            )
+        time.sleep(_PAUSE)
+
+    def _is_orphaned(self) -> bool:
+        """Return whether whoever started this has ended, and nobody looks on at a terminal."""
+        streams = (sys.stdin, sys.stdout, sys.stderr)
+        return os.getppid() != self._parent and not any(s and s.isatty() for s in streams)
