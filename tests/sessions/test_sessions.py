@@ -35,6 +35,10 @@ if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
 """
+FIND_TOOL = """
+import importlib.util, sys
+print(importlib.util.find_spec("ml_remote"), any(".lab/far" in path for path in sys.path))
+"""
 ADDRESS = r"open-tensorboard-(\d+)\.html"
 
 
@@ -61,6 +65,7 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     assert page.stat().st_mode & 0o777 == 0o600
     kernel = Kernel(page)
     secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
+    assert kernel.run(FIND_TOOL) == "None False"  # cells see nothing of what starts them
     assert command.interrupt() == 0
     assert "A session on handwriting-lab continues" in command.said
     assert not page.exists()
