@@ -14,8 +14,7 @@ import click
 
 from .context import Context
 from .far.env.sessions import KINDS
-from .project import Project, nearest_root, set_root
-from .ui import console
+from .project import Project, nearest_root
 from .ui.help import SectionedGroup
 from .ui.reporting import run_reporting
 
@@ -81,7 +80,6 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     """
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
     root = root or nearest_root()
-    set_root(root)
     project = None if root is None else Project(root=root)
-    context = Context(project=project, console=console.shared)
+    context = Context(project=project)
     return run_reporting(lab, arguments, name="lab", context=context)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .project import Project, no_project
+from .errors import NoProjectError
+from .project import Project
 from .ui.console import Console
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Context:
     def project(self) -> Project:
         """The project that one is in. Raises ConfigurationError where there is none."""
         if self._project is None:
-            raise no_project(Path.cwd())
+            raise NoProjectError(Path.cwd())
         return self._project
 
     def machine(self, alias: str | None = None) -> Machine:

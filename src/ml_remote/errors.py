@@ -3,6 +3,7 @@
 LabError                      it failed; the message says why, `hint` what to do   exit code 1
 ├── UsageError                an answer or option that cannot be meant so          exit code 2
 ├── ConfigurationError        an SSH configuration that cannot be read or used
+│   ├── NoProjectError        there is no lab.toml
 │   ├── AliasTakenError       the alias already means another machine
 │   ├── DamagedEntryError     an entry of ours that cannot be read any more
 │   └── UnsafeEditError       nothing was written; `instructions` is what to add by hand
@@ -27,6 +28,7 @@ __all__ = [
     "LabError",
     "LoginRefusedError",
     "MissingFolderError",
+    "NoProjectError",
     "RemoteCommandError",
     "UnreachableError",
     "UnsafeEditError",
@@ -56,6 +58,16 @@ class UsageError(LabError):
 
 class ConfigurationError(LabError):
     """An SSH configuration that cannot be read, or that cannot be used as it stands."""
+
+
+class NoProjectError(ConfigurationError):
+    """There is no `lab.toml` in a folder, nor above it."""
+
+    def __init__(self, folder: object) -> None:
+        super().__init__(
+            f"There is no lab.toml in {folder} or a folder above it.",
+            hint="Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
+        )
 
 
 class AliasTakenError(ConfigurationError):

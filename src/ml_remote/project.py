@@ -7,13 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigurationError
-
 if TYPE_CHECKING:
     from .settings import Settings
     from .tables import Tables
 
-__all__ = ["Project", "nearest_root", "no_project"]
+__all__ = ["Project", "nearest_root"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,30 +58,7 @@ class Project:
         return validate_alias(self.settings.alias if given is None else given)
 
 
-def no_project(folder: Path) -> ConfigurationError:
-    """Return the error that says that there is no project in a folder."""
-    return ConfigurationError(
-        f"There is no lab.toml in {folder} or a folder above it.",
-        hint="Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
-    )
-
-
 def nearest_root(folder: Path | None = None) -> Path | None:
     """Return the nearest folder with a `lab.toml`: `folder` (or where one is), or one above it."""
     here = folder or Path.cwd()
     return next((one for one in (here, *here.parents) if (one / "lab.toml").is_file()), None)
-
-
-# To be removed when every command passes its Project on.
-_root: Path | None = None
-
-
-def set_root(root: Path | None) -> None:
-    """Say which project this call is about."""
-    global _root
-    _root = root
-
-
-def project_root() -> Path:
-    """Return the folder of the project: the one that was set, else the nearest with a lab.toml."""
-    return _root or nearest_root() or Path.cwd()

@@ -11,18 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
-from .project import project_root
 from .slurm_options import SlurmOptions, read_options
-from .ssh.address import validate_alias
-from .tables import Tables, read_tables
+from .tables import Tables
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",
     "FORMAT",
     "Settings",
-    "load_settings",
-    "machine_alias",
-    "project_root",
     "read_settings",
 ]
 
@@ -55,25 +50,12 @@ class Settings:
     """What `lab run --slurm` asks for."""
 
 
-def machine_alias(given: str | None) -> str:
-    """Return the alias to work with: the one `given` on the command line, else that of `lab.toml`.
-
-    Raises UsageError when it may not be an alias, ConfigurationError as load_settings does.
-    """
-    return validate_alias(load_settings().alias if given is None else given)
-
-
-def load_settings(root: Path | None = None) -> Settings:
-    """Read the settings of the project in `root` (this project unless told otherwise).
-
-    Raises ConfigurationError, naming the file and the key, when `lab.toml` is missing, one of the
-    files is not TOML, lacks a value, holds one that cannot be used, or has a newer format.
-    """
-    return read_settings(read_tables(root or project_root()))
-
-
 def read_settings(tables: Tables) -> Settings:
-    """Return what these tables say. Raises ConfigurationError as load_settings does."""
+    """Return what these tables say.
+
+    Raises ConfigurationError, naming the file and the key, when a value is missing, cannot be used,
+    or belongs to a newer format.
+    """
     known = _format(tables)  # first: what else is wrong may be a matter of the format
     package = _text(tables, "project", "package", default=None)
     if package is not None and not package.isidentifier():

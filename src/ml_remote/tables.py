@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConfigurationError
-from .project import no_project
+from .errors import ConfigurationError, NoProjectError
 
 __all__ = ["LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables", "read_toml"]
 
@@ -74,7 +73,7 @@ def read_tables(root: Path) -> Tables:
     project = root / PROJECT_FILE
     shared = read_toml(project)
     if shared is None:
-        raise no_project(root)
+        raise NoProjectError(root)
     return Tables(project=project, shared=shared, local=read_toml(root / LOCAL_FILE) or {})
 
 

@@ -11,7 +11,8 @@ import pytest
 from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from template_copy import TEMPLATE_FOLDER, tracked_files
 
-from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT, load_settings
+from ml_remote.project import Project
+from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT
 
 CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -32,12 +33,12 @@ def test_newest_format_is_the_one_that_the_tool_knows(default_project: BakedProj
     assert [int(number) for number in re.findall(r"(?m)^\| (\d+) \|", CONTRACT)] == [
         *range(1, FORMAT + 1)
     ]
-    assert load_settings(default_project.path).format == FORMAT
+    assert Project(root=default_project.path).settings.format == FORMAT
 
 
 def test_smallest_project_is_one(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text(blocks("toml")[0], encoding="utf-8")
-    settings = load_settings(tmp_path)
+    settings = Project(root=tmp_path).settings
     assert (settings.alias, settings.folder, settings.format) == ("gpu", "my-lab", FORMAT)
 
 

@@ -10,7 +10,7 @@ from baking import BakedProject
 
 from ml_remote.errors import ConfigurationError
 from ml_remote.project import Project
-from ml_remote.settings import FORMAT, Settings, load_settings
+from ml_remote.settings import FORMAT, Settings
 
 GOOD = """\
 [project]
@@ -27,11 +27,11 @@ python = "3.12"
 def load(folder: Path, text: str | bytes) -> Settings:
     data = text.encode() if isinstance(text, str) else text
     (folder / "lab.toml").write_bytes(data)
-    return load_settings(folder)
+    return Project(root=folder).settings
 
 
 def test_settings_of_a_baked_project_are_read(default_project: BakedProject) -> None:
-    settings = load_settings(default_project.path)
+    settings = Project(root=default_project.path).settings
     assert settings.package == "handwriting_lab"
     assert settings.alias == "handwriting-lab"
     assert settings.folder == "handwriting-lab"
@@ -70,7 +70,7 @@ def test_fault_is_told_with_its_key(tmp_path: Path, text: str | bytes, words: st
 
 def test_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"There is no lab\.toml in") as raised:
-        load_settings(tmp_path)
+        Project(root=tmp_path).alias()
     assert raised.value.hint is not None
 
 
@@ -150,7 +150,7 @@ def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> Non
     merged = tmp_path / "there"
     merged.mkdir()
     (merged / "lab.toml").write_text(project.merged_toml(), encoding="utf-8")
-    assert load_settings(merged) == project.settings
+    assert Project(root=merged).settings == project.settings
     without_the_tool = {key: value for key, value in project.tables.merged.items() if key != "tool"}
     assert Project(root=merged).tables.merged == without_the_tool
     assert project.settings.alias == "mine"

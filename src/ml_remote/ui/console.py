@@ -11,21 +11,7 @@ import click
 
 from ..errors import UsageError
 
-__all__ = [
-    "Console",
-    "ask",
-    "colour",
-    "confirm",
-    "diff",
-    "has_terminal",
-    "is_dumb",
-    "next_step",
-    "note",
-    "part_of_more",
-    "say",
-    "shared",
-    "warn",
-]
+__all__ = ["Console", "colour", "is_dumb"]
 
 
 class Console:
@@ -88,18 +74,6 @@ class Console:
         """Ask for one line of text; only where has_terminal()."""
         answer: str = click.prompt(question, err=True)
         return answer.strip()
-
-
-# To be removed when every command passes its Console on.
-shared = Console()
-say, next_step, part_of_more, note = (
-    shared.say,
-    shared.next_step,
-    shared.part_of_more,
-    shared.note,
-)
-warn, diff, has_terminal = shared.warn, shared.diff, shared.has_terminal
-confirm, ask = shared.confirm, shared.ask
 
 
 def colour() -> bool | None:
