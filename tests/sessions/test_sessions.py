@@ -65,7 +65,7 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     assert page.stat().st_mode & 0o777 == 0o600
     kernel = Kernel(page)
     secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
-    assert kernel.run(FIND_TOOL) == "None False"  # cells see nothing of what starts them
+    assert kernel.run(FIND_TOOL) == "None False\n"  # cells see nothing of what starts them
     assert command.interrupt() == 0
     assert "A session on handwriting-lab continues" in command.said
     assert not page.exists()
