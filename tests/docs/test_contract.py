@@ -12,6 +12,7 @@ from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from template_copy import TEMPLATE_FOLDER, tracked_files
 
 from ml_remote.project import Project
+from ml_remote.runs.model import About, Run
 from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT
 
 CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -51,6 +52,20 @@ def test_every_setting_of_a_project_is_named(default_project: BakedProject) -> N
             assert f"`{key}`" in named[f"[{table}]"], f"{key} in [{table}]"
     for manager in ENVIRONMENT_MANAGERS:
         assert manager in named["[environment]"]
+
+
+def test_every_key_of_a_job_is_named() -> None:
+    run = Run(
+        lab="labs/a.py",
+        parameters=(("epochs", "5"),),
+        hosts=("anna", "bert"),
+        processes=2,
+        resume="2026-01-02_03-04-05",
+    )
+    job = About(kind="worker", title="a", run=run, part_of="2026", host="bert", far=".lab/far/1")
+    below = CONTRACT.partition("`about.json` is one line of ASCII")[2].partition("\n## ")[0]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\|(.*?)\|", below)))
+    assert set(json.loads(job.to_json())) == set(named)
 
 
 def test_every_variable_is_named() -> None:

@@ -14,7 +14,8 @@ from vendored import vendored_project
 
 from ml_remote.errors import LabError
 from ml_remote.runs import jobs
-from ml_remote.runs.model import FORMAT, About, DamagedError, NewerFormatError, Run
+from ml_remote.runs.model import About, DamagedError, NewerFormatError, Run
+from ml_remote.settings import FORMAT
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from .model import FORMAT, About, NewerFormatError, Run, in_one_line
+from ..settings import FORMAT
+from .model import About, NewerFormatError, Run, in_one_line
 
 __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 

@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from ..settings import FORMAT
 from ..ssh.address import alias_fault
 
-__all__ = ["FORMAT", "About", "DamagedError", "NewerFormatError", "Run", "in_one_line"]
+__all__ = ["About", "DamagedError", "NewerFormatError", "Run", "in_one_line"]
 
-FORMAT = 2
-"""The newest format that this version reads, and the one that it writes.
-
-Format 1 is a line of text, `about`: the version that was copied into projects wrote it.
-"""
 _RUN_ID = re.compile(r"[\w-]+")
 _OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
 
@@ -91,16 +87,14 @@ class About:
     far: str = ""
     """The folder of the tool's far half that it uses, relative to the project."""
     format: int = FORMAT
+    """That of the version that started it. 1 was copied into projects; it wrote a line of text."""
 
     def to_json(self) -> str:
-        """Return it as one line of ASCII."""
+        """Return it as one line of ASCII; what does not apply is left out."""
         values: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "title": self.title}
-        values |= {"far": self.far}
-        if self.run is not None:
-            values |= vars(self.run)
-        if self.part_of:
-            values |= {"run": self.part_of, "host": self.host}
-        return json.dumps(values)
+        values |= {} if self.run is None else vars(self.run)
+        values |= {"run": self.part_of, "host": self.host, "far": self.far}
+        return json.dumps({key: value for key, value in values.items() if value})
 
     @classmethod
     def from_json(cls, text: str) -> About:
