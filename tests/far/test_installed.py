@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,22 @@ def test_installed_far_half_installs_itself_elsewhere(project: Path, tmp_path: P
     assert current.readlink() == Path(folder.name)
     assert current.with_name("current.commit").read_text() == "abc\n"
     assert content_hash(far_files()) == current.resolve().name
+
+
+def test_others_go_unless_they_may_be_in_use(project: Path) -> None:
+    far = project / ".lab/far"
+    unused, current, of_a_job, fresh = (far / (letter * 16) for letter in "abcd")
+    for other in (unused, current, of_a_job, fresh):
+        (other / "ml_remote").mkdir(parents=True)
+        if other != fresh:
+            os.utime(other, (0, 0))
+    make_current(current)
+    job = project / ".lab/jobs/one"
+    job.mkdir(parents=True)
+    (job / "command").write_text(f"exec .venv/bin/python .lab/far/{of_a_job.name} headless x\n")
+    folder = install(far)
+    names = {path.name for path in far.iterdir()}
+    assert names == {"current", folder.name, current.name, of_a_job.name, fresh.name}
 
 
 def test_current_is_replaced_also_where_there_are_no_links(

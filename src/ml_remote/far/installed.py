@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 __all__ = ["FAR", "content_hash", "far_files", "install", "main", "make_current"]
@@ -26,6 +27,7 @@ FAR = ".lab/far"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HASH_LENGTH = 16
+_DAY = 24 * 3600
 _ENTRY = '''\
 """Start a part of the far half: `.venv/bin/python .lab/far/current headless labs/mnistlab.py`."""
 
@@ -82,6 +84,7 @@ def install(far: Path) -> Path:
         shutil.rmtree(incomplete)
         if not folder.is_dir():
             raise
+    _remove_unused(far, folder)
     return folder
 
 
@@ -107,6 +110,20 @@ def main(arguments: list[str]) -> int:
     far, *commit = arguments
     make_current(install(Path(far)), *commit)
     return 0
+
+
+def _remove_unused(far: Path, folder: Path) -> None:
+    """Remove the other far halves that are not current, were not used for a day, and no job names.
+
+    Whether a job is over is not known here; far/login/install_far.sh removes what such ones name.
+    """
+    files = [*far.parent.glob("jobs/*/command"), *far.parent.glob("jobs/*/about.json")]
+    named = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    current = (far / "current").resolve()
+    for other in far.iterdir():
+        kept = other.name == "current" or other in (folder, current) or other.name in named
+        if other.is_dir() and not kept and other.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _umask() -> int:
