@@ -77,7 +77,8 @@ def _named_folder(root: Path) -> Path | None:
 def _copied_folder(root: Path) -> Path | None:
     """Return the folder of the tool in a project of format 1, which holds a copy of it."""
     settings = read_toml(root / PROJECT_FILE) or {}
-    return None if "format" in settings else root / "src" / "remote"
+    copied = root / "src" / "remote"
+    return copied if "format" not in settings and copied.is_dir() else None
 
 
 def _dependencies(script: Path, content: bytes) -> list[str]:

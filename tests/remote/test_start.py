@@ -129,6 +129,8 @@ def test_settings_that_cannot_be_read_are_left_to_the_pinned_one(lab: Start, pro
 def test_project_with_the_tool_in_it_runs_that(lab: Start, project: Path) -> None:
     (project / "lab.toml").write_text(SETTINGS.replace("format = 2\n", ""))
     (project / "lab.py").write_text(script("click"))
+    assert lab("--version").stdout.startswith("lab 0.1.0 from ")  # cruft has taken it away
+    (project / "src" / "remote").mkdir(parents=True)
     asked = lab("up")
     assert f"runs lab from {project}/src/remote" in asked.stderr
     assert lab("--accept-tool", "up").stdout == handed_over(project, "up")
