@@ -205,7 +205,7 @@ def _follow(
             job.id,
             console=console,
             on_line=take,
-            again=f"lab attach {job.id}",
+            again=f"lab attach {job.about.part_of or job.id}",
             cancel=cancel,
         )
         news.put((end, ended))
