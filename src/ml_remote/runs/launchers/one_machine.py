@@ -10,7 +10,6 @@ from ...errors import LabError
 from ...machine import Machine
 from ...scripts import ask
 from .. import jobs
-from ..homecoming import bring_home
 from ..job import Job
 from ..labs import find_lab, source_of
 from ..listing import duration_in_words
@@ -122,6 +121,8 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> Non
         console.say(f"{what}{ended.title} ran on {machine.alias} in {took}.")
     elif ended.slurm is None:  # of a script everything was shown, and 2 means nothing special
         progress.show_failure(ended.exit_code)
+    from ..homecoming import bring_home  # of no use before there are results
+
     results = bring_home(context, machine, ended)
     if ended.state != "done":
         more = None if ended.slurm is None else remedy(ended.slurm)
