@@ -61,7 +61,7 @@ class ConfigurationError(LabError):
 
 
 class NoProjectError(ConfigurationError):
-    """There is no `lab.toml` in a folder, nor above it."""
+    """No `lab.toml` is in a folder, nor above it."""
 
     def __init__(self, folder: object) -> None:
         super().__init__(
