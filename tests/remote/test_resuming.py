@@ -36,7 +36,7 @@ def test_stopped_training_goes_on_after_its_last_epoch(workplace: Workplace) -> 
     _, second = runs_there(workplace)
     assert second.title == f"{TITLE} --resume {first.id}"
     log = (workplace.folder / ".lab" / "jobs" / second.id / "log").read_text()
-    assert "The training goes on after epoch" in log
+    assert "Continuing after epoch" in log
     assert "epoch  1 of 50" not in log
     metrics = json.loads((outputs / second.id / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.98

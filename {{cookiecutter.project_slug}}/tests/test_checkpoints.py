@@ -87,7 +87,7 @@ def test_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path:
     assert run_training(whole).returncode == 0
     assert run_training(cut, "kill").returncode == -signal.SIGKILL
     again = run_training(cut)
-    assert "goes on after epoch 1" in again.stdout
+    assert "Continuing after epoch 1" in again.stdout
     assert "epoch  1" not in again.stdout
     expected, weights = (torch.load(folder / "weights.pt") for folder in (whole, cut))
     assert all(torch.equal(expected[name], weights[name]) for name in expected)

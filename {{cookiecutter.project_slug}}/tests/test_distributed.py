@@ -84,11 +84,11 @@ def test_two_processes_learn_the_same_network_and_one_writes(tmp_path: Path) -> 
     assert results == {"checkpoint.pt", "metrics.json"}
 
 
-def test_training_of_two_processes_is_gone_on_with_by_one(tmp_path: Path) -> None:
+def test_training_of_two_processes_is_continued_by_one(tmp_path: Path) -> None:
     run_training(tmp_path)
     (tmp_path / "notes").rename(tmp_path / "notes of two")
     done = run_training(tmp_path, processes=None)
-    assert "goes on after epoch 4" in done.stdout
+    assert "Continuing after epoch 4" in done.stdout
     of_two, of_one = (
         json.loads((tmp_path / notes / "0").read_text()) for notes in ("notes of two", "notes")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from .data import Samples
 
 __all__ = [
+    "EpochResult",
     "confusion_matrix",
     "describe_confusions",
     "most_confused",
@@ -18,6 +21,19 @@ __all__ = [
 ]
 
 BATCH_SIZE = 250  # images at a time: few enough for a processor to keep their numbers at hand
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one pass over the training images achieved: mean cross-entropies in nats, and accuracy.
+
+    Both losses are means, over the epoch's batches and over the test images after the epoch;
+    `accuracy` is the part of the test images that are classified correctly, from 0 to 1.
+    """
+
+    train_loss: float
+    test_loss: float
+    accuracy: float
 
 
 def predict_logits(network: nn.Module, images: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from .checkpoints import EpochResult, TrainingState
+from .checkpoints import TrainingState
 from .data import DigitData, Samples
-from .distributed import DistributedError, Processes, best_device, join_processes
-from .evaluation import predict_logits
+from .distributed import DistributedError, Processes, join_processes
+from .evaluation import EpochResult, predict_logits
 from .runs import ParameterError, is_watched
 
 __all__ = ["EpochResult", "best_device", "fit", "write_overview"]
@@ -72,8 +73,8 @@ def fit(
         device: where to train; `best_device()` unless given.
         writer: receives the scalars loss/train, loss/test and accuracy of every epoch.
         checkpoint: the file that keeps the state of the training after every epoch.
-        resume: go on from `checkpoint` if it is there. On the CPU the weights at the end are those
-            of a training that was never interrupted, bit for bit.
+        resume: continue from `checkpoint` if it is there. On the CPU the weights at the end are
+            those of a training that was never interrupted, bit for bit.
 
     Raises:
         ParameterError: `epochs` or `batch_size` is not positive, `shift` is negative, or there are
@@ -125,8 +126,8 @@ def fit(
         if resume and checkpoint is not None:
             state.restore(checkpoint, processes)
         replica = processes.averaging(network)
-        with _progress_bar(epochs * steps, state.epoch * steps, processes) as bar:
-            while state.epoch < epochs:
+        with _progress_bar(epochs * steps, len(state.results) * steps, processes) as bar:
+            while len(state.results) < epochs:
                 network.train()
                 total_loss = torch.zeros((), device=device)
                 # All processes shuffle alike, and each takes another part of every batch.
@@ -138,11 +139,35 @@ def fit(
                     bar.update()
                 processes.average_buffers(network)
                 state.results.append(_test(network, test, total_loss / steps, processes))
-                if checkpoint is not None and processes.is_first_here:
+                if checkpoint is not None and processes.local_rank == 0:  # of each machine
                     state.save(checkpoint)
                 if processes.is_first:
                     _report(state.results, epochs, writer=writer, bar=bar)
         return state.results
+
+
+def best_device() -> torch.device:
+    """Return this process's accelerator (CUDA, Apple's mps, ...), or the CPU.
+
+    Of several GPUs on a machine each of its processes gets one of its own. Raises DistributedError
+    when there are more processes on this machine than it has GPUs.
+    """
+    # A build for CUDA names CUDA as its accelerator also where there is no GPU.
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    here = os.environ.get("LOCAL_WORLD_SIZE")  # set by torchrun
+    if accelerator is None or (here and accelerator.type != "cuda"):
+        return torch.device("cpu")  # of several processes, only CUDA and the CPU can average
+    if not here:
+        return accelerator
+    devices = torch.accelerator.device_count()
+    if int(here) > devices:
+        raise DistributedError(
+            f"{here} processes on this machine, which has {devices} GPUs. "
+            f"Start at most that many: --nproc-per-node {devices}"
+        )
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.accelerator.set_device_index(device)
+    return device
 
 
 def _chosen(train: Samples, chosen: Tensor, shift: int, generator: torch.Generator) -> Samples:
