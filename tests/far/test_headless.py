@@ -113,3 +113,25 @@ def test_progress_is_for_people_or_for_programs(
         }
     else:
         assert line == "[1/1] 1. The data"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "lacks"),
+    [
+        ("DataError", "MNIST cannot be fetched.", True),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'data/birds/a.csv'", True),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: '{root}/data/a.csv'", True),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: '/elsewhere/a.csv'", False),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'database/a.csv'", False),
+        ("FileNotFoundError", "no name", False),
+        ("ValueError", "'data/birds/a.csv'", False),
+    ],
+)
+def test_cell_that_fails_for_want_of_data_is_told_from_one_that_is_wrong(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, error: str, message: str, lacks: bool
+) -> None:
+    monkeypatch.delenv("LAB_DATA_DIR", raising=False)
+    assert headless._lacks_data(error, message.format(root=Path.cwd())) is lacks
+    monkeypatch.setenv("LAB_DATA_DIR", "/elsewhere")
+    elsewhere = "[Errno 2] No such file or directory: '/elsewhere/a.csv'"
+    assert headless._lacks_data("FileNotFoundError", elsewhere)

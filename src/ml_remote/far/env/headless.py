@@ -8,7 +8,8 @@ prints comes a line such as `[3/14] 2. The data`; with LAB_PROGRESS=json it is f
 
     {"event": "cell", "number": 3, "of": 14, "heading": "2. The data"}
 
-Exit code: 0, 1 when a cell failed, 2 when there is no such lab or parameter.
+Exit code: 0, 1 when a cell failed, 2 when there is no such lab or parameter, 66 when the lab's data
+is not here: a cell raised a DataError, or found no file of this name in the data folder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -35,7 +37,10 @@ from .parameters import (
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["main"]
+__all__ = ["NO_DATA", "main"]
+
+NO_DATA = 66
+"""The exit code of a lab whose data is not here: EX_NOINPUT of sysexits.h."""
 
 
 def main(arguments: list[str]) -> int:
@@ -51,11 +56,11 @@ def main(arguments: list[str]) -> int:
     except RunError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
+    code, failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
     page = _write_page(folder / f"{script.stem}.ipynb")
-    if failure:
+    if code:
         print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
-        return 1
+        return code
     print(f"All cells of {script.name} ran in {time.monotonic() - started:.0f} s. Results:")
     for path in sorted(folder.iterdir()):
         print(f"  {path}")
@@ -123,8 +128,8 @@ def _is_literal(expression: ast.expr) -> bool:
     return True
 
 
-def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> str | None:
-    """Run the notebook, write it to `output`; return why a cell failed, or None."""
+def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> tuple[int, str]:
+    """Run the notebook, write it to `output`; return the exit code, and why a cell failed."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
@@ -154,10 +159,19 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
             config=Config({"KernelManager": {"transport": transport}}),
         )
     except PapermillExecutionError as error:
-        return "\n".join(error.traceback)
+        return NO_DATA if _lacks_data(error.ename, error.evalue) else 1, "\n".join(error.traceback)
     except DeadKernelError:
-        return "The kernel was killed while it ran this cell. Often it needed too much memory."
-    return None
+        return 1, "The kernel was killed while it ran this cell. Often it needed too much memory."
+    return 0, ""
+
+
+def _lacks_data(error: str, message: str) -> bool:
+    """Tell whether the error that ended a cell means that its data is not on this computer."""
+    named = re.search("'([^']+)'$", message)
+    if error != "FileNotFoundError" or named is None:
+        return error == "DataError"
+    data = Path(os.environ.get("LAB_DATA_DIR") or project_root() / "data").expanduser().resolve()
+    return data in (project_root() / named[1]).resolve().parents
 
 
 def _announcer(notebook: NotebookNode) -> Callable[..., None]:
