@@ -203,3 +203,16 @@ def test_up_goes_on_without_an_editor(place: Place, monkeypatch: pytest.MonkeyPa
     done = place.lab("up")
     assert done.returncode == 0, done.stderr
     assert "The environment is complete" in done.stdout
+
+
+@pytest.mark.slow
+def test_project_without_a_script_for_its_environment_is_told(place: Place) -> None:
+    place.write_there("lab.toml", place.project.read("lab.toml"))
+    done = place.lab("setup")
+    assert done.returncode == 1
+    assert "The project on machine has no scripts/setup-environment.sh" in done.stderr
+    assert "Next: If you have it: lab push." in done.stderr
+    (place.project.path / "scripts" / "setup-environment.sh").unlink()
+    done = place.lab("setup", "--local")
+    assert done.returncode == 1
+    assert "The project on this computer has no scripts/setup-environment.sh" in done.stderr

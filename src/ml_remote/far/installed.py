@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["FAR", "content_hash", "far_files", "install", "main", "make_current"]
@@ -69,7 +70,8 @@ def install(far: Path) -> Path:
     files = far_files()
     folder = far / content_hash(files)
     if folder.is_dir():
-        os.utime(folder)
+        with suppress(OSError):  # somebody else's: of use all the same
+            os.utime(folder)
         return folder
     far.mkdir(parents=True, exist_ok=True)
     incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=far))
