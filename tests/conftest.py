@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from baking import TOOL, BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
 from hypothesis import settings
+from started import end_started
 
 # Their hooks count the commands of the documents, let the run fail that leaves a process behind and
 # the test that docs/security.md names and that was skipped, and list what was skipped.
@@ -39,6 +40,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     # `lab.py` takes the tool that its interpreter finds; without one it asks uv for its own.
     monkeypatch.setenv("PYTHONPATH", str(TOOL))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """End the commands that a test which failed has left running."""
+    yield
+    end_started()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pathlib import Path
 import openssh_server
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from remote_fixtures import start_in_session
+from started import start_in_session
 
 __all__ = ["Host", "LabCommand", "Network", "network"]
 

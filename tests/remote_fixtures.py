@@ -18,6 +18,7 @@ import pytest
 from baking import TOOL, BakedProject
 from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
+from started import start_in_session
 
 from ml_remote import scripts
 from ml_remote.machine import Machine
@@ -37,7 +38,6 @@ __all__ = [
     "files_in",
     "known_machine",
     "runs_there",
-    "start_in_session",
     "wait_until",
     "workplace_of",
 ]
@@ -47,19 +47,6 @@ SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 
 Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the `lab` command of a baked project; keyword arguments are environment variables."""
-
-
-def start_in_session(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-    """Start a command in a session of its own; what it prints, errors too, is to be read."""
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def wait_until(condition: Callable[[], object], *, limit: float = 300) -> None:
