@@ -68,12 +68,12 @@ def _number_in(checkout: Path) -> str:
 
 def _checked_out(checkout: Path) -> str | None:
     """Return the commit that is checked out, None without git."""
-    import subprocess
+    from .errors import ConfigurationError
+    from .processes import run
 
-    command = ["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except OSError:
+        done = run(["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"])
+    except ConfigurationError:
         return None
     top, _, commit = done.stdout.strip().partition("\n")
     found = done.returncode == 0 and Path(top).resolve() == checkout
