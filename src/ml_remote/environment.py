@@ -35,11 +35,11 @@ def setup(context: Context, *, alias: str | None = None, local: bool = False) ->
     """
     if local:
         context.console.say(_set_up_here(context.project))
-        context.console.next_step("lab run labs/mnistlab.py --local")
+        context.console.next_step(f"lab run {context.project.example} --local")
         return
     machine = context.machine(alias)
     finish_setup(context, machine, begin_setup(context, machine))
-    context.console.next_step("lab run labs/mnistlab.py")
+    context.console.next_step(f"lab run {context.project.example}")
 
 
 def begin_setup(context: Context, machine: Machine) -> Job | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "nearest_root"]
 
+_DIGITS = "labs/mnistlab.py"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
@@ -47,6 +49,12 @@ class Project:
     def outputs(self) -> Path:
         """The folder that results are brought home to."""
         return self.root / "outputs"
+
+    @property
+    def example(self) -> str:
+        """A lab to name in a hint: the one for digits, else the first, else a name for any."""
+        labs = [f"labs/{path.name}" for path in sorted((self.root / "labs").glob("*.py"))]
+        return next((lab for lab in labs if lab == _DIGITS), labs[0] if labs else "LAB")
 
     def alias(self, given: str | None = None) -> str:
         """Return the alias to work with: the one `given` on the command line, else `lab.toml`'s.

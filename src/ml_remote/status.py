@@ -52,6 +52,7 @@ class Load:
 def status(context: Context, *, alias: str | None = None) -> None:
     """Carry out `lab status`. Raises UnreachableError."""
     machine, console = context.machine(alias), context.console
+    example = context.project.example
     load = look_at(machine)
     console.say(f"{machine.alias} ({load.host})")
     for job_id, fault in load.faults.items():
@@ -70,7 +71,7 @@ def status(context: Context, *, alias: str | None = None) -> None:
     if not going_on:
         console.say("  Nothing of this project is running there.")
     runs = [job for job in going_on if job.kind == "run"]
-    console.next_step(f"lab attach {runs[-1].id}" if runs else "lab run labs/mnistlab.py")
+    console.next_step(f"lab attach {runs[-1].id}" if runs else f"lab run {example}")
 
 
 def look_at(machine: Machine) -> Load:

@@ -27,7 +27,7 @@ def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bo
     if code:
         _open_editor(context, machine)
     finish_setup(context, machine, job)
-    context.console.next_step("lab run labs/mnistlab.py")
+    context.console.next_step(f"lab run {context.project.example}")
 
 
 def _connect(context: Context, machine: Machine, *, yes: bool) -> None:

@@ -247,7 +247,7 @@ def test_project_that_is_not_there_yet_is_told(project: BakedProject, programs: 
     done = run_code(project, programs)
     assert done.returncode == 1
     assert done.stderr == (
-        f"Error: {ALIAS} has no folder not there: the project is not there yet.\nNext: lab up\n"
+        f"Error: There is no folder not there on {ALIAS}.\nNext: Send the project there: lab up\n"
     )
     assert not (project.path / f"{ALIAS}.code-workspace").exists()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..errors import LabError, RemoteCommandError
+from ..errors import LabError
 from ..machine import Machine
-from ..ui.console import Console
+from ..scripts import ask
 from .editors import EDITORS, Editor, find_editor
 from .json_with_comments import read_object
 from .links import editor_configuration, folder_link
@@ -25,31 +25,18 @@ def code(context: Context, *, alias: str | None = None) -> None:
     """
     project, console, machine = context.project, context.console, context.machine(alias)
     editor = find_editor()
-    folder = _folder_there(machine)
+    folder = ask(machine, "where").stdout.splitlines()[-1]
     workspace = write_workspace_file(project.root, alias=machine.alias, folder=folder)
     setting = editor_configuration(machine.client.directory)
     if setting:
         console.say(setting)
     if editor is None:
-        _say_what_to_click(console, machine.alias, folder)
+        _say_what_to_click(context, machine.alias, folder)
         return
     _install_extensions(context, editor, machine)
     editor.open(workspace)
     console.say(f"{editor.kind.name} opens {machine.alias}:{folder} ({workspace.name}).")
-    console.next_step("in its window, open labs/mnistlab.py and press Run All Cells")
-
-
-def _folder_there(machine: Machine) -> str:
-    """Return the absolute path of the project on the machine."""
-    script = 'cd && cd -- "$1" 2>/dev/null && pwd -P'
-    try:
-        # What the person's own start-up files print would stand before it.
-        return machine.client.run_script(script, machine.folder).stdout.splitlines()[-1]
-    except RemoteCommandError:
-        raise LabError(
-            f"{machine.alias} has no folder {machine.folder}: the project is not there yet.",
-            hint="lab up",
-        ) from None
+    console.next_step(f"in its window, open {project.example} and press Run All Cells")
 
 
 def _install_extensions(context: Context, editor: Editor, machine: Machine) -> None:
@@ -60,7 +47,8 @@ def _install_extensions(context: Context, editor: Editor, machine: Machine) -> N
     console = context.console
     path = context.project.root / ".vscode" / "extensions.json"
     try:
-        recommended = read_object(path, hint="git checkout -- .vscode").get("recommendations", [])
+        recommends = read_object(path, hint="git checkout -- .vscode") if path.exists() else {}
+        recommended = recommends.get("recommendations", [])
         if editor.install_ssh_extension():
             console.say(f"Installed here: {editor.kind.ssh_extension}")
         there = [one for one in recommended if one not in _LAPTOP_ONLY]
@@ -70,8 +58,9 @@ def _install_extensions(context: Context, editor: Editor, machine: Machine) -> N
         console.warn(f"{error} The editor will offer to install the recommended extensions.")
 
 
-def _say_what_to_click(console: Console, alias: str, folder: str) -> None:
+def _say_what_to_click(context: Context, alias: str, folder: str) -> None:
     """Say how to open the folder by hand, when no editor can be started from here."""
+    console = context.console
     programs = ", ".join(kind.program for kind in EDITORS)
     console.say(
         f"No editor was found here ({programs}; LAB_EDITOR names another). With VS Code installed, "
@@ -80,4 +69,4 @@ def _say_what_to_click(console: Console, alias: str, folder: str) -> None:
         "Or, in VS Code: Remote Explorer in the bar on the left (it comes with the extension "
         f"Remote - SSH), {alias}, Connect in Current Window; then Open Folder, {folder}"
     )
-    console.next_step("in VS Code, open labs/mnistlab.py and press Run All Cells")
+    console.next_step(f"in VS Code, open {context.project.example} and press Run All Cells")

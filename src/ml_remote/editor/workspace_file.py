@@ -25,10 +25,12 @@ def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
     """
     path = project / f"{alias}.code-workspace"
     settings_path = project / ".vscode" / "settings.json"
-    settings = read_object(
-        settings_path, hint="See what was changed: git diff .vscode/settings.json"
-    )
+    settings: dict[str, Any] = {}
     before: dict[str, Any] = {}
+    if settings_path.exists():
+        settings = read_object(
+            settings_path, hint="See what was changed: git diff .vscode/settings.json"
+        )
     if path.exists():
         before = read_object(path, hint="Mend it, or delete it: it is made anew.")
     try:

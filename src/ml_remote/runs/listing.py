@@ -21,7 +21,7 @@ def list_runs(context: Context, *, alias: str | None = None, show_all: bool = Fa
     runs = [found.job for found in find_jobs(context, alias, "run")]
     if not runs:
         console.say(f"No lab has been run on {context.project.alias(alias)} yet.")
-        console.next_step("lab run labs/mnistlab.py")
+        console.next_step(f"lab run {context.project.example}")
         return
     shown = runs if show_all else runs[-_SHOWN:]
     for line in table(shown):
