@@ -7,7 +7,7 @@ from click.shell_completion import CompletionItem
 
 from ..context import Context
 from ..errors import UsageError
-from ..runs.launchers import LAUNCHERS
+from ..runs.launchers import LAUNCHERS, given_options
 from ..runs.launchers.launcher import Order
 from .options import alias_option, verbose_option
 
@@ -101,9 +101,9 @@ run_lab.params.extend(option for launcher in LAUNCHERS.values() for option in la
 
 def _refuse_with_local(order: Order) -> None:
     """Raise UsageError for options that --local cannot have beside it."""
-    given = {**vars(order), **order.options}
+    given = given_options({**vars(order), **order.options})
     for name in ("resume", "detach", "again", "alias", *order.options):
-        if given[name] not in (None, False):
+        if name in given:
             raise UsageError(f"--{name.replace('_', '-')} and --local cannot be combined.")
 
 

@@ -10,6 +10,9 @@ keeps the rendezvous, on that address only. What the hosts write there is signed
 LAB_RENDEZVOUS_SECRET, for torch reads it by pickle: without that, whoever reaches the port could
 run any code here.
 
+It rests on names of torch that are not public, or not documented; `runs/launchers/torchrun.py` of
+the tool lists them, and a test looks for them in the oldest torch and in the one installed.
+
 Exit codes: 1: a process failed here; 75: the other hosts are gone; 128 and more: it was ended.
 """
 

@@ -9,7 +9,7 @@ from ...errors import UsageError
 from . import slurm, ssh, torchrun
 from .launcher import Launcher
 
-__all__ = ["LAUNCHERS", "launcher_asked_for", "launcher_of"]
+__all__ = ["LAUNCHERS", "given_options", "launcher_asked_for", "launcher_of"]
 
 _DEFAULT: Launcher = ssh.LAUNCHER
 LAUNCHERS: dict[str, Launcher] = {
@@ -27,12 +27,17 @@ def launcher_of(name: str) -> Launcher:
     return LAUNCHERS.get(name, _DEFAULT)
 
 
+def given_options(options: Mapping[str, Any]) -> set[str]:
+    """Return the names of those options that were given: 0 may have been, too."""
+    return {name for name, value in options.items() if value is not None and value is not False}
+
+
 def launcher_asked_for(options: Mapping[str, Any]) -> Launcher:
     """Return the launcher that the options of `lab run` ask for.
 
     Raises UsageError for options of several launchers, or of one that is not asked for.
     """
-    given = {name for name, value in options.items() if value not in (None, False)}
+    given = given_options(options)
     asked = [one for one in LAUNCHERS.values() if given.intersection(one.asked_by)]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(one.flags for one in asked)} cannot be combined.")
