@@ -6,17 +6,17 @@ lines. Neither uv nor a `lab` is there, as in a container or on a login node.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
-from conftest import Bake
 from programs import path_without
 
 from ml_remote.far.installed import content_hash, far_files, install
@@ -83,19 +83,29 @@ class Bare:
         assert "The labs of this project: labs/mnistlab.py, labs/treelab.py." in done.stderr
 
 
-@pytest.fixture
-def bare(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bare:
-    """The project, with conda's stand-in."""
-    programs = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
-    conda = Path(programs) / "conda"
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with conda's stand-in, and no other maker of environments."""
+    folder = path_without(tmp_path_factory.mktemp("bare"), "conda", "mamba", "micromamba", "uv")
+    conda = Path(folder) / "conda"
     conda.write_text(CONDA)
     conda.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def bare(
+    default_project: BakedProject, programs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Bare:
+    """A copy of the project on such a machine."""
+    copy = tmp_path / "a project"
+    shutil.copytree(default_project.path, copy, ignore=shutil.ignore_patterns(".git"))
     torch = tmp_path / "torch-stand-in"
     torch.mkdir()
     (torch / "torch.py").write_text(TORCH)
     monkeypatch.delenv("LAB_TOOL", raising=False)
     return Bare(
-        bake(tmp_path / "a project"),
+        replace(default_project, path=copy),
         {
             "PATH": programs,
             "PYTHONPATH": "",
@@ -211,8 +221,12 @@ def test_missing_git_and_missing_pin_are_named(bare: Bare) -> None:
     assert "there is no tool in /gone, and lab.py pins" in bare.set_up(LAB_TOOL="/gone")
     (bare.project.path / "lab.local.toml").touch()
     bare.pin("https://example.com/tool", "0123456789" * 4)
-    (Path(bare.variables["PATH"]) / "git").unlink()
-    assert "Labs cannot run headless yet: git is not installed." in bare.set_up()
+    git = Path(bare.variables["PATH"], "git")
+    away = git.rename(git.with_name("git-away"))
+    try:
+        assert "Labs cannot run headless yet: git is not installed." in bare.set_up()
+    finally:
+        away.rename(git)
 
 
 def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> None:
