@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .. import processes
-from ..errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
+from ..errors import ConfigurationError, LabError
 from ..login.keys import Key, agent_keys, read_key
-from ..login.logins import Login, log_in
 from ..project import Project
 from ..ssh.client import Client
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import our_directory, read_state
 from .findings import Finding, failed, ok, skipped
-from .machine_checks import examine_machine
+from .way_checks import examine_way
 
 __all__ = [
     "check_agent",
     "check_entry",
     "check_include",
     "check_key",
-    "check_login",
-    "check_name",
     "check_permissions",
-    "check_port",
     "check_repository",
     "check_version",
     "examine",
@@ -65,35 +60,7 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     yield key
     yield check_agent(entry, resolved)
     yield check_repository(project.root, resolved)
-    yield from _examine_way(client, resolved, folder)
-
-
-def _examine_way(
-    client: Client, resolved: Mapping[str, list[str]], folder: str
-) -> Iterator[Finding]:
-    """Yield what lies between here and the machine, and on the machine itself."""
-    name = check_name(resolved)
-    yield name
-    port = skipped("port", "no address") if name.state == "failed" else check_port(resolved)
-    yield port
-    if "failed" in (name.state, port.state):
-        yield skipped("host key", "no connection")
-        yield skipped("login", "no connection")
-        return
-    try:
-        login = log_in(client)
-    except (HostKeyUnknownError, HostKeyChangedError) as error:
-        yield failed("host key", error)
-        yield skipped("login", "not tried")
-        return
-    except LabError as error:
-        yield skipped("host key", "no connection")
-        yield failed("login", error)
-        return
-    yield ok("host key", "known and unchanged")
-    yield check_login(login)
-    if login.succeeded:
-        yield from examine_machine(client, folder)
+    yield from examine_way(client, resolved, folder)
 
 
 def check_version() -> Finding:
@@ -262,57 +229,3 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
             remedy=f"git grep --cached {host}",
         )
     return ok("repository", "no tracked file names the machine")
-
-
-def check_name(resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the machine's name can be looked up."""
-    if _goes_through_another(resolved):
-        return skipped("name", "another machine on the way looks it up")
-    (host, *_) = resolved["hostname"]
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return Finding(
-            name="name",
-            state="failed",
-            detail=f"{host} cannot be looked up ({error.strerror})",
-            remedy="Join the network or VPN that knows it",
-        )
-    address = found[0][4][0]
-    return ok("name", f"{host} is {address}" if address != host else "an address already")
-
-
-def check_port(resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether an SSH server answers at the machine's port."""
-    if _goes_through_another(resolved):
-        return skipped("port", "another machine on the way opens the connection")
-    (host, *_), (port, *_) = resolved["hostname"], resolved["port"]
-    try:
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
-            banner = connection.recv(255)
-    except OSError as error:
-        return Finding(
-            name="port",
-            state="failed",
-            detail=f"port {port} of {host} does not answer ({error.strerror or error})",
-            remedy="See that the machine is on and its SSH server runs: sudo systemctl status ssh",
-        )
-    if not banner.startswith(b"SSH-"):
-        return Finding(
-            name="port",
-            state="failed",
-            detail=f"what answers at port {port} of {host} is not an SSH server",
-            remedy="lab connect user@address:port --replace",
-        )
-    return ok("port", f"{port} answers: {banner.decode('ascii', 'replace').strip()}")
-
-
-def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:
-    return any(resolved.get(word, ["none"]) != ["none"] for word in ("proxyjump", "proxycommand"))
-
-
-def check_login(login: Login) -> Finding:
-    """Whether a login of its own, asking nothing, succeeded."""
-    if login.refusal is not None:
-        return failed("login", login.refusal)
-    return ok("login", f"without a password, by {login.fingerprint or 'something else than a key'}")
