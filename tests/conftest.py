@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baking import TOOL, BakedProject, bake_project, isolated_variables
+from baking import TEMPLATE_ROOT, TOOL, BakedProject, bake_project, isolated_variables
 from environment import LabEnvironment, lab_environment
 from hypothesis import settings
 from started import end_started
@@ -19,7 +19,9 @@ pytest_plugins = ["document_summary", "leftovers", "security_table", "skipped"]
 
 Bake = Callable[..., BakedProject]
 
-# The same examples in every run: a failure that is seen can be seen again.
+# The same examples in every run: a failure that is seen can be seen again. What hypothesis notes
+# down goes below build/, as everything else.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{TEMPLATE_ROOT}/build/cache/hypothesis")
 settings.register_profile("tests", derandomize=True, deadline=None)
 settings.load_profile("tests")
 

@@ -132,6 +132,15 @@ def test_generated_readme_needs_no_other_page_of_the_template(documents: list[Do
         assert "://" in target or not target, target
 
 
+def test_project_is_described_as_it_is(default_project: BakedProject) -> None:
+    readme = default_project.read("README.md")
+    guide = (TEMPLATE_ROOT / "docs" / "template.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?m)^\| `((?:labs|src|scripts|tests)/[\w./-]*|lab\.\w+)` \|", readme)
+    named += re.findall(r"(?m)^├── ([\w.-]+(?:/[\w.-]+)*)", guide)
+    assert len(named) > 15
+    assert not [path for path in named if not (default_project.path / path).exists()]
+
+
 def test_readme_leads_to_every_guide(documents: list[Document]) -> None:
     guides = {document.name for document in documents if "/guides/" in document.name}
     assert {guide for guide in guides if f"({guide})" in documents[0].text} == guides
