@@ -40,12 +40,9 @@ def read_pin(root: Path) -> Pin | None:
     Raises ConfigurationError when lab.py cannot be read.
     """
     script = root / "lab.py"
-    try:
-        content = script.read_bytes()
-    except FileNotFoundError:
+    content = _read(script)
+    if content is None:
         return None
-    except OSError as error:
-        raise ConfigurationError(f"{script} cannot be read: {error.strerror}.") from None
     dependencies = _dependencies(script, content)
     pinned = next(filter(None, map(_REQUIREMENT.fullmatch, dependencies)), None)
     folder = _named_folder(root)
@@ -55,14 +52,23 @@ def read_pin(root: Path) -> Pin | None:
         return None
     source = str(folder) if folder or not pinned else pinned["source"]
     exact = _AT_COMMIT.fullmatch(source)
-    lock = script.with_name("lab.py.lock")
-    parts = (content, lock.read_bytes() if lock.is_file() else b"", source.encode())
+    parts = (content, _read(script.with_name("lab.py.lock")) or b"", source.encode())
     return Pin(
         source=f"{exact['url']} at commit {exact['commit']}" if exact else source,
         commit=exact["commit"] if exact else None,
         folder=folder,
         fingerprint=sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest(),
     )
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a file, None when it does not exist. Raises ConfigurationError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _named_folder(root: Path) -> Path | None:

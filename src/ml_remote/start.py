@@ -46,6 +46,7 @@ def _script(*, accepted: bool) -> Path | None:
     from .pins import read_pin
     from .project import nearest_root
     from .trust import check_owner, is_trusted, trust
+    from .ui.console import Console
 
     root = nearest_root()
     if root is None:
@@ -60,7 +61,10 @@ def _script(*, accepted: bool) -> Path | None:
     if not is_trusted(pin):
         if not accepted:
             _ask(root, pin)
-        trust(pin)
+        try:
+            trust(pin)
+        except LabError as error:
+            Console().warn(f"{error} You will be asked again.")
     return script
 
 
@@ -78,6 +82,8 @@ def _is_this(pin: Pin) -> bool:
 
 def _ask(root: Path, pin: Pin) -> None:
     """Ask whether a tool that was never run before may be run. Raises LabError if not."""
+    from click import Abort
+
     from .errors import LabError, UsageError
     from .ui.console import Console
 
@@ -88,7 +94,11 @@ def _ask(root: Path, pin: Pin) -> None:
             f"{root} runs lab from {pin.source}, which you have not run before.", hint=by_hand
         )
     console.note(f"{root} runs lab from\n  {pin.source}\nYou have not run it before.")
-    if not console.confirm("Run its code on this computer?", yes=False, default=False):
+    try:
+        agreed = console.confirm("Run its code on this computer?", yes=False, default=False)
+    except Abort:
+        agreed = False
+    if not agreed:
         raise LabError("Nothing was run.")
 
 

@@ -51,16 +51,19 @@ def is_trusted(pin: Pin) -> bool:
 
 
 def trust(pin: Pin) -> None:
-    """Remember that this person has agreed to run this tool."""
+    """Remember that this person has agreed to run this tool. Raises LabError."""
     memory = _memory()
-    memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = f"{pin.fingerprint} {pin.source}\n".encode()
-    # One write at the end of the file: two of them at a time do not mix.
-    file = os.open(memory, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(file, line)
-    finally:
-        os.close(file)
+        memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One write at the end of the file: two of them at a time do not mix.
+        file = os.open(memory, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise LabError(f"{memory} cannot be written: {error.strerror}.") from None
 
 
 def _memory() -> Path:

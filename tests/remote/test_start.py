@@ -182,6 +182,11 @@ def test_pin_is_asked_about_once(lab: Start, project: Path) -> None:
     )
     assert no == 1
     assert "Nothing was run." in screen
+    closed, screen = at_terminal(
+        [*START, "up"], answers={question: "\x04"}, folder=project, variables=environment
+    )
+    assert closed == 1
+    assert "Traceback" not in screen
     yes, screen = at_terminal(
         [*START, "up"], answers={question: "y"}, folder=project, variables=environment
     )
@@ -240,6 +245,13 @@ def test_another_folder_of_the_tool_is_asked_about(lab: Start, project: Path) ->
 def test_completion_asks_and_says_nothing(lab: Start) -> None:
     done = lab(_LAB_COMPLETE="bash_complete", COMP_WORDS="lab u", COMP_CWORD="1")
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_memory_that_cannot_be_kept_is_told(lab: Start, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    done = lab("--accept-tool", "up", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.stdout == handed_over(project, "up")
+    assert "You will be asked again." in done.stderr
 
 
 def test_memory_is_the_persons_own(lab: Start, tmp_path: Path) -> None:
