@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE_ROOT, TOOL, BakedProject, bake_project, isolated_variables
+from baking import (
+    TEMPLATE_ROOT,
+    TOOL,
+    BakedProject,
+    bake_project,
+    isolated_variables,
+    project_in,
+)
 from environment import LabEnvironment, lab_environment
 from hypothesis import settings
 from started import end_started
@@ -61,13 +69,38 @@ def ssh(home: Path) -> Path:
 
 
 @pytest.fixture
-def bake(tmp_path: Path, home: Path) -> Bake:
-    """Bake a project with the given answers into this test's own folder."""
+def bake(tmp_path: Path, home: Path, baked: dict[str, BakedProject], baked_folder: Path) -> Bake:
+    """Bake a project with the given answers into this test's own folder.
 
-    def bake_here(destination: Path = tmp_path, **options: object) -> BakedProject:
-        return bake_project(destination, home=home, **options)  # type: ignore[arg-type]
+    With `copied` it is a copy of one with the same answers, for tests of what comes after the bake.
+    """
+
+    def bake_here(
+        destination: Path = tmp_path, *, copied: bool = False, **options: object
+    ) -> BakedProject:
+        if not copied:
+            return bake_project(destination, home=home, **options)  # type: ignore[arg-type]
+        answers = repr(sorted(options.items()))
+        if answers not in baked:
+            folder = baked_folder / str(len(baked))
+            baked[answers] = bake_project(folder, home=home, **options)  # type: ignore[arg-type]
+        original = baked[answers].path
+        path = shutil.copytree(original, destination / original.name, symlinks=True)
+        return project_in(path)
 
     return bake_here
+
+
+@pytest.fixture(scope="session")
+def baked() -> dict[str, BakedProject]:
+    """The projects of which tests get copies, by their answers."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def baked_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where they are."""
+    return tmp_path_factory.mktemp("baked")
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def new_place(
 ) -> Place:
     """Bake a project whose lab.toml names `folder`, and let `laptop` in on the machine by a key."""
     where = {} if destination is None else {"destination": destination}
-    project = bake(ssh_alias=alias, **where)
+    project = bake(ssh_alias=alias, copied=True, **where)
     key = laptop.ssh / "id_ed25519"
     if not key.exists():
         laptop.make_key(key.name)
