@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE_ROOT, bake_project
+from baking import TEMPLATE_ROOT, BakedProject, bake_project
 from conftest import Bake
 from template_copy import TEMPLATE_FOLDER, copy_template
 
@@ -51,3 +51,18 @@ def test_shell_scripts_keep_their_line_ends_on_windows(bake: Bake) -> None:
     names = ["scripts/setup-environment.sh", "labs/mnistlab.py"]
     done = project.run("git", "check-attr", "eol", "--", *names)
     assert done.stdout.splitlines() == [f"{name}: eol: lf" for name in names]
+
+
+def test_project_holds_little_that_is_not_its_owners(default_project: BakedProject) -> None:
+    """What a person gets, reads and reviews; the tool is pinned, not copied."""
+    names = default_project.run("git", "ls-files", "-z").stdout.split("\0")
+    tracked = [default_project.path / name for name in names if name]
+    assert not [path for path in tracked if path.suffix == ".ipynb"]
+    assert len(tracked) <= 45
+    assert sum(path.read_bytes().count(b"\n") for path in tracked) <= 5700
+
+
+def test_what_labs_import_to_run_is_short(default_project: BakedProject) -> None:
+    package = default_project.path / "src" / default_project.package
+    parts = [package / f"{name}.py" for name in ("runs", "checkpoints", "distributed")]
+    assert sum(path.read_bytes().count(b"\n") for path in parts) <= 350
