@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,6 +135,16 @@ def _set_variables(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let this process make its temporary files there: cookiecutter leaves some."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def bake_project(
     destination: Path,
     *,
@@ -150,7 +161,7 @@ def bake_project(
     """
     destination.mkdir(parents=True, exist_ok=True)
     configuration = home / ".cookiecutterrc"
-    with environment_variables(isolated_variables(home)):
+    with environment_variables(isolated_variables(home)), _temporary_files_in(home):
         configuration.write_text(
             f"cookiecutters_dir: {home}/cookiecutters\nreplay_dir: {home}/replay\n"
         )
