@@ -237,17 +237,15 @@ import subprocess
 import sys
 
 seconds, *command = sys.argv[1:]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 try:
-    code = process.wait(float(seconds))
+    sys.exit(process.wait(float(seconds)))
 except subprocess.TimeoutExpired:
-    code = 124
-    print(f"It took longer than {seconds} s.", file=sys.stderr)
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-sys.exit(code)
+    sys.exit(124)
+finally:
+    if process.poll() is None:  # with all that it has started
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 END
 }
 
