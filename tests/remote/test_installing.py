@@ -10,6 +10,7 @@ import pytest
 from openssh_server import Account
 from remote_fixtures import at, wait_until
 
+from ml_remote import installing
 from ml_remote.errors import MissingFolderError, RemoteCommandError
 from ml_remote.far.installed import far_files
 from ml_remote.installing import ensure_far, far_folder
@@ -72,6 +73,22 @@ def test_old_ones_go_unless_something_uses_them(there: Machine, account: Account
     names = [Path(far_folder()).name, "current"]
     assert left == {*names, current.name, of_a_run.name, fresh.name}
     jobs.stop(there, going_on.id)
+
+
+def test_team_mates_with_different_versions_do_not_disturb_each_other(
+    there: Machine, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = ensure_far(there)
+    other = {**far_files(), "ml_remote/__init__.py": '"""Another version."""\n'}
+    with monkeypatch.context() as changed:
+        changed.setattr(installing, "far_files", lambda: other)
+        far_folder.cache_clear()
+        theirs = ensure_far(there)
+    far_folder.cache_clear()
+    assert ensure_far(there) == ours != theirs
+    for folder, files in ((ours, far_files()), (theirs, other)):
+        for name, text in files.items():
+            assert (account.home / NAME / folder / name).read_text() == text
 
 
 def test_what_keeps_it_from_being_sent_is_told(
