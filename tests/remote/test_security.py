@@ -289,3 +289,63 @@ def test_directory_and_token_of_a_session_are_for_its_owner_alone(tmp_path: Path
     directory, token = done.stdout.splitlines()
     assert directory.split()[0] == "700", done.stderr
     assert token.split() == ["600", "True"]
+
+
+# --- several machines
+
+RENDEZVOUS = """
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class Kept:
+    def __init__(self, store, run_id):
+        self.kept = None
+
+    def get_state(self):
+        return self.kept, 1
+
+    def set_state(self, state, token=None):
+        self.kept = state
+        return state, 1, True
+
+
+class Module(ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Kept if name == "C10dRendezvousBackend" else type(name, (Exception,), {})
+
+
+class Loader:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "psutil"):
+            return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec):
+        return Module(spec.name)
+
+    def exec_module(self, module):
+        pass
+
+
+sys.meta_path.insert(0, Loader())
+from ml_remote.far.env.launch import SignedBackend
+
+backend = SignedBackend(None, "run", secret=b"secret")
+print(backend.set_state(b"state")[0], backend.get_state()[0])
+signed = backend.kept
+for forged in (b"state", bytes(32) + b"state", signed[:-1] + b"!", signed[32:] + signed[:32]):
+    backend.kept = forged
+    try:
+        print("taken:", backend.get_state())
+    except Exception:
+        print("refused")
+"""
+
+
+def test_what_others_write_to_the_rendezvous_is_refused() -> None:
+    # torch is several gigabytes; a module in its place keeps what it is given.
+    done = subprocess.run([sys.executable, "-B", "-c", RENDEZVOUS], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["b'state' b'state'", *["refused"] * 4], done.stderr
