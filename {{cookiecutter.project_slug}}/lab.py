@@ -11,8 +11,6 @@ No version of the tool is pinned above: lab.local.toml names the folder of its s
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +56,9 @@ def tool_folder() -> str | None:
 
 def restart(*options: str) -> int:
     """Start this script again by uv; it ends as that does."""
+    import shutil
+    import subprocess
+
     uv = shutil.which("uv")
     if uv is None:
         sys.exit("lab needs uv. Install it (https://docs.astral.sh/uv/), then run: uv run lab.py")

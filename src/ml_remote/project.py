@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +15,11 @@ __all__ = ["Project", "nearest_root"]
 _DIGITS = "labs/mnistlab.py"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Project:
     """A repository with a `lab.toml`; what that file says is read when it is first needed."""
 
-    root: Path
+    def __init__(self, *, root: Path) -> None:
+        self.root = root
 
     @cached_property
     def settings(self) -> Settings:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from click.shell_completion import CompletionItem
 
 from ..context import Context
 from ..errors import UsageError
-from ..runs.launchers import LAUNCHERS, given_options
-from ..runs.launchers.launcher import Order
 from .options import alias_option, verbose_option
+
+if TYPE_CHECKING:
+    from ..runs.launchers.launcher import Order
 
 __all__ = ["attach", "run_lab", "runs", "stop"]
 
@@ -25,8 +28,20 @@ def _complete_lab(
     return [CompletionItem(path) for path in known if path.startswith(begun)]
 
 
+class _Run(click.Command):
+    """`lab run`, which has the options of every launcher; `lab --help` does not wait for these."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return all options, `--help` last."""
+        from ..runs.launchers import LAUNCHERS
+
+        *own, help_option = super().get_params(ctx)
+        return [*own, *(one for each in LAUNCHERS.values() for one in each.options), help_option]
+
+
 @click.command(
     "run",
+    cls=_Run,
     short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
@@ -75,6 +90,8 @@ def run_lab(
     the machines named, and no notebook is kept of it. The code and the environment are brought to
     each of them first. Example: lab run labs/mnistlab.py --hosts gpu1,gpu2
     """
+    from ..runs.launchers.launcher import Order
+
     order = Order(
         lab=lab,
         parameters=parameters,
@@ -96,12 +113,11 @@ def run_lab(
     carry_out(context, order)
 
 
-run_lab.params.extend(option for launcher in LAUNCHERS.values() for option in launcher.options)
-
-
 def _refuse_with_local(order: Order) -> None:
     """Raise UsageError for options that --local cannot have beside it."""
-    given = given_options({**vars(order), **order.options})
+    from ..runs.launchers import given_options
+
+    given = given_options({**order._asdict(), **order.options})
     for name in ("resume", "detach", "again", "alias", *order.options):
         if name in given:
             raise UsageError(f"--{name.replace('_', '-')} and --local cannot be combined.")

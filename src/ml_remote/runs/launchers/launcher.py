@@ -1,15 +1,14 @@
 """What a launcher is: one way to start a lab, and to follow and stop what it has started.
 
-The modules of this package are imported for `lab --help` too, for the sake of their options; what
-they need to do their work is imported by the functions that do it.
+The modules of this package are imported for `lab run --help` too, for the sake of their options;
+what they need to do their work is imported by the functions that do it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import click
 
@@ -24,23 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["Launcher", "OneMachine", "Order", "Stopped"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
+class Order(NamedTuple):
     """What `lab run` was asked for; the fields are its options."""
 
     lab: str
+    options: Mapping[str, Any]
+    """The options of the launchers, by name."""
     parameters: Sequence[tuple[str, str]] = ()
     alias: str | None = None
     resume: str | None = None
     detach: bool = False
     again: bool = False
     verbose: bool = False
-    options: Mapping[str, Any]
-    """The options of the launchers, by name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stopped:
+class Stopped(NamedTuple):
     """What came of stopping a run."""
 
     state: State

@@ -1,6 +1,7 @@
 """The kinds of session: what a machine serves for the browser on the laptop.
 
-Each kind is a module of this package with a constant KIND. To add one, write its module and put its
+Each kind is a module of this package with a constant KIND. `lab --help` imports it, so what it
+needs to serve is imported by the functions that do. To add one, write its module and put its
 name into KINDS: `lab <name>` is then a command.
 """
 

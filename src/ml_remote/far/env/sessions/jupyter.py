@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
-from ..parameters import project_root
 from .kind import Kind
 
 __all__ = ["KIND"]
@@ -23,6 +21,8 @@ def serve(directory: Path, idle_seconds: float) -> None:
     from ipykernel.kernelspec import write_kernel_spec
     from jupyter_core.paths import jupyter_config_dir
     from jupyterlab.labapp import LabApp
+
+    from ..parameters import project_root
 
     # The person's own look of JupyterLab stays; a password, port or certificate that they may have
     # set for their own servers would keep this one from being reached.
@@ -61,6 +61,8 @@ def serve(directory: Path, idle_seconds: float) -> None:
 
 def _write_lab_settings(folder: Path) -> None:
     """Have JupyterLab open scripts as notebooks, and leave out what no kernel here offers."""
+    import json
+
     folder.mkdir(parents=True)
     overrides = {
         "@jupyterlab/docmanager-extension:plugin": {

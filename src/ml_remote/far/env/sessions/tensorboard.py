@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +23,8 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 def serve(directory: Path, idle_seconds: float) -> None:
     """Serve TensorBoard for `outputs/`; it ends after `idle_seconds` without a request."""
+    import tempfile
+
     from tensorboard import program
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -89,18 +87,20 @@ class Guard:
             return self._log_in(environ, start)
         if self._is_token(self._cookie(environ)):
             return self._application(environ, start)
-        return _answer(start, HTTPStatus.FORBIDDEN, "Open it with: lab tensorboard")
+        return _answer(start, "403 Forbidden", "Open it with: lab tensorboard")
 
     def _log_in(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         length = min(int(environ.get("CONTENT_LENGTH") or 0), _LONGEST_FORM)
         form = parse_qs(environ["wsgi.input"].read(length).decode("ascii", "replace"))
         given = form.get("token", [""])[0]
         if not self._is_token(given):
-            return _answer(start, HTTPStatus.FORBIDDEN, "Open it with: lab tensorboard")
+            return _answer(start, "403 Forbidden", "Open it with: lab tensorboard")
         cookie = f"{self._cookie_name(environ)}={given}; Path=/; HttpOnly; SameSite=Lax"
-        return _answer(start, HTTPStatus.SEE_OTHER, "", Location="/", **{"Set-Cookie": cookie})
+        return _answer(start, "303 See Other", "", Location="/", **{"Set-Cookie": cookie})
 
     def _cookie(self, environ: dict[str, Any]) -> str:
+        from http.cookies import CookieError, SimpleCookie
+
         try:
             cookies = SimpleCookie(environ.get("HTTP_COOKIE", ""))
         except CookieError:
@@ -114,14 +114,13 @@ class Guard:
         return f"lab-tensorboard-{port if port.isdecimal() else 80}"
 
     def _is_token(self, given: str) -> bool:
+        import hmac
+
         return hmac.compare_digest(given.encode(), self._token.encode())
 
 
-def _answer(start: StartResponse, status: HTTPStatus, text: str, **headers: str) -> Iterable[bytes]:
-    start(
-        f"{status.value} {status.phrase}",
-        [("Content-Type", "text/plain; charset=utf-8"), *headers.items()],
-    )
+def _answer(start: StartResponse, status: str, text: str, **headers: str) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), *headers.items()])
     return [text.encode()]
 
 
