@@ -107,12 +107,16 @@ WAYS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
+QUICK_WAYS = {"a folder", "the address of a repository", "a zip file"}
 # Where the tool is taken from; the other ways name the template's folder in lab.local.toml.
 PINNED = {"the address of a repository", "a tag of it"}
 NEITHER = {"a zip file", "without hooks"}
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK_WAYS else pytest.param(name, marks=pytest.mark.slow) for name in WAYS],
+)
 def test_every_way_makes_the_same_project(
     name: str, cookiecutter: Cookiecutter, template: Path, default_project: BakedProject
 ) -> None:

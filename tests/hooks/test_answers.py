@@ -69,10 +69,14 @@ BAD_KINDS_OF = {
     "ssh_alias": ALIAS_KINDS,
     "python_version": ["empty", "newline", "jinja", "shell", "version"],
 }  # fmt: skip
+# The quick part of the tests has one of each kind.
+FURTHER = pytest.mark.slow
 # A remote may be given with spaces around it, as copied from somewhere.
 GOOD_AFTER_ALL = {("remote", " lab"), ("remote", "lab "), ("ssh_alias", "lab..")}
 BAD_ANSWERS = [
-    pytest.param(question, answer, id=f"{question}-{kind}-{number}")
+    pytest.param(
+        question, answer, id=f"{question}-{kind}-{number}", marks=[FURTHER] if number else []
+    )
     for question, kinds in BAD_KINDS_OF.items()
     for kind in kinds
     for number, answer in enumerate(BAD_KINDS[kind])
@@ -243,7 +247,13 @@ def answer_by_hand(output: Path, home: Path, **answers: str) -> subprocess.Compl
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", AWKWARD_TEXTS.values(), ids=AWKWARD_TEXTS.keys())
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=name, marks=[] if name in ("jinja", "quotes", "shell") else [FURTHER])
+        for name, text in AWKWARD_TEXTS.items()
+    ],
+)
 def test_awkward_answer_comes_out_as_the_same_text(text: str, tmp_path: Path, home: Path) -> None:
     done = answer_by_hand(
         tmp_path, home, project_name=text, project_slug="my-lab", description=text, author=text
