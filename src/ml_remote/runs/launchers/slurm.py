@@ -16,7 +16,6 @@ job that was stopped to make room (requeued) waits again after its command has e
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -84,6 +83,8 @@ def batch_script(run: Run, options: SlurmOptions) -> str:
 
 def slurm_command(run: Run) -> str:
     """Return what the batch script runs: srun with the lab as a plain script, by torchrun."""
+    import shlex
+
     from ...scripts import script
 
     node = shlex.quote(script("slurm-node"))

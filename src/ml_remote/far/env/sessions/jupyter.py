@@ -1,4 +1,7 @@
-"""JupyterLab for the project, labs opening as notebooks."""
+"""JupyterLab for the project, labs opening as notebooks.
+
+The laptop imports this for `lab --help`; what it takes to serve is imported where that is done.
+"""
 
 from __future__ import annotations
 

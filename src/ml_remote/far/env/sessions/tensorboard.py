@@ -1,4 +1,7 @@
-"""TensorBoard for the results in `outputs/`."""
+"""TensorBoard for the results in `outputs/`.
+
+The laptop imports this for `lab --help`; what it takes to serve is imported where that is done.
+"""
 
 from __future__ import annotations
 
