@@ -85,9 +85,8 @@ def test_no_file_depends_on_the_tool_by_its_bare_name(default_project: BakedProj
     for path in [*default_project.path.rglob("*.*"), TEMPLATE_ROOT / "README.md"]:
         if path.is_file() and ".git" not in path.parts:
             for found in re.finditer(r"""["' ]ml[-_]remote["' =<>~\[]""", path.read_text("utf-8")):
-                assert found.string[found.start() :].startswith(
-                    ('"ml-remote @ git+', '"ml_remote"')
-                ), f"{path}: {found[0]}"
+                text = found.string[found.start() :].replace(" *", " ")  # also as a pattern
+                assert text.startswith(('"ml-remote @ git+', '"ml_remote"')), f"{path}: {found[0]}"
 
 
 class Remote:
