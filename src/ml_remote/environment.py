@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from collections import deque
@@ -14,6 +13,7 @@ from .installing import ensure_far
 from .machine import Machine
 from .processes import running
 from .project import Project
+from .runs.events import ASKING, announced
 from .runs.jobs import About, Job, follow, list_jobs, start
 from .scripts import ExitCode, Explanations, ask, script
 from .ssh.client import quote
@@ -130,6 +130,7 @@ def _set_up_here(project: Project) -> str:
     variables = {
         "LAB_FAR": far.relative_to(project.root).as_posix(),
         "LAB_FAR_COMMIT": this_version().commit or "",
+        **ASKING,
     }
     log = project.state / _LOG_HERE
     with (
@@ -162,9 +163,10 @@ class _Output:
         """Take a line: a step is shown as such, an error kept with the lines that belong to it."""
         if not line.strip():
             return
-        self._lines.append(line)
-        if re.match(r"\[\d+/\d+\] ", line):
-            self._shown.begin(line)
+        step = announced(line, event="step")
+        self._lines.append(step or line)
+        if step is not None:
+            self._shown.begin(step)
         else:
             self._shown.line(line)
         if line.startswith("Error: "):

@@ -22,7 +22,8 @@ if [ "$1" = --check ]; then
     exit 0
 fi
 echo started >>starts
-echo '[1/2] Manager: uv'
+[ "$LAB_PROGRESS" = json ] || exit 7
+echo '{"event": "step", "number": 1, "of": 2, "heading": "Manager: uv"}'
 echo 'Downloading torch (802.9MiB)'
 printf '%s\\n' "$PATH" >path
 printf '%s\\n' "$LAB_FAR" >far
@@ -33,7 +34,7 @@ case $word in
 fail) echo 'Error: There is no room.'; echo '  Make some.'; exit 1 ;;
 die) kill -9 $$ ;;
 esac
-echo '[2/2] Checking'
+echo '{"event": "step", "number": 2, "of": 2, "heading": "Checking"}'
 touch .lab/complete
 echo 'The environment is complete: all of it'
 """

@@ -28,6 +28,15 @@ say() {
     printf '%s\n' "$@"
 }
 
+# step NUMBER HEADING: say which of four steps begins; `lab setup` asks for it as a line of JSON
+step() {
+    format='[%d/4] %s\n'
+    [ "${LAB_PROGRESS:-}" != json ] ||
+        format='{"event": "step", "number": %d, "of": 4, "heading": "%s"}\n'
+    # shellcheck disable=SC2059 # both formats are above
+    printf "$format" "$1" "$2"
+}
+
 fail() {
     printf 'Error: %s\n' "$1" >&2
     shift
@@ -325,7 +334,7 @@ if [ "${1:-}" = --check ]; then
 fi
 
 take_lock
-say "[1/4] Manager: $manager"
+step 1 "Manager: $manager"
 set_foreign_environment_aside
 # What an interrupted run left cannot be trusted, nor what another manager made or stood elsewhere.
 if [ -e "$incomplete" ] || [ "$(sed -n 2p "$stamp" 2>/dev/null)" != "$manager $project" ] ||
@@ -335,18 +344,18 @@ fi
 check_disk
 touch "$incomplete"
 
-say "[2/4] Making .venv; this downloads several gigabytes the first time"
+step 2 "Making .venv; this downloads several gigabytes the first time"
 case $manager in
 uv) make_with_uv ;;
 venv) make_with_venv ;;
 *) make_with_conda "$manager" ;;
 esac
 
-say "[3/4] Making the notebooks that are missing, and what runs labs headless"
+step 3 "Making the notebooks that are missing, and what runs labs headless"
 make_missing_notebooks
 provide_far_half
 
-say "[4/4] Checking"
+step 4 "Checking"
 device=$(
     "$(interpreter)" - <<'END'
 import sys

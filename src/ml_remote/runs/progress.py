@@ -6,7 +6,6 @@ Before each cell it prints an event, a line of JSON: `{"event": "cell", "number"
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,10 @@ import click
 from ..errors import UsageError
 from ..ui.console import Console
 from ..ui.display import Steps, steps
-from .model import in_one_line
+from .events import announced
 
-__all__ = ["ASKING", "Progress", "show_progress"]
+__all__ = ["Progress", "show_progress"]
 
-ASKING = {"LAB_PROGRESS": "json"}
-"""The variable with which a headless run is asked for events."""
 _MOST_LINES = 500
 _WRONG_USAGE = 2  # the exit code of a headless run: no such lab, or no such parameter
 
@@ -60,7 +57,7 @@ class Progress:
 
     def on_line(self, line: str) -> None:
         """Take one line of the run's output."""
-        cell = _cell_that_begins(line)
+        cell = announced(line, event="cell")
         if cell is not None:
             self.cell = cell
             self._lines.clear()
@@ -73,20 +70,6 @@ class Progress:
             self._console.note(line if cell is None else cell)
         else:
             self._shown.line(click.unstyle(line).expandtabs())
-
-
-def _cell_that_begins(line: str) -> str | None:
-    """Return number and heading of the cell that an event announces; None for any other line."""
-    if not line.startswith("{"):
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or event.get("event") != "cell":
-        return None
-    heading = in_one_line(f"{event.get('heading', '')}")
-    return f"[{event.get('number')}/{event.get('of')}] {heading}".rstrip()
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from ..errors import LabError
 from ..far.installed import FAR, install
 from ..processes import running
 from ..project import Project
+from .events import ASKING
 from .labs import find_lab
 from .model import Run
-from .progress import ASKING, show_progress
+from .progress import show_progress
 
 __all__ = ["run_here"]
 

@@ -1,5 +1,6 @@
 # needs: search-path
 # shellcheck shell=sh
 # The command of the job that makes the environment; LAB_FAR and LAB_FAR_COMMIT are set before it.
-export LAB_FAR LAB_FAR_COMMIT
+LAB_PROGRESS=json
+export LAB_FAR LAB_FAR_COMMIT LAB_PROGRESS
 exec sh scripts/setup-environment.sh
