@@ -16,6 +16,8 @@ from template_copy import make_repository
 pytestmark = pytest.mark.slow
 
 PROJECT = "{{cookiecutter.project_slug}}"
+TOOL = "src/ml_remote"
+ENTRY = '"whoami": "whoami",'
 LAB = """\
 # %% [markdown]
 # # A lab that counts
@@ -38,29 +40,40 @@ def test_it_counts(default_project: BakedProject) -> None:
     assert default_project.run(sys.executable, "labs/countlab.py").stdout == "0 1 2\\n"
 '''
 COMMAND_MODULE = '''\
-"""`lab whoami`: who you are on the remote machine."""
+"""`lab whoami`: who you are on the machine."""
 
 from __future__ import annotations
 
-from . import console
-from .target import read_target
+from .context import Context
 
 __all__ = ["whoami"]
 
 
-def whoami(*, alias: str | None = None) -> None:
+def whoami(context: Context, *, alias: str | None = None) -> None:
     """Carry out `lab whoami`. Raises LabError when the machine cannot be asked."""
-    console.say(read_target(alias).client.run("id", "-un").stdout.strip())
+    context.console.say(context.machine(alias).client.run("id", "-un").stdout.strip())
 '''
-COMMAND = '''
+COMMAND = '''\
+"""`lab whoami`."""
 
-@lab.command(short_help="Say who you are there.", epilog="Example: lab whoami --alias gpu")
-@_alias_option
-def whoami(alias: str | None) -> None:
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+from .options import alias_option
+
+__all__ = ["whoami"]
+
+
+@click.command(short_help="Say who you are there.", epilog="Example: lab whoami --alias gpu")
+@alias_option
+@click.pass_obj
+def whoami(context: Context, alias: str | None) -> None:
     """Say who you are there."""
-    from .whoami import whoami as carry_out
+    from ..whoami import whoami as carry_out
 
-    carry_out(alias=alias)
+    carry_out(context, alias=alias)
 '''
 
 
@@ -95,27 +108,26 @@ def write_test_of_lab(template: Path) -> None:
 
 
 def write_module(template: Path) -> None:
-    (template / PROJECT / "src" / "remote" / "whoami.py").write_text(COMMAND_MODULE)
+    (template / TOOL / "whoami.py").write_text(COMMAND_MODULE)
 
 
 def write_command(template: Path) -> None:
-    with (template / PROJECT / "src" / "remote" / "cli.py").open("a") as file:
-        file.write(COMMAND)
+    (template / TOOL / "commands" / "whoami.py").write_text(COMMAND)
 
 
 def write_command_without_example(template: Path) -> None:
-    with (template / PROJECT / "src" / "remote" / "cli.py").open("a") as file:
-        file.write(COMMAND.replace(', epilog="Example: lab whoami --alias gpu"', ""))
+    command = COMMAND.replace(', epilog="Example: lab whoami --alias gpu"', "")
+    (template / TOOL / "commands" / "whoami.py").write_text(command)
 
 
-def write_command_that_imports_at_once(template: Path) -> None:
-    write_command(template)
-    cli = template / PROJECT / "src" / "remote" / "cli.py"
-    insert(cli, "\n# What `lab --help` lists", "from .whoami import whoami as who\n")
+def import_it_at_once(template: Path) -> None:
+    insert(template / TOOL / "cli.py", "from .context import", "from .status import look_at\n")
 
 
 def put_under_heading(template: Path) -> None:
-    insert(template / PROJECT / "src" / "remote" / "cli.py", '"doctor")', '"whoami", ')
+    insert(
+        template / TOOL / "cli.py", '            "status": "status",\n', f"            {ENTRY}\n"
+    )
 
 
 def tell_the_owner(template: Path) -> None:
@@ -227,9 +239,9 @@ def test_lab_command_and_question_can_be_added_as_the_page_says(template: Path) 
             "test_help_of_every_command_shows_an_example",
         ),
         (
-            [write_module, write_command_that_imports_at_once, put_under_heading, tell_the_owner],
+            [*A_COMMAND, import_it_at_once],
             "remote/test_cli.py",
-            "test_help_does_not_wait_for_what_the_commands_need",
+            "test_help_imports_nothing_heavy",
         ),
         (
             [write_module, write_command, tell_the_owner],

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,12 @@ class Cruft:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def create(self, **answers: object) -> None:
+    def create(self, **answers: object) -> str:
         """Make the project from the older template, and commit what cruft noted down."""
         given = json.dumps(answers)
-        self.run("create", self.address, "--no-input", "--extra-context", given)
+        said = self.run("create", self.address, "--no-input", "--extra-context", given)
         self.commit("Note down where the project comes from")
+        return said
 
     def git(self, *arguments: str) -> str:
         """Run git in the project and return its output."""
@@ -225,6 +227,51 @@ def test_project_that_holds_the_tool_itself_is_brought_over(
     assert "lab connect" in cruft.lab("--help")
     cruft.lab("connect", "--offline", "--yes", REMOTE)
     assert "number-cruncher" in (ssh / ENTRY).read_text()
+
+
+def without_uv(folder: Path) -> dict[str, str]:
+    (folder / "programs").mkdir()
+    (folder / "programs" / "git").symlink_to(str(shutil.which("git")))
+    return {"PATH": str(folder / "programs")}
+
+
+def without_network(folder: Path) -> dict[str, str]:
+    return {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(folder / "empty")}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "reason"), [(without_uv, "uv: No such file"), (without_network, "error: ")]
+)
+def test_entry_that_cannot_be_written_is_told_with_its_command(
+    cruft: Cruft,
+    ssh: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: Callable[[Path], dict[str, str]],
+    reason: str,
+) -> None:
+    cruft.serve(home)
+    for name, value in lacking(cruft.folder).items():
+        monkeypatch.setenv(name, value)
+    before = contents(ssh)
+    said = cruft.create(remote=REMOTE)
+    assert reason in said
+    assert f"No SSH entry was written. Later: uv run lab.py connect {REMOTE}" in said
+    assert "Traceback" not in said
+    assert contents(ssh) == before
+    assert cruft.pin() in cruft.read("lab.py").splitlines()
+
+
+def test_address_that_cannot_be_used_is_refused_by_the_tool_itself(
+    cruft: Cruft, ssh: Path, home: Path
+) -> None:
+    """cruft does not tell the hook where the rules are: it has checked the other answers only."""
+    cruft.serve(home)
+    before = contents(ssh)
+    said = cruft.create(remote="ada@gpu:99999")
+    assert "99999" in said
+    assert "uv run lab.py connect" in said
+    assert contents(ssh) == before
 
 
 def test_update_brings_what_is_new_and_keeps_what_the_owner_changed(

@@ -143,10 +143,17 @@ def test_answers_given_on_the_command_line_are_taken(
     assert not (home / ".ssh").exists()
 
 
+@pytest.mark.parametrize("way", ["a folder", "a relative path", "a zip file"])
 def test_entry_is_written_by_the_interpreter_that_cookiecutter_has(
-    cookiecutter: Cookiecutter, template: Path, home: Path
+    cookiecutter: Cookiecutter,
+    template: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
 ) -> None:
-    _, said = cookiecutter.generate(template, "--no-input", f"remote={REMOTE}")
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # the tool is the template's own
+    address = WAYS[way](template, cookiecutter.folder)
+    _, said = cookiecutter.generate(address, "--no-input", f"remote={REMOTE}", to="out")
     assert "Port 2222" in (home / ".ssh" / ENTRY).read_text()
     assert f"Written: {home / '.ssh' / ENTRY}" in said
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import shutil
@@ -123,6 +124,17 @@ def test_help_of_every_command_shows_an_example(
 
 
 def test_every_command_is_listed_under_one_heading() -> None:
+    modules = [
+        importlib.import_module(f"ml_remote.commands.{path.stem}")
+        for path in (TOOL / "ml_remote" / "commands").glob("[a-z]*.py")
+    ]
+    written = {
+        command.name
+        for module in modules
+        for command in vars(module).values()
+        if isinstance(command, click.Command)
+    }
+    assert written <= set(COMMANDS)
     listed = cli.lab.list_commands(click.Context(cli.lab))
     assert sorted(listed) == COMMANDS
 
