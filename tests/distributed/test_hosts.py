@@ -96,9 +96,8 @@ def test_what_listens_during_a_run_is_on_the_chosen_address(hosts: Network) -> N
 
 
 FORGED = """
-import base64, os, pickle, sys
-sys.path.insert(0, "scripts")
-from launch import SignedBackend
+import base64, os, pickle
+from ml_remote.far.env.launch import SignedBackend
 from torch.distributed import HashStore
 from torch.distributed.elastic.rendezvous import RendezvousError
 
