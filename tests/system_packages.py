@@ -18,6 +18,7 @@ PROGRAMS = {
     "ps": "procps",
     "rsync": "rsync",
     "setpriv": "util-linux",
+    "cp": "coreutils",
     "dot": "graphviz",
     "chromium": "chromium",
     "busybox": "busybox",  # the tools of machines that have little else
