@@ -160,6 +160,7 @@ def test_address_of_a_repository_is_pinned_and_nothing_secret_with_it(
         assert TOKEN.encode() not in content, path
 
 
+@pytest.mark.slow
 def test_repository_around_the_template_is_not_taken_for_it(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

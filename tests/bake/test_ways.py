@@ -158,6 +158,7 @@ def test_entry_is_written_by_the_interpreter_that_cookiecutter_has(
     assert f"Written: {home / '.ssh' / ENTRY}" in said
 
 
+@pytest.mark.slow
 def test_class_shares_one_file_of_answers(cookiecutter: Cookiecutter, template: Path) -> None:
     (cookiecutter.folder / "class.yaml").write_text(
         "default_context:\n"
@@ -184,6 +185,7 @@ def test_class_shares_one_file_of_answers(cookiecutter: Cookiecutter, template: 
     assert "Copyright (c) The class of 2030" in laptops["ada"].read("LICENSE")
 
 
+@pytest.mark.slow
 def test_replay_makes_the_same_project_and_no_second_entry(
     cookiecutter: Cookiecutter, template: Path, home: Path
 ) -> None:
@@ -204,6 +206,7 @@ def test_project_made_without_hooks_has_the_command(
     assert "lab connect" in project.run(sys.executable, "-B", "lab.py", "--help").stdout
 
 
+@pytest.mark.slow
 def test_home_directory_that_cannot_be_written_is_no_hindrance(
     cookiecutter: Cookiecutter, template: Path, home: Path
 ) -> None:
