@@ -26,9 +26,9 @@ from baking import (
 )
 from embedded_server import embedded_server
 
+from ml_remote import jobs
 from ml_remote.errors import LabError
 from ml_remote.machine import Machine
-from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 

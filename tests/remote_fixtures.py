@@ -20,10 +20,9 @@ from environment import LabEnvironment
 from openssh_server import Laptop, OpenSSHServer
 from started import start_in_session
 
-from ml_remote import scripts
+from ml_remote import jobs, scripts
+from ml_remote.jobs.job import Job
 from ml_remote.machine import Machine
-from ml_remote.runs import jobs
-from ml_remote.runs.job import Job
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 

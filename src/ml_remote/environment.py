@@ -10,11 +10,11 @@ from .context import Context
 from .errors import LabError, RemoteCommandError
 from .far.installed import FAR, install
 from .installing import ensure_far
+from .jobs import About, Job, follow, list_jobs, start
+from .jobs.events import ASKING, announced
 from .machine import Machine
 from .processes import running
 from .project import Project
-from .runs.events import ASKING, announced
-from .runs.jobs import About, Job, follow, list_jobs, start
 from .scripts import ExitCode, Explanations, ask, script
 from .ssh.client import quote
 from .ssh.ssh_directory import ssh_options

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .context import Context
+from .jobs.job import Job, parse_answer
 from .machine import Machine
-from .runs.job import Job, parse_answer
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
 

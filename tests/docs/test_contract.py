@@ -11,8 +11,8 @@ import pytest
 from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from template_copy import TEMPLATE_FOLDER, tracked_files
 
+from ml_remote.jobs.about import About, Run
 from ml_remote.project import Project
-from ml_remote.runs.model import About, Run
 from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT
 
 CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")

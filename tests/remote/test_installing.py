@@ -10,12 +10,11 @@ import pytest
 from openssh_server import Account
 from remote_fixtures import at, wait_until
 
-from ml_remote import installing
+from ml_remote import installing, jobs
 from ml_remote.errors import MissingFolderError, RemoteCommandError
 from ml_remote.far.installed import far_files
 from ml_remote.installing import ensure_far, far_folder
 from ml_remote.machine import Machine
-from ml_remote.runs import jobs
 from ml_remote.ssh.client import Client
 
 NAME = "Projekte/mein Labör's"

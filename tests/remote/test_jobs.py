@@ -20,12 +20,11 @@ from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 from remote_fixtures import alter_scripts, at, wait_until
 
-from ml_remote import scripts
+from ml_remote import jobs, scripts
 from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
 from ml_remote.far import login
-from ml_remote.runs import jobs
-from ml_remote.runs.model import About, Run
-from ml_remote.runs.outage import Outage
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.outage import Outage
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
@@ -48,7 +47,7 @@ FOLLOWING = """
 import sys
 from pathlib import Path
 from ml_remote.machine import Machine
-from ml_remote.runs import jobs
+from ml_remote import jobs
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from remote_fixtures import Workplace, runs_there, wait_until
 
-from ml_remote.runs.job import Job, SlurmJob
-from ml_remote.runs.model import About, Run
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.job import Job, SlurmJob
 from ml_remote.runs.resuming import resume_command
 
 CHOSEN = ("mnistlab", "-p", "dataset", "digits", "-p", "epochs", "50")

@@ -15,11 +15,11 @@ from environment import LabEnvironment
 from remote_fixtures import Workplace, at_terminal, runs_there, wait_until
 
 from ml_remote.errors import UsageError
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.job import Job, State
 from ml_remote.project import Project
 from ml_remote.runs import labs
-from ml_remote.runs.job import Job, State
 from ml_remote.runs.listing import choose_run, duration_in_words, table
-from ml_remote.runs.model import About, Run
 
 COUNTING = """\
 # %% [markdown]

@@ -12,9 +12,9 @@ from needs import need_program
 
 from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
 from ml_remote.far import login
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.job import parse_answer
 from ml_remote.machine import Machine
-from ml_remote.runs.job import parse_answer
-from ml_remote.runs.model import About, Run
 from ml_remote.scripts import ExitCode, failure, script
 from ml_remote.ssh.client import Client
 

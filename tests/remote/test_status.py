@@ -8,8 +8,7 @@ import pytest
 from openssh_server import Account, OpenSSHServer
 from remote_fixtures import Workplace, at
 
-from ml_remote import status
-from ml_remote.runs import jobs
+from ml_remote import jobs, status
 from ml_remote.ssh.client import Client
 
 # What nvidia-smi prints with `--format=csv,noheader,nounits`; the second GPU is divided into parts.

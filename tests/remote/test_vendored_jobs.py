@@ -12,9 +12,9 @@ from openssh_server import Account
 from remote_fixtures import ProjectHere, Workplace, at, runs_there, wait_until
 from vendored import vendored_project
 
+from ml_remote import jobs
 from ml_remote.errors import LabError
-from ml_remote.runs import jobs
-from ml_remote.runs.model import About, DamagedError, NewerFormatError, Run
+from ml_remote.jobs.about import About, DamagedError, NewerFormatError, Run
 from ml_remote.settings import FORMAT
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console

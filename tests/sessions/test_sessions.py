@@ -18,8 +18,8 @@ from session_fixtures import FOLDER, Command, Desk
 from session_kernel import Kernel
 from session_watch import processes_below
 
+from ml_remote import jobs
 from ml_remote.machine import Machine
-from ml_remote.runs import jobs
 from ml_remote.sessions.tunnel import PortTakenError, Route, keep_open
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console

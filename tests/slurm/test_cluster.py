@@ -14,13 +14,13 @@ from remote_fixtures import alter_scripts, wait_until
 from session_watch import processes_below, tcp_listeners
 from slurm_cluster import CLOSED, ClusterPlace
 
+from ml_remote import jobs
 from ml_remote.context import Context
 from ml_remote.errors import LabError
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.job import Job
 from ml_remote.project import Project
-from ml_remote.runs import jobs
-from ml_remote.runs.job import Job
 from ml_remote.runs.launchers.slurm import LAUNCHER
-from ml_remote.runs.model import About, Run
 from ml_remote.ui.console import Console
 
 MEETING = """\

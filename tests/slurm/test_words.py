@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ml_remote.errors import ConfigurationError
-from ml_remote.runs.job import Job, SlurmJob, parse_answer
+from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.job import Job, SlurmJob, parse_answer
+from ml_remote.jobs.slurm_words import ending, refusal, remedy, waiting
 from ml_remote.runs.launchers.slurm import batch_script, slurm_command
 from ml_remote.runs.listing import table
-from ml_remote.runs.model import About, Run
-from ml_remote.runs.slurm_words import ending, refusal, remedy, waiting
 from ml_remote.slurm_options import SlurmOptions, read_options
 from ml_remote.tables import Tables
 

@@ -1,1 +1,1 @@
-"""Labs that run without anybody watching: `lab run`, `runs`, `attach`, `stop`; and their jobs."""
+"""Labs that run without anybody watching: `lab run`, `runs`, `attach`, `stop`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..context import Context
 from ..errors import LabError
+from ..jobs.job import Job
 from ..machine import Machine
 from ..transfer.pulling import pull_outputs
-from .job import Job
 from .resuming import CHECKPOINT, resume_command
 
 __all__ = ["bring_home"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ..context import Context
 from ..errors import UsageError
-from .job import Job
+from ..jobs.job import Job
 from .places import find_jobs
 
 __all__ = ["choose_run", "duration_in_words", "list_runs", "table"]

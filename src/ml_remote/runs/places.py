@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
+from .. import jobs
 from ..context import Context
 from ..errors import LabError
+from ..jobs.job import Job
 from ..machine import Machine
 from ..project import Project
 from ..ui.console import Console
-from . import jobs
-from .job import Job
 
 __all__ = ["Found", "find_jobs", "remember"]
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import click
 
 from ..errors import UsageError
+from ..jobs.events import announced
 from ..ui.console import Console
 from ..ui.display import Steps, steps
-from .events import announced
 
 __all__ = ["Progress", "show_progress"]
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import UsageError
+from ..jobs.about import Run
+from ..jobs.job import Job
 from ..machine import Machine
 from ..scripts import ask, script
-from .job import Job
-from .model import Run
 
 __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from ..context import Context
 from ..errors import LabError
 from ..far.installed import FAR, install
+from ..jobs.about import Run
+from ..jobs.events import ASKING
 from ..processes import running
 from ..project import Project
-from .events import ASKING
 from .labs import find_lab
-from .model import Run
 from .progress import show_progress
 
 __all__ = ["run_here"]

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from .. import jobs
 from ..context import Context
 from ..errors import LabError, RemoteCommandError
 from ..far.env.sessions import find_kind
 from ..installing import ensure_far
 from ..machine import Machine
-from ..runs import jobs
 from ..scripts import ExitCode, ask, script
 from . import browser
 from .tunnel import PortTakenError, Route, free_port, keep_open

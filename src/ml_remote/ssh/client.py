@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import ConfigurationError, RemoteCommandError, UnreachableError
+from ..far.exit_codes import ExitCode
 from ..processes import Result
 from .explaining import explain
 from .ssh_directory import ssh_directory, ssh_options
@@ -35,8 +36,6 @@ CONNECT_TIMEOUT = 15
 
 SCRIPT_BEGINS = "== lab ==\n"
 """What a script prints first: what comes before it is the login shell's, such as a `.bashrc`."""
-
-_SSH_FAILED = 255  # ssh's own exit status for anything that went wrong before the remote command
 
 # What a person may have set for every host, and what would break a command run by a program.
 _PLAIN = (
@@ -94,7 +93,7 @@ class Client:
         UnreachableError is raised either way, or one of its subclasses.
         """
         result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
-        if result.returncode == _SSH_FAILED:
+        if result.returncode == ExitCode.SSH:
             raise explain(result.stderr, alias=self.alias)
         if check and result.returncode != 0:
             said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"

@@ -46,7 +46,8 @@ from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import C10dRen
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import create_handler
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-OTHERS_GONE = 75  # EX_TEMPFAIL in sysexits.h
+from ..exit_codes import ExitCode
+
 SIGNALLED = 128
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 BACKEND = "signed-c10d"
@@ -91,11 +92,11 @@ def main(arguments: list[str]) -> int:
         how = f"was killed by {failure.signal_name()}" if failure.exitcode < 0 else "failed"
         return fail(f"Rank {rank} {how}; there were {options.max_restarts} restarts.", code=1)
     except RendezvousTimeoutError:
-        return fail(f"Not all hosts were there within {JOIN_TIMEOUT} s.", code=OTHERS_GONE)
+        return fail(f"Not all hosts were there within {JOIN_TIMEOUT} s.", code=ExitCode.TRY_AGAIN)
     except RendezvousClosedError:
-        return fail("Another host has given up.", code=OTHERS_GONE)
+        return fail("Another host has given up.", code=ExitCode.TRY_AGAIN)
     except RendezvousError as error:
-        return fail(f"The rendezvous at {options.meet} was lost: {error}", code=OTHERS_GONE)
+        return fail(f"The rendezvous at {options.meet} was lost: {error}", code=ExitCode.TRY_AGAIN)
     except SignalException as error:
         return SIGNALLED + error.sigval
     return 0
@@ -177,7 +178,7 @@ def watch(address: str, port: int) -> None:
     for process in psutil.Process().children(recursive=True):
         process.kill()
     sentence = f"The rendezvous at {address} has not answered for {LONGEST_SILENCE} s."
-    os._exit(fail(sentence, code=OTHERS_GONE))
+    os._exit(fail(sentence, code=ExitCode.TRY_AGAIN))
 
 
 class SignedBackend(C10dRendezvousBackend):

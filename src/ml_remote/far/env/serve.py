@@ -23,10 +23,9 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from ..exit_codes import ExitCode
 from .parameters import project_root
 from .sessions import KINDS, find_kind
-
-ALREADY_SERVED = 75  # EX_TEMPFAIL in sysexits.h
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +41,7 @@ def main(arguments: list[str]) -> int:
     lock = take_lock(options.kind)
     if lock is None:
         print(f"A {options.kind} session of this project runs already.", file=sys.stderr)
-        return ALREADY_SERVED
+        return ExitCode.TRY_AGAIN
     find_kind(options.kind).serve(make_session_directory(lock), options.idle_hours * 3600)
     return 0
 

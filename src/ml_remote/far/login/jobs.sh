@@ -1,6 +1,6 @@
 # needs: folder processes slurm
 # shellcheck shell=sh disable=SC2034,SC2154
-# What every script about jobs has; see runs/jobs.py.
+# What every script about jobs has; see jobs/__init__.py.
 # runs JOB: whether its runner is there; on another machine nobody can tell, so it counts
 runs() {
     if [ -s "$1/slurm" ]; then
@@ -29,7 +29,7 @@ is_job() {
     [ -f "$1/about.json" ] || [ -f "$1/about" ]
 }
 
-# describe JOB: one line about it, as runs/job.py reads it
+# describe JOB: one line about it, as jobs/job.py reads it
 describe() {
     start='' about=''
     if [ -f "$1/about.json" ]; then

@@ -20,14 +20,14 @@ from ...errors import LabError, RemoteCommandError, UsageError
 from ...installing import ensure_far
 from ...machine import Machine
 from ...processes import Running, running
-from ...scripts import ExitCode, failure
+from ...scripts import ExitCode, failure, script
+from ...ssh.client import script_input
 from ...ui.console import Console
 
 __all__ = ["Seat", "find_seats", "parse_network"]
 
 _PATIENCE = 180.0  # seconds; a cold disk takes its time to load torch
 _MARK = "meet "
-_PROGRAM = 'CDPATH= cd && CDPATH= cd -- "$1" && exec .venv/bin/python "$2" meet'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +127,9 @@ class _Helper:
 def _helper(machine: Machine) -> Iterator[_Helper]:
     """Run it for as long as the context lasts, but not for ever."""
     client = machine.client.with_options("BatchMode=yes")
-    command = client.command("sh", "-c", _PROGRAM, "sh", machine.folder, ensure_far(machine))
-    with running(command) as program:
+    meet = script_input(script("meet"), machine.folder, ensure_far(machine))
+    with running(client.command("sh")) as program:
+        program.send(f"exec 3<&0\n{meet}")  # its input is the laptop's, not empty
         alarm = threading.Timer(_PATIENCE, program.kill)
         alarm.daemon = True
         alarm.start()

@@ -14,10 +14,10 @@ import click
 
 if TYPE_CHECKING:
     from ...context import Context
+    from ...jobs import Beginning
+    from ...jobs.about import Run
+    from ...jobs.job import Job, State
     from ...machine import Machine
-    from ..job import Job, State
-    from ..jobs import Beginning
-    from ..model import Run
     from ..places import Found
 
 __all__ = ["Launcher", "OneMachine", "Order", "Stopped"]
@@ -105,6 +105,6 @@ class OneMachine(Launcher):
 
     def stop(self, context: Context, found: Found) -> Stopped:
         """End its job."""
-        from .. import jobs
+        from ... import jobs
 
         return Stopped(state=jobs.stop(found.machine, found.job.id).state)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ... import jobs
 from ...context import Context
 from ...environment import begin_setup, finish_setup
 from ...errors import LabError, MissingFolderError, UsageError
+from ...jobs.about import Run
+from ...jobs.job import Job
 from ...machine import Machine
 from ...scripts import ExitCode
 from ...transfer.pushing import push_to
-from .. import jobs
 from ..homecoming import bring_home
-from ..job import Job
 from ..labs import find_lab
 from ..listing import duration_in_words
-from ..model import Run
 from ..places import Found, remember
 from ..progress import show_progress
 from ..resuming import resumed

@@ -5,19 +5,19 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from ... import jobs
 from ...context import Context
 from ...errors import LabError
+from ...jobs.about import About, Run
+from ...jobs.job import Job
+from ...jobs.slurm_words import ending, remedy
 from ...machine import Machine
 from ...scripts import ask
-from .. import jobs
-from ..job import Job
 from ..labs import find_lab, source_of
 from ..listing import duration_in_words
-from ..model import About, Run
 from ..places import remember
 from ..progress import Progress, show_progress
 from ..resuming import resumed, taking_checkpoint
-from ..slurm_words import ending, remedy
 from ..watching import watching
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ... import jobs
 from ...context import Context
 from ...errors import LabError, LoginRefusedError, UnreachableError
 from ...installing import ensure_far
+from ...jobs.about import About, Run
+from ...jobs.job import Job
 from ...ui.console import Console
-from .. import jobs
-from ..job import Job
-from ..model import About, Run
 from ..places import Found
 from ..resuming import taking_checkpoint
 from .addresses import Seat

@@ -24,11 +24,11 @@ from .launcher import OneMachine
 
 if TYPE_CHECKING:
     from ...context import Context
+    from ...jobs import Beginning
+    from ...jobs.about import Run
+    from ...jobs.job import Job
     from ...machine import Machine
     from ...slurm_options import SlurmOptions
-    from ..job import Job
-    from ..jobs import Beginning
-    from ..model import Run
 
 __all__ = ["LAUNCHER", "Slurm", "batch_script", "slurm_command"]
 
@@ -52,9 +52,9 @@ class Slurm(OneMachine):
 
     def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning:
         """Return how a batch script is submitted."""
+        from ...jobs import Beginning
+        from ...jobs.slurm_words import no_slurm, refusal
         from ...scripts import ExitCode
-        from ..jobs import Beginning
-        from ..slurm_words import no_slurm, refusal
 
         for sentence in context.project.settings.slurm.ignored:
             context.console.warn(sentence)

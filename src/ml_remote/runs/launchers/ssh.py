@@ -9,9 +9,9 @@ from .launcher import OneMachine
 
 if TYPE_CHECKING:
     from ...context import Context
+    from ...jobs.about import Run
+    from ...jobs.job import Job
     from ...machine import Machine
-    from ..job import Job
-    from ..model import Run
 
 __all__ = ["LAUNCHER", "Ssh"]
 

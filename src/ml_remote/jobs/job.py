@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ..settings import FORMAT
-from .model import About, NewerFormatError, Run, in_one_line
+from .about import About, NewerFormatError, Run, in_one_line
 
 __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 

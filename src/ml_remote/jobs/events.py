@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .model import in_one_line
+from .about import in_one_line
 
 __all__ = ["ASKING", "announced"]
 

@@ -4,7 +4,7 @@ A job is a shell script that runs in the project's folder on the machine, in a s
 What is known about it lies in its folder, `.lab/jobs/<id>/` (0700), so any computer that reaches
 the machine can list, follow and stop it:
 
-    about.json  what it is (see model.py); while it is missing there is no job
+    about.json  what it is (see about.py); while it is missing there is no job
     started     when it was started (seconds since 1970)
     command     the script that does the work, run in the project's folder
     runner      the script that runs it and notes how it ended
@@ -34,8 +34,8 @@ from ..processes import Running, running
 from ..scripts import ExitCode, Explanations, ask, check, failure, script
 from ..ssh.client import SCRIPT_BEGINS, script_input
 from ..ui.console import Console
+from .about import About
 from .job import Answer, Job, State, parse_answer
-from .model import About
 from .outage import Outage
 from .slurm_words import waiting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import LabError
-from .job import SlurmJob
+from ..jobs.job import SlurmJob
 
 __all__ = ["ending", "no_slurm", "refusal", "remedy", "waiting"]
 

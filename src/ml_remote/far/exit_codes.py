@@ -1,0 +1,40 @@
+"""The exit codes by which programs on the machine, and ssh itself, say how they ended."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["ExitCode"]
+
+
+class ExitCode(IntEnum):
+    """What ends with another exit code than 0, and why; scripts have them as variables."""
+
+    NO_FOLDER = 3
+    """The project's folder is not on the machine."""
+    NO_JOB = 4
+    """There is no such job."""
+    DISK = 5
+    """Nothing can be written; what is printed is how many KiB are free."""
+    NO_SLURM = 6
+    """The machine has no sbatch."""
+    REFUSED = 7
+    """sbatch does not take the job; what it says is printed, then the partitions."""
+    NO_GIT = 8
+    """The machine has no git."""
+    NO_REPOSITORY = 9
+    """The project's folder is no repository."""
+    NO_SETUP = 10
+    """The project has no script that makes its environment."""
+    NO_HOME = 70
+    """There is no home directory."""
+    NO_SSH_FOLDER = 71
+    """`~/.ssh` cannot be made, or belongs to somebody else."""
+    NOT_WRITABLE = 72
+    """`~/.ssh/authorized_keys` cannot be written."""
+    TRY_AGAIN = 75
+    """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
+    NO_ENVIRONMENT = 90
+    """A session found no `.venv` to run in."""
+    SSH = 255
+    """ssh itself failed, before the remote command or instead of it."""
