@@ -51,22 +51,49 @@ def lab() -> None:
     """Work on a remote machine from this repository."""
 
 
-# What `lab --help` lists, in this order: by what people want to do. Behind each command stands the
-# module that has it.
+# What `lab --help` lists, in this order: by what people want to do. Each command has its module and
+# its summary here, so that the list needs none of the modules.
 lab.add_sections(
     {
         "Connect": {
-            "up": "environment",
-            "connect": "connect",
-            "disconnect": "connect",
-            "doctor": "doctor",
-            "status": "status",
+            "up": (
+                "environment",
+                "Do all that is needed to work there: connect, push, setup, code.",
+            ),
+            "connect": ("connect", "Make `ssh ALIAS` work without a password, and in VS Code."),
+            "disconnect": ("connect", "Take the SSH entry away again."),
+            "doctor": ("doctor", "Check everything from here to the machine."),
+            "status": (
+                "status",
+                "Show how busy the machine is, and what of this project runs there.",
+            ),
         },
-        "Code": {"push": "transfer", "pull": "transfer"},
-        "Environment": {"setup": "environment"},
-        "Run": {"run": "runs", "runs": "runs", "attach": "runs", "stop": "runs"},
-        "Interactive": {"code": "code", **dict.fromkeys(KINDS, "sessions")},
-        "This computer": {"completion": "completion"},
+        "Code": {
+            "push": ("transfer", "Send your commits to the machine."),
+            "pull": ("transfer", "Bring commits and outputs/ back from the machine."),
+        },
+        "Environment": {
+            "setup": ("environment", "Make the project's environment on the machine."),
+        },
+        "Run": {
+            "run": (
+                "runs",
+                "Run all cells of a lab on the remote machine, and bring its results home.",
+            ),
+            "runs": ("runs", "List the runs of labs on the remote machine, the latest last."),
+            "attach": ("runs", "Follow a run to its end, and bring its results home."),
+            "stop": ("runs", "End a run, and all that it has started."),
+        },
+        "Interactive": {
+            "code": ("code", "Open the project on the machine in VS Code."),
+            **{name: ("sessions", summary) for name, summary in KINDS.items()},
+        },
+        "This computer": {
+            "completion": (
+                "completion",
+                "Make `lab` a word of your shell, completed by the Tab key.",
+            ),
+        },
     },
     package=f"{__package__}.commands",
 )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 PROJECT = "{{cookiecutter.project_slug}}"
 TOOL = "src/ml_remote"
-ENTRY = '"whoami": "whoami",'
+ENTRY = '"whoami": ("whoami", "Say who you are there."),'
 LAB = """\
 # %% [markdown]
 # # A lab that counts
@@ -66,7 +66,7 @@ from .options import alias_option
 __all__ = ["whoami"]
 
 
-@click.command(short_help="Say who you are there.", epilog="Example: lab whoami --alias gpu")
+@click.command(epilog="Example: lab whoami --alias gpu")
 @alias_option
 @click.pass_obj
 def whoami(context: Context, alias: str | None) -> None:
@@ -116,7 +116,7 @@ def write_command(template: Path) -> None:
 
 
 def write_command_without_example(template: Path) -> None:
-    command = COMMAND.replace(', epilog="Example: lab whoami --alias gpu"', "")
+    command = COMMAND.replace('epilog="Example: lab whoami --alias gpu"', "")
     (template / TOOL / "commands" / "whoami.py").write_text(command)
 
 
@@ -125,9 +125,7 @@ def import_it_at_once(template: Path) -> None:
 
 
 def put_under_heading(template: Path) -> None:
-    insert(
-        template / TOOL / "cli.py", '            "status": "status",\n', f"            {ENTRY}\n"
-    )
+    insert(template / TOOL / "cli.py", '            "status": (\n', f"            {ENTRY}\n")
 
 
 def tell_the_owner(template: Path) -> None:

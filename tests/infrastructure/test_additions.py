@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of a new kind of session and a new launcher: a file, and a line."""
+"""What CONTRIBUTING.md says of a new launcher: a file, and a line."""
 
 from __future__ import annotations
 
@@ -11,27 +11,6 @@ from pathlib import Path
 import pytest
 from baking import TOOL
 
-KIND = '''\
-"""A notebook of another make."""
-
-from pathlib import Path
-
-from .kind import Kind
-
-
-def serve(directory: Path, idle_seconds: float) -> None:
-    """Serve nothing."""
-
-
-KIND = Kind(
-    title="Marimo",
-    description="Marimo on the machine, in the browser here.",
-    port=2718,
-    start_page="/",
-    what_next="Open a notebook.",
-    serve=serve,
-)
-'''
 LAUNCHER = '''\
 """Starts a lab in a queue of another make."""
 
@@ -75,14 +54,6 @@ def said_by(tool: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_new_kind_of_session_is_a_file_and_a_line(tool: Path) -> None:
-    folder = tool / "ml_remote" / "far" / "env" / "sessions"
-    (folder / "marimo.py").write_text(KIND)
-    replace_in(folder / "__init__.py", '"tensorboard")', '"tensorboard", "marimo")')
-    assert "Marimo on the machine" in said_by(tool, "--help")
-    assert "--stop" in said_by(tool, "marimo", "--help")
 
 
 def test_new_launcher_is_a_file_and_a_line(tool: Path) -> None:

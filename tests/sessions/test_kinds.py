@@ -18,7 +18,7 @@ from .kind import Kind
 
 KIND = Kind(
     title="Notes",
-    description="Notes on the machine, in the browser here.",
+    description="They are on paper.",
     port=9999,
     start_page="/",
     what_next="write.",
@@ -34,9 +34,10 @@ def test_new_kind_is_a_command_and_is_served(tmp_path: Path) -> None:
     (sessions / "notes.py").write_text(NOTES)
     table = sessions / "__init__.py"
     text = table.read_text()
-    before = 'KINDS = ("jupyter", "tensorboard")'
+    before = "KINDS = {\n"
     assert before in text
-    table.write_text(text.replace(before, 'KINDS = ("jupyter", "tensorboard", "notes")'))
+    line = '    "notes": "Notes on the machine, in the browser here.",\n'
+    table.write_text(text.replace(before, before + line))
     (tmp_path / "lab.toml").touch()
 
     def run(*arguments: str) -> str:
@@ -49,7 +50,7 @@ def test_new_kind_is_a_command_and_is_served(tmp_path: Path) -> None:
             check=True,
         ).stdout
 
-    assert "notes" in run("ml_remote", "--help")
+    assert "Notes on the machine" in run("ml_remote", "--help")
     assert "--no-browser" in run("ml_remote", "notes", "--help")
     assert run("ml_remote.far", "serve", "notes", "--idle-hours", "2") == (
         f"in {Path((tmp_path / 'session').read_text().strip()).name} for 7200.0\n"
@@ -58,10 +59,11 @@ def test_new_kind_is_a_command_and_is_served(tmp_path: Path) -> None:
 
 def test_every_kind_says_what_the_laptop_needs() -> None:
     ports = set()
-    for name in KINDS:
+    for name, summary in KINDS.items():
         kind = find_kind(name)
-        assert kind.title
-        assert kind.description.partition("\n")[0].endswith(".")
+        assert kind.title in summary
+        assert summary.endswith(".")
+        assert kind.description.strip().endswith(".")
         assert kind.start_page.startswith("/")
         ports.add(kind.port)
     assert len(ports) == len(KINDS)

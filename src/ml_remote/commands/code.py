@@ -11,7 +11,6 @@ __all__ = ["code"]
 
 
 @click.command(
-    short_help="Open the project on the machine in VS Code.",
     epilog="Example: lab code",
 )
 @alias_option

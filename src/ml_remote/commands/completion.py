@@ -10,7 +10,6 @@ __all__ = ["completion"]
 
 
 @click.command(
-    short_help="Make `lab` a word of your shell, completed by the Tab key.",
     epilog="Example: lab completion fish > ~/.config/fish/conf.d/lab.fish",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

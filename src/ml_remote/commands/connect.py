@@ -11,7 +11,6 @@ __all__ = ["connect", "disconnect"]
 
 
 @click.command(
-    short_help="Make `ssh ALIAS` work without a password, and in VS Code.",
     epilog="Example: lab connect ada@gpu.example.com:2222 --jump ada@gateway.example.com",
 )
 @click.argument("address", required=False, metavar="[USER@HOST[:PORT]]")
@@ -79,9 +78,7 @@ def connect(
     )
 
 
-@click.command(
-    short_help="Take the SSH entry away again.", epilog="Example: lab disconnect --remove-key"
-)
+@click.command(epilog="Example: lab disconnect --remove-key")
 @alias_option
 @click.option("--remove-key", is_flag=True, help="Delete the key that was made for it, too.")
 @dry_run_option

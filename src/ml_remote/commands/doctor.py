@@ -13,7 +13,6 @@ __all__ = ["doctor"]
 
 
 @click.command(
-    short_help="Check everything from here to the machine.",
     epilog="Example: lab doctor --copy > report.txt",
 )
 @alias_option

@@ -11,7 +11,6 @@ __all__ = ["setup", "up"]
 
 
 @click.command(
-    short_help="Make the project's environment on the machine.",
     epilog="Example: lab setup --local",
 )
 @alias_option
@@ -29,7 +28,6 @@ def setup(context: Context, alias: str | None, local: bool) -> None:
 
 
 @click.command(
-    short_help="Do all that is needed to work there: connect, push, setup, code.",
     epilog="Example: lab up --no-code",
 )
 @alias_option

@@ -42,7 +42,6 @@ class _Run(click.Command):
 @click.command(
     "run",
     cls=_Run,
-    short_help="Run all cells of a lab on the remote machine, and bring its results home.",
     epilog="Example: lab run labs/mnistlab.py -p epochs 5",
 )
 @click.argument("lab", metavar="LAB", shell_complete=_complete_lab)
@@ -124,7 +123,6 @@ def _refuse_with_local(order: Order) -> None:
 
 
 @click.command(
-    short_help="List the runs of labs on the remote machine, the latest last.",
     epilog="Example: lab runs --all",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
@@ -138,7 +136,6 @@ def runs(context: Context, show_all: bool, alias: str | None) -> None:
 
 
 @click.command(
-    short_help="Follow a run to its end, and bring its results home.",
     epilog="Example: lab attach, or a part of the time that names the run: lab attach 14-05",
 )
 @click.argument("run", required=False, metavar="[RUN]")
@@ -155,9 +152,7 @@ def attach(context: Context, run: str | None, verbose: bool, alias: str | None) 
     carry_out(context, run, alias=alias, verbose=verbose)
 
 
-@click.command(
-    short_help="End a run, and all that it has started.", epilog="Example: lab stop 14-05"
-)
+@click.command(epilog="Example: lab stop 14-05")
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
 @alias_option

@@ -16,8 +16,7 @@ def _command(name: str) -> click.Command:
 
     @click.command(
         name,
-        help=kind.description,
-        short_help=kind.description.partition("\n")[0],
+        help=f"{KINDS[name]}\n\n{kind.description}",
         epilog=f"Example: lab {name} --stop",
     )
     @alias_option

@@ -11,7 +11,6 @@ __all__ = ["status"]
 
 
 @click.command(
-    short_help="Show how busy the machine is, and what of this project runs there.",
     epilog="Example: lab status",
 )
 @alias_option

@@ -10,7 +10,7 @@ from .options import alias_option
 __all__ = ["pull", "push"]
 
 
-@click.command(short_help="Send your commits to the machine.", epilog="Example: lab push --dirty")
+@click.command(epilog="Example: lab push --dirty")
 @alias_option
 @click.option("--dirty", is_flag=True, help="Send what is not committed, too, as it stands.")
 @click.pass_obj
@@ -26,7 +26,6 @@ def push(context: Context, alias: str | None, dirty: bool) -> None:
 
 
 @click.command(
-    short_help="Bring commits and outputs/ back from the machine.",
     epilog="Example: lab pull --overwrite",
 )
 @alias_option

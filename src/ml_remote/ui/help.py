@@ -10,8 +10,8 @@ import click
 
 __all__ = ["SectionedGroup"]
 
-Sections = Mapping[str, Mapping[str, str]]
-"""From each heading to the names of the commands below it, and from each of these to its module."""
+Sections = Mapping[str, Mapping[str, tuple[str, str]]]
+"""From each heading to the commands below it, by name: the module and the summary of each."""
 
 
 class SectionedGroup(click.Group):
@@ -22,9 +22,12 @@ class SectionedGroup(click.Group):
     def add_sections(self, sections: Sections, *, package: str) -> None:
         """Take the commands in that the modules of `package` have, below these headings."""
         self.sections = sections
-        modules = {name: module for names in sections.values() for name, module in names.items()}
         self.commands = _Commands(
-            {name: _loader(name, f"{package}.{module}") for name, module in modules.items()}
+            {
+                name: _loader(name, f"{package}.{module}", summary)
+                for commands in sections.values()
+                for name, (module, summary) in commands.items()
+            }
         )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -34,14 +37,10 @@ class SectionedGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of commands for each section, with the summaries in one column."""
         widest = max(map(len, self.commands))
-        room = formatter.width - widest - 6  # what click leaves for the spaces around the columns
-        for heading, names in self.sections.items():
+        for heading, commands in self.sections.items():
             with formatter.section(heading):
                 formatter.write_dl(
-                    [
-                        (name.ljust(widest), self.commands[name].get_short_help_str(room))
-                        for name in names
-                    ]
+                    [(name.ljust(widest), summary) for name, (_, summary) in commands.items()]
                 )
 
 
@@ -67,11 +66,13 @@ class _Commands(MutableMapping[str, click.Command]):
         return len(self._loaders)
 
 
-def _loader(name: str, module: str) -> Callable[[], click.Command]:
-    """Return what imports the command of that name from a module."""
+def _loader(name: str, module: str, summary: str) -> Callable[[], click.Command]:
+    """Return what imports the command of that name from a module, and gives it its summary."""
 
     def load() -> click.Command:
         members = vars(import_module(module)).values()
-        return next(one for one in members if isinstance(one, click.Command) and one.name == name)
+        found = next(one for one in members if isinstance(one, click.Command) and one.name == name)
+        found.short_help = summary
+        return found
 
     return load

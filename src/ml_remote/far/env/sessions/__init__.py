@@ -1,6 +1,6 @@
 """The kinds of session: what a machine serves for the browser on the laptop.
 
-Each kind is a module of this package with a constant KIND. `lab --help` imports it, so what it
+Each kind is a module of this package with a constant KIND. The laptop imports it, too, so what it
 needs to serve is imported by the functions that do. To add one, write its module and put its
 name into KINDS: `lab <name>` is then a command.
 """
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "find_kind"]
 
-KINDS = ("jupyter", "tensorboard")
-"""The commands that open a session, in the order in which `lab --help` lists them."""
+KINDS = {
+    "jupyter": "JupyterLab on the machine, in the browser here.",
+    "tensorboard": "TensorBoard on the machine, in the browser here.",
+}
+"""The commands that open a session, with what `lab --help` says of them, in this order."""
 
 
 def find_kind(name: str) -> Kind:

@@ -1,6 +1,6 @@
 """JupyterLab for the project, labs opening as notebooks.
 
-The laptop imports this for `lab --help`; what it takes to serve is imported where that is done.
+The laptop imports this, too; what it takes to serve is imported where that is done.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ def _write_lab_settings(folder: Path) -> None:
 
 KIND = Kind(
     title="JupyterLab",
-    description="""JupyterLab on the machine, in the browser here.
-
+    description="""\
     Notebooks and what they compute stay when the tunnel is closed, the laptop sleeps or the network
     is lost; the same command reaches them again. Labs open as notebooks. A session that nobody uses
     ends after idle_hours in lab.toml.

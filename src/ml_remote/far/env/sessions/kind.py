@@ -23,7 +23,7 @@ class Kind(NamedTuple):
     title: str
     """The name of what is served."""
     description: str
-    """What `lab <name> --help` says; the first paragraph is one line."""
+    """What `lab <name> --help` says below the summary."""
     port: int
     """The port of the laptop to take if it is free."""
     start_page: str

@@ -1,6 +1,6 @@
 """TensorBoard for the results in `outputs/`.
 
-The laptop imports this for `lab --help`; what it takes to serve is imported where that is done.
+The laptop imports this, too; what it takes to serve is imported where that is done.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ def _answer(start: StartResponse, status: str, text: str, **headers: str) -> Ite
 
 KIND = Kind(
     title="TensorBoard",
-    description="""TensorBoard on the machine, in the browser here.
-
+    description="""\
     It shows the curves of every run in outputs/, while they grow.
     It is as private as `lab jupyter` and reconnects like it.
     """,
