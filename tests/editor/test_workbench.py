@@ -56,7 +56,8 @@ def workbench(
 ) -> Iterator[Workbench]:
     """The workbench, with the project open and trusted."""
     with serve_workbench(project.path, state=tmp_path_factory.mktemp("workbench")) as workbench:
-        expect(workbench.page.locator(".monaco-dialog-box")).to_contain_text("Do you trust")
+        dialog = workbench.page.locator(".monaco-dialog-box")
+        expect(dialog).to_contain_text("Do you trust", timeout=60_000)
         workbench.screenshot("vscode-trust")
         workbench.trust_folder()
         yield workbench

@@ -171,7 +171,7 @@ def test_failing_cell_is_shown_and_the_run_until_there_is_kept(
     before = results(project)
     done = project.run(environment.python, *HEADLESS, "-p", "dataset", "fashion", check=False)
     assert done.returncode == 1
-    assert "DataError" in done.stderr
+    assert "ParameterError" in done.stderr
     assert "There is no data set 'fashion'" in done.stderr
     (folder,) = results(project) - before
     assert "There is no data set" in (folder / "mnistlab.html").read_text(encoding="utf-8")

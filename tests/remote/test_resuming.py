@@ -61,7 +61,7 @@ def test_what_cannot_be_gone_on_from_is_told(workplace: Workplace) -> None:
     assert "2026-01-02_14-05-06, 2026-01-03_14-05-06." in several.stderr
     damaged = workplace.lab("run", "mnistlab", "-p", "dataset", "digits", "--resume", "01-04")
     assert damaged.returncode == 1
-    assert "checkpoint.pt cannot be read as a checkpoint" in damaged.stderr
+    assert "checkpoint.pt is no checkpoint. Move it away to begin afresh." in damaged.stderr
     here = workplace.lab("run", "mnistlab", "--local", "--resume", "01-04")
     assert here.returncode == 2
     assert "--resume and --local cannot be combined" in here.stderr

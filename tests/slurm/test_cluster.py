@@ -195,7 +195,6 @@ def test_what_slurm_refuses_is_told_and_leaves_nothing(place: ClusterPlace) -> N
         ),
         ("gpus = 1", "generic resource (gres) specification", "Change gpus in [slurm] of lab.toml"),
         ('options = ["--wonder"]', "'--wonder'", "Change options in [slurm] of lab.toml; there: "),
-        ("gpu = 1", "[slurm] has no key 'gpu'", "Anything else that sbatch takes:"),
     ):
         place.ask_for(wish)
         refused = place.here.lab("run", "mnistlab", "--slurm")

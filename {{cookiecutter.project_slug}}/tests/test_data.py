@@ -14,6 +14,7 @@ import torch
 from torchvision.datasets import MNIST
 
 from {{ cookiecutter.package_name }} import data
+from {{ cookiecutter.package_name }}.runs import ParameterError
 
 COUNTS = {"train": 50, "t10k": 20}
 
@@ -73,7 +74,7 @@ def test_no_bundled_digit_is_both_learned_and_tested() -> None:
 
 
 def test_unknown_data_set_is_refused_by_name() -> None:
-    with pytest.raises(data.DataError, match=r"'fashion'.*'auto', 'mnist' or 'digits'"):
+    with pytest.raises(ParameterError, match=r"'fashion'.*'auto', 'mnist' or 'digits'"):
         data.load("fashion")
 
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .runs import LabError, project_root
+from .runs import LabError, ParameterError, project_root
 
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST
@@ -87,7 +87,8 @@ def load(name: str = "auto", *, directory: Path | None = None) -> DigitData:
         directory: where MNIST is kept; `data_directory()` unless given.
 
     Raises:
-        DataError: `name` is none of the three, or MNIST cannot be had.
+        ParameterError: `name` is none of the three.
+        DataError: MNIST cannot be had.
     """
     directory = data_directory() if directory is None else directory
     if name == "digits":
@@ -95,7 +96,7 @@ def load(name: str = "auto", *, directory: Path | None = None) -> DigitData:
     if name == "mnist":
         return _load_mnist(directory, seconds=SECONDS_TO_FETCH)
     if name != "auto":
-        raise DataError(f"There is no data set {name!r}. Take 'auto', 'mnist' or 'digits'.")
+        raise ParameterError(f"There is no data set {name!r}. Take 'auto', 'mnist' or 'digits'.")
     try:
         return _load_mnist(directory, seconds=SECONDS_TO_TRY)
     except DataError:

@@ -9,7 +9,7 @@ prints comes a line such as `[3/14] 2. The data`; with LAB_PROGRESS=json it is f
     {"event": "cell", "number": 3, "of": 14, "heading": "2. The data"}
 
 Exit code: 0, 1 when a cell failed, 2 when there is no such lab or parameter, 66 when the lab's data
-is not here: a cell raised a DataError, or found no file of this name in the data folder.
+is not here: a cell raised a DataError, or found no file of this name in a data folder.
 """
 
 from __future__ import annotations
@@ -170,8 +170,9 @@ def _lacks_data(error: str, message: str) -> bool:
     named = re.search("'([^']+)'$", message)
     if error != "FileNotFoundError" or named is None:
         return error == "DataError"
-    data = Path(os.environ.get("LAB_DATA_DIR") or project_root() / "data").expanduser().resolve()
-    return data in (project_root() / named[1]).resolve().parents
+    folders = project_root() / "data", Path(os.environ.get("LAB_DATA_DIR") or "data").expanduser()
+    above = (project_root() / named[1]).resolve().parents
+    return any((project_root() / folder).resolve() in above for folder in folders)
 
 
 def _announcer(notebook: NotebookNode) -> Callable[..., None]:
