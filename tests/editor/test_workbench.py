@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from baking import BakedProject, bake_project
+from baking import BakedProject, bake_project, install_far
 from editor.workbench import Workbench, serve_workbench
 from environment import LabEnvironment
 from playwright.sync_api import expect
@@ -43,6 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, environment: LabEnvironmen
     folder = tmp_path_factory.mktemp("editor")
     baked = bake_project(folder, home=folder / "home")
     (baked.path / ".venv").symlink_to(environment.project.path / ".venv")
+    install_far(baked)
     lab = baked.path / "labs" / "mnistlab.py"
     text = lab.read_text(encoding="utf-8").replace('dataset = "auto"', 'dataset = "digits"')
     lab.write_text(text.replace("epochs = 0", "epochs = 2"), encoding="utf-8")
