@@ -12,7 +12,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+
+# What is beside this file is the project's: it must not be taken for the tool, or for Python's own.
+here = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
+sys.path[:] = [path for path in sys.path if os.path.realpath(path) != here]
+
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 NO_TOOL = """lab.py does not say which version of the tool to use. Near its top, put this line in

@@ -16,7 +16,8 @@ __all__ = ["Pin", "read_pin"]
 
 # As PEP 723 writes it.
 _BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-_REQUIREMENT = re.compile(r"ml[-_.]remote\s*(?:\[[^]]*\]\s*)?@\s*(?P<source>\S+)", re.IGNORECASE)
+_NAME = re.compile(r"ml[-_.]remote(?![-\w.])", re.IGNORECASE)
+_REQUIREMENT = re.compile(r"[-\w.]+\s*(?:\[[^]]*\]\s*)?@\s*(?P<source>\S+)")
 _AT_COMMIT = re.compile(r"git\+(?P<url>.+)@(?P<commit>[0-9a-f]{40})")
 
 
@@ -37,20 +38,27 @@ class Pin:
 def read_pin(root: Path) -> Pin | None:
     """Return what lab.py in the folder of a project runs; None when it leaves that to others.
 
-    Raises ConfigurationError when lab.py cannot be read.
+    Raises ConfigurationError when lab.py cannot be read, or names what cannot be shown.
     """
     script = root / "lab.py"
     content = _read(script)
     if content is None:
         return None
     dependencies = _dependencies(script, content)
-    pinned = next(filter(None, map(_REQUIREMENT.fullmatch, dependencies)), None)
+    pinned = next(filter(_NAME.match, dependencies), None)
     folder = _named_folder(root)
     if folder is None and pinned is None:
         folder = _copied_folder(root)
     if folder is None and pinned is None:
         return None
-    source = str(folder) if folder or not pinned else pinned["source"]
+    source = str(folder)
+    if folder is None and pinned is not None:  # in a form that is not ours, as it is written
+        address = _REQUIREMENT.fullmatch(pinned)
+        source = address["source"] if address else pinned
+    if not source.isprintable():
+        raise ConfigurationError(
+            f"{script} takes the tool from an address with control characters."
+        )
     exact = _AT_COMMIT.fullmatch(source)
     parts = (content, _read(script.with_name("lab.py.lock")) or b"", source.encode())
     return Pin(

@@ -313,6 +313,14 @@ def test_old_python_is_one_sentence(script: Script, version: tuple[int, int]) ->
     assert done.stderr == (f"lab needs Python 3.11 or newer; this is {found}. Run: uv run lab.py\n")
 
 
+def test_nothing_beside_the_script_is_taken_for_the_tool(script: Script) -> None:
+    for name in ("ml_remote/__init__.py", "pathlib.py", "shutil.py", "subprocess.py"):
+        path = script.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("raise SystemExit('taken from the project')\n")
+    assert script.run().stderr.startswith("lab needs uv. Install it")
+
+
 def test_script_starts_itself_again_once_at_most(script: Script) -> None:
     script.write_uv(f'echo "$@"; exec {sys.executable} lab.py')
     done = script.run()
@@ -323,13 +331,13 @@ def test_script_starts_itself_again_once_at_most(script: Script) -> None:
 
 def test_marks_of_a_restart_are_not_left_to_what_the_tool_starts(script: Script) -> None:
     script.write_uv('echo "restarted"')
-    tool = script.folder / "ml_remote"
-    tool.mkdir()
+    tool = script.folder / "tool" / "ml_remote"
+    tool.mkdir(parents=True)
     (tool / "__init__.py").touch()
     (tool / "cli.py").write_text(
         "import os\ndef main(root): print(root, 'LAB_RESTARTED' in os.environ); return 7\n"
     )
-    done = script.run(LAB_RESTARTED="1")
+    done = script.run(LAB_RESTARTED="1", PYTHONPATH=str(tool.parent))
     assert done.stdout == f"{script.folder} False\n"
     assert done.returncode == 7
 

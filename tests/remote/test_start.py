@@ -109,6 +109,20 @@ def test_pin_is_run_by_uv_with_the_same_words(lab: Start, project: Path) -> None
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("more", [" ; python_version > '3'", "#egg=x"])
+def test_pin_in_another_form_is_run_by_uv_too(lab: Start, project: Path, more: str) -> None:
+    (project / "lab.py").write_text(script(f"ml-remote @ git+{URL}@{COMMIT}{more}"))
+    assert lab("--accept-tool", "runs").stdout == handed_over(project, "runs")
+
+
+def test_address_that_would_change_the_terminal_is_refused(lab: Start, project: Path) -> None:
+    (project / "lab.py").write_text(script(f"ml-remote @ git+https://\\u001b[2Kx.example@{COMMIT}"))
+    refused = lab("--accept-tool", "runs")
+    assert refused.returncode == 1
+    assert "takes the tool from an address with control characters" in refused.stderr
+    assert "\x1b[2K" not in refused.stderr
+
+
 def test_lock_beside_it_is_obeyed(lab: Start, project: Path) -> None:
     (project / "lab.py.lock").touch()
     assert lab("--accept-tool", "up").stdout == handed_over(project, "up").replace(

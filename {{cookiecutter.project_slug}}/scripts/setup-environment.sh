@@ -56,7 +56,7 @@ setting() {
     fi
     for file in "$3" "$4"; do
         if [ -f "$file" ]; then
-            sed -n '/^\['"$1"'\]/,/^\[/ s/^'"$2"' *= *"\([^"]*\)".*/\1/p' "$file"
+            sed -n '/^\['"$1"'\]/,/^\[/ s/^'"$2"' *= *["'\'']\([^"'\'']*\)["'\''].*/\1/p' "$file"
         fi
     done | head -n 1
 }
@@ -312,9 +312,8 @@ provide_far_half() {
 unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 wanted=$(setting environment manager)
 python=$(setting environment python)
-[ -n "$wanted" ] && [ -n "$python" ] || fail "lab.toml has no manager or no python in its table [environment]." \
-    "It needs two lines: manager = \"auto\" and python = \"3.12\"."
-manager=$(choose_manager "$wanted")
+python=${python:-3.12}
+manager=$(choose_manager "${wanted:-auto}")
 sum=$(cat environment.yml pyproject.toml scripts/setup-environment.sh | cksum)
 fingerprint="$manager $python $sum $project"
 

@@ -37,6 +37,7 @@ from pathlib import Path
 
 # Absolute, and past the link `current`: what is imported later comes from the same far half.
 sys.path[0] = str(Path(__file__).resolve().parent)
+sys.dont_write_bytecode = True  # nothing in here ever changes
 
 from ml_remote.far.__main__ import main
 
@@ -67,6 +68,7 @@ def content_hash(files: dict[str, str]) -> str:
 
 def install(far: Path) -> Path:
     """Put this far half into the folder `far` of a project, if it is missing; return its folder."""
+    far = far.resolve()
     files = far_files()
     folder = far / content_hash(files)
     if folder.is_dir():
