@@ -53,6 +53,15 @@ def test_far_half_is_sent_once_as_it_is(there: Machine, account: Account) -> Non
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+def test_one_whose_files_were_removed_is_sent_again(there: Machine, account: Account) -> None:
+    ensure_far(there)
+    folder = account.home / NAME / far_folder()
+    (folder / "__main__.py").unlink()
+    assert ensure_far(there) == far_folder()
+    assert (folder / "__main__.py").read_text() == far_files()["__main__.py"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
 def test_old_ones_go_unless_something_uses_them(there: Machine, account: Account) -> None:
     unused, current, of_a_run, of_an_old_run = (
         old_half(account, f"{letter}" * 16) for letter in "abcd"

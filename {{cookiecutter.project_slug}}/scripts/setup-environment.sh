@@ -233,7 +233,9 @@ make_missing_notebooks() {
 
 # without_far_half REASON: say what is missing; the environment is of use all the same.
 without_far_half() {
-    say "Labs cannot run headless yet: $1" \
+    what="Labs cannot run headless yet"
+    [ ! -e .lab/far/current/__main__.py ] || what="Labs run headless by another version of lab than this project's"
+    say "$what: $1" \
         "To get what that needs, run \`lab setup\` on your laptop, or fix this and run this script again."
 }
 

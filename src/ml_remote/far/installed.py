@@ -71,10 +71,12 @@ def install(far: Path) -> Path:
     far = far.resolve()
     files = far_files()
     folder = far / content_hash(files)
-    if folder.is_dir():
+    if (folder / "__main__.py").is_file():
         with suppress(OSError):  # somebody else's: of use all the same
             os.utime(folder)
         return folder
+    if folder.is_dir():  # somebody, or a clean-up, has removed its files
+        _remove(folder)
     far.mkdir(parents=True, exist_ok=True)
     incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=far))
     for name, text in files.items():
@@ -127,7 +129,15 @@ def _remove_unused(far: Path, folder: Path) -> None:
     for other in far.iterdir():
         kept = other.name == "current" or other in (folder, current) or other.name in named
         if other.is_dir() and not kept and other.stat().st_mtime < time.time() - _DAY:
-            shutil.rmtree(other, ignore_errors=True)
+            _remove(other)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a far half; renamed first, so that what is under its own name is complete."""
+    gone = folder.with_name(f"gone-{os.getpid()}")
+    with suppress(OSError):  # another command may do the same
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -24,11 +24,16 @@ is_used() {
     return 1
 }
 
-new=$all/new-$$
+new=$all/new-$(uname -n)-$$
+gone=$all/gone-$(uname -n)-$$
 mkdir -p "$all" 2>/dev/null || no_room
 rm -rf "$new"
 mkdir "$new" 2>/dev/null || no_room
 printf '%s' "$2" | sh -s "$new" 2>/dev/null || no_room
+# One whose files somebody, or a clean-up, has removed is no far half any more.
+if [ -d "$far" ] && [ ! -f "$far/__main__.py" ]; then
+    mv "$far" "$gone" && rm -rf "$gone"
+fi
 # Another command may have been faster: then the folder went into it, which is no longer needed.
 mv "$new" "$far" 2>/dev/null || no_room
 rm -rf "${far:?}/${new##*/}"
@@ -38,5 +43,6 @@ for old in "$all"/*/; do
     case ${old##*/} in
     current | '*') continue ;;
     esac
-    [ "$old" = "$far" ] || is_used "$old" || rm -rf "$old"
+    # Renamed first: what is under its own name is complete.
+    [ "$old" = "$far" ] || is_used "$old" || { mv "$old" "$gone" && rm -rf "$gone"; }
 done
