@@ -121,6 +121,7 @@ class About:
             part_of=part_of,
             host=host,
             far=_text(values, "far"),
+            format=values["format"],
         )
 
     @classmethod
