@@ -13,12 +13,14 @@ LabError                      it failed; the message says why, `hint` what to do
 │   ├── HostKeyChangedError   its host key is another one than before
 │   └── LoginRefusedError     it answered, but let nobody in
 └── RemoteCommandError        a command failed on the remote machine
-    └── MissingFolderError    the project's folder is not on the machine
+    ├── MissingFolderError    the project's folder is not on the machine
+    └── WrongFolderError      it belongs to another user, or holds another project
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "OTHER_FOLDER",
     "AliasTakenError",
     "ConfigurationError",
     "DamagedEntryError",
@@ -33,21 +35,30 @@ __all__ = [
     "UnreachableError",
     "UnsafeEditError",
     "UsageError",
+    "WrongFolderError",
 ]
+
+
+OTHER_FOLDER = "Choose another folder: folder in [remote], in lab.toml or lab.local.toml"
+"""What to do where the project's folder on the machine is not this project's."""
 
 
 class LabError(Exception):
     """Base of all errors that are shown to the person as a sentence, without a traceback.
 
     The message says what happened. `hint`, if any, is the next step: a command or a short sentence.
+    `quoted` is what in the message is text of the machine or of a program.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, quoted: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.quoted = quoted
 
 
 class UsageError(LabError):
@@ -115,3 +126,10 @@ class RemoteCommandError(LabError):
 
 class MissingFolderError(RemoteCommandError):
     """The project's folder is not on the machine."""
+
+
+class WrongFolderError(RemoteCommandError):
+    """The folder on the machine belongs to another user, or holds another project."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint=OTHER_FOLDER)

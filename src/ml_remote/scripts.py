@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from .errors import LabError, MissingFolderError, RemoteCommandError
+from .errors import LabError, MissingFolderError, RemoteCommandError, WrongFolderError
 from .far.exit_codes import ExitCode
 from .machine import Machine
 from .processes import Result
@@ -100,6 +100,11 @@ def failure(
         case ExitCode.NO_FOLDER:
             return MissingFolderError(
                 f"There is no folder {folder} on {alias}.", hint="Send the project there: lab up"
+            )
+        case ExitCode.NOT_YOURS:
+            return WrongFolderError(
+                f"The folder {folder} on {alias} belongs to another user, who can change what runs "
+                "in it. Nothing was run."
             )
         case ExitCode.NO_JOB:
             return LabError(

@@ -374,6 +374,17 @@ def test_copy_gives_nothing_private_away(
     assert any(word in plain.stdout for word in private)
 
 
+@pytest.mark.slow
+def test_copy_leaves_the_text_of_others_out(
+    connected: Laptop, server: OpenSSHServer, lab: Lab
+) -> None:
+    server.stop()
+    server.start(ForceCommand='echo "Welcome Ada, your key is x9"; eval "$SSH_ORIGINAL_COMMAND"')
+    copied = lab("doctor", "--copy")
+    assert "prints <text> at every login" in copied.stdout
+    assert "Welcome" not in copied.stdout + copied.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [

@@ -60,7 +60,7 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     yield key
     yield check_agent(entry, resolved)
     yield check_repository(project.root, resolved)
-    yield from examine_way(client, resolved, folder)
+    yield from examine_way(client, resolved, folder, project.root)
 
 
 def check_version() -> Finding:

@@ -20,11 +20,13 @@ class Finding:
     state: State
     detail: str
     remedy: str | None = None
+    quoted: tuple[str, ...] = ()
+    """What in it is somebody else's text, which `--copy` leaves out."""
 
 
-def ok(name: str, detail: str) -> Finding:
+def ok(name: str, detail: str, *, quoted: tuple[str, ...] = ()) -> Finding:
     """Return that all is well."""
-    return Finding(name=name, state="ok", detail=detail)
+    return Finding(name=name, state="ok", detail=detail, quoted=quoted)
 
 
 def skipped(name: str, detail: str) -> Finding:
@@ -34,4 +36,6 @@ def skipped(name: str, detail: str) -> Finding:
 
 def failed(name: str, error: LabError) -> Finding:
     """Return an error as a finding."""
-    return Finding(name=name, state="failed", detail=str(error), remedy=error.hint)
+    return Finding(
+        name=name, state="failed", detail=str(error), remedy=error.hint, quoted=error.quoted
+    )

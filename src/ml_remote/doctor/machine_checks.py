@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from ..errors import LabError
+from ..errors import OTHER_FOLDER, LabError
 from ..scripts import script
 from ..ssh.client import Client
+from ..transfer.git_here import is_another_project
 from .findings import Finding, failed, ok, skipped
 
 __all__ = [
     "check_clock",
     "check_disk",
+    "check_folder",
     "check_git",
     "check_python",
     "check_quiet",
@@ -26,8 +29,8 @@ _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
 
 
-def examine_machine(client: Client, folder: str) -> Iterator[Finding]:
-    """Yield what the machine itself says; `folder` is the project's there."""
+def examine_machine(client: Client, folder: str, root: Path) -> Iterator[Finding]:
+    """Yield what the machine itself says; `folder` is the project's there, `root` here."""
     try:
         quiet = client.run("true", check=False)
         before = time.time()
@@ -38,6 +41,7 @@ def examine_machine(client: Client, folder: str) -> Iterator[Finding]:
         return
     yield check_quiet(quiet.stdout)
     facts = dict(re.findall(r"^lab-fact (\w+) ?(.*)$", printed, re.MULTILINE))
+    yield check_folder(folder, foreign="foreign" in facts, roots=facts.get("roots", ""), here=root)
     yield check_python(facts.get("python", ""))
     yield check_git(facts.get("git", ""))
     needed = 0 if "made" in facts else _FREE_GIB
@@ -50,13 +54,37 @@ def check_quiet(printed: str) -> Finding:
     """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it."""
     if not printed:
         return ok("shell", "quiet")
+    greeting = repr(printed.splitlines()[0])
     return Finding(
         name="shell",
         state="failed",
-        detail=f"a file such as ~/.bashrc prints {printed.splitlines()[0]!r} at every login; "
+        detail=f"a file such as ~/.bashrc prints {greeting} at every login; "
         "file copies and VS Code break on that",
+        quoted=(greeting,),
         remedy="There, put above that line: case $- in *i*) ;; *) return ;; esac",
     )
+
+
+def check_folder(folder: str, *, foreign: bool, roots: str, here: Path) -> Finding:
+    """Whether the folder there is yours and holds this project.
+
+    `roots` are the first commits of the repository in it; `here` is the project on this computer.
+    """
+    if foreign:
+        return Finding(
+            name="folder",
+            state="failed",
+            detail=f"{folder} belongs to another user, so lab runs nothing in it",
+            remedy=OTHER_FOLDER,
+        )
+    if is_another_project(here, re.findall(r"\b[0-9a-f]{40,64}\b", roots)):
+        return Finding(
+            name="folder",
+            state="failed",
+            detail=f"another project is in {folder}",
+            remedy=OTHER_FOLDER,
+        )
+    return ok("folder", "yours" if roots.strip() else "no repository there yet")
 
 
 def check_python(version: str) -> Finding:

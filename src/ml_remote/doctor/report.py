@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def doctor(context: Context, *, alias: str | None = None, copy: bool = False) ->
     count = 0
     for finding in examine(client, context.project):
         count += 1
-        for line in _lines(finding):
+        for line in _lines(_without_quotes(finding) if copy else finding):
             console.say(redact(line, private) if copy else line)
         if finding.state == "failed":
             remedies.append(finding.remedy or "lab connect")
@@ -62,6 +63,14 @@ def doctor(context: Context, *, alias: str | None = None, copy: bool = False) ->
     console.say(f"\n{len(remedies)} of {count} checks failed.")
     console.next_step(redact(remedies[0], private) if copy else remedies[0])
     return False
+
+
+def _without_quotes(finding: Finding) -> Finding:
+    """Return a finding without the text of others in it."""
+    detail = finding.detail
+    for text in finding.quoted:
+        detail = detail.replace(text, "<text>")
+    return replace(finding, detail=detail)
 
 
 def redact(text: str, private: Mapping[str, str]) -> str:

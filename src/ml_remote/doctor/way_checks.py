@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from ..errors import HostKeyChangedError, HostKeyUnknownError, LabError
 from ..login.logins import Login, log_in
@@ -15,7 +16,7 @@ __all__ = ["check_login", "check_name", "check_port", "examine_way"]
 
 
 def examine_way(
-    client: Client, resolved: Mapping[str, list[str]], folder: str
+    client: Client, resolved: Mapping[str, list[str]], folder: str, root: Path
 ) -> Iterator[Finding]:
     """Yield what lies between here and the machine, and on the machine itself."""
     name = check_name(resolved)
@@ -39,7 +40,7 @@ def examine_way(
     yield ok("host key", "known and unchanged")
     yield check_login(login)
     if login.succeeded:
-        yield from examine_machine(client, folder)
+        yield from examine_machine(client, folder, root)
 
 
 def check_name(resolved: Mapping[str, list[str]]) -> Finding:
@@ -82,7 +83,9 @@ def check_port(resolved: Mapping[str, list[str]]) -> Finding:
             detail=f"what answers at port {port} of {host} is not an SSH server",
             remedy="lab connect user@address:port --replace",
         )
-    return ok("port", f"{port} answers: {banner.decode('ascii', 'replace').strip()}")
+    said = banner.decode("ascii", "replace").strip()
+    # What follows the program's name and version is whatever somebody chose to add.
+    return ok("port", f"{port} answers: {said}", quoted=tuple(said.split(" ", 1)[1:]))
 
 
 def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:

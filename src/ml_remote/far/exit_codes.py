@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """The project's folder is no repository."""
     NO_SETUP = 10
     """The project has no script that makes its environment."""
+    NOT_YOURS = 11
+    """The project's folder belongs to another user."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71

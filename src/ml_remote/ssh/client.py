@@ -99,7 +99,8 @@ class Client:
             said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
             raise RemoteCommandError(
                 f"On {self.alias}, {words[0] if words else 'ssh'} ended with exit code "
-                f"{result.returncode}: {said}"
+                f"{result.returncode}: {said}",
+                quoted=(said,),
             )
         return result
 

@@ -29,7 +29,9 @@ def explain(stderr: str, *, alias: str) -> LabError:
     lines = [line for line in stderr.splitlines() if line.strip()]
     said = f"ssh said: {lines[-1].strip()}" if lines else "ssh gave no reason"
     return UnreachableError(
-        f"The connection to {alias} failed; {said}", hint=f"See every step of it: ssh -v {alias}"
+        f"The connection to {alias} failed; {said}",
+        hint=f"See every step of it: ssh -v {alias}",
+        quoted=(lines[-1].strip(),) if lines else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,14 @@ from ..processes import Result
 from ..ssh.client import Client
 from ..ui.display import steps
 
-__all__ = ["Repository", "git", "git_through", "read_repository", "snapshot"]
+__all__ = [
+    "Repository",
+    "git",
+    "git_through",
+    "is_another_project",
+    "read_repository",
+    "snapshot",
+]
 
 _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
@@ -71,6 +78,20 @@ def read_repository(root: Path) -> Repository:
             hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
         )
     return Repository(root=root, branch=branch, commit=commit, changed=_count_changes(root))
+
+
+def is_another_project(root: Path, first_commits: Sequence[str]) -> bool:
+    """Return whether a repository with these first commits shares no history with the one here.
+
+    Where that cannot be told, as in a shallow clone, it counts as the same.
+    """
+    if (
+        not first_commits
+        or git(root, "rev-parse", "--is-shallow-repository", check=False).stdout != "false\n"
+    ):
+        return False
+    here = git(root, "rev-list", "--max-parents=0", "HEAD", "--branches", check=False)
+    return here.returncode == 0 and set(here.stdout.split()).isdisjoint(first_commits)
 
 
 def snapshot(repository: Repository) -> str:

@@ -103,7 +103,7 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
     )
     known: Explanations = {**explanations, ExitCode.DISK: lambda _: full}
     code = result.returncode
-    if code not in (0, ExitCode.NO_FOLDER, *known):
+    if code not in (0, ExitCode.NO_FOLDER, ExitCode.NOT_YOURS, *known):
         raise RemoteCommandError(f"On {machine.alias}, git failed: {said}")
     check(code, said, machine=machine, explanations=known)
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..context import Context
-from ..errors import LabError
+from ..errors import LabError, WrongFolderError
 from ..machine import Machine
 from ..ui.console import Console
 from ..ui.display import transfer_bar
@@ -21,17 +21,25 @@ __all__ = ["pull", "pull_outputs"]
 def pull(context: Context, *, alias: str | None = None, overwrite: bool = False) -> None:
     """Carry out `lab pull`; `overwrite` replaces files in `outputs/` that differ here.
 
-    The outputs come even when the commits cannot. Raises LabError, in words; what has come stays.
+    The outputs come even when the commits cannot, unless the folder is the wrong one. Raises
+    LabError, in words; what has come stays.
     """
     console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
     try:
         _pull_commits(machine, context.project.root, console)
+    except WrongFolderError:
+        raise
     except LabError as error:
         failure = error
-        console.warn(f"No commits came: {error.message}")
-    pull_outputs(context, machine, overwrite=overwrite)
+    try:
+        pull_outputs(context, machine, overwrite=overwrite)
+    except LabError as error:
+        if failure is not None and failure.message != error.message:
+            console.warn(f"No commits came: {failure.message}")
+        raise
     if failure is not None:
+        console.note("No commits came.")
         raise failure
     console.next_step("look at outputs/")
 
@@ -113,6 +121,12 @@ def _warn(
 def _fast_forward(machine: Machine, repository: Repository, local: str, console: Console) -> None:
     """Move the branch here forward to what was fetched. Raises LabError when that cannot be."""
     root = repository.root
+    if git(root, "merge-base", repository.commit, local, check=False).returncode == 1:
+        git(root, "update-ref", "-d", local)
+        raise WrongFolderError(
+            f"Another project is in {machine.folder} on {machine.alias}: its commits have nothing "
+            "in common with those of this one."
+        )
     if not _is_ancestor(root, repository.commit, local):
         raise LabError(
             f"There are new commits on {repository.branch} both here and on {machine.alias}; which "

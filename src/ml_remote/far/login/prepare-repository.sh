@@ -1,9 +1,10 @@
-# needs: repository
+# needs: owner repository
 # shellcheck shell=sh disable=SC2034,SC2154
 # Makes the repository in the folder $1 where it is missing, puts back what an interrupted push left,
 # and describes it for the branch $2. $3 is the commit that is about to come, if any.
 CDPATH=''
 cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
+! is_foreign . || exit "$NOT_YOURS"
 # Nothing that leads further up means that a repository begins here.
 [ -z "$(git rev-parse --show-cdup 2>/dev/null || echo none)" ] || git init --quiet . || exit
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$2"

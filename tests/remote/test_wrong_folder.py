@@ -1,0 +1,70 @@
+"""The folder on the machine belongs to somebody else, or holds another project."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from needs import need_root
+from place import Place
+
+from ml_remote.cli import lab
+
+LOCAL = {"completion", "connect", "disconnect", "doctor", "--help"}
+"""Commands that do not use the folder, or only look at it."""
+ARGUMENTS = {
+    "run": ("labs/mnistlab.py",),
+    "up": ("--no-code", "--yes"),
+    "attach": ("2026-01-01_00-00-00",),
+    "stop": ("2026-01-01_00-00-00",),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whose", ["the folder", "its .lab"])
+def test_folder_of_another_user_is_refused_by_every_command(place: Place, whose: str) -> None:
+    need_root("give files away")
+    done = place.lab("push")
+    assert done.returncode == 0, done.stderr
+    place.write_there(".lab/mark", "")
+    os.chown(place.folder if whose == "the folder" else place.folder / ".lab", 12345, 12345)
+    before = sorted(path.name for path in place.folder.iterdir())
+    names = set(lab.commands) - LOCAL if whose == "the folder" else {"run", "setup"}
+    for name in sorted(names):
+        done = place.lab(name, *ARGUMENTS.get(name, ()))
+        assert done.returncode == 1, (name, done.stdout)
+        assert "belongs to another user" in done.stderr, (name, done.stderr)
+        assert "lab.local.toml" in done.stderr, name
+    assert sorted(path.name for path in place.folder.iterdir()) == before
+    found = place.lab("doctor").stdout
+    assert "belongs to another user, so lab runs nothing in it" in found
+
+
+@pytest.mark.slow
+def test_folder_with_another_project_is_named(place: Place) -> None:
+    place.write_there("notes.txt", "mine")
+    place.there("init", "--quiet", "--initial-branch", "main")
+    place.commit_there("more.txt", "mine")
+    place.write_there("outputs/theirs/1/x.txt", "not ours")
+    before = place.git("rev-parse", "HEAD")
+    pulled = place.lab("pull")
+    assert pulled.returncode == 1
+    assert f"Another project is in {place.name} on machine" in pulled.stderr
+    assert "[remote], in lab.toml or lab.local.toml" in pulled.stderr
+    assert "rebase" not in pulled.stderr
+    assert place.git("rev-parse", "HEAD") == before
+    assert not (place.project.path / "outputs" / "theirs").exists()
+    found = place.lab("doctor").stdout
+    assert f"another project is in {place.name}" in found
+    pushed = place.lab("push")
+    assert pushed.returncode == 1
+    assert (place.folder / "more.txt").read_text() == "mine"
+
+
+def test_pull_tells_a_failure_once(place: Place) -> None:
+    place.lab("push")
+    place.commit_there("a.txt", "there")
+    place.commit("b.txt", "here")
+    done = place.lab("pull")
+    assert done.returncode == 1
+    assert done.stderr.count("new commits on main both here and on machine") == 1
