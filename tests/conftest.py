@@ -22,8 +22,8 @@ from hypothesis import settings
 from started import end_started
 
 # Their hooks count the commands of the documents, let the run fail that leaves a process behind and
-# the test that docs/security.md names and that was skipped, and list what was skipped.
-pytest_plugins = ["document_summary", "leftovers", "security_table", "skipped"]
+# the test that hazards.toml names and that was skipped, and list what was skipped.
+pytest_plugins = ["document_summary", "leftovers", "hazards", "skipped"]
 
 Bake = Callable[..., BakedProject]
 
