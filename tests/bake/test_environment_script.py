@@ -91,6 +91,7 @@ def test_plain_venv_and_pip_make_the_environment(
     bake: Bake, tmp_path: Path, environment: LabEnvironment, shell: str
 ) -> None:
     project = bake(tmp_path / "project", python_version=THIS_PYTHON)
+    (project.path / "lab.local.toml").open("a").write('[environment]\nmanager = "venv"\n')
     (packages,) = environment.python.parent.parent.glob("lib/python*/site-packages")
     variables = {
         "PATH": path_without(tmp_path, "conda", "mamba", "micromamba", "uv"),
@@ -130,7 +131,7 @@ def test_unknown_manager_is_refused(bake: Bake) -> None:
 def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manager: str) -> None:
     project = bake(environment_manager=manager)
     path = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
-    done = run_script(project, PATH=path)
+    done = run_script(project, PATH=path, LAB_PROGRAM_FOLDERS="")
     assert done.returncode == 1
     assert f"lab.toml asks for {manager}" in done.stderr
     assert "Install" in done.stderr
@@ -160,25 +161,22 @@ def test_second_setup_at_the_same_time_is_refused(bake: Bake) -> None:
 # and makes an interpreter that records as well.
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$(basename "$0") $*" >>"$RECORD"
-mkdir -p .venv/bin .venv/conda-meta
-cat >.venv/bin/python <<'END'
+while [ "$1" != --prefix ]; do shift; done
+case $2 in /*) ;; *) exit 2 ;; esac
+mkdir -p "$2/bin" "$2/conda-meta"
+cat >"$2/bin/python" <<'END'
 #!/bin/sh
 case "$1 $2" in
 "-m pip") printf 'pip %s\\n' "$*" >>"$RECORD" ;;
 *) exec "$SHARED_PYTHON" "$@" ;;
 esac
 END
-chmod +x .venv/bin/python
+chmod +x "$2/bin/python"
 """
 CREATE = {
-    "conda": "conda env create --prefix .venv --file environment.yml",
-    "mamba": "mamba env create --yes --prefix .venv --file environment.yml",
-    "micromamba": "micromamba create --yes --prefix .venv --file environment.yml",
-}
-UPDATE = {
-    "conda": "conda env update --prefix .venv --file environment.yml --prune",
-    "mamba": "mamba env update --prefix .venv --file environment.yml --prune",
-    "micromamba": "micromamba install --yes --prefix .venv --file environment.yml",
+    "conda": "conda env update --prune --prefix PREFIX --file LIST",
+    "mamba": "mamba env create --yes --prefix PREFIX --file LIST",
+    "micromamba": "micromamba create --yes --prefix PREFIX --file LIST",
 }
 INSTALL = "pip -m pip install --no-deps --no-build-isolation --editable ."
 
@@ -200,12 +198,19 @@ def test_conda_family_is_called_with_the_environment_file(
         "SHARED_PYTHON": str(environment.python),
         "LAB_MINIMUM_FREE_GB": "0",
     }
+
+    def called() -> list[str]:
+        lines = record.read_text().splitlines()
+        record.unlink()
+        lines = [re.sub(r"/\S+/\.lab/envs/[a-z]+-[\d-]+", "PREFIX", line) for line in lines]
+        return [line.replace(str(project.path / "environment.yml"), "LIST") for line in lines]
+
     made = run_script(project, **variables)
     assert made.returncode == 0, made.stdout + made.stderr
-    assert record.read_text().splitlines() == [CREATE[manager], INSTALL]
+    assert called() == [CREATE[manager], INSTALL]
     run_script(project, **variables)
-    assert len(record.read_text().splitlines()) == 2
+    assert not record.exists()
     with (project.path / "environment.yml").open("a") as file:
         file.write("  - polars\n")
     run_script(project, **variables)
-    assert record.read_text().splitlines()[2:] == [UPDATE[manager], INSTALL]
+    assert called() == [CREATE[manager], INSTALL]

@@ -23,15 +23,17 @@ from ml_remote.far.installed import content_hash, far_files, install
 
 SCRIPT = "scripts/setup-environment.sh"
 CONDA = """#!/bin/sh
-mkdir -p .venv/bin .venv/conda-meta
-cat >.venv/bin/python <<'END'
+while [ "$1" != --prefix ]; do shift; done
+case $2 in /*) ;; *) exit 2 ;; esac
+mkdir -p "$2/bin" "$2/conda-meta"
+cat >"$2/bin/python" <<'END'
 #!/bin/sh
 case "$1 $2" in
 "-m pip") ;;
 *) PYTHONPATH=$PYTHONPATH:$TORCH exec "$SHARED_PYTHON" "$@" ;;
 esac
 END
-chmod +x .venv/bin/python
+chmod +x "$2/bin/python"
 """
 TORCH = """
 __version__ = "2.9"
@@ -112,6 +114,7 @@ def bare(
             "TORCH": str(torch),
             "SHARED_PYTHON": sys.executable,
             "LAB_MINIMUM_FREE_GB": "0",
+            "LAB_PROGRAM_FOLDERS": "",
         },
     )
 
@@ -246,4 +249,4 @@ def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> No
     own.unlink()
     assert "asks for mamba" in manager()
     (bare.project.path / "lab.toml").touch()
-    assert "[1/4] Manager: conda" in manager()
+    assert "Manager: conda" in manager()

@@ -3,13 +3,12 @@
     .venv/bin/python .lab/far/<hash> headless labs/mnistlab.py -p epochs 5
 
 The words that may follow are the keys of PARTS. A part is imported only when it is asked for: most
-of them load something large.
+of them load something large. `install` and `environment` need no more than Python 3.6.
 """
-
-from __future__ import annotations
 
 import importlib
 import sys
+from typing import List, Optional
 
 __all__ = ["PARTS", "main"]
 
@@ -20,11 +19,12 @@ PARTS = {
     "launch": "ml_remote.far.env.launch",
     "meet": "ml_remote.far.env.meet",
     "install": "ml_remote.far.installed",
+    "environment": "ml_remote.far.login.environment.main",
 }
 """The module of each part; its `main` takes the arguments and returns the exit code."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Optional[List[str]] = None) -> int:
     """Run the part that the first argument names; return its exit code, 2 if there is none."""
     given = sys.argv[1:] if arguments is None else arguments
     if not given or given[0] not in PARTS:

@@ -7,10 +7,8 @@ the last setup named: tasks, CI and people without a laptop use that.
     python -m ml_remote.far install .lab/far [COMMIT]
 
 copies this far half into a project and makes it the current one. COMMIT, that of the tool, is kept
-beside it, so that nobody fetches the same one again.
+beside it, so that nobody fetches the same one again. Any Python from 3.6 on can do this.
 """
-
-from __future__ import annotations
 
 import hashlib
 import os
@@ -20,6 +18,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Dict, List
 
 __all__ = ["FAR", "content_hash", "far_files", "install", "main", "make_current"]
 
@@ -45,7 +44,7 @@ sys.exit(main())
 '''
 
 
-def far_files() -> dict[str, str]:
+def far_files() -> Dict[str, str]:
     """Return the far half: the text of each file, by its path in the folder."""
     sources = [_PACKAGE / "__init__.py"]
     sources += [path for path in (_PACKAGE / "far").rglob("*") if path.suffix in (".py", ".sh")]
@@ -56,7 +55,7 @@ def far_files() -> dict[str, str]:
     return {"__main__.py": _ENTRY, **dict(sorted(texts.items()))}
 
 
-def content_hash(files: dict[str, str]) -> str:
+def content_hash(files: Dict[str, str]) -> str:
     """Return the name of the folder for these files."""
     digest = hashlib.sha256()
     for name, text in files.items():
@@ -78,16 +77,16 @@ def install(far: Path) -> Path:
     if folder.is_dir():  # somebody, or a clean-up, has removed its files
         _remove(folder)
     far.mkdir(parents=True, exist_ok=True)
-    incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=far))
+    incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=str(far)))
     for name, text in files.items():
         path = incomplete / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_bytes(text.encode("utf-8"))  # with these ends of lines, on Windows too
     incomplete.chmod(0o755 & ~_umask())
     try:
         incomplete.rename(folder)
     except OSError:  # somebody else was faster
-        shutil.rmtree(incomplete)
+        shutil.rmtree(str(incomplete))
         if not folder.is_dir():
             raise
     _remove_unused(far, folder)
@@ -98,20 +97,20 @@ def make_current(folder: Path, commit: str = "") -> None:
     """Let `current` lead to this folder, and keep the commit of the tool beside it."""
     current = folder.with_name("current")
     beside = folder.with_name("current.commit")
-    beside.unlink(missing_ok=True)
+    _unlink(beside)
     new = folder.with_name(f"current-{os.getpid()}")
     try:
         new.symlink_to(folder.name)
         new.replace(current)
     except OSError:  # Windows lets few people make links: there it is a copy
-        new.unlink(missing_ok=True)
-        shutil.rmtree(current, ignore_errors=True)
-        shutil.copytree(folder, current)
+        _unlink(new)
+        shutil.rmtree(str(current), ignore_errors=True)
+        shutil.copytree(str(folder), str(current))
     if commit:
         beside.write_text(f"{commit}\n", encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: List[str]) -> int:
     """Install this far half in the folder that is named, and make it the current one."""
     far, *commit = arguments
     make_current(install(Path(far)), *commit)
@@ -137,7 +136,12 @@ def _remove(folder: Path) -> None:
     gone = folder.with_name(f"gone-{os.getpid()}")
     with suppress(OSError):  # another command may do the same
         folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(str(gone), ignore_errors=True)
+
+
+def _unlink(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
 
 
 def _umask() -> int:

@@ -63,7 +63,8 @@ def _interpreter(project: Project) -> Path:
     ]
     for path in places:
         if path.is_file() and not (project.state / "environment.incomplete").exists():
-            return path
+            # Resolved: .venv may be exchanged for a new environment meanwhile.
+            return path.parent.resolve() / path.name
     raise LabError("There is no complete environment on this computer.", hint="lab setup --local")
 
 

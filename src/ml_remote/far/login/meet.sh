@@ -1,5 +1,5 @@
-# needs: folder
-# shellcheck shell=sh
+# needs: folder enter
+# shellcheck shell=sh disable=SC2154
 # Finds out which hosts reach this one. $1 is the folder of the far half; the laptop talks to it by
 # descriptor 3, which its own input must be.
-exec .venv/bin/python "$1" meet <&3
+exec "$python" "$1" meet <&3

@@ -1,3 +1,4 @@
+# needs: enter
 # shellcheck shell=sh disable=SC2034,SC2154
 # What srun runs on every node: the lab, by torchrun where it takes more than one process. They meet
 # at the first node, at the address by which Slurm itself reaches it. torchrun listens on every
@@ -10,7 +11,7 @@ address() {
 first=$1 processes=${SLURM_GPUS_ON_NODE:-1}
 shift
 if [ "$SLURM_JOB_NUM_NODES" = 1 ]; then
-    [ "$processes" -gt 1 ] || exec .venv/bin/python "$@"
+    [ "$processes" -gt 1 ] || exec "$python" "$@"
     set -- --standalone "$@"
 else
     is_host=0
@@ -19,4 +20,4 @@ else
         --rdzv-endpoint "$(address "$first"):$((20000 + SLURM_JOB_ID % 10000))" \
         --rdzv-conf is_host=$is_host --local-addr "$(address "$SLURMD_NODENAME")" "$@"
 fi
-exec .venv/bin/python -m torch.distributed.run --nproc-per-node "$processes" "$@"
+exec "$python" -m torch.distributed.run --nproc-per-node "$processes" "$@"

@@ -24,6 +24,7 @@ from ...errors import LabError, LoginRefusedError, UnreachableError
 from ...installing import ensure_far
 from ...jobs.about import About, Run
 from ...jobs.job import Job
+from ...scripts import script
 from ...ui.console import Console
 from ..places import Found
 from ..resuming import taking_checkpoint
@@ -65,12 +66,12 @@ def start_parts(run: Run, seats: Sequence[Seat], *, max_restarts: int) -> list[F
         if part_of:
             title = f"{part_of} on {machine.alias}: {run.title}"
             about = replace(about, kind="worker", title=title, part_of=part_of, host=machine.alias)
-        launch = [".venv/bin/python", about.far, "launch", *_options(run, seat, seats)]
+        launch = [about.far, "launch", *_options(run, seat, seats)]
         launch += ["--max-restarts", str(max_restarts), *run.words]
         command = (
             _variables(run, part_of=part_of, secret=secret)
             + taking_checkpoint(run)
-            + f"exec {shlex.join(launch)}\n"
+            + f'{script("enter")}exec "$python" {shlex.join(launch)}\n'
         )
         parts.append(Found(machine=machine, job=jobs.start(machine, about, command)))
 

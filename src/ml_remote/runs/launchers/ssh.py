@@ -30,8 +30,11 @@ class Ssh(OneMachine):
 
     def command(self, run: Run, *, far: str) -> str:
         """Return the command of a headless run."""
-        words = [".venv/bin/python", far, "headless", *run.words]
-        return f"export LAB_PROGRESS=json\nexec {shlex.join(words)}\n"
+        from ...scripts import script
+
+        words = [far, "headless", *run.words]
+        enter = script("enter")
+        return f'{enter}export LAB_PROGRESS=json\nexec "$python" {shlex.join(words)}\n'
 
     def beginning(self, context: Context, machine: Machine, run: Run) -> None:
         """Return None: it is a job of the machine itself."""

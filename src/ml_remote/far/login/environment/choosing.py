@@ -1,0 +1,67 @@
+"""Which manager makes or changes the environment: one keeps the manager that it has."""
+
+from pathlib import Path
+from typing import Optional
+
+from .failures import Failure
+from .managers import CONDA_FAMILY, MANAGERS, Manager
+from .settings import Settings
+from .state import State, allowed_managers
+
+__all__ = ["choose_manager"]
+
+_INSTALL_UV = "uv needs no administrator: curl -LsSf https://astral.sh/uv/install.sh | sh"
+
+
+def choose_manager(root: Path, settings: Settings, state: State) -> Manager:
+    """Return the manager; raises Failure if the one that is asked for is not installed."""
+    wanted = settings.manager
+    if wanted not in MANAGERS and wanted != "auto":
+        raise Failure(
+            'lab.toml says manager = "{}". It can be auto, conda, mamba, micromamba, uv or'
+            " venv.".format(wanted)
+        )
+    kept = _kept(root, settings, state)
+    if kept is not None:
+        return kept
+    if wanted == "auto":
+        return _first(root, *CONDA_FAMILY, "uv") or _found(root, "venv")
+    if wanted == "conda":
+        found = _first(root, "conda", "mamba", "micromamba")
+        if found is None:
+            raise Failure(
+                "lab.toml asks for conda, and this machine has no conda, mamba or micromamba.",
+                'Install Miniforge (https://conda-forge.org/download/), or set manager = "auto"'
+                " in lab.toml.",
+            )
+        return found
+    return _found(root, wanted)
+
+
+def _kept(root: Path, settings: Settings, state: State) -> Optional[Manager]:
+    """Return the manager of the environment that works, if it may and can be kept."""
+    if not state.works or state.record is None:
+        return None
+    name = state.record.manager
+    if name not in allowed_managers(settings.manager) or name not in MANAGERS:
+        return None
+    return MANAGERS[name].find(root)
+
+
+def _first(root: Path, *names: str) -> Optional[Manager]:
+    for name in names:
+        found = MANAGERS[name].find(root)
+        if found is not None:
+            return found
+    return None
+
+
+def _found(root: Path, name: str) -> Manager:
+    found = MANAGERS[name].find(root)
+    if found is None:
+        raise Failure(
+            "lab.toml asks for {}, which is not installed here.".format(name),
+            'Install it, or set manager = "auto" in lab.toml.',
+            *([_INSTALL_UV] if name == "uv" else []),
+        )
+    return found

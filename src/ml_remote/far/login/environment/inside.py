@@ -1,0 +1,65 @@
+"""What the environment's own Python answers: installed packages, and a device that computes.
+
+The programs are run by the environment's interpreter, alone (`-I`), from a file beside this one.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .commands import answer
+from .lists import Lists
+from .places import interpreter_of
+
+__all__ = ["Device", "Inventory", "inventory", "prove_device"]
+
+_PROBES = Path(__file__).resolve().parent / "probes"
+
+
+class Inventory(NamedTuple):
+    """What is installed, and what of the lists is not fulfilled."""
+
+    versions: Dict[str, str]
+    """The version of each installed package, by its normalised name."""
+    problems: List[str]
+    """What the lists or the lock ask for and is missing, or another version."""
+
+
+class Device(NamedTuple):
+    """What torch computes on."""
+
+    summary: str
+    """For people: Python, torch, the device."""
+    problem: str = ""
+    """Why a card that is there cannot be used, if so."""
+    is_lasting: bool = False
+    """Whether the problem stays: the build of torch does not fit the card."""
+
+
+def inventory(prefix: Path, lists: Lists) -> Optional[Inventory]:
+    """Return what is installed in an environment; None if its Python does not run."""
+    lock = str(lists.lock) if lists.lock else ""
+    values = _ask(prefix, "installed.py", str(lists.pyproject), lock, seconds=30)
+    if values is None:
+        return None
+    return Inventory(values["versions"], values["problems"])
+
+
+def prove_device(prefix: Path) -> Optional[Device]:
+    """Compute with torch as the labs do; None if torch cannot be imported."""
+    values = _ask(prefix, "device.py", seconds=300)
+    if values is None:
+        return None
+    return Device(values["summary"], values["problem"], values["is_lasting"])
+
+
+def _ask(prefix: Path, probe: str, *arguments: str, seconds: float) -> Optional[Dict[str, Any]]:
+    command = [str(interpreter_of(prefix)), "-B", str(_PROBES / probe), *arguments]
+    variables = {} if os.environ.get("LAB_DEBUG") else {"PYTHONWARNINGS": "ignore"}
+    text = answer(command, variables=variables, seconds=seconds)
+    try:
+        values = json.loads((text or "").strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return None
+    return values if isinstance(values, dict) else None

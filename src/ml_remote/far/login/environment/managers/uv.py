@@ -1,0 +1,79 @@
+"""uv: packages are linked from its cache, so a second environment costs nearly nothing."""
+
+import os
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from ..commands import run
+from ..failures import Failure, ManagerError
+from ..places import interpreter_of
+from ..programs import find_program
+from ..settings import OLDEST_PYTHON
+from ..speech import say
+from .base import Manager, Work
+from .installing import requirement_options
+from .network import explain_network
+
+__all__ = ["Uv"]
+
+BROUGHT = Path(".lab", "uv")
+"""Where a uv is that was brought, from the project's folder."""
+
+
+class Uv(Manager):
+    """The program `uv`."""
+
+    name = "uv"
+
+    @classmethod
+    def find(cls, root: Path, *, hint: str = "") -> Optional["Manager"]:
+        """Return uv, also the one in `.lab/uv`."""
+        program = find_program("uv", root / BROUGHT / "bin")
+        return cls(program) if program else None
+
+    def make(self, work: Work) -> None:
+        """Make the environment with the Python asked for, or with any that is new enough."""
+        wanted = work.settings.python
+        try:
+            self._venv(work, wanted)
+        except ManagerError:
+            say("Python {} is not available; any from {} on will do.".format(wanted, OLDEST_PYTHON))
+            try:
+                self._venv(work, ">={}".format(OLDEST_PYTHON))
+            except ManagerError as error:
+                raise self.explain(error, work) or Failure(
+                    "uv finds no Python from {} on, and could not fetch one.".format(OLDEST_PYTHON),
+                    *error.text.splitlines()[-3:],
+                )
+        self.change(work)
+
+    def _venv(self, work: Work, python: str) -> None:
+        command = [self.program, "venv", "--quiet", "--allow-existing", "--python", python]
+        run([*command, str(work.prefix)], variables=self._variables(work))
+
+    def change(self, work: Work) -> None:
+        """Install what the lists ask for."""
+        for options in requirement_options(work):
+            command = [self.program, "pip", "install"]
+            command += ["--python", str(interpreter_of(work.prefix)), *self._torch(work), *options]
+            run(command, folder=work.root, variables=self._variables(work))
+
+    def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
+        """Return what uv's words mean."""
+        return explain_network(error.text, work, program="uv")
+
+    def _torch(self, work: Work) -> List[str]:
+        return ["--torch-backend", work.torch] if work.torch else []
+
+    def _variables(self, work: Work) -> Dict[str, str]:
+        """Return where a uv that was brought, or one that is told so, keeps its files."""
+        variables: Dict[str, str] = {}
+        brought = work.root / BROUGHT
+        cache = work.settings.cache or (
+            ".lab/cache" if self.program.startswith(str(brought) + os.sep) else ""
+        )
+        if cache:
+            folder = work.root / os.path.expanduser(cache)
+            variables["UV_CACHE_DIR"] = str(folder / "uv")
+            variables["UV_PYTHON_INSTALL_DIR"] = str(folder / "pythons")
+        return variables

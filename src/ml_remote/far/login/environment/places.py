@@ -1,0 +1,163 @@
+"""Where environments are: `.lab/envs/<id>`, the link `.venv`, and how one takes another's place.
+
+A kill between the two renames that replace a `.venv` of an earlier version, which is no link, is
+repaired by `Places.repair`: what was going on is noted in `.lab/environment.exchange`.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import List, Optional
+
+from .failures import Failure
+from .processes import users_of
+from .record import read_record
+
+__all__ = ["Places", "interpreter_of"]
+
+_ID = re.compile(r"^(?:[a-z]+-\d{8}-\d{6}(?:-\d+)?|before-\d{8}-\d{6}|gone-.*)$")
+_INTERPRETERS = ("bin/python", "Scripts/python.exe", "python.exe")
+
+
+def interpreter_of(prefix: Path) -> Path:
+    """Return the interpreter of an environment: on Linux and macOS, Windows, Windows with conda."""
+    for name in _INTERPRETERS:
+        if (prefix / name).is_file():
+            return prefix / name
+    return prefix / _INTERPRETERS[0]
+
+
+class Places:
+    """The folders of one project's environments."""
+
+    def __init__(self, root: Path, folder: str = "") -> None:
+        self.root = root
+        self.link = root / ".venv"
+        self.state = root / ".lab"
+        self.lock = self.state / "environment.lock"
+        self.incomplete = self.state / "environment.incomplete"
+        """There while an environment is changed in place and does not work meanwhile."""
+        self._journal = self.state / "environment.exchange"
+        self.folder = self._own(folder) if folder else self.state / "envs"
+
+    def _own(self, folder: str) -> Path:
+        """Return this project's part of a folder that projects share."""
+        path = self.root / os.path.expanduser(folder)
+        mark = hashlib.sha256(str(self.root).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        return path / "{}-{}".format(self.root.name, mark)
+
+    @property
+    def must_change_in_place(self) -> bool:
+        """Whether `.venv` cannot be a link: it is a mount, or links are not for everybody."""
+        return os.name == "nt" or os.path.ismount(str(self.link))
+
+    @property
+    def current(self) -> Optional[Path]:
+        """The environment that is in use, by its resolved path; None if there is none."""
+        if not self.link.exists():
+            return None
+        return Path(os.path.realpath(str(self.link)))
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether `.venv` is a folder itself, as earlier versions made it."""
+        return self.link.is_dir() and not self.link.is_symlink() and not self.must_change_in_place
+
+    @property
+    def leads_elsewhere(self) -> bool:
+        """Whether `.venv` is a link that was not made here."""
+        if not self.link.is_symlink():
+            return False
+        folder = os.path.realpath(str(self.folder))
+        target = os.path.realpath(str(self.link))
+        inside = os.path.realpath(str(self.state / "envs"))
+        return os.path.dirname(target) not in (folder, inside) and os.path.exists(target)
+
+    def new(self, manager: str) -> Path:
+        """Return the path of a new environment, which does not exist yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(os.path.realpath(str(self.folder)))
+        name = "{}-{}".format(manager, time.strftime("%Y%m%d-%H%M%S"))
+        path, number = folder / name, 1
+        while path.exists():
+            number += 1
+            path = folder / "{}-{}".format(name, number)
+        return path
+
+    def exchange(self, prefix: Path) -> None:
+        """Let `.venv` lead to this environment from now on."""
+        if self.is_earlier:
+            before = self.state / "envs" / time.strftime("before-%Y%m%d-%H%M%S")
+            before.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"new": str(prefix), "old": str(before)})
+            self._journal.write_text(text, encoding="utf-8")
+            self.link.rename(before)
+            self._lead_to(prefix)
+            self._journal.unlink()
+        else:
+            self._lead_to(prefix)
+
+    def repair(self) -> None:
+        """Finish an exchange that was killed between two renames."""
+        if not self._journal.exists():
+            return
+        try:
+            values = json.loads(self._journal.read_text(encoding="utf-8"))
+            candidates = [Path(values["new"]), Path(values["old"])]
+        except (OSError, ValueError, KeyError, TypeError):
+            candidates = []
+        if not os.path.lexists(str(self.link)):
+            for prefix in candidates:
+                if interpreter_of(prefix).exists():
+                    self._lead_to(prefix)
+                    break
+        self._journal.unlink()
+
+    def remove_unused(self) -> List[str]:
+        """Remove environments that are neither in use nor current; return who uses the others."""
+        current = self.current
+        using: List[str] = []
+        for folder in {self.folder, self.state / "envs"}:
+            for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+                if not _ID.match(path.name) or Path(os.path.realpath(str(path))) == current:
+                    continue
+                record = read_record(path)
+                users = users_of(path, self.root, since=record.made if record else time.time())
+                if users:
+                    using += users
+                else:
+                    remove(path)
+        for left in self.root.glob(".venv-new-*"):
+            left.unlink()
+        return using
+
+    def _lead_to(self, prefix: Path) -> None:
+        target = str(prefix)
+        root = os.path.realpath(str(self.root)) + os.sep
+        if target.startswith(root):
+            target = target[len(root) :]
+        new = self.root / ".venv-new-{}".format(os.getpid())
+        if os.path.lexists(str(new)):
+            new.unlink()
+        try:
+            os.symlink(target, str(new))
+            os.replace(str(new), str(self.link))
+        except OSError as error:
+            raise Failure(
+                ".venv cannot be made a link to {}: {}.".format(prefix, error.strerror or error),
+                "The environment is complete there; nothing else was changed.",
+            )
+
+
+def remove(path: Path) -> None:
+    """Remove an environment; renamed first, so that what has its own name is whole."""
+    gone = path.with_name("gone-{}-{}".format(path.name, os.getpid()))
+    try:
+        path.rename(gone)
+    except OSError:
+        gone = path
+    shutil.rmtree(str(gone), ignore_errors=True)

@@ -1,0 +1,110 @@
+"""Print what is installed, and what pyproject.toml and requirements.lock ask for in vain.
+
+.venv/bin/python installed.py PYPROJECT LOCK
+"""
+
+import json
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Dict, List, Set
+
+_GROUPS = ("lab", "dev")
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
+
+
+def main(pyproject: str, lock: str) -> None:
+    """Print a line of JSON: `versions` by normalised name, and `problems`."""
+    versions = _installed()
+    problems = _unfulfilled(_wanted(Path(pyproject)), versions)
+    if lock:
+        problems += _differing(Path(lock), versions)
+    print(json.dumps({"versions": versions, "problems": problems}))
+
+
+def _installed() -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(_normalised(name), distribution.version or "")
+    return found
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _wanted(pyproject: Path) -> List[str]:
+    try:
+        tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    project = tables.get("project", {})
+    groups = project.get("optional-dependencies", {})
+    wanted = list(project.get("dependencies", []))
+    for group in _GROUPS:
+        wanted += groups.get(group, [])
+    return wanted
+
+
+def _unfulfilled(wanted: List[str], versions: Dict[str, str]) -> List[str]:
+    problems = []
+    for text in wanted:
+        requirement, _, marker = text.partition(";")
+        parts = _NAME.match(requirement)
+        if parts is None or not _applies(marker.strip()):
+            continue
+        name, bounds = _normalised(parts.group(1)), parts.group(2).strip()
+        if name not in versions:
+            problems.append(f"{name} is missing")
+        elif not _fits(versions[name], bounds):
+            problems.append(f"{name} {versions[name]} does not fit {bounds}")
+    return problems
+
+
+def _applies(marker: str) -> bool:
+    if not marker:
+        return True
+    try:
+        from packaging.markers import Marker
+    except ImportError:
+        return False
+    return bool(Marker(marker).evaluate())
+
+
+def _fits(version: str, bounds: str) -> bool:
+    if not bounds or bounds.startswith("@"):
+        return True
+    try:
+        from packaging.specifiers import SpecifierSet
+    except ImportError:
+        return True
+    return SpecifierSet(bounds.strip("()")).contains(version, prereleases=True)
+
+
+def _differing(lock: Path, versions: Dict[str, str]) -> List[str]:
+    """Return what is installed in a version that the lock has not.
+
+    What the lock has and is not installed may be for another system.
+    """
+    locked: Dict[str, Set[str]] = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        name, equals, rest = line.partition("==")
+        if equals and not line.startswith("#"):
+            version = re.split(r"[\s;]", rest.strip(), maxsplit=1)[0]
+            locked.setdefault(_normalised(name.strip()), set()).add(version)
+    problems = []
+    for name, wanted in sorted(locked.items()):
+        # A build of torch for the CPU is `2.9.0+cpu`.
+        if name in versions and versions[name].partition("+")[0] not in {
+            one.partition("+")[0] for one in wanted
+        }:
+            problems.append(f"{name} is {versions[name]}, not {' or '.join(sorted(wanted))}")
+    return problems
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

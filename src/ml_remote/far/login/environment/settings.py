@@ -1,0 +1,73 @@
+"""What lab.toml and lab.local.toml say about the environment, read without a TOML library.
+
+`lab setup` leaves both files, merged, in `.lab/settings.toml`; that counts until one of them is
+newer.
+"""
+
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+__all__ = ["DEFAULT_PYTHON", "OLDEST_PYTHON", "Settings", "read_settings"]
+
+OLDEST_PYTHON = "3.11"
+DEFAULT_PYTHON = "3.12"
+_VALUE = re.compile(r"""^\s*([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s#"']+))""")
+_TABLE = re.compile(r"^\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
+
+
+class Settings(NamedTuple):
+    """The table `[environment]`."""
+
+    manager: str = "auto"
+    python: str = DEFAULT_PYTHON
+    folder: str = ""
+    """Where environments are, if not in `.lab/envs`."""
+    cache: str = ""
+    """Where managers keep what they download, if not where they always do."""
+    torch: str = ""
+    """The build of torch: auto, cpu, cu126 ...; empty leaves it to the manager."""
+
+
+def read_settings(root: Path) -> Settings:
+    """Return what the project's files say."""
+    values: Dict[str, str] = {}
+    for path in reversed(_files(root)):
+        values.update(_table(path, "environment"))
+    return Settings(**{name: values[name] for name in Settings._fields if values.get(name)})
+
+
+def _files(root: Path) -> List[Path]:
+    """Return the files that count, the strongest first."""
+    local, project = root / "lab.local.toml", root / "lab.toml"
+    handed = root / ".lab" / "settings.toml"
+    at = _changed(handed)
+    if at is not None and all((_changed(path) or 0) <= at for path in (local, project)):
+        return [handed, local]
+    return [local, project]
+
+
+def _changed(path: Path) -> Optional[float]:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _table(path: Path, name: str) -> Dict[str, str]:
+    """Return the plain values of one table of a TOML file."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    values: Dict[str, str] = {}
+    inside = False
+    for line in lines:
+        heading = _TABLE.match(line)
+        if heading:
+            inside = heading.group(1).strip() == name
+            continue
+        value = _VALUE.match(line) if inside else None
+        if value:
+            values[value.group(1)] = next(text for text in value.groups()[1:] if text is not None)
+    return values
