@@ -34,7 +34,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 SCHEMES = {"https", "http", "ssh", "git", "file"}  # what uv can fetch a repository by
 NO_PIN = "# dependencies = []\n"
 NO_SOURCE = """\
-No version of the tool is pinned above: lab.local.toml names the folder of its source.
+No version of the tool is pinned above, so lab.local.toml must name the folder of its source.
 """
 
 # Which repository git means is for the folder to say, not for a git hook that called cookiecutter.

@@ -5,7 +5,7 @@
 # ///
 """The `lab` command of this project. `uv run lab.py --help` lists what it does.
 
-No version of the tool is pinned above: lab.local.toml names the folder of its source.
+No version of the tool is pinned above, so lab.local.toml must name the folder of its source.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import click
 
 from .context import Context
 from .far.env.sessions import KINDS
+from .programs import keep_out_of_this_folder
 from .project import Project, nearest_root
 from .ui.help import SectionedGroup
 from .ui.reporting import run_reporting
@@ -46,6 +47,12 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
     expose_value=False,
     callback=_show_version,
     help="Show the version of lab, its commit, and the project format that it knows.",
+)
+@click.option(
+    "--accept-tool",
+    is_flag=True,
+    expose_value=False,
+    help="Agree to run the tool that the project pins, in a project that you have not run before.",
 )
 def lab() -> None:
     """Work on a remote machine from this repository."""
@@ -105,6 +112,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     `root` is the project's folder; without it, the nearest one upwards with a `lab.toml`. Every
     error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
     """
+    keep_out_of_this_folder()
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
     root = root or nearest_root()
     project = None if root is None else Project(root=root)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import NoProjectError
-from .project import Project
+from .project import Project, current_folder
 from .ui.console import Console
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Context:
     def project(self) -> Project:
         """The project that one is in. Raises ConfigurationError where there is none."""
         if self._project is None:
-            raise NoProjectError(Path.cwd())
+            raise NoProjectError(current_folder())
         return self._project
 
     def machine(self, alias: str | None = None) -> Machine:

@@ -76,8 +76,12 @@ class NoProjectError(ConfigurationError):
 
     def __init__(self, folder: object) -> None:
         super().__init__(
-            f"There is no lab.toml in {folder} or a folder above it.",
-            hint="Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
+            "The folder that you are in does not exist any more."
+            if folder is None
+            else f"There is no lab.toml in {folder} or a folder above it.",
+            hint="Go to the folder of a project"
+            if folder is None
+            else "Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,12 +14,40 @@ from pathlib import Path
 from .errors import ConfigurationError
 from .tables import LOCAL_FILE, PROJECT_FILE, read_toml
 
-__all__ = ["Pin", "read_pin"]
+__all__ = [
+    "LOCK",
+    "SCRIPT",
+    "Pin",
+    "describe",
+    "in_words",
+    "is_template_script",
+    "pinned_source",
+    "read_pin",
+    "read_uv_settings",
+    "split_source",
+    "uv_tables",
+]
+
+SCRIPT = "lab.py"
+LOCK = "lab.py.lock"
 
 # As PEP 723 writes it.
 _BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _NAME = re.compile(r"ml[-_.]remote(?![-\w.])", re.IGNORECASE)
 _REQUIREMENT = re.compile(r"[-\w.]+\s*(?:\[[^]]*\]\s*)?@\s*(?P<source>\S+)")
+_PINNED = re.compile(rb'(?m)^# dependencies = \["ml-remote @ git\+[^"\s]+@[0-9a-f]{40}"\]$')
+_SOURCE = re.compile(
+    rb"(?m)^The tool is pinned above to one commit\. Its source:\n"
+    rb"[\w.:/@+~%\[\]-]+( at commit [0-9a-f]{40}\.)?$"
+)
+_NO_SOURCE = (
+    b"No version of the tool is pinned above, so lab.local.toml must name the folder of its source."
+)
+_TEMPLATE_SCRIPTS = frozenset({"d379cc92c6bfb03742438049131828cda80c23a99249c0896e9d653fb023eaf3"})
+"""Hashes of the lab.py that the template makes or has made, without a pin."""
+_HARMLESS = frozenset({"managed", "package", "dev-dependencies", "default-groups"})
+"""Settings of uv that are about the project itself, never about a script."""
+_LONGEST = 300
 _AT_COMMIT = re.compile(r"git\+(?P<url>.+)@(?P<commit>[0-9a-f]{40})")
 
 
@@ -27,46 +57,83 @@ class Pin:
 
     source: str
     """Where it comes from, in words: a URL with a commit, or a folder."""
+    url: str | None
+    """The repository, where it is pinned to a commit of one."""
     commit: str | None
     """The commit in full, where it is pinned to one."""
     folder: Path | None
     """The folder, where it is not pinned."""
     fingerprint: str
     """Changes when the project would run something else than before."""
+    code: str | None = None
+    """The text of lab.py, where it is not the one that the template makes."""
+    settings: tuple[str, ...] = ()
+    """What uv reads for it, in words: each file, with what it sets."""
 
 
-def read_pin(root: Path) -> Pin | None:
+def read_pin(root: Path, here: Path | None = None) -> Pin | None:
     """Return what lab.py in the folder of a project runs; None when it leaves that to others.
 
-    Raises ConfigurationError when lab.py cannot be read, or names what cannot be shown.
+    `here` is the folder that one is in: settings of uv count from there on. Raises
+    ConfigurationError when a file cannot be read, or names what cannot be shown.
     """
-    script = root / "lab.py"
-    content = _read(script)
+    content = _read(root / SCRIPT)
     if content is None:
         return None
-    dependencies = _dependencies(script, content)
-    pinned = next(filter(_NAME.match, dependencies), None)
     folder = _named_folder(root)
-    if folder is None and pinned is None:
+    source = str(folder) if folder else pinned_source(content, root / SCRIPT)
+    if source is None:
         folder = _copied_folder(root)
-    if folder is None and pinned is None:
+        source = str(folder) if folder else None
+    if source is None:
         return None
-    source = str(folder)
-    if folder is None and pinned is not None:  # in a form that is not ours, as it is written
-        address = _REQUIREMENT.fullmatch(pinned)
-        source = address["source"] if address else pinned
     if not source.isprintable():
         raise ConfigurationError(
-            f"{script} takes the tool from an address with control characters."
+            f"{root / SCRIPT} takes the tool from an address with control characters."
         )
-    exact = _AT_COMMIT.fullmatch(source)
-    parts = (content, _read(script.with_name("lab.py.lock")) or b"", source.encode())
+    url, commit = split_source(source)
+    settings = read_uv_settings(root, here)
+    parts = [content, _read(root / LOCK) or b"", source.encode()]
+    parts += [json.dumps(tables, sort_keys=True).encode() for tables in settings.values()]
     return Pin(
-        source=f"{exact['url']} at commit {exact['commit']}" if exact else source,
-        commit=exact["commit"] if exact else None,
+        source=in_words(source),
+        url=url,
+        commit=commit,
         folder=folder,
         fingerprint=sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest(),
+        code=None if is_template_script(content) else content.decode("utf-8", errors="replace"),
+        settings=tuple(f"{path}: {describe(tables)}" for path, tables in settings.items()),
     )
+
+
+def pinned_source(content: bytes, script: Path) -> str | None:
+    """Return where this text of lab.py takes the tool from, as it is written; None if nowhere.
+
+    Raises ConfigurationError when its metadata cannot be read.
+    """
+    pinned = next(filter(_NAME.match, _dependencies(script, content)), None)
+    if pinned is None:
+        return None
+    address = _REQUIREMENT.fullmatch(pinned)
+    return address["source"] if address else pinned
+
+
+def split_source(source: str) -> tuple[str | None, str | None]:
+    """Return the URL and the commit of a source, None for both if it is in another form."""
+    exact = _AT_COMMIT.fullmatch(source)
+    return (exact["url"], exact["commit"]) if exact else (None, None)
+
+
+def in_words(source: str) -> str:
+    """Return a source for people to read."""
+    url, commit = split_source(source)
+    return source if url is None else f"{url} at commit {commit}"
+
+
+def is_template_script(content: bytes) -> bool:
+    """Return whether a text of lab.py is the template's but for the pin: it runs nothing else."""
+    text = _PINNED.sub(b"# dependencies = []", content.replace(b"\r\n", b"\n"))
+    return sha256(_SOURCE.sub(_NO_SOURCE, text)).hexdigest() in _TEMPLATE_SCRIPTS
 
 
 def _read(path: Path) -> bytes | None:
@@ -77,6 +144,56 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def read_uv_settings(root: Path, here: Path | None = None) -> dict[Path, dict[str, object]]:
+    """Return the settings that uv finds for a project when one is in the folder `here`, by file.
+
+    Where uv looks depends on its version: upwards from that folder, or from lab.py.
+    """
+    below = [one for one in (here, *here.parents) if one.is_relative_to(root)] if here else []
+    found = {path: tables for folder in below for path, tables in _uv_settings_in(folder)}
+    for folder in (root, *root.parents):
+        nearest = dict(_uv_settings_in(folder))
+        found |= nearest
+        if nearest:
+            break
+    return found
+
+
+def _uv_settings_in(folder: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+    """Yield what uv would read in one folder, if that can change what it runs."""
+    for name in ("uv.toml", "pyproject.toml"):
+        path = folder / name
+        try:
+            content = _read(path)
+        except ConfigurationError:  # uv cannot read it either
+            continue
+        if content is not None:
+            tables = uv_tables(name, content)
+            if tables:
+                yield path, tables
+
+
+def uv_tables(name: str, content: bytes) -> dict[str, object]:
+    """Return the settings of uv in a file of this name, those left out that change no package."""
+    try:
+        tables: object = tomllib.loads(content.decode("utf-8", errors="replace"))
+    except tomllib.TOMLDecodeError:
+        return {}  # uv says what is wrong with it
+    if name == "pyproject.toml":
+        for key in ("tool", "uv"):
+            tables = tables.get(key) if isinstance(tables, dict) else None
+    if not isinstance(tables, dict):
+        return {}
+    plain = json.loads(json.dumps(tables, default=str))
+    return {key: value for key, value in plain.items() if key not in _HARMLESS}
+
+
+def describe(tables: dict[str, object]) -> str:
+    """Return settings in one line, shortened."""
+    text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in sorted(tables.items()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _named_folder(root: Path) -> Path | None:

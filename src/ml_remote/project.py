@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .tables import Tables
 
-__all__ = ["Project", "nearest_root"]
+__all__ = ["Project", "current_folder", "nearest_root"]
 
 _DIGITS = "labs/mnistlab.py"
 
@@ -65,7 +65,17 @@ class Project:
         return validate_alias(self.settings.alias if given is None else given)
 
 
+def current_folder() -> Path | None:
+    """Return the folder that one is in; None when it has been removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 def nearest_root(folder: Path | None = None) -> Path | None:
     """Return the nearest folder with a `lab.toml`: `folder` (or where one is), or one above it."""
-    here = folder or Path.cwd()
+    here = folder or current_folder()
+    if here is None:
+        return None
     return next((one for one in (here, *here.parents) if (one / "lab.toml").is_file()), None)

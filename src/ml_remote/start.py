@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .programs import find_program, keep_out_of_this_folder
 
 if TYPE_CHECKING:
     from .pins import Pin
@@ -22,8 +25,12 @@ def main() -> int:
     from .ui.console import Console
     from .ui.reporting import report
 
-    accepted = ACCEPT in sys.argv[1:]
-    arguments = [word for word in sys.argv[1:] if word != ACCEPT]
+    keep_out_of_this_folder()
+    arguments = sys.argv[1:]
+    # Only in front of the command: what follows it is the command's own.
+    options = list(takewhile(lambda word: word.startswith("-"), arguments))
+    accepted = ACCEPT in options
+    arguments = [word for word in options if word != ACCEPT] + arguments[len(options) :]
     try:
         script = _script(accepted=accepted)
     except LabError as error:
@@ -43,16 +50,17 @@ def _script(*, accepted: bool) -> Path | None:
     Raises LabError when there is one that must not be run.
     """
     from .errors import LabError
-    from .pins import read_pin
-    from .project import nearest_root
+    from .pins import read_pin, read_uv_settings
+    from .project import current_folder, nearest_root
     from .trust import check_owner, is_trusted, trust
     from .ui.console import Console
 
     root = nearest_root()
     if root is None:
         return None
-    check_owner(root)
-    pin = read_pin(root)
+    here = current_folder()
+    check_owner(root, *read_uv_settings(root, here))
+    pin = read_pin(root, here)
     if pin is None or _is_this(pin):
         return None
     script = root / "lab.py"
@@ -85,15 +93,18 @@ def _ask(root: Path, pin: Pin) -> None:
     from click import Abort
 
     from .errors import LabError, UsageError
+    from .trust import what_runs
     from .ui.console import Console
 
     console = Console()
-    by_hand = f"To agree beforehand, add {ACCEPT}."
+    by_hand = f"To agree beforehand: lab {ACCEPT} ..."
     if "_LAB_COMPLETE" in os.environ or not console.has_terminal():
         raise UsageError(
             f"{root} runs lab from {pin.source}, which you have not run before.", hint=by_hand
         )
     console.note(f"{root} runs lab from\n  {pin.source}\nYou have not run it before.")
+    for remark in what_runs(pin):
+        console.note(remark)
     try:
         agreed = console.confirm("Run its code on this computer?", yes=False, default=False)
     except Abort:
@@ -104,9 +115,7 @@ def _ask(root: Path, pin: Pin) -> None:
 
 def _hand_over(script: Path, arguments: list[str]) -> int:
     """Run a project's lab.py by uv instead of this program."""
-    import shutil
-
-    uv = shutil.which("uv")
+    uv = find_program("uv")
     if uv is None:
         sys.exit("lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it.")
     locked = ["--frozen"] if script.with_name("lab.py.lock").is_file() else []

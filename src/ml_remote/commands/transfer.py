@@ -30,13 +30,19 @@ def push(context: Context, alias: str | None, dirty: bool) -> None:
 )
 @alias_option
 @click.option("--overwrite", is_flag=True, help="Replace files in outputs/ that differ here.")
+@click.option(
+    "--accept-tool",
+    is_flag=True,
+    help="Agree to another commit of lab that the commits pin.",
+)
 @click.pass_obj
-def pull(context: Context, alias: str | None, overwrite: bool) -> None:
+def pull(context: Context, alias: str | None, overwrite: bool, accept_tool: bool) -> None:
     """Bring commits and outputs/ back from the machine.
 
-    Only what is new comes; a transfer that was cut goes on where it stopped. A file of yours in
-    outputs/ that differs is kept.
+    Only what is new comes; a transfer that was cut continues where it stopped. A file of yours in
+    outputs/ that differs is kept. Commits that change what runs on this computer are named, and
+    those that change lab itself are taken only when you agree.
     """
     from ..transfer.pulling import pull as carry_out
 
-    carry_out(context, alias=alias, overwrite=overwrite)
+    carry_out(context, alias=alias, overwrite=overwrite, accept_tool=accept_tool)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..errors import UsageError
-from ..project import Project
+from ..project import Project, current_folder
 
 __all__ = ["find_lab", "known_labs", "source_of"]
 
@@ -18,7 +16,7 @@ def find_lab(project: Project, name: str) -> str:
     """
     root = project.root
     plain = name.removesuffix(".py").removesuffix(".ipynb")
-    for place in (Path.cwd(), root, root / "labs"):
+    for place in (current_folder() or root, root, root / "labs"):
         script = place / f"{plain}.py"
         if script.is_file() and script.resolve().is_relative_to(root.resolve()):
             return script.resolve().relative_to(root.resolve()).as_posix()

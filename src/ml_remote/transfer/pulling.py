@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,12 +15,21 @@ from .failures import explain_failure
 from .fetching import Fetched, fetch_outputs
 from .git_here import Repository, git, git_through, read_repository
 from .git_there import UNCOMMITTED, RemoteRepository, read
+from .incoming import examine, settle
 
 __all__ = ["pull", "pull_outputs"]
 
 
-def pull(context: Context, *, alias: str | None = None, overwrite: bool = False) -> None:
+def pull(
+    context: Context,
+    *,
+    alias: str | None = None,
+    overwrite: bool = False,
+    accept_tool: bool = False,
+) -> None:
     """Carry out `lab pull`; `overwrite` replaces files in `outputs/` that differ here.
+
+    `accept_tool` agrees beforehand to another commit of the tool.
 
     The outputs come even when the commits cannot, unless the folder is the wrong one. Raises
     LabError, in words; what has come stays.
@@ -27,7 +37,7 @@ def pull(context: Context, *, alias: str | None = None, overwrite: bool = False)
     console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
     try:
-        _pull_commits(machine, context.project.root, console)
+        _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
     except WrongFolderError:
         raise
     except LabError as error:
@@ -74,7 +84,7 @@ def _files(number: int) -> str:
     return "1 file" if number == 1 else f"{number} files"
 
 
-def _pull_commits(machine: Machine, root: Path, console: Console) -> None:
+def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool: bool) -> None:
     """Bring the branch that is checked out here up to what it is there."""
     repository = read_repository(root)
     there = read(machine, branch=repository.branch)
@@ -93,7 +103,7 @@ def _pull_commits(machine: Machine, root: Path, console: Console) -> None:
     )  # fmt: skip
     if done.returncode != 0:
         raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
-    _fast_forward(machine, repository, local, console)
+    _fast_forward(machine, repository, local, console, accept_tool=accept_tool)
 
 
 def _warn(
@@ -118,7 +128,9 @@ def _warn(
         )
 
 
-def _fast_forward(machine: Machine, repository: Repository, local: str, console: Console) -> None:
+def _fast_forward(
+    machine: Machine, repository: Repository, local: str, console: Console, *, accept_tool: bool
+) -> None:
     """Move the branch here forward to what was fetched. Raises LabError when that cannot be."""
     root = repository.root
     if git(root, "merge-base", repository.commit, local, check=False).returncode == 1:
@@ -134,7 +146,12 @@ def _fast_forward(machine: Machine, repository: Repository, local: str, console:
             hint=f"Put yours on top: git rebase {local}; then: lab push",
         )
     count = git(root, "rev-list", "--count", f"{repository.commit}..{local}").stdout.strip()
-    done = git(root, "merge", "--ff-only", "--quiet", local, check=False)
+    new = git(root, "rev-parse", "--verify", f"{local}^{{commit}}").stdout.strip()
+    incoming = examine(root, repository.commit, new)
+    settle(incoming, console, accepted=accept_tool, source=machine.alias)
+    # A hook that came with the commits, or reads what did, is not run by taking them.
+    no_hooks = ("-c", f"core.hooksPath={os.devnull}") if incoming.touched else ()
+    done = git(root, *no_hooks, "merge", "--ff-only", "--quiet", new, check=False)
     if done.returncode != 0:
         files = re.findall(r"^\t(.+)$", done.stderr, re.MULTILINE)
         if files:
@@ -147,8 +164,23 @@ def _fast_forward(machine: Machine, repository: Repository, local: str, console:
             f"git could not update the files here: {' '.join(done.stderr.split())}",
             hint="See what it says: git status; then: lab pull",
         )
+    if incoming.changes_tool:
+        _remember_tool(root, console)
     commits = "1 commit" if count == "1" else f"{count} commits"
     console.say(f"{commits} came from {machine.alias}: {repository.branch} is up to date.")
+
+
+def _remember_tool(root: Path, console: Console) -> None:
+    """Remember that the tool of the project was agreed to, so that the word `lab` runs it."""
+    from ..pins import read_pin
+    from ..trust import trust
+
+    try:
+        pin = read_pin(root)
+        if pin is not None:
+            trust(pin)
+    except LabError as error:
+        console.warn(error.message)
 
 
 def _is_ancestor(root: Path, commit: str, of: str) -> bool:
