@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     """Run the command line and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
 
     `root` is the project's folder; without it, the nearest one upwards with a `lab.toml`. Every
-    error becomes a sentence, unless LAB_DEBUG=1 asks for the traceback.
+    error becomes a sentence; with LAB_DEBUG=1 its traceback comes before it.
     """
     keep_out_of_this_folder()
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again

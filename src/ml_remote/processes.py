@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import ConfigurationError
+from .ui.console import Console
 
 __all__ = [
     "Result",
@@ -309,13 +310,13 @@ def _echo(process: subprocess.Popen[bytes], copy: Path) -> threading.Thread:
     source = process.stderr
     assert source is not None
     process.stderr = None  # else communicate() would read it
+    console = Console()
 
     def pass_on() -> None:
         with source, copy.open("ab") as kept:
             for line in source:
                 kept.write(line)
-                sys.stderr.write(line.decode(errors="replace").replace("\r\n", "\n"))
-                sys.stderr.flush()
+                console.note(line.decode(errors="replace").rstrip("\r\n"))
 
     thread = threading.Thread(target=pass_on, daemon=True)
     thread.start()

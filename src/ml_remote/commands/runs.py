@@ -25,7 +25,8 @@ def _complete_lab(
 
     found = context.find_object(Context)
     known = known_labs(found.project) if found is not None else []
-    return [CompletionItem(path) for path in known if path.startswith(begun)]
+    # A shell reads them by lines, and shows them as they are.
+    return [CompletionItem(path) for path in known if path.startswith(begun) and path.isprintable()]
 
 
 class _Run(click.Command):

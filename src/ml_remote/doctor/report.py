@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from ..context import Context
 from ..errors import LabError
 from ..ssh.client import Client
@@ -51,8 +49,11 @@ def doctor(context: Context, *, alias: str | None = None, copy: bool = False) ->
     count = 0
     for finding in examine(client, context.project):
         count += 1
+        label = f"{finding.state:<8}"
         for line in _lines(_without_quotes(finding) if copy else finding):
-            console.say(redact(line, private) if copy else line)
+            text = redact(line, private) if copy else line
+            console.say(f" {text}", label=label, fg=_COLOURS[finding.state])
+            label = " " * len(label)
         if finding.state == "failed":
             remedies.append(finding.remedy or "lab connect")
     if not remedies:
@@ -121,8 +122,7 @@ def _private_words(client: Client, root: Path) -> dict[str, str]:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    """Yield a finding as lines of the report."""
-    state = click.style(f"{finding.state:<8}", fg=_COLOURS[finding.state])
-    yield f"{state} {finding.name:<13} {finding.detail}"
+    """Yield a finding as lines of the report, without its state."""
+    yield f"{finding.name:<13} {finding.detail}"
     if finding.remedy and finding.state in ("failed", "warning"):
-        yield f"{'':8} {'':13} -> {finding.remedy}"
+        yield f"{'':13} -> {finding.remedy}"

@@ -16,8 +16,9 @@ from typing import Any
 
 from ..settings import FORMAT
 from ..ssh.address import alias_fault
+from ..ui.text import in_one_line
 
-__all__ = ["About", "DamagedError", "NewerFormatError", "Run", "in_one_line"]
+__all__ = ["About", "DamagedError", "NewerFormatError", "Run"]
 
 _RUN_ID = re.compile(r"[\w-]+")
 _OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
@@ -155,14 +156,6 @@ class About:
         run = _run_of({**values, "processes": processes})
         title = in_one_line(title)
         return cls(kind=kind, title=title, run=run, part_of=part_of, host=host, format=1)
-
-
-def in_one_line(text: str) -> str:
-    """Return a text with every character that cannot be printed written as an escape."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def _run_of(values: Mapping[str, Any]) -> Run:

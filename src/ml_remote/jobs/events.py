@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .about import in_one_line
+from ..ui.text import in_one_line
 
 __all__ = ["ASKING", "announced"]
 

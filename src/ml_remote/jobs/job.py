@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ..settings import FORMAT
-from .about import About, NewerFormatError, Run, in_one_line
+from ..ui.text import in_one_line
+from .about import About, NewerFormatError, Run
 
 __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from ..errors import UsageError
 from ..jobs.events import announced
 from ..ui.console import Console
@@ -53,7 +51,7 @@ class Progress:
             raise UsageError(self._lines[-1].removeprefix("Error: "))
         if self._shown is not None:  # else everything has been shown already
             for line in self._lines:
-                self._console.note(line)
+                self._console.log(line)
 
     def on_line(self, line: str) -> None:
         """Take one line of the run's output."""
@@ -66,10 +64,12 @@ class Progress:
                 return
         else:
             self._lines.append(line)
-        if self._shown is None:
-            self._console.note(line if cell is None else cell)
+        if self._shown is not None:
+            self._shown.line(line)
+        elif cell is None:
+            self._console.log(line)
         else:
-            self._shown.line(click.unstyle(line).expandtabs())
+            self._console.note(cell)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ..jobs.about import Run
 from ..jobs.events import ASKING
 from ..processes import running
 from ..project import Project
+from ..ui.text import without_colours
 from .labs import find_lab
 from .progress import show_progress
 
@@ -48,7 +49,7 @@ def run_here(
         raise LabError(f"{run.lab} failed{progress.where}; exit code {returncode}.")
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:
-        console.say(line)
+        console.say(without_colours(line))
     pages = [line.strip() for line in results if line.endswith(".html")]
     console.next_step(f"open {pages[-1]}" if pages else "look at outputs/")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import get_completion_class
 
 from ..errors import LabError
-from ..version import Version
+
+if TYPE_CHECKING:
+    from ..version import Version
 
 __all__ = ["completion_script"]
 

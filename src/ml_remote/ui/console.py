@@ -10,24 +10,29 @@ from contextlib import contextmanager
 import click
 
 from ..errors import UsageError
+from .text import log_text, shown
 
 __all__ = ["Console", "colour", "is_dumb"]
 
 
 class Console:
-    """What one call of `lab` says and asks."""
+    """What one call of `lab` says and asks.
+
+    Whatever it is given is text of others for it: what cannot be printed is shown as an escape.
+    Only its own labels have colours, and what a run has printed (`log`).
+    """
 
     def __init__(self) -> None:
         self._is_part_of_more = False
 
-    def say(self, text: str) -> None:
-        """Say what was done."""
-        click.echo(text, color=colour())
+    def say(self, text: str, *, label: str = "", fg: str | None = None) -> None:
+        """Say what was done; `label` comes before it, in the colour `fg`."""
+        _write(_styled(label, fg=fg) + shown(text))
 
     def next_step(self, command: str) -> None:
         """Say what to run next; always the last line of a command."""
         if not self._is_part_of_more:
-            self.say(click.style("Next: ", bold=True) + command)
+            _write(_styled("Next: ", bold=True) + shown(command))
 
     @contextmanager
     def part_of_more(self) -> Iterator[None]:
@@ -40,17 +45,27 @@ class Console:
 
     def note(self, text: str) -> None:
         """Say something about work in progress, on standard error: stdout is for results alone."""
-        click.echo(text, err=True, color=colour())
+        _write(shown(text), err=True)
+
+    def log(self, line: str) -> None:
+        """Pass on a line that a run has printed, with its colours, on standard error."""
+        _write(log_text(line), err=True)
 
     def warn(self, text: str) -> None:
         """Say what the person should know although the command continues."""
-        self.note(click.style("Warning: ", fg="yellow") + text)
+        _write(_styled("Warning: ", fg="yellow") + shown(text), err=True)
+
+    def error(self, text: str, *, hint: str | None = None) -> None:
+        """Say what went wrong, and what to do about it."""
+        _write(f"{_styled('Error:', fg='red')} {shown(text)}", err=True)
+        if hint:
+            _write(f"{_styled('Next:', bold=True)} {shown(hint)}", err=True)
 
     def diff(self, text: str) -> None:
         """Show a unified diff, coloured on a terminal."""
         colours = {"+": "green", "-": "red", "@": "cyan"}
-        for line in text.splitlines():
-            self.say(click.style(line, fg=colours.get(line[:1])))
+        for line in text.removesuffix("\n").split("\n") if text else ():
+            _write(_styled(shown(line.removesuffix("\r")), fg=colours.get(line[:1])))
 
     def has_terminal(self) -> bool:
         """Return whether somebody can be asked."""
@@ -68,12 +83,20 @@ class Console:
                 f"{question} There is no terminal to answer in.",
                 hint="To answer yes beforehand, add --yes; to only look, add --dry-run.",
             )
-        return click.confirm(question, default=default, err=True)
+        return click.confirm(shown(question), default=default, err=True)
 
     def ask(self, question: str) -> str:
         """Ask for one line of text; only where has_terminal()."""
-        answer: str = click.prompt(question, err=True)
+        answer: str = click.prompt(shown(question), err=True)
         return answer.strip()
+
+
+def _write(text: str, *, err: bool = False) -> None:
+    click.echo(text, err=err, color=colour())
+
+
+def _styled(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
+    return click.style(text, fg=fg, bold=bold) if text else ""
 
 
 def colour() -> bool | None:

@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from . import console
+from .text import in_one_line, shown, without_colours
 
 __all__ = ["Progress", "Steps", "steps", "transfer_bar"]
 
@@ -27,7 +28,12 @@ def transfer_bar(name: str) -> Iterator[Progress | None]:
     if terminal is None:
         yield None
         return
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn(shown(name), markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     with Bar(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task(name, total=None, visible=False)
 
@@ -48,13 +54,14 @@ class Steps:
         if self._status is None:
             console.Console().note(step)
         else:
-            self._status.console.print(step, markup=False, highlight=False)
+            self._status.console.print(shown(step), markup=False, highlight=False)
             self.line("")
 
     def line(self, text: str) -> None:
         """Show a line of output below the step, on a terminal."""
         if self._status is not None:
-            self._status.update(Text(text.strip(), overflow="ellipsis", no_wrap=True))
+            plain = in_one_line(without_colours(text).expandtabs().strip())
+            self._status.update(Text(plain, overflow="ellipsis", no_wrap=True))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ def run_reporting(
 ) -> int:
     """Run a command and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
 
-    `context` is what the command is given. Every error becomes a sentence, unless LAB_DEBUG=1 asks
-    for the traceback.
+    `context` is what the command is given. Every error becomes a sentence; with LAB_DEBUG=1 its
+    traceback comes before it.
     """
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal cannot show must not end the program.
@@ -39,15 +40,15 @@ def run_reporting(
         command.main(args=arguments, prog_name=name, color=colour(), obj=context)
     except LabError as error:
         if debugging:
-            raise
+            context.console.note(traceback.format_exc())
         report(error, context.console)
         return error.exit_code
     except Exception as error:
         if debugging:
-            raise
-        context.console.note(
-            f"Error: something happened that lab did not expect: {_in_words(error)}\n"
-            "Next: run it again with LAB_DEBUG=1 in the environment, and report what it prints."
+            context.console.note(traceback.format_exc())
+        context.console.error(
+            f"something happened that lab did not expect: {_in_words(error)}",
+            hint="run it again with LAB_DEBUG=1 in the environment, and report what it prints.",
         )
         return 1
     except SystemExit as end:
@@ -57,11 +58,8 @@ def run_reporting(
 
 def report(error: LabError, console: Console) -> None:
     """Say what went wrong and what to do, on standard error."""
-    console.note(f"{click.style('Error:', fg='red')} {error}")
-    if isinstance(error, UnsafeEditError):
-        console.note(error.instructions)
-    if error.hint:
-        console.note(f"{click.style('Next:', bold=True)} {error.hint}")
+    more = f"\n{error.instructions}" if isinstance(error, UnsafeEditError) else ""
+    console.error(f"{error}{more}", hint=error.hint)
 
 
 def _in_words(error: Exception) -> str:

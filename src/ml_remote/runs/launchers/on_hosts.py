@@ -145,7 +145,7 @@ def _show_failures(context: Context, ends: Sequence[End]) -> None:
         if end.has_failed and not _misses_others(end):
             context.console.note(f"The last that {end.part.machine.alias} printed:")
             for line in end.lines:
-                context.console.note(f"  {line}")
+                context.console.log(f"  {line}")
 
 
 def _misses_others(end: End) -> bool:
