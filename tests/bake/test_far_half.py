@@ -136,6 +136,7 @@ def repository(tmp_path: Path) -> tuple[Path, str]:
     return folder, done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_folder_of_the_tool_gives_it(bare: Bare) -> None:
     (bare.project.path / "lab.local.toml").write_text(f'[tool]\npath = "{TEMPLATE_ROOT}"  # mine\n')
     assert "The environment is complete" in bare.set_up()

@@ -22,6 +22,7 @@ TOKEN = "glpat-Zx81"
 LAB = (TEMPLATE_ROOT / TEMPLATE_FOLDER / "lab.py").read_text(encoding="utf-8")
 NO_TOOL = "lab.py does not say which version of the tool to use."
 C = "0123456789abcdef0123456789abcdef01234567"
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,10 @@ def run_lab(
     return project.run(*words, check=False, PYTHONPATH="", **variables)
 
 
-@pytest.mark.parametrize("credentials", ["", f"ada:{TOKEN}@"], ids=["plain", "with a token"])
+@pytest.mark.parametrize(
+    "credentials",
+    [pytest.param("", id="plain", marks=SLOW), pytest.param(f"ada:{TOKEN}@", id="with a token")],
+)
 def test_address_of_a_repository_is_pinned_and_nothing_secret_with_it(
     remote: Remote, tmp_path: Path, credentials: str
 ) -> None:
@@ -189,7 +193,14 @@ def test_repository_around_the_template_is_not_taken_for_it(
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["{folder}/template", "template", "./template/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("{folder}/template", marks=SLOW),
+        pytest.param("template", marks=SLOW),
+        "./template/",
+    ],
+)
 def test_folder_is_named_in_a_file_that_git_ignores(tmp_path: Path, home: Path, name: str) -> None:
     """Whatever git says of it: what is changed there and not committed counts."""
     repository = make_repository(tmp_path / "template")

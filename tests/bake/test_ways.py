@@ -107,7 +107,7 @@ WAYS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
-QUICK_WAYS = {"a folder", "the address of a repository", "a zip file"}
+QUICK_WAYS = {"a relative path", "the address of a repository"}
 # Where the tool is taken from; the other ways name the template's folder in lab.local.toml.
 PINNED = {"the address of a repository", "a tag of it"}
 NEITHER = {"a zip file", "without hooks"}
@@ -143,7 +143,14 @@ def test_answers_given_on_the_command_line_are_taken(
     assert not (home / ".ssh").exists()
 
 
-@pytest.mark.parametrize("way", ["a folder", "a relative path", "a zip file"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("a folder", marks=pytest.mark.slow),
+        pytest.param("a relative path", marks=pytest.mark.slow),
+        "a zip file",
+    ],
+)
 def test_entry_is_written_by_the_interpreter_that_cookiecutter_has(
     cookiecutter: Cookiecutter,
     template: Path,

@@ -250,7 +250,7 @@ def answer_by_hand(output: Path, home: Path, **answers: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(text, id=name, marks=[] if name in ("jinja", "quotes", "shell") else [FURTHER])
+        pytest.param(text, id=name, marks=[] if name == "jinja" else [FURTHER])
         for name, text in AWKWARD_TEXTS.items()
     ],
 )

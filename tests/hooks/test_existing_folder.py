@@ -12,6 +12,7 @@ from baking import TEMPLATE_ROOT
 from conftest import Bake
 
 SLUG = "handwriting-lab"
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture
@@ -54,8 +55,21 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("template", FORMS.values(), ids=list(FORMS))
-@pytest.mark.parametrize("option", ["--no-input", "--skip-if-file-exists", "python_version=2.7"])
+OPTIONS = ("--no-input", "--skip-if-file-exists", "python_version=2.7")
+QUICK = {("absolute", "--no-input"), ("relative", "python_version=2.7")}
+
+
+@pytest.mark.parametrize(
+    ("template", "option"),
+    [
+        pytest.param(
+            template, option, id=f"{form}-{option}",
+            marks=[] if (form, option) in QUICK else [SLOW],
+        )
+        for form, template in FORMS.items()
+        for option in OPTIONS
+    ],
+)  # fmt: skip
 def test_folder_with_files_is_refused_before_a_byte_changes(
     folder: Path, template: str, option: str
 ) -> None:
@@ -69,7 +83,7 @@ def test_folder_with_files_is_refused_before_a_byte_changes(
 
 
 def test_project_of_this_template_is_told_how_to_update(bake: Bake) -> None:
-    project = bake()
+    project = bake(copied=True)
     (project.path / "lab.toml").write_text("# mine\n")
     before = everything(project.path)
     done = generate(project.path.parent)
@@ -86,7 +100,9 @@ def test_project_that_cruft_knows_needs_no_link(folder: Path) -> None:
     assert "cruft link" not in warned
 
 
-@pytest.mark.parametrize("name", [".venv", ".lab", ".hidden", "data"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=SLOW) for name in (".venv", ".lab", "data")), ".hidden"]
+)
 def test_every_single_thing_counts_as_the_persons(tmp_path: Path, name: str) -> None:
     (tmp_path / SLUG / name).mkdir(parents=True)
     before = everything(tmp_path / SLUG)

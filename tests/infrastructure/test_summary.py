@@ -50,7 +50,13 @@ def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="one process"),
+        pytest.param(("-n", "1"), id="xdist", marks=pytest.mark.slow),
+    ],
+)
 def test_process_that_is_left_behind_is_named_and_ended(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:

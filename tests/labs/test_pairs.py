@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from baking import TEMPLATE_ROOT, BakedProject
+from baking import TEMPLATE_ROOT, BakedProject, bake_project, project_in
 from conftest import Bake
 from jupytext import jupytext
 
@@ -19,12 +20,19 @@ LABS = sorted(
 SEED = "seed = 0 "
 
 
-@pytest.fixture
-def project(bake: Bake) -> BakedProject:
-    """A project whose pairs are in step and remembered."""
-    project = bake()
+@pytest.fixture(scope="session")
+def in_step(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    """A project whose pairs are in step and remembered, to copy."""
+    folder = tmp_path_factory.mktemp("in-step")
+    project = bake_project(folder / "project", home=folder / "home")
     assert sync(project).returncode == 0
     return project
+
+
+@pytest.fixture
+def project(in_step: BakedProject, tmp_path: Path) -> BakedProject:
+    """A copy of it."""
+    return project_in(shutil.copytree(in_step.path, tmp_path / "project", symlinks=True))
 
 
 def sync(project: BakedProject, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +141,7 @@ def test_person_decides_which_change_counts(project: BakedProject, keep: str, se
 
 @pytest.mark.parametrize("changed", ["script", "notebook"])
 def test_fresh_clone_knows_from_git_which_one_was_changed(bake: Bake, changed: str) -> None:
-    project = bake()
+    project = bake(copied=True)
     path = script_of(project) if changed == "script" else notebook_of(project)
     replace(path, SEED, "seed = 5 ")
     assert f"the {changed} was changed" in sync(project).stdout
@@ -152,6 +160,7 @@ def test_memory_that_cannot_be_read_is_no_reason_to_stop(project: BakedProject) 
     assert "labs/mnistlab.py" in json.loads(project.read(".lab/pairs.json"))
 
 
+@pytest.mark.slow
 def test_jupytexts_own_sync_leaves_the_same_script(project: BakedProject) -> None:
     before = script_of(project).read_text(encoding="utf-8")
     replace(notebook_of(project), SEED, "seed = 5 ")

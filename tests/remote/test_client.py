@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import openssh_server
@@ -64,57 +65,47 @@ def test_key_is_copied_in_every_login_shell(other_shell: Client, laptop: Laptop)
     assert kept[1:] == [public.line]
 
 
-@pytest.mark.parametrize(
-    ("before", "added", "after"),
-    [
-        (None, True, "{key}\n"),
-        ("", True, "{key}\n"),
-        ("{other}\n", True, "{other}\n{key}\n"),
-        ("{other}", True, "{other}\n{key}\n"),
-        ("# {key}\n", True, "# {key}\n{key}\n"),
-        ("{key}\n", False, "{key}\n"),
-        ("{key}", False, "{key}"),
-        ('from="10.*" {key} old comment\n{other}', False, 'from="10.*" {key} old comment\n{other}'),
-        ("{other}\r\n", True, "{other}\r\n{key}\n"),
-    ],
-    ids=[
-        "missing",
-        "empty",
-        "another key",
-        "no final newline",
-        "commented out",
-        "there already",
-        "there, no final newline",
-        "there with options",
-        "CRLF",
-    ],
-)
+AUTHORIZED_KEYS = {
+    "missing": (None, True, "{key}\n"),
+    "empty": ("", True, "{key}\n"),
+    "another key": ("{other}\n", True, "{other}\n{key}\n"),
+    "no final newline": ("{other}", True, "{other}\n{key}\n"),
+    "commented out": ("# {key}\n", True, "# {key}\n{key}\n"),
+    "there already": ("{key}\n", False, "{key}\n"),
+    "there, no final newline": ("{key}", False, "{key}"),
+    "there with options": (
+        'from="10.*" {key} old comment\n{other}',
+        False,
+        'from="10.*" {key} old comment\n{other}',
+    ),
+    "CRLF": ("{other}\r\n", True, "{other}\r\n{key}\n"),
+}
+"""The file before a key is copied, whether the key is added, and the file afterwards."""
+
+
 def test_authorized_keys_keeps_its_lines(
     machine: Client,
     server: OpenSSHServer,
     password: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-    before: str | None,
-    added: bool,
-    after: str,
 ) -> None:
     for name, value in password.items():
         monkeypatch.setenv(name, value)
     key = PublicKey(type="ssh-ed25519", blob="AAAAC3NzaC1lZDI1NTE5AAAAIA+/key=", comment="a b")
     names = {"key": f"{key.type} {key.blob} a-b", "other": "ssh-ed25519 AAAAother me"}
-    home = server.account.home
-    if before is None:
-        server.account.authorized_keys.unlink()
-        server.account.authorized_keys.parent.rmdir()
-    else:
-        # The bytes as they are: Python would translate line endings.
-        file = server.account.write(".ssh/authorized_keys", "", mode=0o664)
-        file.write_bytes(before.format_map(names).encode())
-        (home / ".ssh").chmod(0o777)
-    assert copy_to(machine, key) is added
-    assert server.account.authorized_keys.read_bytes() == after.format_map(names).encode()
-    assert server.account.authorized_keys.stat().st_mode & 0o777 == 0o600
-    assert (home / ".ssh").stat().st_mode & 0o777 == 0o700
+    keys = server.account.authorized_keys
+    for name, (before, added, after) in AUTHORIZED_KEYS.items():
+        if before is None:
+            shutil.rmtree(keys.parent)
+        else:
+            # The bytes as they are: Python would translate line endings.
+            file = server.account.write(".ssh/authorized_keys", "", mode=0o664)
+            file.write_bytes(before.format_map(names).encode())
+            keys.parent.chmod(0o777)
+        assert copy_to(machine, key) is added, name
+        assert keys.read_bytes() == after.format_map(names).encode(), name
+        assert keys.stat().st_mode & 0o777 == 0o600, name
+        assert keys.parent.stat().st_mode & 0o777 == 0o700, name
 
 
 @pytest.mark.slow
