@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import TOOL, BakedProject
+from baking import TEMPLATE_ROOT, TOOL, BakedProject
+from hooks_as_modules import load_hook
 from needs import IS_ROOT
 from remote_fixtures import at_terminal
-from template_copy import commit_all, make_repository
+from template_copy import TEMPLATE_FOLDER, commit_all, make_repository
 
-from ml_remote.errors import ConfigurationError
-from ml_remote.pins import read_pin
+from ml_remote import trust
+from ml_remote.errors import ConfigurationError, LabError
+from ml_remote.pins import is_template_script, read_pin
 
 START = [sys.executable, "-B", "-c", "from ml_remote.start import main; raise SystemExit(main())"]
 URL = "https://git.example.com/team/tool"
@@ -276,7 +278,130 @@ def test_memory_is_the_persons_own(lab: Start, tmp_path: Path) -> None:
     assert memory.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("uv.toml", 'index-url = "https://evil.example"', 'index-url = "https://evil.example"'),
+        ("below/uv.toml", 'find-links = ["x\\u001b"]', 'find-links = ["x\\u001b"]'),
+        ("pyproject.toml", "[tool.uv]\nno-index = true", "no-index = true"),
+        ("../uv.toml", "offline = true", "offline = true"),
+    ],
+)
+def test_settings_of_uv_are_shown_and_asked_about(
+    project: Path, name: str, text: str, shown: str
+) -> None:
+    below = project / "below"
+    below.mkdir()
+    (project / "pyproject.toml").write_text("[tool.uv]\nmanaged = false\n")
+    before = read_pin(project, below)
+    (project / name).write_text(text)
+    after = read_pin(project, below)
+    assert before is not None
+    assert after is not None
+    assert before.settings == ()
+    assert before.fingerprint != after.fingerprint
+    said = next(trust.what_runs(after))
+    assert said == f"uv reads settings for it: {(project / name).resolve()}: {shown}"
+
+
+@pytest.mark.parametrize("url", [URL, "https://github.com/org/t", "ssh://git@h:22/p"])
+def test_code_of_the_script_is_shown_unless_it_is_the_templates(
+    project: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    text = (TEMPLATE_ROOT / TEMPLATE_FOLDER / "lab.py").read_text(encoding="utf-8")
+    monkeypatch.chdir(project)
+    path = project / "lab.py"
+    path.write_text(text)
+    assert is_template_script(path.read_bytes())
+    load_hook("post_gen_project").pin_tool(url, COMMIT)
+    made = path.read_text()
+    path.write_bytes(made.replace("\n", "\r\n").encode())
+    pin = read_pin(project)
+    assert pin is not None
+    assert list(trust.what_runs(pin)) == []
+    for changed in (
+        made + "import os\n",
+        made.replace(f"{COMMIT}.\n", f'{COMMIT}."""; import os\n"""\n'),
+        made.replace("tree/", 'tree/"""+x+"""'),
+        made.replace(f'@{COMMIT}"]', f'@{COMMIT}", "evil"]'),
+        made.replace("# ///", "# [tool.uv]\n# no-index = true\n# ///", 1),
+        made.replace("import sys", "import\tsys  # \x1b[2J", 1),
+    ):
+        path.write_text(changed)
+        pin = read_pin(project)
+        assert pin is not None
+        shown = "\n".join(trust.what_runs(pin))
+        assert (changed == made) is (shown == "")
+        assert "\x1b" not in shown
+
+
+def test_option_belongs_to_the_command_behind_it(lab: Start) -> None:
+    assert lab("pull", "--accept-tool").returncode == 2
+    done = lab("--accept-tool", "pull", "--accept-tool")
+    assert done.stdout.endswith("lab.py pull --accept-tool\n")
+
+
+def test_removed_folder_is_one_sentence(lab: Start, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = f"rmdir {gone}; exec {sys.executable} -B -c '{START[-1]}' status"
+    done = subprocess.run(
+        ["sh", "-c", words],
+        cwd=gone,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "The folder that you are in does not exist any more." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 # --- whose it is
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("50 1 0:40 / {place} rw - 9p C:\\134 rw,aname=drvfs;path=C:\\;uid=1000", False),
+        ("50 1 0:40 / {place} rw - drvfs C: rw,uid=1000", False),
+        ("50 1 0:40 / {place} rw - fuse drvfs rw", True),
+        ("50 1 0:40 / {place} rw - 9p host rw", True),
+        ("50 1 0:40 / {place}/other rw - drvfs C: rw", True),
+    ],
+)
+def test_mode_counts_unless_it_is_a_disk_of_windows(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, refused: bool
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 0:21 / / rw - ext4 /dev/sda rw\n{line.format(place=project)}\n")
+    monkeypatch.setattr(trust, "MOUNTS", table)
+    project.chmod(0o777)
+    if refused:
+        with pytest.raises(LabError, match="Everybody on this computer"):
+            trust.check_owner(project)
+    else:
+        trust.check_owner(project)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
+@pytest.mark.parametrize("name", ["lab.py", "../uv.toml"])
+def test_shell_function_runs_nothing_of_somebody_else(project: Path, uv: Path, name: str) -> None:
+    """The function starts this tool, as uv would bring it, and that looks whose the project is."""
+    (project / name).touch()
+    (project.parent / "uv.toml").write_text("offline = true\n")
+    os.chown(project / name, 12345, 12345)
+    uv.write_text(f"#!/bin/sh\nshift 5\nexec {sys.executable} -B -c '{START[-1]}' \"$@\"\n")
+    function = (TOOL / "ml_remote" / "ui" / "lab_function.sh").read_text()
+    done = subprocess.run(
+        ["bash", "-c", f"{function}\nlab --accept-tool up"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "belongs to another user, so lab runs nothing" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["lab.toml", "lab.py", "lab.py.lock", "lab.local.toml", "."])
