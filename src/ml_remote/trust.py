@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .pins import Pin
+from .ui.text import in_one_line
 
 __all__ = ["check_owner", "is_trusted", "trust", "what_runs"]
 
@@ -70,17 +71,12 @@ def _has_modes(path: Path) -> bool:
 def what_runs(pin: Pin) -> Iterator[str]:
     """Yield what somebody should know before they agree to run this tool, besides its source."""
     for line in pin.settings:
-        yield f"uv reads settings for it: {_printable(line)}"
+        yield f"uv reads settings for it: {in_one_line(line)}"
     if pin.code is not None:
-        lines = [_printable(line) for line in pin.code.splitlines()]
+        lines = [in_one_line(line) for line in pin.code.splitlines()]
         more = f"\n  ... and {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
         shown = "\n".join(f"  {line}" for line in lines[:_LINES])
         yield f"lab.py is not as the template makes it. All of this runs first:\n{shown}{more}"
-
-
-def _printable(line: str) -> str:
-    """Return a line with its control characters escaped."""
-    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in line)
 
 
 def is_trusted(pin: Pin) -> bool:

@@ -27,6 +27,7 @@ from ..pins import (
 )
 from ..tables import LOCAL_FILE, PROJECT_FILE
 from ..ui.console import Console
+from ..ui.text import in_one_line
 from .git_here import git
 
 __all__ = ["ACCEPT", "Incoming", "examine", "settle"]
@@ -176,9 +177,9 @@ def settle(incoming: Incoming, console: Console, *, accepted: bool, source: str)
     `accepted` is whether somebody has agreed beforehand. Raises LabError when it is not agreed to.
     """
     if incoming.touched:
-        lines = [_printable(line) for line in incoming.commits()]
+        lines = [in_one_line(line) for line in incoming.commits()]
         more = ["  ... and more commits"] if len(lines) > _COMMITS else []
-        names = lines[:_COMMITS] or [f"  {_printable(_some(list(incoming.touched)))}"]
+        names = lines[:_COMMITS] or [f"  {in_one_line(_some(list(incoming.touched)))}"]
         console.warn(
             f"New commits from {source} change what runs on this computer. git's hooks do not run "
             "for them:\n" + "\n".join([*names, *more])
@@ -187,7 +188,7 @@ def settle(incoming: Incoming, console: Console, *, accepted: bool, source: str)
         return
     console.note(f"With the commits from {source}, this project runs another lab on this computer:")
     for line in incoming.describe_tool():
-        console.note(_printable(line))
+        console.note(in_one_line(line))
     simple = incoming.changes_commit_only
     if accepted and simple:
         return
@@ -212,13 +213,13 @@ def _check(name: str) -> None:
     first = _as_this_computer_may_read(parts[0])
     if first in _OURS_ALONE:
         raise LabError(
-            f"The new commits bring {_printable(name)}, which must be this computer's own.",
+            f"The new commits bring {in_one_line(name)}, which must be this computer's own.",
             hint="Take it out of the repository, where the commits were made: "
             f"git rm --cached -r {first}",
         )
     if first in (*_WATCHED, *_SETTINGS) and first != parts[0]:
         raise LabError(
-            f"The new commits bring {_printable(name)}, which some computers take for {first}."
+            f"The new commits bring {in_one_line(name)}, which some computers take for {first}."
         )
 
 
@@ -253,8 +254,3 @@ def _see(old: str, new: str) -> str:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _FILES} more" if len(names) > _FILES else ""
     return ", ".join(names[:_FILES]) + more
-
-
-def _printable(text: str) -> str:
-    """Return a line of others with its control characters escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
