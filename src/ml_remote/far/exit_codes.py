@@ -28,6 +28,14 @@ class ExitCode(IntEnum):
     """The project has no script that makes its environment."""
     NOT_YOURS = 11
     """The project's folder belongs to another user."""
+    IN_THE_WAY = 40
+    """Files that git does not track would be replaced or removed; they are printed."""
+    AHEAD = 41
+    """The branch leads elsewhere than when it was last looked at."""
+    CHANGED = 42
+    """There is work that is not committed; the files are printed."""
+    REFUSED_BY_GIT = 43
+    """git does not check the commit out; what it says is printed."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71

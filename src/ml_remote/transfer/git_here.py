@@ -6,21 +6,25 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import processes
 from ..errors import LabError
 from ..processes import Result
-from ..ssh.client import Client
+from ..scripts import script
+from ..ssh.client import SCRIPT_BEGINS, Client, script_input
 from ..ui.display import steps
 
 __all__ = [
     "Repository",
     "git",
     "git_through",
+    "is_ancestor",
     "is_another_project",
+    "is_known",
     "read_repository",
+    "run_script_here",
     "snapshot",
 ]
 
@@ -30,6 +34,9 @@ _IDENTITY = (
 _QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
 _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
+_SWITCH = "git switch main --no-overwrite-ignore"  # git may replace what it ignores without that
+# A commit of what is not committed never has these, should they be links of one's own.
+_PLACES = ("outputs", "data", ".lab", ".venv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +74,7 @@ def read_repository(root: Path) -> Repository:
     if not branch:
         raise LabError(
             "No branch is checked out here (git calls it a detached HEAD).",
-            hint="git switch main, or keep this state as a branch: git switch -c NAME",
+            hint=f"{_SWITCH}, or keep this state as a branch: git switch -c NAME",
         )
     commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
     if not commit:
@@ -106,7 +113,9 @@ def snapshot(repository: Repository) -> str:
         if (Path(folder) / "index").is_file():
             shutil.copyfile(Path(folder) / "index", index)  # no file need be read anew then
         variables = {"GIT_INDEX_FILE": str(index)}
-        git(root, "add", "--all", variables=variables)
+        own = [name for name in _PLACES if (root / name).is_symlink() and not _tracks(root, name)]
+        git(root, "add", "--all", "--", ".", *map(":(exclude,literal){}".format, own),
+            variables=variables)  # fmt: skip
         tree = git(root, "write-tree", variables=variables).stdout.strip()
     if tree == git(root, "rev-parse", f"{head}^{{tree}}").stdout.strip():
         return head
@@ -119,6 +128,27 @@ def snapshot(repository: Repository) -> str:
     message = f"Uncommitted work on {repository.branch}"
     made = git(root, "commit-tree", "-p", head, "-m", message, tree, variables=author)
     return made.stdout.strip()
+
+
+def is_ancestor(root: Path, commit: str, of: str) -> bool:
+    """Return whether `of` contains the commit; not when the commit is unknown here."""
+    return git(root, "merge-base", "--is-ancestor", commit, of, check=False).returncode == 0
+
+
+def is_known(root: Path, commit: str) -> bool:
+    """Return whether the commit is in this repository."""
+    return git(root, "cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode == 0
+
+
+def run_script_here(root: Path, name: str, *arguments: str) -> Result:
+    """Run a script of `far/login` at the top of the repository here, and return what it printed.
+
+    It is git that starts sh: on Windows, git brings the only one that there is.
+    """
+    command = ["git", "-C", str(root), "-c", "alias.lab-script=!sh", "lab-script"]
+    text = script_input(script(name), *arguments)
+    done = processes.run(command, input=text, variables=_QUIET)
+    return replace(done, stdout=done.stdout.rpartition(SCRIPT_BEGINS)[2])
 
 
 def git(
@@ -157,8 +187,15 @@ def git_through(client: Client, root: Path, *arguments: str) -> Result:
 
 
 def _count_changes(root: Path) -> int:
-    status = git(root, "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    status = git(
+        root, "status", "--porcelain", "--no-renames", "--untracked-files=all",
+        "--ignore-submodules=all", "-z",
+    )  # fmt: skip
     return status.stdout.count("\0")
+
+
+def _tracks(root: Path, name: str) -> bool:
+    return bool(git(root, "ls-files", "--", name).stdout)
 
 
 def _failed(command: str, result: Result) -> LabError:

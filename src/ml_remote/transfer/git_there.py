@@ -1,25 +1,37 @@
-"""The repository on the machine: making it, reading it, and mending an interrupted update.
+"""The repository on the machine: making it, reading it, and letting a branch lead to a commit.
 
-The working tree there is brought up to date by git itself when a push comes in
-(receive.denyCurrentBranch updateInstead), which it refuses while there is uncommitted work. When
-that is interrupted, by a full disk for instance, files of the old and of the new state lie side by
-side and would look like somebody's work for ever. So the commit that is about to come is noted
-beforehand, and a file that is on its way from the old state to the noted one is put back.
+A commit comes under a name that nothing uses, and is checked out by a script there, which first
+compares it with the files on the disk: git alone replaces files that it ignores without a word.
+When a checkout is interrupted, by a full disk for instance, files of the old and of the new state
+lie side by side and would look like somebody's work for ever. So the commit that is about to come
+is noted beforehand, and a file that is on its way from the old state to the noted one is put back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import RemoteCommandError
+from ..errors import RemoteCommandError, WrongFolderError
 from ..machine import Machine
 from ..processes import Result
 from ..scripts import ExitCode, Explanations, check, script
 
-__all__ = ["UNCOMMITTED", "RemoteRepository", "check_out", "prepare", "read"]
+__all__ = [
+    "UNCOMMITTED",
+    "RemoteRepository",
+    "another_project",
+    "named",
+    "prepare",
+    "read",
+    "some",
+    "update",
+]
 
 UNCOMMITTED = "lab-uncommitted"
 """The branch there that holds work which was sent without being committed."""
+
+_UPDATE_TIMEOUT = 3600.0  # seconds: a large tree on a slow disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +46,22 @@ class RemoteRepository:
     """The branch that is checked out; empty when none is."""
     tip: str
     """What the branch that was asked for leads to; empty where there is no such branch."""
+    base: str
+    """What the branch that is checked out here leads to there; empty without it."""
+    roots: tuple[str, ...]
+    """The commits with which the history of what is checked out there begins."""
     sent: str
     """The last commit of uncommitted work that was sent; empty if that never happened."""
     changes: tuple[str, ...]
     """Files that git knows and that hold work that is not committed."""
 
 
-def prepare(machine: Machine, *, branch: str, commit: str = "") -> RemoteRepository:
-    """Make the repository there where it is missing, ready to take `commit`, and read it.
+def prepare(machine: Machine, *, branch: str, base: str) -> RemoteRepository:
+    """Make the repository there where it is missing, and read it; `base` is the branch here.
 
     What an interrupted push left is put back. Raises RemoteCommandError, with what to do.
     """
-    result = _run(machine, "prepare-repository", branch, commit)
+    result = _run(machine, "prepare-repository", branch, base)
     _check(
         machine,
         result,
@@ -75,23 +91,77 @@ def read(machine: Machine, *, branch: str) -> RemoteRepository | None:
     return _parse(result)
 
 
-def check_out(machine: Machine, *, branch: str) -> None:
-    """Check a branch out there. Raises RemoteCommandError in git's words when that fails."""
-    result = _run(machine, "check-out", branch)
-    _check(
-        machine,
-        result,
-        {
-            result.returncode: lambda said: RemoteCommandError(
-                f"{branch} is on {machine.alias}, but could not be checked out there: {said}",
-                hint="Move what stands in the way there, or commit it, then run this again",
-            )
-        },
+def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str, ...]:
+    """Let a branch lead to a commit that is there, and check it out.
+
+    `tip` is what the branch led to before. Returns the submodules whose files are not what the
+    commit says. Raises RemoteCommandError when anything would be lost; nothing has changed then.
+    """
+    alias, folder = machine.alias, machine.folder
+    result = _run(machine, "update-repository", branch, commit, tip, timeout=_UPDATE_TIMEOUT)
+
+    def changed(_: str) -> RemoteCommandError:
+        files = some(named(result, "change"))
+        return RemoteCommandError(
+            f"Somebody is working in {folder} on {alias} at this moment: {files}. Nothing was "
+            "changed there.",
+            hint="Commit that work there, then: lab push",
+        )
+
+    def in_the_way(_: str) -> RemoteCommandError:
+        files = some(named(result, "way"))
+        return RemoteCommandError(
+            f"In {folder} on {alias} there are files that git does not know and that the push "
+            f"would replace or remove: {files}. Nothing was changed there.",
+            hint="Move them to another name there, then: lab push",
+        )
+
+    def refused(said: str) -> RemoteCommandError:
+        return RemoteCommandError(
+            f"{branch} could not be checked out on {alias}: {said}",
+            hint=f"See what git says there: ssh {alias}, then git status in that folder",
+        )
+
+    def moved(_: str) -> RemoteCommandError:
+        return RemoteCommandError(
+            f"{branch} on {alias} was changed by another command at this moment.",
+            hint="Run the command again",
+        )
+
+    explanations: Explanations = {
+        ExitCode.CHANGED: changed,
+        ExitCode.IN_THE_WAY: in_the_way,
+        ExitCode.REFUSED_BY_GIT: refused,
+        ExitCode.AHEAD: moved,
+    }
+    _check(machine, result, explanations)
+    return named(result, "submodule")
+
+
+def another_project(machine: Machine) -> WrongFolderError:
+    """Return the error for a folder whose history has nothing in common with the one here."""
+    return WrongFolderError(
+        f"Another project is in {machine.folder} on {machine.alias}: its commits have nothing in "
+        "common with those of this one."
     )
 
 
-def _run(machine: Machine, name: str, *arguments: str) -> Result:
-    return machine.client.run_script(script(name), machine.folder, *arguments, check=False)
+def named(result: Result, word: str) -> tuple[str, ...]:
+    """Return what a script printed in lines that begin with a word."""
+    lines = [line.partition(" ") for line in result.stdout.split("\n")]
+    return tuple(text for first, _, text in lines if first == word)
+
+
+def some(files: Sequence[str]) -> str:
+    """Return the first few names."""
+    more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+    return ", ".join(files[:5]) + more
+
+
+def _run(machine: Machine, name: str, *arguments: str, timeout: float = 120) -> Result:
+    return machine.client.run_script(
+        script(name), machine.folder, *arguments, timeout=timeout, check=False
+    )
 
 
 def _check(machine: Machine, result: Result, explanations: Explanations) -> None:
@@ -109,13 +179,15 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
 
 
 def _parse(result: Result) -> RemoteRepository:
-    lines = [line.partition(" ") for line in result.stdout.splitlines()]
+    lines = [line.partition(" ") for line in result.stdout.split("\n")]
     facts = {word: text for word, _, text in lines}
     return RemoteRepository(
         folder=facts["folder"],
         head=facts["head"],
         branch=facts["branch"],
         tip=facts["tip"],
+        base=facts["base"],
+        roots=named(result, "root"),
         sent=facts["sent"],
-        changes=tuple(text for word, _, text in lines if word == "change"),
+        changes=named(result, "change"),
     )

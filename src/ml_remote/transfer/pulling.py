@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -13,8 +12,16 @@ from ..ui.console import Console
 from ..ui.display import transfer_bar
 from .failures import explain_failure
 from .fetching import Fetched, fetch_outputs
-from .git_here import Repository, git, git_through, read_repository
-from .git_there import UNCOMMITTED, RemoteRepository, read
+from .git_here import (
+    Repository,
+    git,
+    git_through,
+    is_ancestor,
+    is_another_project,
+    read_repository,
+    run_script_here,
+)
+from .git_there import UNCOMMITTED, RemoteRepository, another_project, named, read, some
 from .incoming import examine, settle
 
 __all__ = ["pull", "pull_outputs"]
@@ -91,15 +98,17 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
     if there is None:
         console.say(f"There is no repository on {machine.alias}; only outputs come.")
         return
+    if is_another_project(root, there.roots):
+        raise another_project(machine)
     _warn(machine, repository, there, console)
-    if not there.tip or _is_ancestor(root, there.tip, repository.commit):
+    if not there.tip or is_ancestor(root, there.tip, repository.commit):
         console.say(f"No new commits on {machine.alias}.")
         return
     local = f"refs/lab/{repository.branch}"
     source = f"{machine.alias}:{there.folder}"
     done = git_through(
-        machine.client, root, "fetch", "--progress", "--no-tags", "--", source,
-        f"+refs/heads/{repository.branch}:{local}",
+        machine.client, root, "fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--",
+        source, f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:
         raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
@@ -135,29 +144,28 @@ def _fast_forward(
     root = repository.root
     if git(root, "merge-base", repository.commit, local, check=False).returncode == 1:
         git(root, "update-ref", "-d", local)
-        raise WrongFolderError(
-            f"Another project is in {machine.folder} on {machine.alias}: its commits have nothing "
-            "in common with those of this one."
-        )
-    if not _is_ancestor(root, repository.commit, local):
-        raise LabError(
-            f"There are new commits on {repository.branch} both here and on {machine.alias}; which "
-            "come first is for you to say.",
-            hint=f"Put yours on top: git rebase {local}; then: lab push",
-        )
+        raise another_project(machine)
+    if not is_ancestor(root, repository.commit, local):
+        raise _diverged(machine, repository, local)
     count = git(root, "rev-list", "--count", f"{repository.commit}..{local}").stdout.strip()
     new = git(root, "rev-parse", "--verify", f"{local}^{{commit}}").stdout.strip()
     incoming = examine(root, repository.commit, new)
     settle(incoming, console, accepted=accept_tool, source=machine.alias)
     # A hook that came with the commits, or reads what did, is not run by taking them.
-    no_hooks = ("-c", f"core.hooksPath={os.devnull}") if incoming.touched else ()
-    done = git(root, *no_hooks, "merge", "--ff-only", "--quiet", new, check=False)
+    done = run_script_here(root, "update-here", new, "no hooks" if incoming.touched else "")
+    in_the_way = named(done, "way")
+    if in_the_way:
+        raise LabError(
+            "There are files here that git does not know and that the new commits would replace "
+            f"or remove: {some(in_the_way)}. Nothing was changed here.",
+            hint="Move them to another name, then: lab pull",
+        )
     if done.returncode != 0:
         files = re.findall(r"^\t(.+)$", done.stderr, re.MULTILINE)
         if files:
             raise LabError(
                 f"The new commits change files with work that is not committed here: "
-                f"{', '.join(files[:5])}.",
+                f"{some(files)}.",
                 hint="Commit it or put it aside (git stash), then: lab pull",
             )
         raise LabError(
@@ -168,6 +176,12 @@ def _fast_forward(
         _remember_tool(root, console)
     commits = "1 commit" if count == "1" else f"{count} commits"
     console.say(f"{commits} came from {machine.alias}: {repository.branch} is up to date.")
+    submodules = named(done, "submodule")
+    if submodules:
+        console.warn(
+            f"The files of these submodules are not what the commit says: {some(submodules)}. "
+            "To bring them: git submodule update --init"
+        )
 
 
 def _remember_tool(root: Path, console: Console) -> None:
@@ -183,6 +197,18 @@ def _remember_tool(root: Path, console: Console) -> None:
         console.warn(error.message)
 
 
-def _is_ancestor(root: Path, commit: str, of: str) -> bool:
-    """Return whether `of` contains the commit; not when the commit is unknown here."""
-    return git(root, "merge-base", "--is-ancestor", commit, of, check=False).returncode == 0
+def _diverged(machine: Machine, repository: Repository, local: str) -> LabError:
+    """Return the error for new commits on both sides; what it proposes loses no file."""
+    done = run_script_here(repository.root, "compare-here", local)
+    in_the_way = named(done, "way")
+    both = f"There are new commits on {repository.branch} both here and on {machine.alias}"
+    if in_the_way or done.returncode != 0:
+        return LabError(
+            f"{both}, and files here that git does not know and that a rebase would replace or "
+            f"remove: {some(in_the_way)}.",
+            hint="Move them to another name, then: lab pull",
+        )
+    return LabError(
+        f"{both}. You decide which come first.",
+        hint=f"Put yours on top: git rebase {local}; then: lab push",
+    )

@@ -1,7 +1,7 @@
+# needs: trees
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts about the project's repository share.
 command -v git >/dev/null 2>&1 || exit "$NO_GIT"
-export LC_ALL=C
 # Whatever fails on a disk that is full (less than a MiB is free) fails because of that.
 tell_full() {
     code=$?
@@ -11,12 +11,22 @@ tell_full() {
     exit "$code"
 }
 trap tell_full EXIT
-note() { printf '%s/lab-coming\n' "$(git rev-parse --git-dir)"; }
+
+# describe BRANCH BASE: the state of the repository, in lines of a word and what it is
 describe() {
     printf 'folder %s\n' "$(pwd -P)"
     printf 'head %s\n' "$(git rev-parse --quiet --verify HEAD)"
     printf 'branch %s\n' "$(git symbolic-ref --quiet --short HEAD)"
     printf 'tip %s\n' "$(git rev-parse --quiet --verify "refs/heads/$1")"
+    printf 'base %s\n' "$(git rev-parse --quiet --verify "refs/heads/${2:-$1}")"
     printf 'sent %s\n' "$(git rev-parse --quiet --verify refs/lab/uncommitted)"
-    git -c core.quotePath=false status --porcelain --untracked-files=no | sed 's/^.../change /'
+    git rev-list --max-parents=0 HEAD -- 2>/dev/null | sed 's/^/root /'
+    changed
+}
+
+# changed: names the files with work that is not committed. What is in a submodule, or where it
+# leads, is not a matter of this repository.
+changed() {
+    plain_git status --porcelain --no-renames --untracked-files=no --ignore-submodules=all |
+        sed 's/^.../change /'
 }

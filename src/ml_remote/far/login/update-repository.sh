@@ -1,0 +1,32 @@
+# needs: folder repository mending
+# shellcheck shell=sh disable=SC2034,SC2154
+# Lets the branch $1 lead to the commit $2, which has come, and checks it out. $3 is what the branch
+# led to when it was last looked at: nothing happens if it leads elsewhere by now, if there is work
+# that is not committed, or if a file that git does not track is in the way.
+lock
+tip=$(git rev-parse --quiet --verify "refs/heads/$1")
+[ "$tip" = "$3" ] || exit "$AHEAD"
+found=$(changed)
+if [ -n "$found" ]; then
+    printf '%s\n' "$found"
+    exit "$CHANGED"
+fi
+old=$(git rev-parse --quiet --verify HEAD || git hash-object -t tree /dev/null)
+found=$(changes "$old" "$2" | in_the_way | head -n 100)
+if [ -n "$found" ]; then
+    printf '%s\n' "$found"
+    exit "$IN_THE_WAY"
+fi
+[ "$(git config receive.denyCurrentBranch)" = updateInstead ] ||
+    git config receive.denyCurrentBranch updateInstead || exit
+printf '%s\n' "$2" >"$(note)" || exit
+# git itself looks once more, under its own lock, before it touches a file.
+if ! plain_git -c gc.auto=0 -c maintenance.auto=false checkout --quiet --no-overwrite-ignore -B "$1" "$2" --
+then
+    mend
+    exit "$REFUSED_BY_GIT"
+fi
+[ "$1" != lab-uncommitted ] || git update-ref refs/lab/uncommitted "$2" || exit
+rm -f "$(note)"
+git for-each-ref --format='delete %(refname)' refs/lab/coming/ | git update-ref --stdin
+submodules
