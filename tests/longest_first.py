@@ -1,7 +1,7 @@
 """The slow files begin first, so that no processor is idle while the last of them runs alone.
 
 pytest-xdist hands out whole files, because their tests share what is set up once. By itself it
-begins with the files that have the most tests, and so ends with those that have one test of minutes.
+begins with the files that have the most tests, and ends with those that have one test of minutes.
 """
 
 from __future__ import annotations
