@@ -5,6 +5,7 @@ The programs are run by the environment's interpreter, alone (`-I`), from a file
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -12,7 +13,7 @@ from .commands import answer
 from .lists import Lists
 from .places import interpreter_of
 
-__all__ = ["Device", "Inventory", "inventory", "prove_device"]
+__all__ = ["Device", "Inventory", "inventory", "normalised", "prove_device"]
 
 _PROBES = Path(__file__).resolve().parent / "probes"
 
@@ -24,6 +25,8 @@ class Inventory(NamedTuple):
     """The version of each installed package, by its normalised name."""
     problems: List[str]
     """What the lists or the lock ask for and is missing, or another version."""
+    wanted: List[str] = []  # noqa: RUF012 - never changed
+    """What pyproject.toml asks for, as it is written there."""
 
 
 class Device(NamedTuple):
@@ -43,7 +46,12 @@ def inventory(prefix: Path, lists: Lists) -> Optional[Inventory]:
     values = _ask(prefix, "installed.py", str(lists.pyproject), lock, seconds=30)
     if values is None:
         return None
-    return Inventory(values["versions"], values["problems"])
+    return Inventory(values["versions"], values["problems"], values["wanted"])
+
+
+def normalised(name: str) -> str:
+    """Return a package's name as it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def prove_device(prefix: Path) -> Optional[Device]:

@@ -3,18 +3,20 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import List
 
 from .choosing import choose_manager
 from .commands import end_with_signals, run
 from .failures import Failure, ManagerError
-from .lists import find_lists
+from .lists import Lists, find_lists
 from .lock import locked
-from .making import make_beside, make_in_place, prove
-from .managers import Work
-from .obstacles import check_obstacles
+from .making import add_in_place, explained, make_beside, make_in_place
+from .managers import Manager, Work
+from .obstacles import check_obstacles, check_room
 from .places import Places, interpreter_of
+from .record import Record
 from .settings import Settings, read_settings
 from .speech import say, show_failure, step
 from .state import State, look
@@ -38,77 +40,95 @@ def main(arguments: List[str]) -> int:
 def _set_up(root: Path, *, is_check: bool) -> int:
     settings, lists = read_settings(root), find_lists(root)
     places = Places(root, settings.folder)
-    if not is_check:
-        places.repair()
     state = look(places, settings, lists)
     if not state.reason and state.record is not None:
-        _make_missing_notebooks(root, state)
+        if not is_check:
+            _tidy(places)
+        _make_missing_notebooks(root, places.link)
         say("The environment is up to date: {}".format(state.record.device))
         return 0
     if is_check:
         say("The environment is not up to date: {}.".format(state.reason))
         return 1
     with locked(places.lock):
-        _carry_out(places, settings, state)
+        places.repair()
+        state = look(places, settings, lists)
+        record = _bring_up_to_date(places, settings, lists, state)
+    say("The environment is complete: {}".format(record.device))
     return 0
 
 
-def _carry_out(places: Places, settings: Settings, state: State) -> None:
-    root, lists = places.root, find_lists(places.root)
-    manager = choose_manager(root, settings, state)
+def _bring_up_to_date(places: Places, settings: Settings, lists: Lists, state: State) -> Record:
+    if not state.reason and state.record is not None:  # repaired, or made by another setup
+        return state.record
+    manager = choose_manager(places.root, settings, state)
     step(1, "Manager: {}".format(manager.name))
-    state = _set_foreign_aside(places, state)
     check_obstacles(places, state)
-    in_place = places.must_change_in_place
-    prefix = places.link if in_place else places.new(manager.name)
-    work = Work(root, prefix, lists, settings, settings.torch)
+    places.remove_unused()
+    current = Work(places.root, places.current or places.link, lists, settings, settings.torch)
+    if _can_add(places, manager, state, current):
+        step(2, "Adding packages to .venv")
+        record = add_in_place(manager, current)
+    else:
+        check_room(places, state, manager)
+        record = _make(places, manager, current, state)
+    step(4, "Making the notebooks that are missing")
+    _make_missing_notebooks(places.root, places.link)
+    return record
+
+
+def _can_add(places: Places, manager: Manager, state: State, work: Work) -> bool:
+    """Return whether packages can be added in place without a change of what is installed."""
+    is_kept = state.works and state.record is not None and state.record.manager == manager.name
+    if not is_kept or manager.links or places.must_change_in_place:
+        return False
+    is_same = state.record is not None and (state.record.python, state.record.torch) == (
+        work.settings.python,
+        work.settings.torch,
+    )
+    return is_same and explained(manager, work, manager.only_adds)
+
+
+def _make(places: Places, manager: Manager, current: Work, state: State) -> Record:
+    """Make a new environment and exchange it, or change the one that is there."""
+    if places.must_change_in_place or os.environ.get("LAB_CHANGE_IN_PLACE") == "1":
+        step(2, "Changing .venv in place; this downloads several gigabytes the first time")
+        step(3, "Checking")
+        return make_in_place(places, manager, current)
     step(2, "Making .venv; this downloads several gigabytes the first time")
-    if in_place:
-        make_in_place(places, manager, work, state)
-    else:
-        make_beside(places, manager, work)
-    step(3, "Making the notebooks that are missing")
-    _make_missing_notebooks(root, State(prefix, None, ""))
-    step(4, "Checking")
-    record = prove(manager, work)
-    if in_place:
-        if places.incomplete.exists():
-            places.incomplete.unlink()
-    else:
-        places.exchange(prefix)
-        places.remove_unused()
-    say("The environment is complete: {}".format(record.device))
+    work = current._replace(prefix=places.new(manager.name))
+    record = make_beside(manager, work)
+    step(3, "Letting .venv lead to the new environment")
+    is_ours = state.record is not None or places.incomplete.exists()
+    keep = None if is_ours else places.root / time.strftime(".venv-%Y-%m-%d_%H-%M-%S")
+    if keep is not None and places.is_earlier:
+        if any(places.link.iterdir()):
+            say("The .venv that something else made is kept as {}.".format(keep.name))
+        else:
+            places.link.rmdir()
+    places.exchange(work.prefix, keep=keep)
+    if places.incomplete.exists():
+        places.incomplete.unlink()
+    places.remove_unused()
+    return record
 
 
-def _set_foreign_aside(places: Places, state: State) -> State:
-    """Keep a `.venv` that something else made, under another name; return what is left."""
-    is_ours = state.record is not None or places.incomplete.exists() or places.must_change_in_place
-    if is_ours or not places.link.is_dir() or places.link.is_symlink():
-        return state
-    if not any(places.link.iterdir()):
-        places.link.rmdir()
-        return state
-    kept = places.root / time.strftime(".venv-%Y-%m-%d_%H-%M-%S")
-    try:
-        places.link.rename(kept)
-    except OSError:
-        raise Failure(
-            ".venv was made by something else and cannot be moved away.",
-            "Move it yourself, then run this again.",
-        )
-    say("The .venv that was here was not made by this script; it is kept as {}.".format(kept.name))
-    return State(None, None, state.reason)
+def _tidy(places: Places) -> None:
+    """Remove environments that were replaced and that nobody uses any more."""
+    if places.others():
+        with suppress(Failure), locked(places.lock):
+            places.remove_unused()
 
 
-def _make_missing_notebooks(root: Path, state: State) -> None:
+def _make_missing_notebooks(root: Path, prefix: Path) -> None:
     """Make the notebooks beside the labs, which git does not track."""
     scripts = sorted((root / "labs").glob("*.py"))
     tool = root / "scripts" / "sync_pairs.py"
     missing = any(not path.with_suffix(".ipynb").exists() for path in scripts)
-    if state.prefix is None or not missing or not tool.is_file():
+    if not missing or not tool.is_file():
         return
     try:
-        run([str(interpreter_of(state.prefix)), str(tool), "--missing"], folder=root)
+        run([str(interpreter_of(prefix)), str(tool), "--missing"], folder=root)
     except ManagerError:
         say(
             "The notebooks could not be made; the lines above say why.",

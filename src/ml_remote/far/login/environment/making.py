@@ -1,6 +1,9 @@
 """A new environment beside the old one, or a change in place; proved before it is believed."""
 
+import os
+import signal
 from pathlib import Path
+from typing import Callable, Optional
 
 from .failures import Failure, ManagerError
 from .inside import inventory, prove_device
@@ -8,44 +11,87 @@ from .managers import Manager, Work
 from .places import Places, interpreter_of, remove
 from .record import Record, write_record
 from .speech import say
-from .state import State
 
-__all__ = ["make_beside", "make_in_place", "prove"]
+__all__ = ["add_in_place", "explained", "make_beside", "make_in_place", "prove"]
+
+_PTH = "lab_resolved.pth"
+_RESOLVE = "import os, sys; sys.path[:] = [os.path.realpath(p) if p else p for p in sys.path]\n"
 
 
-def make_beside(places: Places, manager: Manager, work: Work) -> None:
-    """Make a complete environment at `work.prefix`; nothing of it is left if that fails."""
+def make_beside(manager: Manager, work: Work) -> Record:
+    """Make an environment at `work.prefix` and prove it; nothing of it is left if that fails."""
     try:
-        _carry_out(manager, work, in_place=False)
+        explained(manager, work, manager.make)
+        _resolve_paths(work.prefix)
+        return prove(manager, work)
     except BaseException:
         remove(work.prefix)
         raise
 
 
-def make_in_place(places: Places, manager: Manager, work: Work, state: State) -> None:
-    """Change the environment at `work.prefix`, or make it there where it must be."""
+def add_in_place(manager: Manager, work: Work) -> Record:
+    """Add packages to an environment that works meanwhile."""
+    explained(manager, work, manager.add)
+    return prove(manager, work)
+
+
+def make_in_place(places: Places, manager: Manager, work: Work) -> Record:
+    """Change the environment at `work.prefix`, or make it; until it is proved it is incomplete."""
     places.state.mkdir(parents=True, exist_ok=True)
-    keeps_working = state.works and manager.only_adds(work)
-    if not keeps_working:
-        places.incomplete.touch()
-    is_there = state.prefix is not None and interpreter_of(work.prefix).exists()
-    _carry_out(manager, work, in_place=is_there)
+    places.incomplete.touch()
+    is_there = interpreter_of(work.prefix).exists()
+    explained(manager, work, manager.change if is_there else manager.make)
+    record = prove(manager, work)
+    places.incomplete.unlink()
+    return record
 
 
-def _carry_out(manager: Manager, work: Work, *, in_place: bool) -> None:
+def explained(manager: Manager, work: Work, task: Callable[[Work], object]) -> bool:
+    """Let a manager do something; return whether it returned something true.
+
+    Raises Failure: what went wrong in words, or the last lines that were printed.
+    """
     try:
-        if in_place:
-            manager.change(work)
-        else:
-            manager.make(work)
+        return bool(task(work))
     except ManagerError as error:
-        known = manager.explain(error, work)
+        name = Path(error.command[0]).name
+        known = _killed(error, name) or manager.explain(error, work)
         if known is not None:
-            raise known from error
+            raise known
         last = [line for line in error.text.splitlines() if line.strip()][-3:]
-        raise Failure(
-            "{} ended with exit code {}.".format(Path(error.command[0]).name, error.code), *last
-        ) from error
+        raise Failure("{} ended with exit code {}.".format(name, error.code), *last)
+
+
+def _killed(error: ManagerError, name: str) -> Optional[Failure]:
+    """Return what a signal means: of a limit of CPU time, of files, of memory."""
+    if error.code == -getattr(signal, "SIGXCPU", 0):
+        return Failure(
+            "{} was ended: this machine limits CPU time (ulimit -t).".format(name),
+            "On a cluster, try in a job: srun --pty sh scripts/setup-environment.sh",
+        )
+    if error.code == -getattr(signal, "SIGXFSZ", 0):
+        return Failure(
+            "{} was ended: this machine limits the size of files (ulimit -f).".format(name),
+            "Ask whoever looks after the machine.",
+        )
+    if error.code == -getattr(signal, "SIGKILL", 9):
+        return Failure(
+            "{} was killed: by somebody, or because memory or CPU time ran out.".format(name),
+            "Login nodes of clusters do that; try in a job: srun --pty sh"
+            " scripts/setup-environment.sh",
+        )
+    return None
+
+
+def _resolve_paths(prefix: Path) -> None:
+    """Let a program that was started as `.venv/bin/python` import by the resolved path.
+
+    Else what it imports after an exchange would come from another environment.
+    """
+    folders = [*prefix.glob("lib/python3*/site-packages"), prefix / "Lib" / "site-packages"]
+    for folder in folders:
+        if folder.is_dir() and os.name != "nt":
+            (folder / _PTH).write_text(_RESOLVE, encoding="utf-8")
 
 
 def prove(manager: Manager, work: Work) -> Record:
@@ -60,6 +106,14 @@ def prove(manager: Manager, work: Work) -> Record:
             "torch was installed but cannot be imported.",
             "Run this once more. If that does not help, send the lines above to whoever looks after"
             " the machine.",
+        )
+    problems = manager.problems(found)
+    if problems:
+        raise Failure(
+            "{} has installed something else than the lists ask for: {}.".format(
+                manager.name, "; ".join(problems[:3])
+            ),
+            "Renew the lock: lab lock --upgrade",
         )
     if device.is_lasting:
         raise Failure(

@@ -88,10 +88,13 @@ class Places:
             path = folder / "{}-{}".format(name, number)
         return path
 
-    def exchange(self, prefix: Path) -> None:
-        """Let `.venv` lead to this environment from now on."""
+    def exchange(self, prefix: Path, *, keep: Optional[Path] = None) -> None:
+        """Let `.venv` lead to this environment from now on.
+
+        A folder that is there instead of a link is kept as `keep`, or removed later.
+        """
         if self.is_earlier:
-            before = self.state / "envs" / time.strftime("before-%Y%m%d-%H%M%S")
+            before = keep or self.state / "envs" / time.strftime("before-%Y%m%d-%H%M%S")
             before.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"new": str(prefix), "old": str(before)})
             self._journal.write_text(text, encoding="utf-8")
@@ -117,23 +120,22 @@ class Places:
                     break
         self._journal.unlink()
 
-    def remove_unused(self) -> List[str]:
-        """Remove environments that are neither in use nor current; return who uses the others."""
+    def others(self) -> List[Path]:
+        """Return the environments that are not current: replaced ones, and what a kill left."""
         current = self.current
-        using: List[str] = []
-        for folder in {self.folder, self.state / "envs"}:
-            for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-                if not _ID.match(path.name) or Path(os.path.realpath(str(path))) == current:
-                    continue
-                record = read_record(path)
-                users = users_of(path, self.root, since=record.made if record else time.time())
-                if users:
-                    using += users
-                else:
-                    remove(path)
+        folders = sorted({self.folder, self.state / "envs"})
+        paths = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+        resolved = [Path(os.path.realpath(str(path))) for path in paths if _ID.match(path.name)]
+        return [path for path in resolved if path != current]
+
+    def remove_unused(self) -> None:
+        """Remove the environments that are not current and that nobody uses."""
+        for path in self.others():
+            record = read_record(path)
+            if not users_of(path, self.root, since=record.made if record else time.time()):
+                remove(path)
         for left in self.root.glob(".venv-new-*"):
             left.unlink()
-        return using
 
     def _lead_to(self, prefix: Path) -> None:
         target = str(prefix)

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional, Tuple
 
 from .inside import Inventory, inventory
 from .lists import Lists
-from .managers import CONDA_FAMILY
+from .managers import CONDA_FAMILY, MANAGERS
 from .places import Places
 from .record import Record, read_record
 from .settings import Settings
@@ -71,4 +71,5 @@ def _reason(
     gone = sorted(set(record.installed) - set(found.versions))
     if gone:
         return "{} is missing".format(gone[0])
-    return found.problems[0] if found.problems and record.manager not in CONDA_FAMILY else ""
+    problems = MANAGERS[record.manager].problems(found)
+    return problems[0] if problems else ""

@@ -1,9 +1,10 @@
 """What every manager can do. One is an object that has found its program."""
 
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 from ..failures import Failure, ManagerError
+from ..inside import Inventory
 from ..lists import Lists
 from ..settings import Settings
 
@@ -28,8 +29,8 @@ class Manager:
 
     name = ""
     """What lab.toml and the record call it."""
-    changes_in_place = False
-    """Whether a change is made in the environment itself: it may not be doubled cheaply."""
+    links = True
+    """Whether a second environment is made of hard links, and costs nearly nothing."""
 
     def __init__(self, program: str) -> None:
         self.program = program
@@ -54,13 +55,21 @@ class Manager:
         raise NotImplementedError
 
     def only_adds(self, work: Work) -> bool:
-        """Return whether `change` would leave every installed version as it is."""
+        """Return whether the lists ask for more packages only; no installed version would change.
+
+        Raises ManagerError when the packages cannot be found.
+        """
         return False
+
+    def add(self, work: Work) -> None:
+        """Add what is missing, in place, where `only_adds`: what is there works all the while."""
+        raise NotImplementedError
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what went wrong, in words; None if that is not known."""
         return None
 
-    def versions(self, prefix: Path) -> Dict[str, str]:
-        """Return what is installed besides Python packages: version by name."""
-        return {}
+    @classmethod
+    def problems(cls, found: Inventory) -> List[str]:
+        """Return what the lists ask for in vain, by what was found in an environment."""
+        return found.problems

@@ -1,10 +1,11 @@
 """conda, mamba and micromamba: the list is environment.yml."""
 
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from ..commands import run
 from ..failures import Failure, ManagerError
+from ..inside import Inventory
 from ..places import interpreter_of
 from ..programs import find_program
 from .base import Manager, Work
@@ -32,6 +33,11 @@ class Conda(Manager):
         """Bring it up to date, in place."""
         self._client("env", "update", "--prune", work=work)
         self._install(work)
+
+    @classmethod
+    def problems(cls, found: Inventory) -> List[str]:
+        """Return nothing: its versions come from its own lock."""
+        return []
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what its words mean."""

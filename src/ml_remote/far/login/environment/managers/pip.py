@@ -1,10 +1,13 @@
 """Python's own venv and pip: slow, and there almost everywhere."""
 
+import json
+import tempfile
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from ..commands import run
 from ..failures import Failure, ManagerError
+from ..inside import Inventory, inventory, normalised
 from ..places import interpreter_of
 from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
@@ -24,6 +27,7 @@ class Pip(Manager):
     """`python -m venv`, and the pip that is in it."""
 
     name = "venv"
+    links = False
 
     @classmethod
     def find(cls, root: Path, *, hint: str = "") -> Optional["Manager"]:
@@ -50,8 +54,36 @@ class Pip(Manager):
     def change(self, work: Work) -> None:
         """Install what the lists ask for."""
         for options in requirement_options(work):
-            command = [str(interpreter_of(work.prefix)), "-m", "pip", "install"]
-            run([*command, "--disable-pip-version-check", *options], folder=work.root)
+            run([*self._install(work), *options], folder=work.root)
+
+    def only_adds(self, work: Work) -> bool:
+        """Ask pip what it would install, and compare that with what is installed."""
+        found = inventory(work.prefix, work.lists)
+        if found is None:
+            return False
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder, "report.json")
+            options = ["--dry-run", "--quiet", "--report", str(report)]
+            run([*self._install(work), *options, *self._wanted(work, found)], folder=work.root)
+            values = json.loads(report.read_text(encoding="utf-8"))
+        names = {normalised(item["metadata"]["name"]) for item in values["install"]}
+        return not names & set(found.versions)
+
+    def add(self, work: Work) -> None:
+        """Install the packages, but not the project: it is installed already."""
+        found = inventory(work.prefix, work.lists)
+        if found is not None:
+            run([*self._install(work), *self._wanted(work, found)], folder=work.root)
+
+    @staticmethod
+    def _wanted(work: Work, found: Inventory) -> List[str]:
+        lock = ["--constraint", str(work.lists.lock)] if work.lists.lock else []
+        return [*lock, *found.wanted]
+
+    @staticmethod
+    def _install(work: Work) -> List[str]:
+        command = [str(interpreter_of(work.prefix)), "-m", "pip", "install"]
+        return [*command, "--disable-pip-version-check"]
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what pip's words mean."""

@@ -16,12 +16,13 @@ _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$"
 
 
 def main(pyproject: str, lock: str) -> None:
-    """Print a line of JSON: `versions` by normalised name, and `problems`."""
+    """Print a line of JSON: `versions` by normalised name, `problems` and `wanted`."""
     versions = _installed()
-    problems = _unfulfilled(_wanted(Path(pyproject)), versions)
+    wanted = _wanted(Path(pyproject))
+    problems = _unfulfilled(wanted, versions)
     if lock:
         problems += _differing(Path(lock), versions)
-    print(json.dumps({"versions": versions, "problems": problems}))
+    print(json.dumps({"versions": versions, "problems": problems, "wanted": wanted}))
 
 
 def _installed() -> Dict[str, str]:
