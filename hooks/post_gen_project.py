@@ -55,6 +55,8 @@ ASK_NOTHING = {
     "SSH_ASKPASS_REQUIRE": "never",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+STEP = "Next: "  # begins what is left to do by a command, among what is to be said
+COMMIT_ALL = "git add . && git commit -m 'Start'"
 SECONDS = 60  # how long the SSH entry, or git, may take
 
 
@@ -80,7 +82,12 @@ def is_update(answers: dict[str, object]) -> bool:
         return False
     import tempfile
 
-    return Path(tempfile.gettempdir()).resolve() in Path.cwd().resolve().parents
+    temporary = Path(tempfile.gettempdir()).resolve()
+    # cruft clones the template beside what it compares; a project of one's own may be in /tmp, too.
+    return any(
+        folder.parent == temporary and folder.name.startswith("tmp") and (folder / "repo").is_dir()
+        for folder in Path.cwd().resolve().parents
+    )
 
 
 def remove_caches(project: Path) -> None:
@@ -224,7 +231,7 @@ def name_folder(folder: Path) -> list[str]:
     try:
         Path("lab.local.toml").write_bytes(content.encode("utf-8"))
     except (OSError, UnicodeError) as error:
-        return [f"lab.local.toml could not be written: {error}. How to go on: uv run lab.py"]
+        return [f"lab.local.toml could not be written: {error}. What to do: uv run lab.py"]
     return []
 
 
@@ -273,7 +280,9 @@ def finish_ssh_entry(
         end(entry)
         return [f"`lab connect` did not finish within {SECONDS} seconds.", entry_later(answers)]
     if entry.returncode != 0:
-        return [*warned.splitlines(), entry_later(answers)]
+        # Its own next step is advice here: what comes next in the project is said at the end.
+        lines = [re.sub("^Next: *", "", line) for line in warned.splitlines()]
+        return [*lines, entry_later(answers)]
     # Its own next step is left out: the hook ends with one that includes it.
     print("\n".join(line for line in said.splitlines() if not line.startswith("Next:")))
     return warned.splitlines()
@@ -292,7 +301,12 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def entry_later(answers: dict[str, object]) -> str:
     """Return how to get the SSH entry that was not written."""
-    return f"No SSH entry was written. Later: uv run lab.py connect {answers['remote']}"
+    return f"No SSH entry was written. Later: {connect_command(answers)}"
+
+
+def connect_command(answers: dict[str, object]) -> str:
+    """Return the command that writes the SSH entry."""
+    return f"uv run lab.py connect {answers['remote']}"
 
 
 def set_up_git() -> list[str]:
@@ -300,36 +314,39 @@ def set_up_git() -> list[str]:
     if Path(".git").exists():
         return []  # generated into the person's own repository: what it commits is theirs to say
     initialised = run_command("git", "init", "--quiet", "--initial-branch", "main")
+    begin = f"{STEP}git init -b main && {COMMIT_ALL}"
     if initialised is None:
-        return [
-            "git is not installed. With it: git init -b main && git add . && git commit -m 'Start'"
-        ]
+        return ["git is not installed, and `lab` sends code by it. Install it first.", begin]
     if initialised.returncode != 0:
-        return ["git init failed. Later: git init -b main && git add . && git commit -m 'Start'"]
+        return ["git init failed.", begin]
     # Without useConfigOnly git may make up an identity from the machine's name.
     git = ("git", "-c", "user.useConfigOnly=true")
     commit = ("commit", "--quiet", "--message", "Start from ml-remote-template")
     if succeeds("git", "add", ".") and succeeds(*git, *commit):
         return []
     if succeeds(*git, "var", "GIT_AUTHOR_IDENT"):
-        return [
-            "Nothing is committed: git did not do it. See why: git add . && git commit -m Start"
-        ]
+        return ["Nothing is committed: git did not do it. This shows why:", f"{STEP}{COMMIT_ALL}"]
     return [
-        "Nothing is committed: git does not know who you are. Tell it, then commit:",
-        '  git config --global user.name "..." && git config --global user.email ...',
-        "  git add . && git commit -m 'Start'",
+        "Nothing is committed: git does not know who you are.",
+        f'{STEP}git config --global user.name "Ada Lovelace"  # your own name',
+        f"{STEP}git config --global user.email ada@example.com  # your own address",
+        f"{STEP}{COMMIT_ALL}",
     ]
 
 
 def print_next_steps(answers: dict[str, object], notes: list[str]) -> None:
-    """Say in three lines at most what to do next, after what went wrong."""
+    """Say what to do next, after what went wrong: each line can be run as it is, in this order."""
+    steps = [note[len(STEP) :] for note in notes if note.startswith(STEP)]
     for note in notes:
-        print(f"  {note}", file=sys.stderr)
-    connect = "" if answers["remote"] else " connect you@the-machine, then uv run lab.py"
+        if not note.startswith(STEP):
+            print(f"  {note}", file=sys.stderr)
+    # `up` would take the machine that the alias means now, which may be another one.
+    wanted = str(answers["write_ssh_entry"]).lower() in YES
+    missing = bool(answers["remote"]) and (not wanted or entry_later(answers) in notes)
+    steps.append(connect_command(answers) if missing else "uv run lab.py up")
     print("Next:")
-    print(f"  cd {answers['project_slug']}")
-    print(f"  uv run lab.py{connect} up")
+    for step in [f"cd {answers['project_slug']}", *steps]:
+        print(f"  {step}")
 
 
 def run_command(*command: str) -> subprocess.CompletedProcess[str] | None:

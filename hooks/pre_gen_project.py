@@ -29,6 +29,8 @@ PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 YES_OR_NO = re.compile(r"1|true|t|yes|y|on|0|false|f|no|n|off", re.IGNORECASE)
 PYTHON_VERSION = re.compile(r"3\.([0-9]{1,2})")
 
+SOFT_KEYWORDS = {"_", "case", "match", "type"}  # Python 3.8 cannot tell
+
 # Names that files cannot have on Windows, whatever their ending.
 DEVICE_NAMES = {
     "con", "prn", "aux", "nul",
@@ -63,7 +65,7 @@ def main() -> int:
     answers = json.loads(ANSWERS_AS_JSON)
     names = {entry.name for entry in os.scandir()} - {".git"}
     if names:
-        print(refuse_folder(names), file=sys.stderr)
+        print(refuse_folder(names, answers), file=sys.stderr)
         return 1
     faults = find_faults(answers, tool=load_address_rules(answers))
     if faults:
@@ -72,17 +74,31 @@ def main() -> int:
     return 0
 
 
-def refuse_folder(names: set[str]) -> str:
+def refuse_folder(names: set[str], answers: dict[str, object]) -> str:
     """Say that a folder with these files in it is left as it is, and what to do instead."""
     lines = [f"Nothing was generated: {Path.cwd()} is not empty, and its files stay as they are."]
     if "lab.toml" in names:
         lines.append("To bring a project of this template up to date, run in its folder:")
         if ".cruft.json" not in names:
-            lines.append("  uvx cruft link TEMPLATE --checkout COMMIT   (once)")
+            lines.append(f"  {_link_command(answers)}   (once)")
         lines.append("  uvx cruft update")
     else:
         lines.append("Generate into another folder (--output-dir), then copy what you want to use.")
     return "\n".join(lines)
+
+
+def _link_command(answers: dict[str, object]) -> str:
+    """Return the command that tells cruft where this project comes from, as its lab.py says it."""
+    import shlex
+
+    try:
+        script = Path("lab.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        script = ""
+    pin = re.search(r"ml-remote @ git\+([^\s\"]+)@([0-9a-f]{40})\"", script)
+    template, commit = pin.groups() if pin else (str(answers.get("_template") or "TEMPLATE"), "")
+    checkout = f" --checkout {commit}" if commit else ""
+    return f"uvx cruft link {shlex.quote(template)}{checkout}"
 
 
 def load_address_rules(answers: dict[str, object]) -> ModuleType | None:
@@ -92,6 +108,8 @@ def load_address_rules(answers: dict[str, object]) -> ModuleType | None:
     """
     template = template_folder(answers)
     if template is None:
+        return None
+    if sys.version_info < (3, 9):  # noqa: UP036 - then `lab connect` checks the address later
         return None
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(template / "src"))
@@ -230,8 +248,8 @@ def _command(answers: dict[str, object], faults: list[Fault]) -> str:
     import shlex
     import subprocess
 
-    corrected = answers | {fault.question: fault.suggestion for fault in faults}
-    words = ["cookiecutter", str(answers.get("_template", "TEMPLATE"))]
+    corrected = {**answers, **{fault.question: fault.suggestion for fault in faults}}
+    words = ["uvx", "cookiecutter", str(answers.get("_template", "TEMPLATE"))]
     if answers.get("_checkout"):
         words += ["--checkout", str(answers["_checkout"])]
     output_folder = answers.get("_output_dir")
@@ -267,7 +285,7 @@ def _check_reserved(name: str) -> str | None:
     if plain in DEPENDENCIES:
         return "any other name: the project is built on a package of this name"
     standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)  # Python 3.9 has less
-    if plain in standard or keyword.iskeyword(plain) or keyword.issoftkeyword(plain):
+    if plain in standard or keyword.iskeyword(plain) or plain in SOFT_KEYWORDS:
         return "any other name: Python itself uses this one"
     if plain in DEVICE_NAMES:
         return "any other name: Windows keeps this one for a device"

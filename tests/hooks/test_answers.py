@@ -176,9 +176,9 @@ def test_all_faults_are_reported_at_once_with_a_command_that_works(
     assert "5 answers cannot be used" in message
     for question in list(bad)[1:]:
         assert f"{question} = {bad[question]!r}" in message
-    command = next(line for line in message.splitlines() if line.startswith("  cookiecutter "))
+    command = next(line for line in message.splitlines() if line.startswith("  uvx "))
     subprocess.run(
-        [sys.executable, "-m", *shlex.split(command)], check=True, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", *shlex.split(command)[1:]], check=True, stdout=subprocess.DEVNULL
     )
     project = output / "my-lab"
     assert (project / "README.md").read_text(encoding="utf-8").startswith("# Tea")

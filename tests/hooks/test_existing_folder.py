@@ -87,9 +87,17 @@ def test_project_of_this_template_is_told_how_to_update(bake: Bake) -> None:
     (project.path / "lab.toml").write_text("# mine\n")
     before = everything(project.path)
     done = generate(project.path.parent)
-    assert "uvx cruft link TEMPLATE --checkout COMMIT" in done.stderr
+    assert f"uvx cruft link {TEMPLATE_ROOT}   (once)" in done.stderr
     assert done.stderr.index("uvx cruft link") < done.stderr.index("uvx cruft update")
     assert everything(project.path) == before
+
+
+def test_link_is_to_what_the_project_was_made_from(folder: Path) -> None:
+    (folder / "lab.toml").touch()
+    pin = f"ml-remote @ git+https://host/t@{'1' * 40}"
+    (folder / "lab.py").write_text(f'# dependencies = ["{pin}"]\n')
+    warned = generate(folder.parent).stderr
+    assert f"uvx cruft link https://host/t --checkout {'1' * 40}" in warned
 
 
 def test_project_that_cruft_knows_needs_no_link(folder: Path) -> None:

@@ -46,8 +46,11 @@ def test_without_an_identity_nothing_is_committed_and_the_commands_are_told(
         monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", "")
     project = bake().path
     printed = capfd.readouterr()
-    assert "git config --global user.name" in printed.err
-    assert "git add . && git commit" in printed.err
+    assert "git does not know who you are" in printed.err
+    steps = [line.strip() for line in printed.out.partition("Next:\n")[2].splitlines()]
+    assert steps[0] == "cd handwriting-lab"
+    assert steps[1].startswith("git config --global user.name")
+    assert steps[-2:] == ["git add . && git commit -m 'Start'", "uv run lab.py up"]
     assert git(project, "branch", "--show-current") == "main"
     heads = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True)
     assert heads.returncode != 0

@@ -78,9 +78,13 @@ def test_difficulty_is_a_warning_with_the_command_for_later(
     project = bake(remote=REMOTE).path
     assert (project / "lab.py").is_file()
     assert git(project, "log", "--format=%s") != ""
-    warned = capfd.readouterr().err
-    assert words in warned
-    assert f"uv run lab.py connect {REMOTE}" in warned
+    said = capfd.readouterr()
+    assert words in said.err
+    assert f"uv run lab.py connect {REMOTE}" in said.err
+    assert "Next:" not in said.err
+    # The alias may mean another machine, so nothing that uses it is proposed.
+    assert said.out.splitlines()[-1].strip() == f"uv run lab.py connect {REMOTE}"
+    assert "lab.py up" not in said.out
     assert contents(ssh) == before
 
 

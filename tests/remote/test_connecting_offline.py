@@ -98,3 +98,36 @@ def test_a_repository_with_nothing_but_two_settings_is_connected(
     assert f"vscode://vscode-remote/ssh-remote+gpu{server.account.home}" in said
     assert laptop.run_ssh("gpu", "true").returncode == 0
     assert cli.main(["disconnect", "--yes"]) == 0
+
+
+def test_alias_that_leads_somewhere_is_an_answer_too(
+    project: Path,
+    laptop: Laptop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By an entry of ours it stays as it is; by one of the person's own it is used."""
+    monkeypatch.chdir(project)
+    offline = ["connect", "--offline", "--yes"]
+    assert cli.main([*offline, ADDRESS]) == 0
+    assert cli.main([*offline, "gpu"]) == 0
+    assert is_written(laptop)
+    assert cli.main(["disconnect", "--yes"]) == 0
+    laptop.config.write_text("Host gpu\n  HostName own.example\n" + laptop.config.read_text())
+    assert cli.main([*offline, "gpu"]) == 0
+    assert "your own SSH configuration" in capsys.readouterr().out
+
+
+def test_host_key_is_not_pinned_for_an_alias_that_is_taken(
+    project: Path,
+    laptop: Laptop,
+    server: OpenSSHServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    laptop.config.write_text("Host gpu\n  HostName own.example\n" + laptop.config.read_text())
+    monkeypatch.chdir(project)
+    assert cli.main(["connect", server.address, "--yes"]) == 1
+    assert "gpu already stands in" in capsys.readouterr().err
+    assert not laptop.known_hosts.exists() or laptop.known_hosts.read_text() == ""
+    assert server.logins == 0

@@ -15,6 +15,7 @@ from ml_remote import errors
 from ml_remote.errors import DamagedEntryError, UsageError
 from ml_remote.ssh import address, ssh_config
 from ml_remote.ssh.address import (
+    EXAMPLES,
     Destination,
     alias_fault,
     parse_destination,
@@ -330,3 +331,29 @@ def test_the_block_can_be_pasted_for_programs_that_do_not_read_include(tmp_path:
     (tmp_path / "ssh/config").write_text(f"{block}Host *\n{person}")
     assert meaning("a", directory=tmp_path / "ssh") == before
     assert meaning("gpu", directory=tmp_path / "ssh")["hostname"] == "gpu.example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("ssh ada@gpu", "ada@gpu"),
+        ("ssh -p 22 ada@x.example", "ada@x.example:22"),
+        ("ssh -p2222 -i key ada@x.example", "ada@x.example:2222"),
+        ("ssh x.example -l ada -v", "ada@x.example"),
+        ("ssh -p 22 olga@$(id)", None),
+    ],
+)
+def test_address_is_found_in_a_command(text: str, address: str | None) -> None:
+    assert suggest_remote(text) == address or address is None
+    with pytest.raises(UsageError) as caught:
+        parse_destination(text)
+    assert f"give only {address or EXAMPLES}." in str(caught.value.hint)
+    assert "$(" not in suggest_remote(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"), [("olga@", "machine behind"), ("@gpu", "user name before")]
+)
+def test_half_an_address_is_told(text: str, lacks: str) -> None:
+    with pytest.raises(UsageError, match=f"lacks the {lacks} the @"):
+        parse_destination(text)

@@ -53,6 +53,8 @@ def _connect(
 ) -> None:
     """Find out what is to be done, have it agreed to, do it, and prove that the login works."""
     console = context.console
+    # Before anything is pinned: an alias that means another machine stops it all.
+    plan_connect(entry, directory=Client(alias=entry.alias).directory, replace_other=replace_other)
     login = _first_login(_client_for(entry), console, yes=yes)
     choice = choose_key(_client_for(entry), entry, login, new_only=key_type is not None)
     entry = replace(entry, identity=choice.path)

@@ -65,6 +65,8 @@ def wanted_entry(
     configuration leads the alias to a machine: that is said, and used as it is. Raises UsageError.
     """
     directory = ssh_directory()
+    if address == alias and jump is None and identity is None and _is_known(alias, directory):
+        address = None  # the machine that the alias means already
     existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
@@ -133,6 +135,13 @@ def _ask_for_address(alias: str, console: Console) -> str:
             f"No address for {alias} is known yet.", hint="lab connect WHAT-THE-LINE-PRINTED"
         )
     return console.ask("What did it print (user@address:port)?")
+
+
+def _is_known(alias: str, directory: Path) -> bool:
+    """Return whether the alias leads to a machine, by an entry of ours or of the person's own."""
+    return _existing_entry(alias, directory, needed=False) is not None or _is_own_host(
+        alias, directory
+    )
 
 
 def _is_own_host(alias: str, directory: Path) -> bool:

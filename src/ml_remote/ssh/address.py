@@ -105,20 +105,38 @@ def remote_fault(text: str) -> str | None:
             parse_destination(text)
     except UsageError:
         return (
-            "user@host, user@host:port (1 to 65535), an SSH alias you have already, or nothing; an "
-            "IPv6 address with a port in brackets"
+            "user@host, user@host:port (1 to 65535), or nothing; an IPv6 address with a port in "
+            "brackets. To use an SSH alias that you have, leave this empty and give it as ssh_alias"
         )
     return None
 
 
 def suggest_remote(text: str) -> str:
     """Return the longest address that can be made of the characters of `text`."""
-    text = text[len("ssh://") :] if text.startswith("ssh://") else text
+    text = text[len("ssh://") :] if text.startswith("ssh://") else _from_command(text) or text
     kept = re.sub(r"[^A-Za-z0-9_.@:+~-]", "", text).lstrip("-.+~:@")
     host, _, _ = kept.partition(":")
     return next(
         (one for one in (kept, host) if one and remote_fault(one) is None), "ada@gpu.example.com"
     )
+
+
+def _from_command(text: str) -> str | None:
+    """Return the address in a command such as `ssh -p 22 ada@host`, None in anything else."""
+    words = text.split()
+    if not words or words[0] != "ssh":
+        return None
+    options, place = {}, ""
+    rest = iter(words[1:])
+    for word in rest:
+        if word[:2] in ("-p", "-l", "-i", "-o", "-J", "-F"):
+            options[word[:2]] = word[2:] or next(rest, "")
+        elif not word.startswith("-") and not place:
+            place = word
+    user = f"{options['-l']}@" if "-l" in options and "@" not in place else ""
+    port = f":{options['-p']}" if "-p" in options and ":" not in place else ""
+    address = f"{user}{place}{port}"
+    return address if remote_fault(address) is None and place else None
 
 
 def parse_destination(text: str) -> Destination:
@@ -134,9 +152,10 @@ def parse_destination(text: str) -> Destination:
     if not rest:
         raise UsageError("The address is empty.", hint=f"Give it as in {EXAMPLES}.")
     if " " in rest:
+        address = _from_command(rest)
         raise UsageError(
             f"{shown(text)} is more than an address.",
-            hint=f"Leave out `ssh` and its options; give only {EXAMPLES}.",
+            hint=f"Leave out `ssh` and its options; give only {address or EXAMPLES}.",
         )
     user, at, host_and_port = rest.rpartition("@")
     if at and ":" in user:
@@ -149,6 +168,12 @@ def parse_destination(text: str) -> Destination:
     if "/" in host_and_port:
         raise UsageError(
             f"{shown(text)} has a path.", hint=f"Give the machine alone, as in {EXAMPLES}."
+        )
+    if not host_and_port or (at and not user):
+        missing = "user name before" if host_and_port else "machine behind"
+        raise UsageError(
+            f"{shown(text)} lacks the {missing} the @.",
+            hint=f"Give it as in {EXAMPLES}.",
         )
     host, port = _split_port(host_and_port)
     return Destination(host=host, user=user if at else None, port=port)

@@ -167,7 +167,8 @@ def check_alias_is_free(entry: Entry, state: State, *, replace_other: bool) -> N
     if old.leads_elsewhere_than(entry) and not replace_other:
         raise AliasTakenError(
             f"{entry.alias} already stands for {_route(old)} (in {path}), not for {_route(entry)}.",
-            hint="Choose another name with --alias; or, to have it mean the new one, add --replace",
+            hint="Choose another alias (in lab.toml: alias in [remote]); or, to have it mean the "
+            "new machine, add --replace",
         )
 
 
@@ -227,7 +228,7 @@ def _check_nobody_names(alias: str, state: State) -> None:
             if name.lower() == alias:
                 raise AliasTakenError(
                     f"{name} already stands in {source.path}, line {number}.",
-                    hint="Choose another name with --alias.",
+                    hint="Choose another alias (in lab.toml: alias in [remote]).",
                 )
 
 

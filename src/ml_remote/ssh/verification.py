@@ -160,8 +160,8 @@ def _differences_from_address(
         raise ConfigurationError(
             f"{host} is an alias in your configuration and stands for {meant}; ssh would look for "
             f"a machine that is really called {host}.",
-            hint=f"Give the address {meant} instead, or use that entry as it is: alias = "
-            f'"{host}" in lab.toml.',
+            hint=f"Give the address {meant} instead, or use that entry as it is: in lab.toml, "
+            f'alias = "{host}" in [remote]',
         )
     for keyword, option in (("proxyjump", "--jump"), ("proxycommand", None)):
         through = answer.options.get(keyword)
