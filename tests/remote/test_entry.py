@@ -352,7 +352,7 @@ def test_address_is_found_in_a_command(text: str, address: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "lacks"), [("olga@", "machine behind"), ("@gpu", "user name before")]
+    ("text", "lacks"), [("olga@", "host name behind"), ("@gpu", "user name before")]
 )
 def test_half_an_address_is_told(text: str, lacks: str) -> None:
     with pytest.raises(UsageError, match=f"lacks the {lacks} the @"):

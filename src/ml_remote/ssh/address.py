@@ -170,7 +170,7 @@ def parse_destination(text: str) -> Destination:
             f"{shown(text)} has a path.", hint=f"Give the machine alone, as in {EXAMPLES}."
         )
     if not host_and_port or (at and not user):
-        missing = "user name before" if host_and_port else "machine behind"
+        missing = "user name before" if host_and_port else "host name behind"
         raise UsageError(
             f"{shown(text)} lacks the {missing} the @.",
             hint=f"Give it as in {EXAMPLES}.",
