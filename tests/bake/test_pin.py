@@ -396,3 +396,15 @@ def test_python_older_than_the_tool_needs_says_so_itself(script: Script) -> None
         pytest.skip("there is no Python older than 3.11 here")
     done = subprocess.run([found, script.folder / "lab.py"], capture_output=True, text=True)
     assert done.stderr.startswith("lab needs Python 3.11 or newer; this is 3.")
+
+
+@pytest.mark.slow
+def test_uv_leaves_the_project_as_it_is(remote: Remote, tmp_path: Path) -> None:
+    """Also where somebody types `uv run lab.py` in a folder of it, or forgets `lab.py`."""
+    project, _ = generate(f"{ADDRESS}.git", tmp_path / "out", cwd=tmp_path)
+    before = sorted(path.name for path in project.path.iterdir())
+    assert run_lab(project, "--help").returncode == 0
+    words = ("sh", "-c", 'cd labs && uv run ../lab.py --help && uv run python -c ""')
+    assert project.run(*words, check=False, PYTHONPATH="").returncode == 0
+    assert sorted(path.name for path in project.path.iterdir()) == before
+    assert project.run("git", "status", "--porcelain", "--ignored", "labs").stdout.count("\n") == 2

@@ -10,7 +10,12 @@ import importlib
 import sys
 from typing import List, Optional
 
-__all__ = ["PARTS", "main"]
+from ml_remote.far.exit_codes import ExitCode
+
+__all__ = ["INCOMPLETE", "PARTS", "main"]
+
+INCOMPLETE = "The environment is incomplete: it has no"
+"""Begins what is said when the environment lacks a package; its name follows."""
 
 PARTS = {
     "headless": "ml_remote.far.env.headless",
@@ -32,7 +37,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return 2
     # Parts that hand the rest to another program's own parser find it where that one looks.
     sys.argv = [given[0], *given[1:]]
-    code: int = importlib.import_module(PARTS[given[0]]).main(given[1:])
+    try:
+        code: int = importlib.import_module(PARTS[given[0]]).main(given[1:])
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "ml_remote"):
+            raise
+        print("Error: {} {}.".format(INCOMPLETE, missing), file=sys.stderr)
+        return ExitCode.NO_ENVIRONMENT
     return code
 
 

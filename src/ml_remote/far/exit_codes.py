@@ -1,7 +1,5 @@
 """The exit codes by which programs on the machine, and ssh itself, say how they ended."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 __all__ = ["ExitCode"]
@@ -45,6 +43,6 @@ class ExitCode(IntEnum):
     TRY_AGAIN = 75
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90
-    """A session found no `.venv` to run in."""
+    """A run or session found no `.venv` to run in, or one that lacks a package."""
     SSH = 255
     """ssh itself failed, before the remote command or instead of it."""

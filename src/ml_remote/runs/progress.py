@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import UsageError
+from ..errors import LabError, UsageError
+from ..far.__main__ import INCOMPLETE
+from ..far.exit_codes import ExitCode
 from ..jobs.events import announced
 from ..ui.console import Console
 from ..ui.display import Steps, steps
@@ -41,12 +43,16 @@ class Progress:
         """In which cell it is, as a part of a sentence."""
         return f" in cell {self.cell}" if self.cell else ""
 
-    def show_failure(self, exit_code: int | None) -> None:
+    def show_failure(self, exit_code: int | None, *, setup: str = "lab setup") -> None:
         """Show what the cell printed that the run ended in, its traceback included.
 
         Raises UsageError instead when it ended before its first cell because there is no such lab
-        or parameter.
+        or parameter, and LabError when the environment, which `setup` makes, lacks a package.
         """
+        if exit_code == ExitCode.NO_ENVIRONMENT and self._lines:
+            said = self._lines[-1].removeprefix("Error: ")
+            if said.startswith(INCOMPLETE):
+                raise LabError(said, hint=setup)
         if exit_code == _WRONG_USAGE and self.cell is None and self._lines:
             raise UsageError(self._lines[-1].removeprefix("Error: "))
         if self._shown is not None:  # else everything has been shown already

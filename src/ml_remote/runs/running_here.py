@@ -45,7 +45,7 @@ def run_here(
             progress.on_line(line)
         returncode = program.wait()
     if returncode != 0:
-        progress.show_failure(returncode)
+        progress.show_failure(returncode, setup="lab setup --local")
         raise LabError(f"{run.lab} failed{progress.where}; exit code {returncode}.")
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:
@@ -66,7 +66,11 @@ def _interpreter(project: Project) -> Path:
         if path.is_file() and not (project.state / "environment.incomplete").exists():
             # Resolved: .venv may be exchanged for a new environment meanwhile.
             return path.parent.resolve() / path.name
-    raise LabError("There is no complete environment on this computer.", hint="lab setup --local")
+    there = environment.is_dir() or environment.is_symlink()
+    raise LabError(
+        f"The environment on this computer is {'incomplete' if there else 'missing'}.",
+        hint="lab setup --local",
+    )
 
 
 def _first_result(lines: Sequence[str]) -> int:

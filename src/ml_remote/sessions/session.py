@@ -18,6 +18,7 @@ from typing import Self
 from .. import jobs
 from ..context import Context
 from ..errors import LabError, RemoteCommandError
+from ..far.__main__ import INCOMPLETE
 from ..far.env.sessions import find_kind
 from ..installing import ensure_far
 from ..machine import Machine
@@ -208,6 +209,10 @@ class Sessions:
         job = jobs.find_job(machine, job_id)
         title, alias = self._kind.title, machine.alias
         if job.exit_code == ExitCode.NO_ENVIRONMENT:
+            said = ask(machine, "tail-session", job_id, job=job_id).stdout.strip()
+            last = said.splitlines()[-1].removeprefix("Error: ") if said else ""
+            if last.startswith(INCOMPLETE):
+                return RemoteCommandError(f"On {alias}: {last}", hint="lab setup")
             return RemoteCommandError(
                 f"The environment is not on {alias} yet: {machine.folder} has no .venv.",
                 hint="lab setup",
