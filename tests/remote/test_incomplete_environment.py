@@ -1,7 +1,8 @@
-"""An environment that is not there or lacks a package: a sentence, and the command that makes it."""
+"""An environment that is missing or lacks a package: a sentence, and the command that makes it."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ def test_missing_package_is_one_sentence(
     def fail(_: object) -> object:
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
-    monkeypatch.setattr(far.importlib, "import_module", fail)
+    monkeypatch.setattr(importlib, "import_module", fail)
     assert far.main(["serve", "jupyter"]) == ExitCode.NO_ENVIRONMENT
     name = missing.partition(".")[0]
     assert capsys.readouterr().err == f"Error: The environment is incomplete: it has no {name}.\n"
