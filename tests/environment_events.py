@@ -322,14 +322,14 @@ EVENTS: tuple[Callable[[Trial], None], ...] = (
 )
 
 
-def run_sequence(computer: Computer, seed: int, *, events: int = 4) -> list[str]:
+def run_sequence(computer: Computer, seed: int, *, events: int = 3) -> list[str]:
     """Let some events happen to a new project, and check it after each; return their names.
 
     Raises AssertionError when an environment was lost.
     """
     chance = random.Random(seed)
     root = computer.folder / f"trial {seed}"
-    trial = Trial(computer, root, chance, is_slow=seed % 12 == 0)
+    trial = Trial(computer, root, chance, is_slow=seed % 13 == 0)
     trial.begin("venv" if trial.is_slow else "auto")
     for _ in range(events):
         event = chance.choice(EVENTS)

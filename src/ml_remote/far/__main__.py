@@ -7,6 +7,7 @@ of them load something large. `install` and `environment` need no more than Pyth
 """
 
 import importlib
+import os
 import sys
 from typing import List, Optional
 
@@ -35,6 +36,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if not given or given[0] not in PARTS:
         print(f"Give one of these: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
+    _start_by_resolved_path()
     # Parts that hand the rest to another program's own parser find it where that one looks.
     sys.argv = [given[0], *given[1:]]
     try:
@@ -46,6 +48,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
         print("Error: {} {}.".format(INCOMPLETE, missing), file=sys.stderr)
         return ExitCode.NO_ENVIRONMENT
     return code
+
+
+def _start_by_resolved_path() -> None:
+    """Start anew if this was started through the link `.venv`.
+
+    It may be exchanged for a new environment, whose packages do not fit those imported before.
+    """
+    if os.name != "nt" and os.path.islink(sys.prefix) and hasattr(sys, "orig_argv"):
+        program = os.path.join(os.path.realpath(sys.prefix), "bin", "python")
+        sys.stdout.flush()
+        os.execv(program, [program, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from typing import Optional
 
 from .failures import Failure
 from .managers import CONDA_FAMILY, MANAGERS, Manager
+from .managers.uv import Uv
 from .settings import Settings
+from .speech import say
 from .state import State, allowed_managers
 
 __all__ = ["choose_manager"]
@@ -25,7 +27,7 @@ def choose_manager(root: Path, settings: Settings, state: State) -> Manager:
     if kept is not None:
         return kept
     if wanted == "auto":
-        return _first(root, *CONDA_FAMILY, "uv") or _found(root, "venv")
+        return _first(root, *CONDA_FAMILY, "uv") or _brought_or_pip(root)
     if wanted == "conda":
         found = _first(root, "conda", "mamba", "micromamba")
         if found is None:
@@ -45,7 +47,18 @@ def _kept(root: Path, settings: Settings, state: State) -> Optional[Manager]:
     name = state.record.manager
     if name not in allowed_managers(settings.manager) or name not in MANAGERS:
         return None
-    return MANAGERS[name].find(root)
+    found = MANAGERS[name].find(root)
+    is_gone = found is None and name == "uv" and settings.manager == "auto"
+    return _brought_or_pip(root) if is_gone else found
+
+
+def _brought_or_pip(root: Path) -> Manager:
+    """Bring uv, which needs a tenth of the time that pip takes; without it there is pip."""
+    try:
+        return Uv.bring(root)
+    except Failure as failure:
+        say("{} pip makes the environment, which takes longer.".format(failure.sentence))
+        return _found(root, "venv")
 
 
 def _first(root: Path, *names: str) -> Optional[Manager]:

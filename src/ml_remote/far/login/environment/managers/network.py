@@ -1,4 +1,4 @@
-"""What uv and pip print when they cannot get packages, in words."""
+"""What uv and pip print when they cannot get or write packages, in words."""
 
 import re
 from typing import NamedTuple, Optional, Pattern, Tuple
@@ -12,52 +12,91 @@ __all__ = ["explain_network"]
 class _Kind(NamedTuple):
     pattern: Pattern[str]
     sentence: str
+    """With `{program}`, and the groups of the pattern by their names."""
     hints: Tuple[str, ...]
 
 
+_CACHE = 'cache = "/path" under [environment] in lab.local.toml'
+_ADDRESS = "export UV_INDEX_URL=https://... PIP_INDEX_URL=https://..."
+_PROFILE = "For setups from your laptop, the same line belongs into ~/.profile on the machine."
 _KINDS = (
     _Kind(
-        re.compile(r"No space left on device|os error 28|Errno 28|[Dd]isk quota exceeded"),
-        "The disk is full, or your quota is used up, where {program} keeps its files.",
+        re.compile(r"No space left on device|os error 28\b|Errno 28\b|[Dd]isk quota exceeded"),
+        "The disk where {program} writes is full, or your quota there is used up.",
         (
-            'Make room, or name a folder on another disk: cache = "/path" under [environment] in'
-            " lab.local.toml.",
+            "See which: df -h . ~/.cache /tmp",
+            "If it is ~/.cache, name a folder on the project's disk: " + _CACHE,
         ),
     ),
     _Kind(
-        re.compile(
-            r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|invalid peer cert"
-        ),
-        "{program} does not trust the certificate of the package index.",
+        re.compile(r"File too large|os error 27\b|Errno 27\b"),
+        "{program} may not write files of that size: this machine limits it (ulimit -f).",
+        ("Ask whoever looks after the machine.",),
+    ),
+    _Kind(
+        re.compile(r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|CertificateError|invalid peer cert"),
+        "{program} does not trust the certificate of the package index: a company's proxy or index"
+        " has its own.",
         (
-            "A company's proxy or index has a certificate of its own. Name it:"
-            " export SSL_CERT_FILE=/path/to/company.pem",
-            "For uv, the system's own certificates: export UV_SYSTEM_CERTS=true."
-            " On the machine these lines go into ~/.profile.",
+            "Name the company's certificate: export SSL_CERT_FILE=/path/to/company.pem"
+            " PIP_CERT=/path/to/company.pem",
+            "If the system knows it, for uv: export UV_SYSTEM_CERTS=true",
+            _PROFILE,
         ),
     ),
     _Kind(
-        re.compile(
-            r"\b40[137]\b.*(Unauthorized|Forbidden|Proxy)|ProxyError|proxy.*(refused|authent)"
-        ),
-        "The package index or the proxy refuses {program}.",
-        (
-            "Check the address and the password: UV_INDEX_URL, PIP_INDEX_URL, HTTPS_PROXY.",
-            "On the machine they are set in ~/.profile, or in ~/.config/uv/uv.toml and pip.conf.",
-        ),
+        re.compile(r"proxy authorization required|Proxy Authentication|Tunnel connection failed"),
+        "The proxy refuses {program}.",
+        ("Check HTTPS_PROXY: export HTTPS_PROXY=http://user:password@host:port", _PROFILE),
+    ),
+    _Kind(
+        re.compile(r"ProxyError|tunnel error|proxyconnect"),
+        "{program} cannot reach the proxy that HTTPS_PROXY or ALL_PROXY names.",
+        ("Check it: export HTTPS_PROXY=http://host:port", _PROFILE),
+    ),
+    _Kind(
+        re.compile(r"401 Unauthorized|403 Forbidden|_prompt_for_password|valid authentication"),
+        "The package index refuses {program}: it wants a name and a password.",
+        ("Check its address: " + _ADDRESS, _PROFILE),
     ),
     _Kind(
         re.compile(
             r"dns error|[Tt]emporary failure in name resolution|Name or service not known"
-            r"|[Cc]onnection refused|[Nn]etwork is unreachable|timed out|Connection reset"
-            r"|error sending request|[Ff]ailed to establish a new connection"
+            r"|[Cc]onnection refused|[Nn]etwork is unreachable|[Nn]o route to host|timed out"
+            r"|Connection reset|error sending request|[Ff]ailed to establish a new connection"
+            r"|not a trusted or secure host|[Nn]etwork (?:connectivity )?is disabled"
         ),
-        "{program} cannot reach the package index.",
+        "{program} cannot reach the package index: this machine may have no internet.",
         (
-            "If the machine has no internet: lab setup --carry",
-            "If it has a proxy or an index of its own: export HTTPS_PROXY=... or UV_INDEX_URL=..."
-            " and PIP_INDEX_URL=... in ~/.profile on the machine.",
+            "If it has a proxy: export HTTPS_PROXY=http://host:port",
+            "If it has an index of its own: " + _ADDRESS,
+            _PROFILE,
         ),
+    ),
+    _Kind(
+        re.compile(r"HTTP status server error \((?P<status>[^)]*)\)|(?:^|\s)50\d Server Error"),
+        "The package index has a problem of its own.",
+        ("Try again later.",),
+    ),
+    _Kind(
+        re.compile(r"Because (?P<name>[A-Za-z0-9][\w.-]*) was not found in"),
+        "There is no package called {name} in the package index, or the index is not the right"
+        " one.",
+        ("Correct the name in pyproject.toml, or: lab remove {name}",),
+    ),
+    _Kind(
+        re.compile(r"satisfies the requirement (?P<name>[A-Za-z0-9][\w.-]*).*from versions: none"),
+        "pip finds no package called {name}: the name may be wrong, or the package index out of"
+        " reach.",
+        (
+            "Correct the name in pyproject.toml, or: lab remove {name}",
+            "If the network is the reason, and there is an index of its own: " + _ADDRESS,
+        ),
+    ),
+    _Kind(
+        re.compile(r"(?:cause|  ╰─▶) *:? *(?P<name>Because .*)|(?P<other>ResolutionImpossible)"),
+        "The lists ask for packages that do not fit together.",
+        ("{name}", "Change a bound in pyproject.toml, or renew the lock: lab lock --upgrade"),
     ),
 )
 
@@ -65,6 +104,10 @@ _KINDS = (
 def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]:
     """Return the sentence for what a manager printed; None if it is another kind of failure."""
     for kind in _KINDS:
-        if kind.pattern.search(text):
-            return Failure(kind.sentence.format(program=program), *kind.hints)
+        found = kind.pattern.search(text)
+        if found:
+            words = {name: value or "" for name, value in found.groupdict().items()}
+            values = dict({"name": ""}, **dict(words, program=program))
+            hints = [hint.format(**values) for hint in kind.hints]
+            return Failure(kind.sentence.format(**values), *[hint for hint in hints if hint])
     return None

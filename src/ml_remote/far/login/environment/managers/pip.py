@@ -83,7 +83,7 @@ class Pip(Manager):
     @staticmethod
     def _install(work: Work) -> List[str]:
         command = [str(interpreter_of(work.prefix)), "-m", "pip", "install"]
-        return [*command, "--disable-pip-version-check"]
+        return [*command, "--disable-pip-version-check", "--no-input"]
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what pip's words mean."""

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from ..bringing import BROUGHT, bring_uv
 from ..commands import run
 from ..failures import Failure, ManagerError
 from ..places import interpreter_of
@@ -16,9 +17,6 @@ from .network import explain_network
 
 __all__ = ["Uv"]
 
-BROUGHT = Path(".lab", "uv")
-"""Where a uv is that was brought, from the project's folder."""
-
 
 class Uv(Manager):
     """The program `uv`."""
@@ -30,6 +28,13 @@ class Uv(Manager):
         """Return uv, also the one in `.lab/uv`."""
         program = find_program("uv", root / BROUGHT / "bin")
         return cls(program) if program else None
+
+    @classmethod
+    def bring(cls, root: Path) -> "Manager":
+        """Bring it into `.lab/uv`. Raises Failure if it cannot be had."""
+        program = bring_uv(root)
+        say("uv was brought into {}; nothing outside this project was changed.".format(BROUGHT))
+        return cls(str(program))
 
     def make(self, work: Work) -> None:
         """Make the environment with the Python asked for, or with any that is new enough."""
