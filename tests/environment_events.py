@@ -136,6 +136,8 @@ class Trial:
     is_slow: bool = False
     """Whether pip makes environments here: that takes ten times as long as with uv."""
     wanted: dict[str, str] = field(default_factory=lambda: {"torch": "", "alpha": "==1.0"})
+    more: dict[str, str] = field(default_factory=dict)
+    """Variables of every setup."""
     said: str = ""
     history: list[str] = field(default_factory=list)
 
@@ -180,11 +182,11 @@ class Trial:
             "PIP_CONFIG_FILE": os.devnull,
             "PYTHONPATH": "",
         }
-        return {**os.environ, **own, **more}
+        return {**os.environ, **own, **self.more, **more}
 
-    def start(self, *, limit: str = "", **more: str) -> subprocess.Popen[str]:
+    def start(self, *, limit: str = "", argument: str = "", **more: str) -> subprocess.Popen[str]:
         """Start a setup in a session of its own."""
-        command = f"{limit} exec sh scripts/setup-environment.sh"
+        command = f"{limit} exec sh scripts/setup-environment.sh {argument}"
         return subprocess.Popen(
             ["sh", "-c", command],
             cwd=self.root,
@@ -196,11 +198,16 @@ class Trial:
             text=True,
         )
 
-    def set_up(self, *, limit: str = "", **more: str) -> int:
+    def set_up(self, *, limit: str = "", argument: str = "", **more: str) -> int:
         """Run a setup to its end; return its exit code."""
-        with self.start(limit=limit, **more) as process:
+        with self.start(limit=limit, argument=argument, **more) as process:
             self.said = process.communicate(timeout=120)[0]
         return process.returncode
+
+    def versions(self) -> dict[str, str]:
+        """Return what the environment has, as its record says."""
+        record = json.loads((self.root / ".venv/lab-environment.json").read_text())
+        return dict(record["installed"])
 
     def check(self) -> None:
         """Find a complete environment, which works."""

@@ -45,6 +45,7 @@ def bring_uv(root: Path) -> Path:
             _by_pip(new)
         else:
             _by_urllib(new)
+        (new / "bin" / "uv").chmod(0o755)
         shutil.rmtree(str(folder), ignore_errors=True)
         new.rename(folder)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -92,7 +93,6 @@ def _by_urllib(folder: Path) -> None:
     with zipfile.ZipFile(str(archive)) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith(".data/scripts/uv"))
         program.write_bytes(wheel.read(name))
-    program.chmod(0o755)
     archive.unlink()
 
 

@@ -29,14 +29,17 @@ def run(
     Nobody can answer its questions. `on_line` takes a line and returns whether it has shown it.
     Raises ManagerError when the program fails.
     """
-    process = subprocess.Popen(
-        list(command),
-        cwd=str(folder) if folder else None,
-        env=_environment(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    try:
+        process = subprocess.Popen(
+            list(command),
+            cwd=str(folder) if folder else None,
+            env=_environment(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise ManagerError(command, 126, str(error))
     kept: Deque[str] = deque(maxlen=_KEPT)
     try:
         assert process.stdout is not None

@@ -1,0 +1,430 @@
+"""The environment's far half: found, made, proved and exchanged, with stand-in packages."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import http.server
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from baking import TOOL
+from environment_events import Computer, Trial, build_wheel
+from needs import need_root
+
+from ml_remote.far.login.environment import bringing, obstacles
+from ml_remote.far.login.environment.failures import Failure, ManagerError
+from ml_remote.far.login.environment.lists import find_lists
+from ml_remote.far.login.environment.managers import MANAGERS, Work
+from ml_remote.far.login.environment.places import Places
+from ml_remote.far.login.environment.settings import Settings, read_settings
+from ml_remote.far.login.environment.state import State
+
+PACKAGE = TOOL / "ml_remote"
+CARD = """
+__version__ = "2.9"
+class accelerator:
+    @staticmethod
+    def current_accelerator(check_available):
+        class Card:
+            type = "cuda"
+        return Card
+class cuda:
+    @staticmethod
+    def is_available():
+        return True
+    @staticmethod
+    def device_count():
+        return 1
+    @staticmethod
+    def get_device_name(number):
+        return "an old card"
+class nn:
+    @staticmethod
+    def Conv2d(*_):
+        raise RuntimeError("CUDA error: {problem}")
+"""
+
+
+def files_for_any_python() -> list[Path]:
+    """The files that the machine's own Python runs, before there is an environment."""
+    files = [PACKAGE / "__init__.py", *(PACKAGE / "far").glob("*.py")]
+    files += (PACKAGE / "far" / "login").rglob("*.py")
+    return [path for path in files if path.parent.name != "probes" and path.name != "exit_codes.py"]
+
+
+@pytest.mark.parametrize("path", files_for_any_python(), ids=lambda path: path.stem)
+def test_far_half_is_python_3_6(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
+    newer = {"capture_output", "missing_ok", "removeprefix", "removesuffix", "dirs_exist_ok"}
+    for node in ast.walk(tree):
+        names = {getattr(node, "attr", ""), getattr(node, "arg", "")}
+        assert not names & newer, f"line {getattr(node, 'lineno', 0)}: {names & newer}"
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level:
+            continue
+        for module in modules:
+            assert module != "__future__"
+            assert module.partition(".")[0] in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8", "3.10"])
+def test_old_python_says_what_is_to_be_done(tmp_path: Path, version: str) -> None:
+    python = shutil.which(f"python{version}")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"python{version} is not here")
+    command = [python, "-B", str(PACKAGE.parent), "environment", "--check"]
+    command[2:3] = ["-m", "ml_remote.far"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "The environment is not up to date: there is none.\n", done.stderr
+    assert done.returncode == 1
+
+
+@pytest.fixture(scope="module")
+def computer(tmp_path_factory: pytest.TempPathFactory) -> Computer:
+    """Packages, programs and the far half."""
+    return Computer.new(tmp_path_factory.mktemp("computer"))
+
+
+@pytest.fixture
+def trial(computer: Computer, tmp_path: Path) -> Trial:
+    """A small project with an environment that uv made."""
+    trial = Trial(computer, tmp_path / "a project", random.Random(0))
+    trial.begin("auto")
+    return trial
+
+
+@pytest.mark.slow
+def test_what_is_installed_is_compared_with_the_lists_and_the_lock(trial: Trial) -> None:
+    packages = next((trial.root / ".venv").glob("lib/*/site-packages"))
+    shutil.rmtree(next(packages.glob("alpha-*.dist-info")))
+    assert trial.set_up(argument="--check") == 1
+    assert "not up to date: alpha is missing" in trial.said
+    assert trial.set_up() == 0
+    trial.check()
+    first = (trial.root / ".venv").readlink()
+    trial.wanted["alpha"] = ""
+    (trial.root / "requirements.lock").write_text("alpha==1.1\ntorch==2.9 ; python_version > '3'\n")
+    trial.write_lists()
+    assert trial.set_up() == 0
+    assert trial.versions()["alpha"] == "1.1"
+    assert (trial.root / ".venv").readlink() != first
+    assert not (trial.root / first).exists()
+
+
+@pytest.mark.slow
+def test_environment_of_an_earlier_version_is_kept_until_a_new_one_is_proved(trial: Trial) -> None:
+    link = trial.root / ".venv"
+    target = link.resolve()
+    link.unlink()
+    target.rename(link)
+    (link / "lab-environment.json").unlink()
+    old = f"uv {sys.version_info[0]}.{sys.version_info[1]} 1 1 {trial.root}\nuv {trial.root}\nall\n"
+    (link / ".lab-environment").write_text(old)
+    assert trial.set_up() == 0
+    assert "up to date: all" in trial.said
+    assert not link.is_symlink()
+    trial.wanted["beta"] = ""
+    trial.write_lists()
+    with subprocess.Popen([link / "bin/python", "-c", "input()"], stdin=subprocess.PIPE) as user:
+        assert trial.set_up() == 1
+        assert f"Programs run in .venv, which an earlier version made: {user.pid}." in trial.said
+        user.communicate(b"\n")
+    assert trial.set_up() == 0
+    assert link.is_symlink()
+    trial.check()
+    # A kill between the two renames of the exchange.
+    target = link.resolve()
+    link.unlink()
+    values = {"new": str(target), "old": str(trial.root / "gone")}
+    (trial.root / ".lab/environment.exchange").write_text(json.dumps(values))
+    assert trial.set_up() == 0
+    assert link.resolve() == target
+    assert not (trial.root / ".lab/environment.exchange").exists()
+
+
+@pytest.mark.slow
+def test_environment_of_something_else_is_kept_under_another_name(trial: Trial) -> None:
+    link = trial.root / ".venv"
+    link.unlink()
+    link.mkdir()
+    (link / "precious").write_text("mine")
+    assert trial.set_up() == 0
+    (kept,) = trial.root.glob(".venv-*")
+    assert (kept / "precious").read_text() == "mine"
+    trial.check()
+
+
+@pytest.mark.slow
+def test_environment_in_use_is_removed_when_its_last_process_has_ended(trial: Trial) -> None:
+    old = (trial.root / ".venv").resolve()
+    with subprocess.Popen([old / "bin/python", "-c", "input()"], stdin=subprocess.PIPE) as user:
+        trial.wanted["alpha"] = "==1.1"
+        trial.write_lists()
+        assert trial.set_up() == 0
+        assert old.is_dir()
+        user.communicate(b"\n")
+    assert trial.set_up() == 0
+    assert not old.exists()
+    trial.check()
+    job = trial.root / ".lab/jobs/1"
+    job.mkdir(parents=True)
+    (job / "pid").write_text("1 another-host 1\n")
+    old = (trial.root / ".venv").resolve()
+    trial.wanted["alpha"] = "==1.0"
+    trial.write_lists()
+    assert trial.set_up() == 0
+    assert old.is_dir()
+    (job / "exit").write_text("0   1\n")
+    assert trial.set_up() == 0
+    assert not old.exists()
+
+
+@pytest.mark.slow
+def test_program_started_through_the_link_imports_by_the_resolved_path(trial: Trial) -> None:
+    program = "import alpha; print(alpha.__file__)"
+    done = subprocess.run(
+        [trial.root / ".venv/bin/python", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str((trial.root / ".venv").resolve()))
+    command = [".venv/bin/python", ".lab/far/current", "headless", "labs/none.py"]
+    with subprocess.Popen(
+        [*command[:2], "install", str(trial.root / "far")], cwd=trial.root
+    ) as started:
+        assert started.wait() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("problem", "is_lasting"),
+    [("no kernel image is available for execution on the device", True), ("out of memory", False)],
+)
+def test_card_that_cannot_compute_is_told_and_the_old_environment_stays(
+    trial: Trial, tmp_path: Path, problem: str, is_lasting: bool
+) -> None:
+    before = (trial.root / ".venv").readlink()
+    build_wheel(tmp_path / "wheels", "torch", "3.0", CARD.format(problem=problem))
+    trial.wanted["torch"] = "==3.0"
+    trial.write_lists()
+    code = trial.set_up(UV_FIND_LINKS=f"{trial.computer.wheels},{tmp_path / 'wheels'}")
+    assert f"CUDA error: {problem}" in trial.said
+    if is_lasting:
+        assert code == 1
+        assert 'torch = "cu126"' in trial.said
+        assert (trial.root / ".venv").readlink() == before
+        trial.check()
+    else:
+        assert code == 0
+        assert "The card could not be tried" in trial.said
+        assert "running on 1 x an old card" in trial.said
+
+
+@pytest.mark.slow
+def test_pip_adds_in_place_only_what_changes_nothing(computer: Computer, tmp_path: Path) -> None:
+    trial = Trial(computer, tmp_path / "project", random.Random(0), is_slow=True)
+    trial.begin("venv")
+    first = (trial.root / ".venv").readlink()
+    trial.wanted["gamma"] = "==1.0"
+    trial.write_lists()
+    assert trial.set_up() == 0
+    assert "Adding packages to .venv" in trial.said
+    assert (trial.root / ".venv").readlink() == first
+    assert trial.versions()["delta"] == "1.0"
+    trial.wanted["alpha"] = "==1.1"
+    trial.write_lists()
+    assert trial.set_up(LAB_MINIMUM_FREE_GB="1000000") == 1
+    assert "A new environment beside the one that works needs 1000000 GB" in trial.said
+    assert "LAB_CHANGE_IN_PLACE=1" in trial.said
+    trial.check()
+    assert trial.set_up(LAB_CHANGE_IN_PLACE="1") == 0
+    assert (trial.root / ".venv").readlink() == first
+    assert trial.versions()["alpha"] == "1.1"
+    assert not (trial.root / ".lab/environment.incomplete").exists()
+
+
+@pytest.mark.slow
+def test_mounted_environment_is_changed_in_place(computer: Computer, tmp_path: Path) -> None:
+    need_root("mount a disk")
+    trial = Trial(computer, tmp_path / "project", random.Random(0))
+    (trial.root / ".venv").mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(trial.root / ".venv")]
+    subprocess.run(mount, check=True)
+    try:
+        trial.begin("auto")
+        assert "Changing .venv in place" in trial.said
+        trial.wanted["alpha"] = "==1.1"
+        trial.write_lists()
+        assert trial.set_up() == 0
+        assert os.path.ismount(trial.root / ".venv")
+        assert trial.versions()["alpha"] == "1.1"
+        subprocess.run(["mount", "-o", "remount,noexec", trial.root / ".venv"], check=True)
+        trial.wanted["alpha"] = "==1.0"
+        trial.write_lists()
+        assert trial.set_up() == 1
+        assert "is mounted with noexec" in trial.said
+    finally:
+        subprocess.run(["umount", trial.root / ".venv"], check=True)
+
+
+@pytest.mark.slow
+def test_links_and_limits_are_recognised_before_anything_is_touched(trial: Trial) -> None:
+    trial.wanted["alpha"] = "==1.1"
+    trial.write_lists()
+    assert trial.set_up(limit="ulimit -t 5;") == 1
+    assert "ends programs after 5 s of CPU time" in trial.said
+    trial.check()
+    link, elsewhere = trial.root / ".venv", trial.root.parent / "big disk" / "environment"
+    elsewhere.parent.mkdir()
+    link.resolve().rename(elsewhere)
+    link.unlink()
+    link.symlink_to(elsewhere)
+    assert trial.set_up() == 1
+    assert f".venv is a link to {elsewhere}, which was not made here" in trial.said
+    link.unlink()
+    with (trial.root / "lab.local.toml").open("w") as file:
+        file.write(f"[environment]\nfolder = '{elsewhere.parent}'  # large\n")
+    assert trial.set_up() == 0
+    assert link.resolve().parent.parent == elsewhere.parent
+    trial.check()
+
+
+def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("envs"))
+    (tmp_path / ".lab" / "envs").mkdir(parents=True)
+    places = Places(tmp_path)
+    with pytest.raises(
+        Failure, match=r"envs belongs to .*, and you cannot write into it"
+    ) as raised:
+        obstacles.check_obstacles(places, State(None, None, ""))
+    assert any(hint.startswith("Make it yours: sudo chown") for hint in raised.value.hints)
+
+
+def test_settings_are_read_without_a_library(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(
+        "[environment] # here\nmanager = 'uv'  # mine\npython = \"3.13\"\n[other]\nfolder = 'x'\n"
+    )
+    assert read_settings(tmp_path) == Settings(manager="uv", python="3.13")
+    (tmp_path / "lab.local.toml").write_text('[environment]\nfolder = "/big # disk"\n')
+    assert read_settings(tmp_path) == Settings("uv", "3.13", folder="/big # disk")
+
+
+FAILURES = [
+    ("uv", "cause: invalid peer certificate: UnknownIssuer", "does not trust the certificate"),
+    ("venv", "SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] failed: self-signed'", "not trust"),
+    ("uv", "cause: tcp connect error\n  cause: Connection refused (os error 111)", "cannot reach"),
+    ("uv", "cause: dns error\n  cause: failed to lookup address information", "cannot reach"),
+    ("venv", "Failed to establish a new connection: [Errno -2] Name or service", "cannot reach"),
+    ("uv", "cause: tunnel error: proxy authorization required", "The proxy refuses uv"),
+    ("venv", "ProxyError('Cannot connect to proxy.', NewConnectionError('", "cannot reach the pro"),
+    ("uv", "lack of valid authentication credentials (401 Unauthorized)", "name and a password"),
+    ("uv", "returned a 403 Forbidden error. Check that the index URL", "name and a password"),
+    ("venv", "username, password, save = self._prompt_for_password(", "name and a password"),
+    ("uv", "HTTP status server error (503 Service Unavailable) for url", "problem of its own"),
+    ("uv", "cause: Because nowhere was not found in the package registry", "called nowhere in"),
+    ("venv", "satisfies the requirement nowhere (from versions: none)", "called nowhere:"),
+    ("uv", "cause: Because alpha==1.0 depends on beta>2, we can", "do not fit together"),
+    ("uv", "failed to write: No space left on device (os error 28)", "disk where uv writes is"),
+    (
+        "venv",
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No",
+        "disk where pip",
+    ),
+    ("uv", "File too large (os error 27)", "ulimit -f"),
+]
+
+
+@pytest.mark.parametrize(("manager", "text", "sentence"), FAILURES)
+def test_failure_is_told_as_what_it_is(
+    tmp_path: Path, manager: str, text: str, sentence: str
+) -> None:
+    work = Work(tmp_path, tmp_path / "e", find_lists(tmp_path), Settings())
+    error = ManagerError(["uv"], 2, f"Using Python 3.12\n{text}\n")
+    failure = MANAGERS[manager]("program").explain(error, work)
+    assert failure is not None
+    assert sentence in failure.sentence
+    assert failure.hints
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder; the address of it."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_uv_is_brought_without_pip_and_only_if_its_hash_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "index" / "uv"
+    page.mkdir(parents=True)
+    names = [
+        f"uv-{one}-py3-none-manylinux_2_17_{platform.machine()}.whl" for one in ("1.9", "1.10")
+    ]
+    links = ['<a href="uv-9.0-py3-none-manylinux_2_17_another.whl#sha256=0">another</a>']
+    for name in names:
+        with zipfile.ZipFile(page / name, "w") as wheel:
+            wheel.writestr("uv-1.data/scripts/uv", f"#!/bin/sh\necho {name}\n")
+        digest = hashlib.sha256((page / name).read_bytes()).hexdigest()
+        links.append(f'<a href="../uv/{name}#sha256={digest}">{name}</a>')
+    (page / "index.html").write_text("\n".join(links))
+    monkeypatch.setattr(bringing, "_has_pip", lambda: False)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    root = tmp_path / "project"
+    root.mkdir()
+    with serving(tmp_path / "index") as address:
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\n")
+        monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+        program = bringing.bring_uv(root)
+        assert subprocess.check_output([program], text=True).strip() == names[1]
+        (page / names[1]).write_bytes(b"something else")
+        with pytest.raises(Failure, match="another sha256"):
+            bringing.bring_uv(root)
+    assert program.exists()
+    assert [path.name for path in (root / ".lab").iterdir()] == ["uv"]
+
+
+@pytest.mark.slow
+def test_uv_is_brought_by_pip_where_there_is_no_manager(computer: Computer, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    shutil.copytree(computer.wheels, wheels)
+    with zipfile.ZipFile(wheels / "uv-1.0-py3-none-any.whl", "w") as wheel:
+        about = "uv-1.0.dist-info"
+        uv = Path(computer.uv, "uv").resolve()
+        script = f'#!/bin/sh\nexec "{uv}" "$@"\n'
+        wheel.writestr("uv-1.0.data/scripts/uv", script)
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        wheel.writestr(f"{about}/RECORD", f"{about}/RECORD,,\n")
+    trial = Trial(computer, tmp_path / "project", random.Random(0), has_uv=False)
+    trial.more = {"PIP_FIND_LINKS": str(wheels), "UV_CACHE_DIR": ""}
+    trial.begin("auto")
+    assert "uv was brought into .lab/uv" in trial.said
+    assert (trial.root / ".lab/cache/uv").is_dir()
+    assert json.loads((trial.root / ".venv/lab-environment.json").read_text())["manager"] == "uv"
