@@ -112,7 +112,7 @@ def failure(
                 hint="See which there are: lab runs",
             )
         case ExitCode.DISK:
-            free = str(int(said) // 1024) if said.isdecimal() else "?"
+            free = str(int(said) // 1024) if re.fullmatch("[0-9]{1,15}", said) else "?"
             return RemoteCommandError(
                 f"Nothing can be written into {folder}/.lab on {alias}: {free} MiB of its disk are "
                 "free.",

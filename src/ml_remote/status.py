@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
 
 __all__ = ["Gpu", "Load", "look_at", "parse", "status"]
+
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 
 
 @dataclass(kw_only=True)
@@ -88,7 +92,7 @@ def parse(output: str) -> Load:
     """Return what the script has printed. Lines that it does not know are left out."""
     load = Load()
     gpus: dict[str, Gpu] = {}
-    lines = [line.split("\t") for line in output.splitlines()]
+    lines = [line.split("\t") for line in output.split("\n")]
     for fields in lines:
         match fields:
             case ["host", host]:
@@ -106,11 +110,11 @@ def parse(output: str) -> Load:
             case ["gpu-fault", said]:
                 load.gpu_fault = said
             case ["load", average, cores]:
-                load.load, load.cores = float(average.replace(",", ".")), _number(cores)
+                load.load, load.cores = _decimal(average), _number(cores)
             case ["memory", free, total]:
-                load.memory = int(free), int(total)
+                load.memory = _pair(free, total)
             case ["disk", free, total]:
-                load.disk = int(free), int(total)
+                load.disk = _pair(free, total)
     load.gpus = list(gpus.values())
     answer = parse_answer(output)
     load.jobs, load.faults = list(answer.jobs), dict(answer.faults)
@@ -150,4 +154,14 @@ def _gib(kibibytes: int) -> str:
 
 def _number(text: str) -> int | None:
     """Return a whole number; None for what stands where there is none, such as `[N/A]`."""
-    return int(text) if text.strip().isdecimal() else None
+    return int(text) if _DIGITS.fullmatch(text.strip()) else None
+
+
+def _pair(free: str, total: str) -> tuple[int, int] | None:
+    numbers = _number(free), _number(total)
+    return None if numbers[0] is None or numbers[1] is None else (numbers[0], numbers[1])
+
+
+def _decimal(text: str) -> float | None:
+    """Return a number that may have a decimal comma; None for anything else."""
+    return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) else None

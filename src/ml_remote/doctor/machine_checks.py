@@ -27,6 +27,8 @@ __all__ = [
 _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
 
 
 def examine_machine(client: Client, folder: str, root: Path) -> Iterator[Finding]:
@@ -96,6 +98,8 @@ def check_python(version: str) -> Finding:
             detail="no python3; only conda or uv could make the environment",
             remedy="lab setup",
         )
+    if not _PYTHON.fullmatch(version):
+        return skipped("python", "its version cannot be read")
     if tuple(map(int, version.split("."))) < _OLDEST_PYTHON:
         return Finding(
             name="python",
@@ -120,7 +124,7 @@ def check_git(version: str) -> Finding:
 
 def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
     """Whether the project's disk has room; `free_kib` is in KiB, `needed` in GiB."""
-    if not free_kib.isdigit():
+    if not _DIGITS.fullmatch(free_kib):
         return skipped("disk", "df says nothing")
     free = int(free_kib) / 1024**2
     if free < needed:
@@ -135,7 +139,7 @@ def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
 
 def check_quota(line: str, *, needed: int = _FREE_GIB) -> Finding:
     """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
-    numbers = re.fullmatch(r"(\d+)(\*?) (\d+) (\d+)", line)
+    numbers = re.fullmatch(r"([0-9]{1,15})(\*?) ([0-9]{1,15}) ([0-9]{1,15})", line)
     if numbers is None:
         return ok("quota", "none")
     used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
@@ -153,7 +157,7 @@ def check_quota(line: str, *, needed: int = _FREE_GIB) -> Finding:
 
 def check_clock(there: str, *, here: float) -> Finding:
     """Whether both clocks agree; `there` and `here` are seconds since 1970."""
-    if not there.isdigit():
+    if not _DIGITS.fullmatch(there):
         return skipped("clock", "date says nothing")
     skew = int(there) - here
     if abs(skew) > _SKEW_SECONDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import answers
 from ..context import Context
 from ..errors import LabError
 from ..machine import Machine
@@ -25,7 +26,8 @@ def code(context: Context, *, alias: str | None = None) -> None:
     """
     project, console, machine = context.project, context.console, context.machine(alias)
     editor = find_editor()
-    folder = ask(machine, "where").stdout.splitlines()[-1]
+    said = ask(machine, "where").stdout.rstrip("\n").rpartition("\n")[2]
+    folder = answers.folder(said, asked=machine.folder)
     workspace = write_workspace_file(project.root, alias=machine.alias, folder=folder)
     setting = editor_configuration(machine.client.directory)
     if setting:

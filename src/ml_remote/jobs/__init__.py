@@ -28,6 +28,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from ..answers import unusable
 from ..errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
 from ..machine import Machine
 from ..processes import Running, running
@@ -116,8 +117,7 @@ def start(
         how.runner,
         explanations=how.explanations,
     )
-    (job,) = parse_answer(done.stdout).jobs
-    return job
+    return _only_job(parse_answer(done.stdout), machine)
 
 
 def list_jobs(machine: Machine, *, console: Console, kind: str | None = None) -> list[Job]:
@@ -221,8 +221,9 @@ def _only_job(answer: Answer, machine: Machine) -> Job:
     """Return the job that an answer is about. Raises LabError when it cannot be read."""
     for job_id, fault in answer.faults.items():
         raise LabError(f"Job {job_id} on {machine.alias} cannot be read: {fault}.")
-    (job,) = answer.jobs
-    return job
+    if len(answer.jobs) != 1:
+        raise unusable("job", f"{len(answer.jobs)} jobs")
+    return answer.jobs[0]
 
 
 def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:

@@ -7,20 +7,19 @@ starts a job, and every later command reads it back from the machine.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from .. import answers
 from ..settings import FORMAT
 from ..ssh.address import alias_fault
 from ..ui.text import in_one_line
 
 __all__ = ["About", "DamagedError", "NewerFormatError", "Run"]
 
-_RUN_ID = re.compile(r"[\w-]+")
 _OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
 
 
@@ -113,7 +112,11 @@ class About:
             raise NewerFormatError(values["format"])
         kind, part_of, host = (_text(values, key) for key in ("kind", "run", "host"))
         run = _run_of(values) if "lab" in values else None
-        if not kind or (kind in ("run", "worker") and run is None):
+        far = _text(values, "far")
+        if not answers.is_a(answers.WORD, kind) or (kind in ("run", "worker") and run is None):
+            raise DamagedError(text)
+        _check_part(part_of, host)
+        if far and not answers.is_a(answers.FAR_FOLDER, far):
             raise DamagedError(text)
         return cls(
             kind=kind,
@@ -121,7 +124,7 @@ class About:
             run=run,
             part_of=part_of,
             host=host,
-            far=_text(values, "far"),
+            far=far,
             format=values["format"],
         )
 
@@ -139,6 +142,7 @@ class About:
         if kind == "worker":
             mark, _, title = title.partition(": ")
             part_of, _, host = mark.partition(" on ")
+            _check_part(part_of, host)
         try:
             lab, *words = shlex.split(title)
         except ValueError:
@@ -165,25 +169,36 @@ def _run_of(values: Mapping[str, Any]) -> Run:
     """
     lab, processes, hosts = values["lab"], values.get("processes"), values.get("hosts", [])
     parameters = values.get("parameters", [])
-    if not isinstance(lab, str) or PurePosixPath(lab).stem in ("", "..") or not lab.isprintable():
+    if not answers.is_a(answers.LAB, lab) or not lab.isprintable():
         raise DamagedError(lab)
-    if processes is not None and type(processes) is not int:
+    if PurePosixPath(lab).stem in ("", ".", ".."):
+        raise DamagedError(lab)
+    if processes is not None and (type(processes) is not int or not 0 < processes < 10**6):
         raise DamagedError(processes)
     if not isinstance(hosts, list) or not all(map(_is_alias, hosts)):
         raise DamagedError(hosts)
     if not isinstance(parameters, list) or not all(map(_is_pair, parameters)):
         raise DamagedError(parameters)
     resume = _text(values, "resume")
-    if resume and not _RUN_ID.fullmatch(resume):
-        raise DamagedError(resume)
+    launcher = _text(values, "launcher") or "ssh"
+    if (resume and not answers.is_a(answers.JOB, resume)) or not answers.is_a(
+        answers.WORD, launcher
+    ):
+        raise DamagedError((resume, launcher))
     return Run(
         lab=lab,
         parameters=tuple((name, value) for name, value in parameters),
-        launcher=_text(values, "launcher") or "ssh",
+        launcher=launcher,
         hosts=tuple(hosts),
         processes=processes,
         resume=resume,
     )
+
+
+def _check_part(part_of: str, host: str) -> None:
+    """Raise DamagedError when a worker names what can be no run, or no host."""
+    if (part_of and not answers.is_a(answers.JOB, part_of)) or (host and not _is_alias(host)):
+        raise DamagedError((part_of, host))
 
 
 def _is_alias(value: object) -> bool:

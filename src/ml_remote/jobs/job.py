@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from .. import answers
 from ..settings import FORMAT
 from ..ui.text import in_one_line
 from .about import About, NewerFormatError, Run
@@ -17,7 +17,7 @@ __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 State = Literal["queued", "running", "done", "failed", "stopped", "lost"]
 
 _FIELDS = 10  # of a line that describes a job, behind the word `job`
-_ID = re.compile(r"\w[\w.-]*")
+_LATEST = 253402300799  # seconds: the end of the year 9999
 _NO_ANSWER = ("", "GONE", "UNKNOWN")  # where Slurm cannot tell how a job ended
 
 
@@ -88,7 +88,9 @@ class Answer:
 def parse_answer(text: str) -> Answer:
     """Read what a script printed; lines about other things are left alone."""
     lines = [line.split("\t", _FIELDS) for line in text.split("\n")]
-    now, host = next(((int(one[1]), one[2]) for one in lines if one[0] == "now"), (0, ""))
+    now, host = next((one[1:3] for one in lines if one[0] == "now" and len(one) == 3), ("0", ""))
+    if host:
+        answers.used(answers.HOST, host)
     jobs: list[Job] = []
     faults: dict[str, str] = {}
     for word, *described in lines:
@@ -96,13 +98,13 @@ def parse_answer(text: str) -> Answer:
             continue
         fields = [*map(in_one_line, described[:-1]), described[-1]]
         try:
-            jobs.append(_parse(fields, now=now, here=host))
+            jobs.append(_parse(fields, now=answers.number(now, most=_LATEST), here=host))
         except NewerFormatError as error:
             faults[fields[0]] = (
                 f"a newer version of lab started it (format {error}; this version knows formats up "
                 f"to {FORMAT})"
             )
-        except (ValueError, OverflowError, OSError):
+        except (ValueError, answers.UnusableAnswerError):
             faults[fields[0]] = "its description is damaged"
     return Answer(host=host, jobs=tuple(jobs), faults=faults)
 
@@ -110,10 +112,9 @@ def parse_answer(text: str) -> Answer:
 def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
     """Return the job that one line describes. Raises ValueError when it cannot be read."""
     job_id, start, runner, code, ended, stopped, host, said, form, text = fields
-    if not _ID.fullmatch(job_id):
-        raise ValueError(job_id)
-    exit_code = None if code == "-" else int(code)
-    end = None if ended == "-" else int(ended)
+    began = answers.number(start, most=_LATEST)
+    exit_code = None if code == "-" else answers.number(code, most=255)
+    end = None if ended == "-" else answers.number(ended, most=_LATEST)
     slurm = _slurm_job(said)
     word = "" if slurm is None else slurm.state
     if form == "json":
@@ -121,14 +122,14 @@ def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
     else:
         about = About.from_vendored_text(text, in_slurm=slurm is not None)
     return Job(
-        id=job_id,
+        id=answers.used(answers.JOB, job_id),
         about=about,
         state=_state(runner, exit_code, stopped=stopped == "stopped", word=word),
-        started=datetime.fromtimestamp(int(start), UTC),
+        started=datetime.fromtimestamp(began, UTC),
         ended=None if end is None else datetime.fromtimestamp(end, UTC),
         exit_code=exit_code,
-        host=host,
-        duration=timedelta(seconds=max(0, (now if end is None else end) - int(start))),
+        host=host if host == "-" else answers.used(answers.HOST, host),
+        duration=timedelta(seconds=max(0, (now if end is None else end) - began)),
         slurm=slurm,
         is_here=host == here,
     )
@@ -155,6 +156,9 @@ def _slurm_job(said: str) -> SlurmJob | None:
     """Return the number, state and reason that the scripts have found; `-` stands for none."""
     if said == "-":
         return None
-    number, state, *reason = said.split(" ", 2)
-    words = reason[0].strip() if reason else ""
-    return SlurmJob(id=number, state=state, reason="" if words == "None" else words)
+    number, state, reason = (*said.split(" ", 2), "", "")[:3]
+    return SlurmJob(
+        id=answers.used(answers.SLURM_ID, number),
+        state=answers.used(answers.SLURM_STATE, state),
+        reason="" if reason.strip() == "None" else reason.strip(),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..answers import VERSION, is_a
 from ..errors import LabError
 from ..jobs.job import SlurmJob
 
@@ -76,8 +77,8 @@ def no_slurm(alias: str) -> LabError:
 
 def refusal(alias: str, said: str) -> LabError:
     """Return the error for a job that sbatch does not take, from what it and sinfo said."""
-    *lines, last = said.splitlines()
-    partitions = last.removeprefix("partitions").split()
+    *lines, last = said.splitlines() or [""]
+    partitions = [name for name in last.removeprefix("partitions").split() if is_a(VERSION, name)]
     complaints = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in lines]
     specific = [line for line in complaints if not line.startswith(("Try ", _FAILED))]
     reason = "; ".join(line.removeprefix(_FAILED).rstrip(".") for line in specific or complaints)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .. import answers
 from ..context import Context
 from ..errors import ConfigurationError, HostKeyUnknownError, LabError, LoginRefusedError
 from ..ssh.client import Client
@@ -140,4 +141,4 @@ def _use_own_host(client: Client, console: Console, *, yes: bool) -> None:
 def _folder_there(client: Client, folder: str) -> str:
     """Return the project's folder on the machine, or the home directory until it is there."""
     script = 'cd || exit; [ -d "$1" ] && cd "$1"; pwd'
-    return client.run_script(script, folder).stdout.strip()
+    return answers.folder(client.run_script(script, folder).stdout.strip("\n"), asked=folder)

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..answers import JOB, is_a
 from ..errors import UsageError
 from ..jobs.about import Run
 from ..jobs.job import Job
@@ -34,7 +35,8 @@ def resumed(run: Run, text: str | None, machines: Sequence[Machine]) -> Run:
         {
             line
             for machine in machines
-            for line in ask(machine, "checkpoints", run.output_folder).stdout.splitlines()
+            for line in ask(machine, "checkpoints", run.output_folder).stdout.split("\n")
+            if is_a(JOB, line)
         }
     )
     found = [one for one in known if one == text] or [one for one in known if text in one]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from .. import jobs
+from ..answers import HOST, SOCKET_FOLDER, TOKEN, unusable, used
 from ..context import Context
 from ..errors import LabError, RemoteCommandError
 from ..far.__main__ import INCOMPLETE
@@ -152,16 +153,19 @@ class Sessions:
     def _session_of(self, job: jobs.Job) -> _Session | None:
         """Return the session that a job is, once it is known; None when it has ended."""
         done = ask(self._machine, "find-session", job.id, job=job.id)
-        answer = done.stdout.strip("\n").split("\t")
-        if answer[0] == "ended":
+        word, first, second = (*done.stdout.strip("\n").split("\t"), "", "")[:3]
+        if word == "ended":
             return None
-        if answer[0] == "elsewhere":
-            _, host, here = answer
+        if word == "elsewhere":
+            host, here = used(HOST, first), used(HOST, second)
             raise LabError(
                 f"The session runs on {host}, and {self._machine.alias} leads to {here} now.",
                 hint=f"Connect an alias to {host} itself: lab connect user@{host} --alias NAME",
             )
-        _, directory, token = answer
+        if word != "here":
+            raise unusable("session", word)
+        # ssh expands what looks like a variable in the path of a socket.
+        directory, token = used(SOCKET_FOLDER, first), used(TOKEN, second)
         return _Session(job=job, directory=directory, token=token)
 
     def _hold_tunnel(self, session: _Session, *, open_browser: bool) -> bool:

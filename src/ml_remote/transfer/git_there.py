@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .. import answers
 from ..errors import RemoteCommandError, WrongFolderError
 from ..machine import Machine
 from ..processes import Result
@@ -76,7 +77,7 @@ def prepare(machine: Machine, *, branch: str, base: str) -> RemoteRepository:
             ),
         },
     )
-    return _parse(result)
+    return _parse(result, machine)
 
 
 def read(machine: Machine, *, branch: str) -> RemoteRepository | None:
@@ -88,7 +89,7 @@ def read(machine: Machine, *, branch: str) -> RemoteRepository | None:
     if result.returncode in (ExitCode.NO_GIT, ExitCode.NO_REPOSITORY):
         return None
     _check(machine, result, {})
-    return _parse(result)
+    return _parse(result, machine)
 
 
 def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str, ...]:
@@ -178,16 +179,17 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
     check(code, said, machine=machine, explanations=known)
 
 
-def _parse(result: Result) -> RemoteRepository:
+def _parse(result: Result, machine: Machine) -> RemoteRepository:
     lines = [line.partition(" ") for line in result.stdout.split("\n")]
     facts = {word: text for word, _, text in lines}
+    branch = facts.get("branch", "")
     return RemoteRepository(
-        folder=facts["folder"],
-        head=facts["head"],
-        branch=facts["branch"],
-        tip=facts["tip"],
-        base=facts["base"],
-        roots=named(result, "root"),
-        sent=facts["sent"],
+        folder=answers.folder(facts.get("folder"), asked=machine.folder),
+        head=answers.commit(facts.get("head")),
+        branch=answers.used(answers.BRANCH, branch) if branch else "",
+        tip=answers.commit(facts.get("tip")),
+        base=answers.commit(facts.get("base")),
+        roots=tuple(map(answers.commit, named(result, "root"))),
+        sent=answers.commit(facts.get("sent")),
         changes=named(result, "change"),
     )

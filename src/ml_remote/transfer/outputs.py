@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import answers
 from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..scripts import ask, script
@@ -17,6 +18,7 @@ from ..scripts import ask, script
 __all__ = ["Comparison", "Listing", "RemoteFile", "compare", "list_outputs"]
 
 _SUMS_AT_ONCE = 500
+_LATEST = 10**11  # seconds since 1970 that any file system can keep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,13 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
     be used here.
     """
     result = ask(machine, "list-outputs", only, timeout=600)
-    lines = [line.partition(" ") for line in result.stdout.splitlines()]
+    lines = [line.partition(" ") for line in result.stdout.split("\n")]
     facts = {word: text for word, _, text in lines}
     files = [_parse(text, machine) for word, _, text in lines if word == "file"]
     return Listing(
-        folder=facts.get("folder", ""),
+        folder=answers.folder(facts.get("folder"), asked=f"{machine.folder}/outputs")
+        if files
+        else "",
         files=tuple(sorted(files, key=lambda file: file.name)),
         rsync=facts.get("rsync", ""),
         unnamed=sum(word == "unnamed" for word, _, _ in lines),
@@ -79,14 +83,16 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
 
 def _parse(text: str, machine: Machine) -> RemoteFile:
     """Return the file of one line of the listing; it must stay below `outputs/` here."""
-    size, time, path = text.split(" ", 2)
+    size, time, path = (*text.split(" ", 2), "", "")[:3]
     name = posixpath.normpath(path)
-    if name.startswith(("/", "..")) or (os.name == "nt" and re.search(r'[\\:<>"|?*]', name)):
+    is_odd = os.name == "nt" and re.search(r'[\\:<>"|?*]', name)
+    if not path or name.startswith(("/", "..")) or is_odd:
         raise RemoteCommandError(
             f"{machine.alias} has a file in outputs/ whose name cannot be used here: {name}",
             hint="Rename it there",
         )
-    return RemoteFile(name=name, size=int(size), time=int(time))
+    seconds = answers.number(time, least=-_LATEST, most=_LATEST)
+    return RemoteFile(name=name, size=answers.number(size), time=seconds)
 
 
 def compare(machine: Machine, listing: Listing, outputs: Path) -> Comparison:

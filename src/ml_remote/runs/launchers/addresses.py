@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ... import answers
 from ...errors import LabError, RemoteCommandError, UsageError
 from ...installing import ensure_far
 from ...machine import Machine
@@ -28,6 +29,7 @@ __all__ = ["Seat", "find_seats", "parse_network"]
 
 _PATIENCE = 180.0  # seconds; a cold disk takes its time to load torch
 _MARK = "meet "
+_MOST_ADDRESSES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def find_seats(
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=len(machines)) as pool:
         helpers = [stack.enter_context(_helper(machine)) for machine in machines]
-        facts = list(pool.map(_Helper.read, helpers))
+        facts = [_facts(answer) for answer in pool.map(_Helper.read, helpers)]
         _compare_versions(console, machines, facts)
         offers = [
             {
@@ -83,7 +85,7 @@ def find_seats(
                 if machine is not helper.machine
             }
             helper.tell(others)
-        reached = [answer["reached"] for answer in pool.map(_Helper.read, helpers)]
+        reached = [_reached(answer, machines) for answer in pool.map(_Helper.read, helpers)]
     reports = {machine.alias: one for machine, one in zip(machines, reached, strict=True)}
     seats = []
     for machine, fact, offer in zip(machines, facts, offers, strict=True):
@@ -111,8 +113,7 @@ class _Helper:
         """Return what it says next. Raises LabError when it has ended."""
         for line in self._lines:
             if line.startswith(_MARK):
-                answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))
-                return answer
+                return _parsed(line.removeprefix(_MARK))
         code, said = self._program.wait(), self._program.errors().strip()
         if code == ExitCode.SSH:
             raise failure(code, said, machine=self.machine)
@@ -121,6 +122,45 @@ class _Helper:
             f"{self.machine.alias} could not be asked for its addresses: {last[0]}",
             hint="Try again; if torch itself is at fault: lab setup",
         )
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return an object of JSON. Raises UnusableAnswerError."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise answers.unusable("list of addresses", text)
+    return answer
+
+
+def _facts(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a host says of itself. Raises UnusableAnswerError for what cannot be so."""
+    known = answer.get("addresses")
+    if not isinstance(known, dict) or len(known) > _MOST_ADDRESSES:
+        raise answers.unusable("list of addresses", known)
+    return {
+        "torch": answers.used(answers.VERSION, answer.get("torch")),
+        "port": answers.number(answer.get("port"), least=1, most=65535),
+        "token": answers.used(answers.TOKEN, answer.get("token")),
+        "addresses": {
+            answers.address(address): answers.used(answers.INTERFACE, interface)
+            for address, interface in known.items()
+        },
+    }
+
+
+def _reached(answer: Mapping[str, Any], machines: Sequence[Machine]) -> dict[str, list[str]]:
+    """Return at which addresses a host reached which other. Raises UnusableAnswerError."""
+    known = answer.get("reached")
+    if not isinstance(known, dict):
+        raise answers.unusable("list of addresses", known)
+    reached = {machine.alias: known.get(machine.alias, []) for machine in machines}
+    for addresses in reached.values():
+        if not isinstance(addresses, list):
+            raise answers.unusable("list of addresses", addresses)
+    return {alias: list(map(answers.address, addresses)) for alias, addresses in reached.items()}
 
 
 @contextmanager

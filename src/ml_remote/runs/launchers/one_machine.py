@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ... import jobs
+from ...answers import unusable
 from ...context import Context
 from ...errors import LabError
 from ...jobs.about import About, Run
@@ -87,7 +88,9 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
     package = context.project.settings.package or ""
     done = ask(machine, "look", wanted.lab, package, "" if since is None else since.id)
     facts, _, source = done.stdout.partition("\n")
-    environment, changed = facts.split()
+    environment, changed = (*facts.split(), "", "")[:2]
+    if environment not in ("complete", "incomplete", "missing") or changed not in ("yes", "no"):
+        raise unusable("state of an environment", facts)
     if environment != "complete":
         raise LabError(
             f"The environment on {machine.alias} is {environment}.", hint="Make it: lab setup"
