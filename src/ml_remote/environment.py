@@ -182,10 +182,10 @@ class _Output:
     def failure(self, place: str, log: str) -> LabError:
         """Return the error that says why it failed; `log` is the command that shows all of it."""
         if self._error:
-            said, *advice = self._error
+            said = "\n  ".join(self._error)
             return LabError(
                 f"No environment on {place}: {said}",
-                hint=f"{' '.join(advice) or 'Mend that, then: lab setup'}\nAll it printed: {log}",
+                hint=f"Fix that, then: lab setup\nAll it printed: {log}",
             )
         shown = "\n".join(f"  {line}" for line in self._lines)
         return LabError(

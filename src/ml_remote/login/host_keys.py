@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def _check_is_new(host_key: HostKey, path: Path) -> None:
             raise HostKeyChangedError(
                 f"{path} has another host key for {name} already: {known.fingerprint}",
                 hint=f"Ask whoever runs the machine. Only if the change is explained: "
-                f"ssh-keygen -R '{name}' -f '{path}'",
+                f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(str(path))}",
             )
 
 

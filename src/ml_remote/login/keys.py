@@ -10,6 +10,7 @@ import base64
 import binascii
 import os
 import re
+import shlex
 import shutil
 import stat
 import struct
@@ -137,7 +138,7 @@ def _read_private(path: Path) -> tuple[str, bool]:
     if not processes.is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFileError(
             f"Others on this computer may read the key {path}, so ssh does not use it.",
-            hint=f'chmod 600 "{path}"',
+            hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     result = processes.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
     encrypted = result.returncode != 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ..errors import KeyFileError, LoginRefusedError
 from ..ssh.client import Client
 from ..ui.console import Console
@@ -57,8 +59,8 @@ def _load_into_agent(key: Key, alias: str, console: Console) -> None:
     if held is None or not console.has_terminal() or not add_to_agent(key.path, resolved):
         raise KeyFileError(
             f"The key {key.path} has a passphrase, and no agent holds it: ssh would ask each time.",
-            hint=f'Start an agent if none runs: eval "$(ssh-agent)"; then: ssh-add "{key.path}"; '
-            "then: lab connect",
+            hint='Start an agent if none runs: eval "$(ssh-agent)"; then: '
+            f"ssh-add {shlex.quote(str(key.path))}; then: lab connect",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ..context import Context
 from ..errors import LabError
 from ..jobs.job import Job
@@ -33,4 +35,5 @@ def bring_home(context: Context, machine: Machine, job: Job) -> str:
         alias = None if machine.alias == project.alias() else machine.alias
         console.note(f"To go on from its last checkpoint: {resume_command(job, alias=alias)}")
     page = results / f"{stem}.html"
-    return f"open {page}" if page.exists() else f"look at {results}"
+    what, path = ("open", page) if page.exists() else ("look at", results)
+    return f"{what} {shlex.quote(str(path))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def run_here(
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:
         console.say(without_colours(line))
-    pages = [line.strip() for line in results if line.endswith(".html")]
-    console.next_step(f"open {pages[-1]}" if pages else "look at outputs/")
+    pages = [page for line in results if (page := line.strip()).endswith(".html")]
+    # A cell may print such a line, too.
+    is_there = bool(pages) and pages[-1].isprintable() and (project.root / pages[-1]).is_file()
+    console.next_step(f"open {shlex.quote(pages[-1])}" if is_there else "look at outputs/")
 
 
 def _interpreter(project: Project) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 
 from ..errors import (
@@ -14,6 +15,7 @@ from ..errors import (
     LoginRefusedError,
     UnreachableError,
 )
+from ..ui.text import in_one_line
 
 __all__ = ["explain", "recognise"]
 
@@ -44,15 +46,43 @@ def recognise(stderr: str, *, alias: str) -> LabError | None:
             "laptop; what it reaches from there is at hand here.",
             hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
         )
+    stderr = _shortened(stderr)
     for pattern, error, sentence, hint in _TABLE:
         found = re.search(pattern, stderr, re.MULTILINE)
         if found:
-            words = {name: text or "" for name, text in found.groupdict().items()} | {
-                "alias": alias
-            }
-            return error(sentence.format_map(words), hint=hint.format_map(words))
+            words = {name: in_one_line(text or "") for name, text in found.groupdict().items()}
+            in_command = {name: _in_command(name, text) for name, text in words.items()}
+            return error(
+                sentence.format_map({**words, "alias": alias}),
+                hint=hint.format_map({**in_command, "alias": alias}),
+            )
     return None
 
+
+def _shortened(text: str) -> str:
+    """Return the beginning and the end of a text that is too long to be a message of ssh's."""
+    return text if len(text) <= 2 * _PART else f"{text[:_PART]}\n{text[-_PART:]}"
+
+
+def _in_command(name: str, text: str) -> str:
+    """Return a value as a word of a command: what may come from the machine runs nothing.
+
+    A banner can look like a message of ssh's. What cannot be a path, host or number becomes the
+    name of what to put there, such as FILE.
+    """
+    pattern = _VALUES.get(name)
+    if pattern is None or not re.fullmatch(pattern, text):
+        return name.upper()
+    return shlex.quote(text)
+
+
+_PART = 8192  # characters
+_VALUES = {
+    "file": r"(?!-)[^\x00-\x1f\x7f\"'`$\\;&|<>*?!(){}]{1,1000}",
+    "line": r"[0-9]{1,9}",
+    "name": r"(?!-)[\w.:\[\]-]{1,300}",
+}
+"""What a value in a hint may consist of."""
 
 _ADDRESS = r"(?:connect to host|connect to address) (?P<host>\S+) port (?P<port>\d+)"
 
@@ -84,7 +114,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"Bad owner or permissions on (?P<file>.+)$",
         ConfigurationError,
         "ssh refuses {file} because others may write to it.",
-        'chmod go-w "{file}"',
+        "chmod go-w {file}",
     ),
     (
         r"Can't open user config file (?P<file>.+?):",
@@ -100,12 +130,12 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
     ),
     # The host key
     (
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*key in (?P<file>.+):\d+[\s\S]*"
-        r"Host key for (?P<name>\S+) has changed",
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]{0,1500}?key in (?P<file>.{1,500}):\d+"
+        r"[\s\S]{0,800}?Host key for (?P<name>\S{1,300}) has changed",
         HostKeyChangedError,
         _CHANGED,
         "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
-        "ssh-keygen -R '{name}' -f '{file}'; then: lab connect",
+        "ssh-keygen -R {name} -f {file}; then: lab connect",
     ),
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -203,7 +233,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"Permissions (?P<mode>\d+) for '(?P<file>[^']+)' are too open",
         LoginRefusedError,
         "ssh does not use the key {file}, because others on this computer may read it.",
-        'chmod 600 "{file}"',
+        "chmod 600 {file}",
     ),
     (
         r"Load key \"(?P<file>[^\"]+)\": (?P<fault>invalid format|error in libcrypto)",
@@ -219,7 +249,7 @@ _TABLE: tuple[tuple[str, type[LabError], str, str], ...] = (
         "Unlock the agent (or touch the security key), then try again",
     ),
     (
-        r"Permission denied \((?P<methods>[^)]*)\)",
+        r"Permission denied \((?P<methods>[A-Za-z0-9@.,+ _-]*)\)",
         LoginRefusedError,
         "{alias} refused the login. It takes: {methods}.",
         "lab connect copies a key there; if the user name is wrong: lab connect user@address",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from ..context import Context
@@ -125,9 +126,10 @@ def _warn(
             f"stay there: {', '.join(there.changes[:5])}"
         )
     if there.branch == UNCOMMITTED and there.head != there.sent:
+        branch = shlex.quote(repository.branch)
         console.warn(
             f"Commits were made on {machine.alias} on top of work that is not committed here. "
-            f"There, put them on {repository.branch}: git switch {repository.branch} && "
+            f"There, put them on {repository.branch}: git switch {branch} && "
             f"git cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
         )
     elif there.branch not in (repository.branch, UNCOMMITTED):
@@ -210,5 +212,5 @@ def _diverged(machine: Machine, repository: Repository, local: str) -> LabError:
         )
     return LabError(
         f"{both}. You decide which come first.",
-        hint=f"Put yours on top: git rebase {local}; then: lab push",
+        hint=f"Put yours on top: git rebase {shlex.quote(local)}; then: lab push",
     )

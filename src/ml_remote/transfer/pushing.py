@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from ..context import Context
@@ -103,7 +104,7 @@ def _check(
         raise RemoteCommandError(
             f"On {alias} no branch is checked out, and the commits there are not here. Nothing was "
             "pushed.",
-            hint=f"There, keep them under a name: cd {folder} && git branch NAME",
+            hint=f"There, keep them under a name: cd {shlex.quote(folder)} && git branch NAME",
         )
     if coming.branch == UNCOMMITTED and there.tip != there.sent:
         raise RemoteCommandError(

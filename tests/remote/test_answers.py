@@ -1,0 +1,230 @@
+"""What the machine answers is used only where it is what it may be."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import ml_remote
+from ml_remote import answers
+from ml_remote.answers import UnusableAnswerError
+from ml_remote.jobs.about import About, DamagedError
+from ml_remote.jobs.job import parse_answer
+from ml_remote.project import Project
+from ml_remote.runs.launchers import addresses
+from ml_remote.status import parse
+
+# What belongs in no path, name or command: what ssh, sftp or a shell would act on, and controls.
+HOSTILE = (
+    "${HF_TOKEN}", "$HOME", "%u", "%%", "`id`", "$(id)", '"', "\\", "\x1b[2J", "\n", "\r", "\0",
+    "\x9b", "\u202e", "\u2028", "\udcff", "\x7f", "/../",
+)  # fmt: skip
+GOOD = {
+    answers.FOLDER: ["/home/ada/my work", "/größe/a..b", "/", "/a"],
+    answers.SOCKET_FOLDER: ["/tmp/lab-a_1b", "/run/user/1000/lab-x", "/var/folders/a+b/T/lab-1"],
+    answers.FAR_FOLDER: [".lab/far/0123abcd", ".lab/far/current"],
+    answers.HOST: ["gpu", "gpu-1.example.com", "a_b", "10.0.0.1"],
+    answers.JOB: ["2026-01-02_03-04-05", "2026-01-02_03-04-05_2"],
+    answers.LAB: ["labs/mnistlab.py", "labs/my lab.py", "größe.py"],
+    answers.COMMIT: ["a" * 40, "0" * 64],
+    answers.BRANCH: ["main", "feature/größe-1", "lab-uncommitted"],
+    answers.SLURM_ID: ["12", "12_3"],
+    answers.SLURM_STATE: ["PENDING", "OUT_OF_MEMORY", "CANCELLED+"],
+    answers.TOKEN: ["0123456789abcdef", "Ab_-cdefg"],
+    answers.VERSION: ["2.4.1+cu121", "3.11.2", "gpu-part_1"],
+    answers.INTERFACE: ["eth0", "eth0.100", "br-1a2b", "eth0:1"],
+    answers.WORD: ["run", "setup", "jupyter", "some-kind"],
+}
+BAD = {
+    answers.FOLDER: ["", "home/x", "~", "/a/..", "//../a", "/" + "a" * 2000],
+    answers.SOCKET_FOLDER: ["", "tmp/x", "/tmp/a b", "/tmp/a:b", "/" + "a" * 100],
+    answers.FAR_FOLDER: ["", "/x", ".lab/far/", ".lab/far/..", "outputs/x"],
+    answers.HOST: ["", "-oProxyCommand=x", "a b", "a/b", "a;b", ".a", "a" * 300],
+    answers.JOB: ["", ".", "..", "-a", "a/b", "a b", "é", "a" * 200],
+    answers.LAB: ["", "/etc/x.py", "~/x.py", "-x.py", "labs/../../x.py"],
+    answers.COMMIT: ["", "HEAD", "A" * 40, "a" * 41],
+    answers.BRANCH: ["", "-x", "a b", "a..b", "a:b", "a^", "x.lock", "a~1", "a@{1}", "a?"],
+    answers.SLURM_ID: ["", "-1", "1;scancel", "١"],
+    answers.SLURM_STATE: ["", "pending", "A B"],
+    answers.TOKEN: ["", "short", "a" * 300, "a b c d e f"],
+    answers.VERSION: ["", "1;2", "-1", "1 2"],
+    answers.INTERFACE: ["", "-x", "a b", "a/b", "a" * 40],
+    answers.WORD: ["", "a b", "1", "-a"],
+}
+EVERY = [kind for kind in vars(answers).values() if isinstance(kind, answers.Kind)]
+
+
+def test_every_kind_of_answer_takes_what_machines_say_and_nothing_else() -> None:
+    assert set(GOOD) == set(BAD) == set(EVERY)
+    for kind in EVERY:
+        for text in GOOD[kind]:
+            assert answers.used(kind, text) == text
+            for hostile in HOSTILE:
+                for mixed in (hostile + text, text + hostile):
+                    if kind is answers.LAB and not re.search(
+                        r"[\x00-\x1f\x7f-\x9f\udcff]", hostile
+                    ):
+                        continue  # a name of the person's: quoted wherever it is used
+                    assert not answers.is_a(kind, mixed), (kind.what, mixed)
+        for text in BAD[kind]:
+            with pytest.raises(UnusableAnswerError):
+                answers.used(kind, text)
+        others: tuple[object, ...] = (None, 1, True, 1.5, [], {}, b"x")
+        for other in others:
+            assert not answers.is_a(kind, other)
+
+
+def test_folder_of_the_person_is_taken_as_they_named_it() -> None:
+    assert answers.folder("/home/ada/it's %u", asked="it's %u") == "/home/ada/it's %u"
+    assert answers.folder("/srv/it's", asked="/srv/it's") == "/srv/it's"
+    for hostile in ("/home/${X}/lab", "/home/a'b/lab", "lab", "/x/../lab", "/home/%u/lab"):
+        with pytest.raises(UnusableAnswerError):
+            answers.folder(hostile, asked="lab")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "x", "1" * 5000, "١", "1e3", " 1", "1_0", "-1", "99", None, True, 1.0, [1], 10**30],
+)
+def test_number_is_between_its_bounds(answer: object) -> None:
+    assert answers.number("7", most=9) == answers.number(7, most=9) == 7
+    assert answers.number("-7", least=-9) == -7
+    with pytest.raises(UnusableAnswerError):
+        answers.number(answer, most=9)
+
+
+def test_unusable_answer_is_short_and_in_one_line() -> None:
+    error = answers.unusable("host name", "\x1b[2J\n" * 10_000)
+    assert error.message.isprintable()
+    assert len(error.message) < 250
+    assert error.quoted[0] in error.message
+
+
+ABOUT = {
+    "format": 2, "kind": "run", "title": "x", "lab": "labs/a.py", "parameters": [["a", "b"]],
+    "launcher": "ssh", "far": ".lab/far/abc",
+}  # fmt: skip
+DAMAGED: dict[str, list[object]] = {
+    "lab": ["../../x.py", "/etc/x.py", "...py", "..py", "a\x1b.py", "-x.py", 1, ""],
+    "kind": ["", "a b", "run;x", 1, None],
+    "parameters": [["a"], {"a": "b"}, [["a", 1]], [["a", "b", "c"]], "ab"],
+    "launcher": ["$(x)", "a b", 1],
+    "far": ["/tmp/x", ".lab/far/../../x", ".lab/far/x;y", 1],
+    "hosts": ["a", ["-oProxyCommand=x"], ["a b"], [1]],
+    "resume": ["../x", "a b", "$(x)", 1],
+    "processes": [0, -1, 1.5, "1", 10**9, True],
+    "run": ["../x", "$(x)", 1],
+    "host": ["-o", "a b", 1],
+    "format": ["2", -1.5, None, True],
+}
+
+
+def test_description_of_a_job_is_read_only_if_every_value_can_be_meant() -> None:
+    assert About.from_json(json.dumps(ABOUT)).run is not None
+    for key, values in DAMAGED.items():
+        for value in values:
+            with pytest.raises(DamagedError):
+                About.from_json(json.dumps({**ABOUT, key: value}))
+    for text in ("", "[]", "[" * 10_000, "NaN", '{"format": 1e999}', "null"):
+        with pytest.raises(DamagedError):
+            About.from_json(text)
+
+
+LINE = ["job", "2026-01-01_00-00-00", "1", "gone", "0", "2", "-", "gpu", "-", "json"]
+ODD_FIELDS = {
+    1: ["../x", "-x", "a b"],
+    2: ["", "x", "9" * 30, "-1"],
+    4: ["x", "999", "-2"],
+    5: ["x", "9" * 30],
+    7: ["-oX=y", "a b", "$(x)"],
+    8: ["x RUNNING", "1 $(x)", "1;2 RUNNING r"],
+}
+
+
+def test_line_about_a_job_that_cannot_be_so_is_skipped() -> None:
+    now = "now\t5\tgpu"
+    about = json.dumps(ABOUT)
+    assert len(parse_answer(f"{now}\n{chr(9).join([*LINE, about])}").jobs) == 1
+    for index, values in ODD_FIELDS.items():
+        for value in values:
+            fields = [*LINE, about]
+            fields[index] = value
+            answer = parse_answer(f"{now}\n{chr(9).join(fields)}")
+            assert not answer.jobs, (index, value)
+            assert len(answer.faults) == 1
+    for line in ("now", "now\t1", "now\tx\ty\tz"):
+        assert parse_answer(line).jobs == ()
+    with pytest.raises(UnusableAnswerError):
+        parse_answer("now\t1\t-oProxyCommand=x")
+
+
+def test_status_leaves_out_numbers_that_are_none() -> None:
+    load = parse(
+        f"load\tnan\tx\nmemory\t-1\t{'9' * 5000}\ndisk\tx\ny\ngpu\tu\t0\tname\t١\t1e9\t-\nload\t1"
+    )
+    assert (load.load, load.cores, load.memory, load.disk) == (None, None, None, None)
+    assert load.gpus[0].used is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"addresses": [], "torch": "2", "port": 1, "token": "abcdefgh"},
+        {"addresses": {"$(x)": "eth0"}, "torch": "2", "port": 1, "token": "abcdefgh"},
+        {"addresses": {"10.0.0.1": "-x"}, "torch": "2", "port": 1, "token": "abcdefgh"},
+        {"addresses": {}, "torch": "2;x", "port": 1, "token": "abcdefgh"},
+        {"addresses": {}, "torch": "2", "port": "x", "token": "abcdefgh"},
+        {"addresses": {}, "torch": "2", "port": 0, "token": "abcdefgh"},
+        {"addresses": {}, "torch": "2", "port": 1, "token": "a b"},
+    ],
+)
+def test_addresses_of_a_host_are_addresses(answer: dict[str, object]) -> None:
+    with pytest.raises(UnusableAnswerError):
+        addresses._facts(answer)
+
+
+# Our own words, or a value that has been checked by the time it gets there.
+OURS = re.compile(
+    r"shlex\.(quote|join)\(.*\)|(\w+\.)*(_?alias|_name|EXAMPLES|id|_again|again|example)|job_id|run"
+    r"|ids\[-1\]|going_on\[-1\]\.id|runs\[-1\]\.id|self\._name|_[A-Z]+|UNCOMMITTED|meant|known|line"
+    r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|self\._kind\.what_next|log|word"
+    r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
+)
+
+
+def test_value_in_a_next_step_is_our_own_or_quoted() -> None:
+    folder = Path(ml_remote.__file__).parent
+    strange = []
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            texts = [
+                keyword.value for keyword in node.keywords if keyword.arg in ("hint", "remedy")
+            ]
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "next_step":
+                texts += node.args
+            values = [
+                ast.unparse(part.value)
+                for text in texts
+                for inner in ast.walk(text)
+                if isinstance(inner, ast.JoinedStr)
+                for part in inner.values
+                if isinstance(part, ast.FormattedValue)
+            ]
+            strange += [f"{path.name}: {value}" for value in values if not OURS.fullmatch(value)]
+    assert strange == []
+
+
+@pytest.mark.parametrize("name", ["x; curl example.com | sh;.py", "a\x1b[2J.py", "it's $(id).py"])
+def test_lab_with_a_hostile_name_is_quoted_or_not_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "labs" / name).touch()
+    example = Project(root=tmp_path).example
+    assert example == "LAB" or example.startswith("'labs/")
+    assert example.isprintable()
