@@ -192,7 +192,8 @@ def test_addresses_of_a_host_are_addresses(answer: dict[str, object]) -> None:
 OURS = re.compile(
     r"shlex\.(quote|join)\(.*\)|(\w+\.)*(_?alias|_name|EXAMPLES|id|_again|again|example)|job_id|run"
     r"|ids\[-1\]|going_on\[-1\]\.id|runs\[-1\]\.id|self\._name|_[A-Z]+|UNCOMMITTED|meant|known|line"
-    r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|self\._kind\.what_next|log|word"
+    r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|log|word|quoted"
+    r"|self\._kind\.what_next|address or EXAMPLES"
     r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
 )
 

@@ -224,7 +224,7 @@ def test_key_with_a_passphrase_that_no_agent_holds_is_told(
         monkeypatch.setenv("SSH_AUTH_SOCK", variables["SSH_AUTH_SOCK"])
         empty = found(laptop, "agent")
         assert empty.state == "failed"
-        assert empty.remedy == f'ssh-add "{key}"'
+        assert empty.remedy == f"ssh-add {key}"
         openssh_server.run("ssh-add", "-q", str(key), **laptop.askpass("open sesame"))
         assert found(laptop, "agent").state == "ok"
 
