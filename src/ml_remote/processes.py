@@ -13,18 +13,23 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, LabError
 from .ui.console import Console
 
 __all__ = [
+    "LONGEST_LINE",
+    "MOST_ERRORS",
+    "MOST_OUTPUT",
     "Result",
     "Running",
+    "TooMuchError",
     "converse",
     "is_windows",
     "program_missing",
@@ -35,6 +40,19 @@ __all__ = [
 
 _OPENSSH = ("sftp", "ssh", "ssh-add", "ssh-keygen")
 _GRACE = 3.0  # seconds for a program to tidy up when it is told to end
+
+MOST_OUTPUT = 32 * 2**20
+"""Bytes that a program may print where all of it is kept."""
+MOST_ERRORS = 8 * 2**20
+"""Bytes that a program may write to its standard error, about; that goes into a file."""
+LONGEST_LINE = 64 * 2**10
+"""Bytes of a line; a longer one is taken in pieces of this length."""
+_ERRORS_READ = 64 * 2**10  # bytes of standard error that are read: its beginning and its end
+_LOOK_EVERY = 0.2  # seconds between two looks at how much was written
+
+
+class TooMuchError(LabError):
+    """A program printed more than any answer has; it was ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +119,8 @@ class Running:
         self._process = process
         self._errors = errors
         self._echo = echo
+        self._is_too_much = False
+        self._is_left = False
 
     def send(self, text: str, *, close: bool = False) -> None:
         """Write to its standard input; `close` ends the input.
@@ -109,7 +129,7 @@ class Running:
         """
         stdin = self._process.stdin
         assert stdin is not None
-        with suppress(OSError):  # EPIPE, on Windows EINVAL
+        with suppress(OSError, ValueError):  # EPIPE, on Windows EINVAL; or it is closed
             stdin.write(text.encode())
             stdin.flush()
         if close:
@@ -127,36 +147,82 @@ class Running:
         """Yield the lines that it prints, without their endings."""
         stdout = self._process.stdout
         assert stdout is not None
-        for line in stdout:
+        while line := stdout.readline(LONGEST_LINE):
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def errors(self) -> str:
-        """Return what it has written to standard error so far."""
+        """Return what it has written to standard error so far; of very much, both ends."""
         return _text_of(self._errors)
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
-        return self._process.wait(timeout)
+        code = self._process.wait(timeout)
+        self._check_amount()
+        return code
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for its end, but not longer than that; return whether it came."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
+        self._check_amount()
         return self._process.returncode is not None
 
     def result(self, input: str = "", *, timeout: float | None = None) -> Result:
         """Give it the rest of its input, and return what it prints until its end.
 
-        Raises subprocess.TimeoutExpired after `timeout` seconds.
+        Raises subprocess.TimeoutExpired after `timeout` seconds, and TooMuchError.
         """
-        stdout, _ = self._process.communicate(input.encode() or None, timeout=timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        kept = bytearray()
+        # Threads, as each of its pipes may be the one that it waits for.
+        if self._process.stdin is not None:
+            threading.Thread(target=self._send_all, args=(input,), daemon=True).start()
+        reader = threading.Thread(target=self._keep_output, args=(kept,), daemon=True)
+        reader.start()
+        reader.join(timeout)
+        if reader.is_alive():
+            self._is_left = True
+            raise subprocess.TimeoutExpired(self._process.args, timeout or 0)
+        self._check_amount()
+        returncode = self.wait(None if end is None else max(0, end - time.monotonic()))
         if self._echo is not None:
             self._echo.join()
         return Result(
-            returncode=self._process.returncode,
-            stdout=(stdout or b"").decode(errors="replace"),
+            returncode=returncode,
+            stdout=kept.decode(errors="replace"),
             stderr=self.errors(),
         )
+
+    def _keep_output(self, kept: bytearray) -> None:
+        """Read its standard output to the end, as long as that is no more than an answer has."""
+        if self._process.stdout is None:
+            return
+        with suppress(OSError, ValueError):  # closed, as what it has started keeps it open
+            for piece in self.pieces():
+                kept += piece
+                if len(kept) > MOST_OUTPUT:
+                    self.end_as_too_much()
+                if self._is_too_much or self._is_left:
+                    return
+
+    def _send_all(self, text: str) -> None:
+        self.send(text, close=True)
+
+    def end_as_too_much(self) -> None:
+        """End it at once, as it has written more than any answer has; from any thread."""
+        self._is_too_much = True
+        self._process.kill()
+
+    def _check_amount(self) -> None:
+        """Raise TooMuchError if it was ended because of what it has written."""
+        if self._is_too_much:
+            args = self._process.args
+            name = Path(str(args[0] if isinstance(args, list | tuple) else args)).name
+            raise TooMuchError(
+                f"{name} was ended: it printed more than {MOST_OUTPUT // 2**20} MiB, or more than "
+                f"{MOST_ERRORS // 2**20} MiB of messages, which is no answer.",
+                hint="See what the machine prints when you log in: lab doctor",
+            )
 
     def kill(self) -> None:
         """End it at once; from any thread."""
@@ -195,10 +261,23 @@ def running(
                 folder=folder,
                 own_session=own_session,
             )
+        program = Running(process, errors, _echo(process, errors) if echo_errors else None)
+        ended = threading.Event()
+        threading.Thread(target=_limit, args=(program, errors, ended), daemon=True).start()
         try:
-            yield Running(process, errors, _echo(process, errors) if echo_errors else None)
+            yield program
         finally:
+            ended.set()
             _end(process)
+
+
+def _limit(program: Running, errors: Path, ended: threading.Event) -> None:
+    """End a program that fills the disk with what it writes to its standard error."""
+    with suppress(OSError):
+        while not ended.wait(_LOOK_EVERY):
+            if errors.stat().st_size > MOST_ERRORS:
+                program.end_as_too_much()
+                return
 
 
 def program_missing(program: str) -> ConfigurationError:
@@ -289,8 +368,18 @@ def _kept() -> Iterator[Path]:
 
 
 def _text_of(file: Path) -> str:
-    """Return what a program has written into a file; ssh ends its lines with \\r\\n."""
-    return file.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    """Return what a program has written into a file; ssh ends its lines with \\r\\n.
+
+    Of very much, the middle is left out.
+    """
+    with file.open("rb") as kept:
+        text = kept.read(_ERRORS_READ // 2)
+        rest = file.stat().st_size - len(text)
+        if rest > _ERRORS_READ // 2:
+            kept.seek(-(_ERRORS_READ // 2), os.SEEK_END)
+            text += b"\n"
+        text += kept.read(_ERRORS_READ // 2)
+    return text.decode(errors="replace").replace("\r\n", "\n")
 
 
 @contextmanager
@@ -314,8 +403,9 @@ def _echo(process: subprocess.Popen[bytes], copy: Path) -> threading.Thread:
 
     def pass_on() -> None:
         with source, copy.open("ab") as kept:
-            for line in source:
+            while line := source.readline(LONGEST_LINE):
                 kept.write(line)
+                kept.flush()
                 console.note(line.decode(errors="replace").rstrip("\r\n"))
 
     thread = threading.Thread(target=pass_on, daemon=True)

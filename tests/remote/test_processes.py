@@ -7,13 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from remote_fixtures import wait_until
 
-from ml_remote import processes
+from ml_remote import jobs, processes
 from ml_remote.errors import ConfigurationError
+from ml_remote.processes import TooMuchError
 
 WAIT = ["sh", "-c", "echo $$; exec sleep 1000"]
 
@@ -129,3 +133,53 @@ def test_what_cannot_be_started_is_told_in_a_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigurationError, match=words):
             processes.run(command, folder=folder)
+
+
+@pytest.mark.parametrize("where", ["1", "2"], ids=["output", "messages"])
+def test_a_program_that_does_not_stop_printing_is_ended(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MOST_OUTPUT", 2**20)
+    monkeypatch.setattr(processes, "MOST_ERRORS", 2**20)
+    with pytest.raises(TooMuchError, match="sh was ended"):
+        processes.run(["sh", "-c", f"exec yes >&{where}"], timeout=60)
+
+
+def test_of_very_many_messages_both_ends_are_read() -> None:
+    script = "echo first >&2; yes middle | head -c 500000 >&2; echo last >&2"
+    done = processes.run(["sh", "-c", script])
+    assert done.stderr.startswith("first\n")
+    assert done.stderr.endswith("last\n")
+    assert len(done.stderr) < 70_000
+
+
+def test_a_long_line_is_taken_in_pieces() -> None:
+    with processes.running(["sh", "-c", "yes | tr -d '\\n' | head -c 300000"]) as program:
+        lines = list(program.lines())
+    assert max(map(len, lines)) <= processes.LONGEST_LINE
+    assert "".join(lines) == "y" * 300_000
+
+
+def test_a_line_of_a_log_takes_time_by_its_length() -> None:
+    lines: list[str] = []
+    log = jobs._Log(lines.append, jobs.Cancel())
+    text = b"x" * 12_000_000 + b"\r\nshort\r 50 %\r100 %\rend"
+    begun = time.monotonic()
+    rest = log._pass_on(text[at : at + 65536] for at in range(0, len(text), 65536))
+    assert time.monotonic() - begun < 3
+    assert "".join(lines) == "x" * 12_000_000 + "short 50 %100 %"
+    assert max(map(len, lines)) <= processes.LONGEST_LINE
+    assert rest == b"end"
+    assert log._offset == len(text) - len(rest)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b"bc\n"])), st.integers(1, 5))
+def test_lines_of_a_log_do_not_depend_on_how_they_come(parts: list[bytes], size: int) -> None:
+    text = b"".join(parts)
+    whole: list[str] = []
+    pieces: list[str] = []
+    rest = jobs._Log(whole.append, jobs.Cancel())._pass_on(iter([text]))
+    cut = [text[at : at + size] for at in range(0, len(text), size)]
+    assert jobs._Log(pieces.append, jobs.Cancel())._pass_on(iter(cut)) == rest
+    assert pieces == whole

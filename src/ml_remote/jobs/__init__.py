@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from ..answers import unusable
 from ..errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
 from ..machine import Machine
-from ..processes import Running, running
+from ..processes import LONGEST_LINE, MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, Explanations, ask, check, failure, script
 from ..ssh.client import SCRIPT_BEGINS, script_input
 from ..ui.console import Console
@@ -263,24 +263,41 @@ class _Log:
         """Pass on the complete lines; return what follows the last one."""
         text = b""
         for piece in pieces:
+            looked_at = max(0, len(text) - 1)  # its last byte may be the first of a line's end
             text += piece
             begin = 0
-            for end in _LINE_END.finditer(text):
-                self._on_line(text[begin : end.start()].decode(errors="replace"))
-                self._offset += end.end() - begin
+            for end in _LINE_END.finditer(text, looked_at):
+                self._take(text[begin : end.start()], size=end.end() - begin)
                 begin = end.end()
+            while len(text) - begin > LONGEST_LINE:
+                self._take(text[begin : begin + LONGEST_LINE], size=LONGEST_LINE)
+                begin += LONGEST_LINE
             text = text[begin:]
         return text
 
+    def _take(self, line: bytes, *, size: int) -> None:
+        """Pass on a line, or a piece of a very long one, that took `size` bytes of the log."""
+        for start in range(0, max(1, len(line)), LONGEST_LINE):
+            self._on_line(line[start : start + LONGEST_LINE].decode(errors="replace"))
+        self._offset += size
+
 
 def _output(program: Running) -> Iterator[bytes]:
-    """Yield what a script prints, as it comes, without what the login shell prints before it."""
+    """Yield what a script prints, as it comes, without what the login shell prints before it.
+
+    Raises TooMuchError when that does not end.
+    """
     begins = SCRIPT_BEGINS.encode()
-    before = b""
+    before, size = b"", 0
     pieces = program.pieces()
     for piece in pieces:
         before += piece
+        size += len(piece)
         if begins in before:
             yield before.partition(begins)[2]
             break
+        if size > MOST_OUTPUT:
+            program.end_as_too_much()
+            program.wait()
+        before = before[-len(begins) :]
     yield from pieces

@@ -27,7 +27,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..machine import Machine
-from ..processes import Running, is_windows, running
+from ..processes import MOST_OUTPUT, Running, is_windows, running
 from ..scripts import ExitCode, failure, script
 from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, script_input
 from ..ssh.explaining import explain
@@ -163,7 +163,14 @@ class _Connection:
         """Yield what the script says, until nothing more comes or the port was taken."""
         lines = self._process.lines()
         # What the login shell prints comes first, and may be anything.
-        if not any(f"{line}\n".endswith(SCRIPT_BEGINS) for line in lines):
+        size = 0
+        for line in lines:
+            size += len(line) + 1
+            if f"{line}\n".endswith(SCRIPT_BEGINS):
+                break
+            if size > MOST_OUTPUT:
+                self._process.end_as_too_much()
+        else:
             return
         for line in lines:
             self.alarm.cancel()
@@ -206,7 +213,7 @@ def _await_answer(route: Route, connection: _Connection) -> None:
     request = http.client.HTTPConnection("127.0.0.1", route.port, timeout=_ANSWER_TIMEOUT)
     try:
         request.request("GET", "/login")
-        request.getresponse().read()
+        request.getresponse().read(1024)
     except (OSError, http.client.HTTPException):
         alias = route.machine.alias
         if re.search(r"open failed: (administratively prohibited|unknown)", connection.said()):

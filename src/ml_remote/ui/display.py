@@ -17,6 +17,8 @@ from .text import in_one_line, shown, without_colours
 
 __all__ = ["Progress", "Steps", "steps", "transfer_bar"]
 
+_LONGEST = 2000  # characters of a line that are looked at
+
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are here, several times a second."""
 
@@ -60,7 +62,7 @@ class Steps:
     def line(self, text: str) -> None:
         """Show a line of output below the step, on a terminal."""
         if self._status is not None:
-            plain = in_one_line(without_colours(text).expandtabs().strip())
+            plain = in_one_line(without_colours(text[:_LONGEST]).expandtabs().strip())
             self._status.update(Text(plain, overflow="ellipsis", no_wrap=True))
 
 
