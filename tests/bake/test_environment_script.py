@@ -74,7 +74,7 @@ def test_setup_killed_at_ten_random_moments_is_completed_by_the_next(
             setup.wait()
             kills += 1
         # What counts as complete is complete.
-        if (project.path / ".venv" / ".lab-environment").exists() and not incomplete.exists():
+        if (project.path / ".venv" / "lab-environment.json").exists() and not incomplete.exists():
             project.run(python, "-c", "import torch")
     assert kills == 10
     completed = run_script(project)

@@ -60,14 +60,14 @@ def _is_read_by_people(called: ast.expr, errors: set[str], printing: set[str]) -
 
 
 def _error_names() -> set[str]:
-    """Return the names of LabError and of all classes that are one."""
+    """Return the names of LabError, of all classes that are one, and of the far half's own."""
     bases = {
         node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
         for module in modules().values()
         for node in ast.walk(module)
         if isinstance(node, ast.ClassDef)
     }
-    found: set[str] = {"LabError"}
+    found: set[str] = {"LabError", "Failure", "_Kind"}
     while more := {name for name, above in bases.items() if above & found} - found:
         found |= more
     return found
@@ -88,7 +88,7 @@ def _patterns(argument: ast.expr) -> Iterator[str]:
             ]
             yield _pattern("".join(map(str, parts)), r"\{x\}")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield _pattern(node.value, r"\{\w+\}")
+            yield _pattern(node.value, r"\{[^{}]*\}")
 
 
 def _said_about_ssh() -> Iterator[str]:

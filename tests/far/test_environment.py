@@ -24,11 +24,12 @@ from baking import TOOL
 from environment_events import Computer, Trial, build_wheel
 from needs import need_root
 
-from ml_remote.far.login.environment import bringing, obstacles
+from ml_remote.far.login.environment import bringing, caches, obstacles
 from ml_remote.far.login.environment.failures import Failure, ManagerError
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work
 from ml_remote.far.login.environment.places import Places
+from ml_remote.far.login.environment.progress import Progress
 from ml_remote.far.login.environment.settings import Settings, read_settings
 from ml_remote.far.login.environment.state import State
 
@@ -62,7 +63,7 @@ def files_for_any_python() -> list[Path]:
     """The files that the machine's own Python runs, before there is an environment."""
     files = [PACKAGE / "__init__.py", *(PACKAGE / "far").glob("*.py")]
     files += (PACKAGE / "far" / "login").rglob("*.py")
-    return [path for path in files if path.parent.name != "probes" and path.name != "exit_codes.py"]
+    return [path for path in files if path.parent.name != "probes"]
 
 
 @pytest.mark.parametrize("path", files_for_any_python(), ids=lambda path: path.stem)
@@ -78,7 +79,7 @@ def test_far_half_is_python_3_6(path: Path) -> None:
             continue
         for module in modules:
             assert module != "__future__"
-            assert module.partition(".")[0] in sys.stdlib_module_names
+            assert module.partition(".")[0] in {*sys.stdlib_module_names, "ml_remote"}
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.8", "3.10"])
@@ -362,6 +363,49 @@ def test_failure_is_told_as_what_it_is(
     assert failure is not None
     assert sentence in failure.sentence
     assert failure.hints
+
+
+def test_downloads_are_shown_in_packages_and_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    uv = Progress()
+    lines = ["Resolved 40 packages in 2s", "Downloading torch (800.0MiB)"]
+    lines += ["Downloading numpy (15.0MiB)", " Downloaded numpy", " Downloaded torch"]
+    assert [uv.on_line(line) for line in lines] == [False, True, True, True, True]
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "1 of 2 packages, 0.0 of 0.9 GB: torch",
+        "2 of 2 packages, 0.9 of 0.9 GB",
+    ]
+    pip = Progress()
+    for line in ["Collecting torch", "  Downloading torch-2.9.0-cp312.whl (900.1 MB)"]:
+        pip.on_line(line)
+    pip.on_line("Collecting numpy")
+    pip.on_line("  Downloading numpy-2.3.0-cp312.whl (16.6 MB)")
+    assert capsys.readouterr().out.splitlines() == [
+        "0 of 1 packages, 0.0 of 0.9 GB: torch",
+        "1 of 2 packages, 0.9 of 0.9 GB: numpy",
+    ]
+
+
+def test_downloads_go_to_the_project_where_the_home_directory_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    for folder in (home, project / ".lab"):
+        folder.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    monkeypatch.delenv("UV_CACHE_DIR")
+    free = {str(home): 1, str(project / ".lab"): 50}
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: usage._replace(free=free[path] * 1024**3)
+    )
+    monkeypatch.setattr(caches, "_device", lambda path: hash(path))
+    assert caches.choose_cache(Places(project), Settings()).cache == ".lab/cache"
+    assert f"{home} has 1 GB free" in capsys.readouterr().out
+    variables = caches.pip_variables(project, Settings(cache=".lab/cache"))
+    assert variables["PIP_CACHE_DIR"] == str(project / ".lab/cache/pip")
+    free[str(home)] = 40
+    assert caches.choose_cache(Places(project), Settings()).cache == ""
+    assert caches.choose_cache(Places(project), Settings(cache="/big")).cache == "/big"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, Deque, Dict, Mapping, NoReturn, Optional, Sequence
 
 from .failures import ManagerError
+from .progress import Progress
 
 __all__ = ["answer", "end_with_signals", "run"]
 
@@ -23,10 +24,12 @@ def run(
     folder: Optional[Path] = None,
     variables: Optional[Mapping[str, str]] = None,
     on_line: Optional[Callable[[str], bool]] = None,
+    progress: Optional[Progress] = None,
 ) -> str:
     """Run a program, pass on what it prints, and return it.
 
-    Nobody can answer its questions. `on_line` takes a line and returns whether it has shown it.
+    Nobody can answer its questions. `on_line` takes a line and returns whether it has shown it;
+    `progress` shows downloads in words of its own.
     Raises ManagerError when the program fails.
     """
     try:
@@ -41,6 +44,9 @@ def run(
     except OSError as error:
         raise ManagerError(command, 126, str(error))
     kept: Deque[str] = deque(maxlen=_KEPT)
+    if progress is not None:
+        on_line = progress.on_line
+        progress.watch(process.pid)
     try:
         assert process.stdout is not None
         for raw in process.stdout:
@@ -50,6 +56,8 @@ def run(
                 print(line, flush=True)
         code = process.wait()
     finally:
+        if progress is not None:
+            progress.end()
         if process.poll() is None:
             process.terminate()
             process.wait()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import List
 
+from .caches import choose_cache
 from .choosing import choose_manager
 from .commands import end_with_signals, run
 from .failures import Failure, ManagerError
@@ -65,6 +66,7 @@ def _bring_up_to_date(places: Places, settings: Settings, lists: Lists, state: S
     step(1, "Manager: {}".format(manager.name))
     check_obstacles(places, state)
     places.remove_unused()
+    settings = choose_cache(places, settings)
     current = Work(places.root, places.current or places.link, lists, settings, settings.torch)
     if _can_add(places, manager, state, current):
         step(2, "Adding packages to .venv")

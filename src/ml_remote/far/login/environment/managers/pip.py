@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 from typing import List, Optional
 
+from ..caches import pip_variables
 from ..commands import run
 from ..failures import Failure, ManagerError
 from ..inside import Inventory, inventory, normalised
 from ..places import interpreter_of
+from ..progress import Progress
 from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
 from .base import Manager, Work
@@ -54,7 +56,7 @@ class Pip(Manager):
     def change(self, work: Work) -> None:
         """Install what the lists ask for."""
         for options in requirement_options(work):
-            run([*self._install(work), *options], folder=work.root)
+            self._pip(work, *options)
 
     def only_adds(self, work: Work) -> bool:
         """Ask pip what it would install, and compare that with what is installed."""
@@ -64,7 +66,7 @@ class Pip(Manager):
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder, "report.json")
             options = ["--dry-run", "--quiet", "--report", str(report)]
-            run([*self._install(work), *options, *self._wanted(work, found)], folder=work.root)
+            self._pip(work, *options, *self._wanted(work, found))
             values = json.loads(report.read_text(encoding="utf-8"))
         names = {normalised(item["metadata"]["name"]) for item in values["install"]}
         return not names & set(found.versions)
@@ -73,7 +75,7 @@ class Pip(Manager):
         """Install the packages, but not the project: it is installed already."""
         found = inventory(work.prefix, work.lists)
         if found is not None:
-            run([*self._install(work), *self._wanted(work, found)], folder=work.root)
+            self._pip(work, *self._wanted(work, found))
 
     @staticmethod
     def _wanted(work: Work, found: Inventory) -> List[str]:
@@ -81,9 +83,11 @@ class Pip(Manager):
         return [*lock, *found.wanted]
 
     @staticmethod
-    def _install(work: Work) -> List[str]:
+    def _pip(work: Work, *options: str) -> None:
         command = [str(interpreter_of(work.prefix)), "-m", "pip", "install"]
-        return [*command, "--disable-pip-version-check", "--no-input"]
+        command += ["--disable-pip-version-check", "--no-input", *options]
+        variables = pip_variables(work.root, work.settings)
+        run(command, folder=work.root, variables=variables, progress=Progress())
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what pip's words mean."""

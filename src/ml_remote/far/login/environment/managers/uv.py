@@ -9,6 +9,7 @@ from ..commands import run
 from ..failures import Failure, ManagerError
 from ..places import interpreter_of
 from ..programs import find_program
+from ..progress import Progress
 from ..settings import OLDEST_PYTHON
 from ..speech import say
 from .base import Manager, Work
@@ -61,7 +62,8 @@ class Uv(Manager):
         for options in requirement_options(work):
             command = [self.program, "pip", "install"]
             command += ["--python", str(interpreter_of(work.prefix)), *self._torch(work), *options]
-            run(command, folder=work.root, variables=self._variables(work))
+            variables = self._variables(work)
+            run(command, folder=work.root, variables=variables, progress=Progress())
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what uv's words mean."""
