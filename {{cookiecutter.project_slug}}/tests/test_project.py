@@ -24,7 +24,7 @@ def test_conda_and_pip_install_the_same_packages() -> None:
         name, version = requirement.split(">=")
         for_pip.add(f"{CONDA_NAMES.get(name, name)}>={version}")
     listed = re.findall(r"^  - ([^#\s]+)", (PROJECT / "environment.yml").read_text(), re.MULTILINE)
-    packages = listed[listed.index("nodefaults") + 1 :]
+    packages = listed[listed.index("conda-forge") + 1 :]
     for_conda = {line for line in packages if re.split(r"[=<>]", line)[0] not in ONLY_CONDA}
     assert for_conda == for_pip
 

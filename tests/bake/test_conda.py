@@ -1,0 +1,155 @@
+"""The project's script with real conda and mamba: made, changed, never lost, and cured."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from baking import THIS_PYTHON, BakedProject, install_far
+from conda_channel import LARGE_FILE
+from conda_clients import CLIENTS, Client, conda_client
+from conftest import Bake
+from remote_fixtures import wait_until
+
+SCRIPT = "scripts/setup-environment.sh"
+# Fewer packages than a project has: every one takes conda time.
+FEW = f"""name: few
+channels:
+  - conda-forge
+dependencies:
+  - python={THIS_PYTHON}
+  - pip
+  - graphviz  # dot
+  - hatchling>=1.26
+  - pytorch>=2.6
+  - ruff<0.14
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project, and the client that makes its environment."""
+
+    project: BakedProject
+    client: Client
+
+    @property
+    def environment(self) -> Path:
+        """The environment in use."""
+        return (self.project.path / ".venv").resolve()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the script finds set."""
+        return {**self.client.variables, "LAB_MINIMUM_FREE_GB": "0", "LAB_PROGRAM_FOLDERS": ""}
+
+    def list(self, *lines: str) -> None:
+        """Write environment.yml: the few packages, and more lines."""
+        text = FEW + "".join(f"{line}\n" for line in lines)
+        (self.project.path / "environment.yml").write_text(text)
+
+    def set_up(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the script."""
+        return self.project.run("sh", SCRIPT, *words, check=False, **self.variables, **variables)
+
+    def make(self, **variables: str) -> str:
+        """Run the script, which must succeed; return what it printed."""
+        done = self.set_up(**variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refuse(self, **variables: str) -> str:
+        """Run the script, which must fail and leave the environment working; return the error."""
+        before = self.environment
+        done = self.set_up(**variables)
+        assert done.returncode == 1, done.stdout
+        assert self.environment == before
+        self.check_whole()
+        assert re.search(r"^Error: .*(?:\n  .*)*\n\Z", done.stderr, re.MULTILINE)  # the last lines
+        return done.stderr.partition("Error: ")[2]
+
+    def check_whole(self) -> None:
+        """Check that torch can be imported, and that its large file is whole."""
+        self.project.run(".venv/bin/python", "-c", "import torch")
+        (large,) = self.environment.rglob(Path(LARGE_FILE).name)
+        assert large.stat().st_size == 12_000_000
+
+    def kill_while_unpacking(self) -> None:
+        """Empty the package cache, and kill a setup while torch is unpacked."""
+        shutil.rmtree(self.client.cache)
+        setup = subprocess.Popen(
+            ["sh", SCRIPT],
+            cwd=self.project.path,
+            env={**os.environ, **self.variables},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+        def is_unpacking() -> bool:
+            return setup.poll() is not None or any(self.client.cache.glob(f"*/{LARGE_FILE}"))
+
+        try:
+            wait_until(is_unpacking, limit=60)
+        finally:
+            assert setup.poll() is None
+            os.killpg(setup.pid, signal.SIGKILL)
+            setup.wait()
+
+
+@pytest.fixture(params=CLIENTS)
+def place(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Iterator[Place]:
+    client = conda_client(request.param, tmp_path / "person")
+    project = bake(tmp_path, python_version=THIS_PYTHON, copied=True)
+    own = f'[environment]\nmanager = "{client.program}"\n'
+    (project.path / "lab.local.toml").write_text(own)
+    shutil.rmtree(project.path / "labs")
+    install_far(project)
+    made = Place(project, client)
+    made.list()
+    yield made
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
+    made = place.make()
+    assert f"Manager: {place.client.program}" in made
+    assert "The environment is complete: Python" in made
+    place.check_whole()
+    assert place.project.run(place.environment / "bin" / "dot").stdout.startswith("dot")
+    assert "up to date" in place.make()
+    first = place.environment
+
+    place.list("  - timm", "  - tqdm>=4.66")
+    place.make()
+    assert place.environment != first
+    assert not first.exists()
+    versions = installed(place.environment)
+    assert {"timm", "tqdm"} <= versions.keys()
+
+    place.list("  - no-such-thing>=1")
+    for _ in range(2):
+        error = place.refuse()
+        assert "no package that fits no-such-thing>=1" in error
+        assert "lab remove no-such-thing" in error
+
+    place.list("  - tqdm")
+    place.kill_while_unpacking()
+    place.check_whole()
+    after = place.make()
+    assert ("removed from the package cache" in after) == (place.client.program == "conda")
+    place.check_whole()
+    assert "timm" not in installed(place.environment)
+
+
+def installed(prefix: Path) -> dict[str, str]:
+    names = [path.stem.rsplit("-", 2) for path in (prefix / "conda-meta").glob("*.json")]
+    return {name: version for name, version, _ in names}
