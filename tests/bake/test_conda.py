@@ -150,6 +150,18 @@ def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
     assert "timm" not in installed(place.environment)
 
 
+@pytest.mark.slow
+def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
+    shutil.rmtree(place.project.path / ".lab")
+    shutil.rmtree(place.project.path / "scripts" / "sync_pairs.py", ignore_errors=True)
+    made = place.make()
+    assert f"Manager: {place.client.program}. Without its far half" in made
+    place.check_whole()
+    place.list("  - timm")
+    place.make()
+    assert "timm" in installed(place.environment)
+
+
 def installed(prefix: Path) -> dict[str, str]:
     names = [path.stem.rsplit("-", 2) for path in (prefix / "conda-meta").glob("*.json")]
     return {name: version for name, version, _ in names}

@@ -22,9 +22,12 @@ from programs import path_without
 from ml_remote.far.installed import content_hash, far_files, install
 
 SCRIPT = "scripts/setup-environment.sh"
+# Refuses what real ones refuse: a prefix that is no path, nodefaults as a channel, nobody to ask.
 CONDA = """#!/bin/sh
-while [ "$1" != --prefix ]; do shift; done
-case $2 in /*) ;; *) exit 2 ;; esac
+[ "$1" != --version ] || exit 0
+case " $* " in *nodefaults*) exit 1 ;; *" --yes "*) ;; *) exit 1 ;; esac
+while [ "$#" -gt 0 ] && [ "$1" != --prefix ]; do shift; done
+case $2 in /*) ;; *) exit 1 ;; esac
 mkdir -p "$2/bin" "$2/conda-meta"
 cat >"$2/bin/python" <<'END'
 #!/bin/sh

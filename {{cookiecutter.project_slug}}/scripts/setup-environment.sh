@@ -23,6 +23,11 @@ record=.venv/lab-environment.json
 incomplete=.lab/environment.incomplete
 lock=.lab/environment.lock
 usual=$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin
+for folder in "$HOME" /opt; do
+    for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do
+        usual=$usual:$folder/$name/condabin:$folder/$name/bin
+    done
+done
 PATH=$PATH:${LAB_PROGRAM_FOLDERS-$usual}
 
 say() {
@@ -188,11 +193,24 @@ recorded() {
     sed -n 's/.*"'"$1"'": "\([^"]*\)".*/\1/p' "$record" 2>/dev/null | head -n 1
 }
 
+# listed KEY: the items of a list in environment.yml
+listed() {
+    sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p' environment.yml
+}
+
 # install MANAGER: what the lists ask for, into .venv, which is made if it is not there
 install() {
     case $1 in
-    mamba | conda) "$1" env update ${yes:+"$yes"} --prefix "$project/.venv" --file environment.yml ;;
-    micromamba) micromamba "${make:-install}" --yes --prefix "$project/.venv" --file environment.yml ;;
+    mamba | micromamba | conda)
+        # These words mean the same to all of them, and keep a person's other channels out.
+        rmdir .venv 2>/dev/null || true
+        set -f
+        # shellcheck disable=SC2046 # one word for each
+        CONDA_SAFETY_CHECKS=enabled "$1" "$make" --yes --prefix "$project/.venv" --override-channels \
+            $(listed channels | sed 's/^/--channel=/') $(listed dependencies)
+        set +f
+        [ -z "$(listed pip)" ] || listed pip | "$(interpreter)" -m pip install --requirement /dev/stdin
+        ;;
     uv)
         [ -x "$(interpreter)" ] || uv venv --allow-existing --python "$python" .venv ||
             uv venv --allow-existing --python '>=3.11' .venv
@@ -242,9 +260,8 @@ alone() {
     manager=${manager:-venv}
     say "Manager: $manager. Without its far half, lab's script works on .venv in place."
     [ "$make" = install ] || touch "$incomplete"
-    locked='' yes=''
+    locked=''
     [ ! -f requirements.lock ] || locked='--constraint requirements.lock'
-    [ "$manager" = conda ] || yes=--yes
     install "$manager"
     device=$("$(interpreter)" -c 'import sys, torch
 print("Python", sys.version.split()[0] + ", torch", torch.__version__)') ||

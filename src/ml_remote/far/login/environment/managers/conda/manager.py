@@ -11,6 +11,7 @@ from typing import Dict, List, Optional, Sequence
 
 from ...commands import answer, run
 from ...failures import Failure, ManagerError
+from ...inside import Inventory
 from ...places import Places, interpreter_of, remove
 from ...speech import say
 from ..base import Manager, Work
@@ -42,7 +43,7 @@ class Conda(Manager):
     name = "conda"
     pins = ("CONDA_PINNED_PACKAGES", "&")
     """The variable that lists the versions to keep, and what is between two of them."""
-    update = ("env", "update")
+    update: Sequence[str] = ("env", "update")
     """What changes an environment in place."""
 
     def __init__(self, program: str, root: str = "") -> None:
@@ -97,9 +98,10 @@ class Conda(Manager):
         """Return what its words mean."""
         return explain(error, work, Place(self.name, self.program, self._cache(work)))
 
-    def versions(self, prefix: Path) -> Dict[str, str]:
-        """Return what conda has installed: version by name."""
-        return {package.name: package.version for package in packages_of(prefix)}
+    @classmethod
+    def problems(cls, found: Inventory) -> List[str]:
+        """Return nothing: its versions come from its own lock."""
+        return []
 
     def _made_from_lock(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> bool:
         """Make the environment from the lock, if there is one for this list and kind of card."""

@@ -52,9 +52,12 @@ def _metadata(prefix: Path) -> Iterable[Dict[str, Any]]:
 
 
 def _package(values: Dict[str, Any]) -> Package:
-    texts = [str(values.get(key) or "") for key in ("name", "version", "build", "url", "md5")]
+    name, version, build, url, md5, folder = (
+        str(values.get(key) or "")
+        for key in ("name", "version", "build", "url", "md5", "extracted_package_dir")
+    )
     depends = [str(one) for one in values.get("depends") or []]
-    return Package(*texts, depends=depends, folder=str(values.get("extracted_package_dir") or ""))
+    return Package(name, version, build, url, md5, depends, folder)
 
 
 def _put(
