@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import atexit
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .parameters import (
@@ -52,11 +55,14 @@ def main(arguments: list[str]) -> int:
         script = _script_of(options.lab)
         notebook = _read(script)
         typed = typed_parameters(parameters, defaults=_default_parameters(notebook))
+        kernel = _kernel_settings()
+        if kernel is None:
+            return 1
         folder = results_folder(script.stem)
     except RunError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    code, failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed)
+    code, failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed, kernel)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if code:
         print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
@@ -128,15 +134,44 @@ def _is_literal(expression: ast.expr) -> bool:
     return True
 
 
-def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -> tuple[int, str]:
+def _kernel_settings() -> dict[str, str] | None:
+    """Prepare a private directory for the kernel; return what its manager is told of it.
+
+    It is removed at the end. Without one nothing may run: the reason is printed, None returned.
+    """
+    if os.name == "nt":  # it has no such sockets
+        return {"transport": "tcp"}
+    from .kernels import TRANSPORT, connection_file, prepare_kernels
+    from .private import NoPrivateDirectoryError, PrivateDirectory
+
+    try:
+        directory = PrivateDirectory()
+    except NoPrivateDirectoryError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return None
+    atexit.register(directory.remove)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _exit_on_signal)
+    prepare_kernels(directory.path)
+    return {"transport": TRANSPORT, "connection_file": str(connection_file(directory.path))}
+
+
+def _exit_on_signal(number: int, _: FrameType | None) -> None:
+    """End with what is to be done at the end; a second signal ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)
+
+
+def _execute(
+    notebook: NotebookNode, output: Path, parameters: dict[str, Any], kernel: dict[str, str]
+) -> tuple[int, str]:
     """Run the notebook, write it to `output`; return the exit code, and why a cell failed."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from traitlets.config import Config
 
-    # On TCP, every user of a shared machine could reach the kernel. Windows has no such sockets.
-    transport = "tcp" if os.name == "nt" else "ipc"
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
     # torch's threads wait for each other many times per step. Where other programs compute as well,
     # waiting in a loop made a training four to ten times slower than soon falling asleep. The
@@ -156,7 +191,7 @@ def _execute(notebook: NotebookNode, output: Path, parameters: dict[str, Any]) -
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             on_cell_start=_announcer(notebook),
-            config=Config({"KernelManager": {"transport": transport}}),
+            config=Config({"KernelManager": kernel}),
         )
     except PapermillExecutionError as error:
         return NO_DATA if _lacks_data(error.ename, error.evalue) else 1, "\n".join(error.traceback)

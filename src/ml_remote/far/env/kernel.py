@@ -1,4 +1,4 @@
-"""Start an IPython kernel that listens on no TCP port, for what serve.py serves.
+"""Start an IPython kernel that listens on no TCP port; kernels.py has it started.
 
 With the transport `ipc` a kernel talks to Jupyter over Unix sockets, and yet ipykernel opens one
 TCP port: there it takes what forked processes print (ipykernel/iostream.py). Here that is a socket,

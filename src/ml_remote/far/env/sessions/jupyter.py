@@ -6,14 +6,11 @@ The laptop imports this, too; what it takes to serve is imported where that is d
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from .kind import Kind
 
 __all__ = ["KIND"]
-
-_FAR_HALF = Path(__file__).resolve().parents[4]
 
 
 def serve(directory: Path, idle_seconds: float) -> None:
@@ -21,10 +18,10 @@ def serve(directory: Path, idle_seconds: float) -> None:
 
     It ends when no cell has run and no browser was there for `idle_seconds`; 0 means never.
     """
-    from ipykernel.kernelspec import write_kernel_spec
     from jupyter_core.paths import jupyter_config_dir
     from jupyterlab.labapp import LabApp
 
+    from ..kernels import TRANSPORT, prepare_kernels
     from ..parameters import project_root
 
     # The person's own look of JupyterLab stays; a password, port or certificate that they may have
@@ -34,16 +31,9 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "JUPYTERLAB_SETTINGS_DIR": str(own / "user-settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(directory / "config"),
-        "JUPYTER_RUNTIME_DIR": str(directory / "run"),
         "JUPYTER_TOKEN_FILE": str(directory / "token"),
-        "JUPYTER_PATH": str(directory / "data"),
     }
-    kernel = [sys.executable, str(_FAR_HALF), "kernel", "-f", "{connection_file}"]
-    write_kernel_spec(
-        directory / "data" / "kernels" / "python3",
-        # No debugger either: it listens on TCP, and whoever connects can run code as the person.
-        overrides={"argv": kernel, "metadata": {}},
-    )
+    prepare_kernels(directory)
     _write_lab_settings(directory / "config" / "labconfig")
     seconds = max(1, round(idle_seconds)) if idle_seconds else 0
     check = min(60, seconds)
@@ -53,7 +43,7 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "ServerApp.open_browser": False,
         "ServerApp.allow_root": True,
         "ServerApp.shutdown_no_activity_timeout": seconds,
-        "KernelManager.transport": "ipc",
+        "KernelManager.transport": TRANSPORT,
         "MappingKernelManager.cull_idle_timeout": seconds,
         "MappingKernelManager.cull_interval": check,
         "TerminalManager.cull_inactive_timeout": seconds,

@@ -1,0 +1,42 @@
+"""How kernels are started, for runs and for sessions: on sockets in a private directory.
+
+Jupyter finds a kernel by its specification, a file that has its command, and talks to it over what
+its connection file names. Both are put into the private directory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["TRANSPORT", "connection_file", "prepare_kernels"]
+
+TRANSPORT = "ipc"
+"""Unix sockets: on TCP, every user of a shared machine could reach the kernel."""
+
+_FAR_HALF = Path(__file__).resolve().parents[3]
+
+
+def prepare_kernels(directory: Path) -> None:
+    """Let all kernels that Jupyter starts from this process be private ones."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    (directory / "run").mkdir(mode=0o700)
+    os.environ |= {
+        "JUPYTER_RUNTIME_DIR": str(directory / "run"),
+        "JUPYTER_PATH": os.pathsep.join(
+            filter(None, [str(directory / "data"), os.environ.get("JUPYTER_PATH")])
+        ),
+    }
+    kernel = [sys.executable, str(_FAR_HALF), "kernel", "-f", "{connection_file}"]
+    write_kernel_spec(
+        directory / "data" / "kernels" / "python3",
+        # No debugger either: it listens on TCP, and whoever connects can run code as the person.
+        overrides={"argv": kernel, "metadata": {}},
+    )
+
+
+def connection_file(directory: Path) -> Path:
+    """Return the connection file of the one kernel of a run; its sockets are beside it."""
+    return directory / "run" / "kernel.json"
