@@ -18,6 +18,7 @@ from .kind import Kind
 __all__ = ["KIND", "Guard"]
 
 _LONGEST_FORM = 4096  # bytes
+_PATIENCE = 60  # seconds for the next piece of a request
 
 # What a WSGI server calls (https://peps.python.org/pep-3333/).
 StartResponse = Callable[..., Any]
@@ -32,6 +33,8 @@ def serve(directory: Path, idle_seconds: float) -> None:
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class QuietHandler(WSGIRequestHandler):
+        timeout = _PATIENCE
+
         def log_request(self, *_: object) -> None:
             """Write no line for a request: the log would grow as long as a page is open."""
 
@@ -75,7 +78,9 @@ def serve(directory: Path, idle_seconds: float) -> None:
 class Guard:
     """Lets nobody through to an application without the token, which TensorBoard has no notion of.
 
-    A form posted to /login with the token sets a cookie; every other request must bring it.
+    A form posted to /login with the token sets a cookie; every other request must bring it. Who has
+    no token can be anybody: nothing of theirs is read but a short form, and they keep no session
+    from ending.
     """
 
     def __init__(self, application: Application, token: str) -> None:
@@ -85,19 +90,24 @@ class Guard:
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        self.last_request = time.monotonic()
         if environ["PATH_INFO"] == "/login" and environ["REQUEST_METHOD"] == "POST":
             return self._log_in(environ, start)
         if self._is_token(self._cookie(environ)):
+            self.last_request = time.monotonic()
             return self._application(environ, start)
         return _answer(start, "403 Forbidden", "Open it with: lab tensorboard")
 
     def _log_in(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), _LONGEST_FORM)
+        length = _form_length(environ)
+        if length is None:
+            return _answer(start, "400 Bad Request", "The length of the form is missing or wrong.")
+        if length > _LONGEST_FORM:
+            return _answer(start, "413 Content Too Large", "The form is too long.")
         form = parse_qs(environ["wsgi.input"].read(length).decode("ascii", "replace"))
         given = form.get("token", [""])[0]
         if not self._is_token(given):
             return _answer(start, "403 Forbidden", "Open it with: lab tensorboard")
+        self.last_request = time.monotonic()
         cookie = f"{self._cookie_name(environ)}={given}; Path=/; HttpOnly; SameSite=Lax"
         return _answer(start, "303 See Other", "", Location="/", **{"Set-Cookie": cookie})
 
@@ -120,6 +130,14 @@ class Guard:
         import hmac
 
         return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _form_length(environ: dict[str, Any]) -> int | None:
+    """Return how many bytes a form has, or None when its head does not say so in one number."""
+    text = environ.get("CONTENT_LENGTH") or ""
+    if "HTTP_TRANSFER_ENCODING" in environ or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) < 10 else _LONGEST_FORM + 1
 
 
 def _answer(start: StartResponse, status: str, text: str, **headers: str) -> Iterable[bytes]:
