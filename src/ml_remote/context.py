@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import NoProjectError
+from .errors import ConfigurationError, NoProjectError
 from .project import Project, current_folder
 from .ui.console import Console
 
@@ -20,13 +20,28 @@ class Context:
     def __init__(self, *, project: Project | None, console: Console | None = None) -> None:
         self._project = project
         self.console = console or Console()
+        self._has_warned = False
 
     @property
     def project(self) -> Project:
         """The project that one is in. Raises ConfigurationError where there is none."""
         if self._project is None:
             raise NoProjectError(current_folder())
+        self._warn_once(self._project)
         return self._project
+
+    def _warn_once(self, project: Project) -> None:
+        """Name what is in `lab.local.toml` and means nothing: it is often a typing error."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        try:
+            unknown = project.tables.unknown()
+        except ConfigurationError:
+            return  # told by whoever needs the settings
+        if unknown:
+            names = ", ".join(unknown)
+            self.console.warn(f"lab.local.toml has what lab does not know: {names}.")
 
     def machine(self, alias: str | None = None) -> Machine:
         """Return the machine that `lab.toml` names, or another one: `alias`.

@@ -119,6 +119,7 @@ def _set_up_here(project: Project) -> str:
 
     All of it is kept in `.lab/setup.log`.
     """
+    _ = project.settings  # what the script would take as it is, is checked first
     if not (project.root / _SCRIPT).is_file():
         raise _no_script("this computer")
     if shutil.which("sh") is None:

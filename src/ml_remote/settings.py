@@ -7,6 +7,7 @@ says what each `format` means.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +27,8 @@ FORMAT = 2
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
 DEFAULT_IDLE_HOURS = 12.0
 DEFAULT_PYTHON = "3.12"
+OLDEST_PYTHON = 11  # of Python 3
+_PYTHON = re.compile(r"3\.([0-9]{1,2})(?:\.[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def read_settings(tables: Tables) -> Settings:
         alias=alias,
         folder=folder,
         manager=manager,
-        python=_required(tables, "environment", "python", default=DEFAULT_PYTHON),
+        python=_python(tables),
         idle_hours=_idle_hours(tables),
         slurm=read_options(tables),
     )
@@ -95,7 +98,8 @@ def _format(tables: Tables) -> int:
         raise ConfigurationError(
             f"{tables.project} has format {value}; this version of lab knows no format above "
             f"{FORMAT}.",
-            hint="Update lab; `lab --version` shows which one this is.",
+            hint="Run the version that the project pins: uv run lab.py. If that is this one "
+            "(lab --version), take over a newer one: uvx cruft update",
         )
     return value
 
@@ -129,6 +133,18 @@ def _text(tables: Tables, table: str, key: str, *, default: str | None) -> str |
         raise ConfigurationError(
             f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; it must be one line of "
             "text in quotes."
+        )
+    return value
+
+
+def _python(tables: Tables) -> str:
+    """Return the version of Python to ask for, which must be one that labs can run in."""
+    value = _required(tables, "environment", "python", default=DEFAULT_PYTHON)
+    numbers = _PYTHON.fullmatch(value)
+    if numbers is None or int(numbers[1]) < OLDEST_PYTHON:
+        raise ConfigurationError(
+            f"{tables.source('environment', 'python')}: python in [environment] is {value!r}; it "
+            f'must be 3.{OLDEST_PYTHON} or newer, such as "{DEFAULT_PYTHON}".'
         )
     return value
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigurationError, NoProjectError
 
-__all__ = ["LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables", "read_toml"]
+__all__ = ["KEYS", "LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables", "read_toml"]
 
 PROJECT_FILE = "lab.toml"
 """What everybody who has the repository shares."""
 LOCAL_FILE = "lab.local.toml"
 """What is one person's alone: the same tables, ignored by git; its values win."""
+
+KEYS: Mapping[str, frozenset[str]] = {
+    "project": frozenset({"package"}),
+    "remote": frozenset({"alias", "folder"}),
+    "environment": frozenset({"manager", "python", "folder", "cache", "torch"}),
+    "sessions": frozenset({"idle_hours"}),
+    "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
+    "tool": frozenset({"path"}),
+}
+"""The tables and keys that this tool knows; docs/contract.md says what they mean."""
+_HANDED = Path(".lab") / "settings.toml"
+"""What `lab setup` leaves on the machine: both files of the laptop as one."""
 
 _Values = Mapping[str, object]
 
@@ -58,11 +70,29 @@ class Tables:
     def text(self) -> str:
         """Return both files as the text of one TOML file, without their remarks.
 
-        Left out is [tool], which names a folder on this computer.
+        Left out is [tool], which names a folder on this computer, and what only `lab.local.toml`
+        has and nobody knows: it may be anything of this person's.
         """
         import tomli_w
 
-        return tomli_w.dumps({key: value for key, value in self.merged.items() if key != "tool"})
+        own = replace(self, local=_known(self.local))
+        return tomli_w.dumps({key: value for key, value in own.merged.items() if key != "tool"})
+
+    def unknown(self) -> list[str]:
+        """Return the tables and keys of `lab.local.toml` that this tool does not know, in words."""
+        found = []
+        for table, values in self.local.items():
+            if table == "format":
+                continue
+            if table not in KEYS or not isinstance(values, Mapping):
+                found += [] if table in KEYS else [_suggested(table, KEYS)]
+                continue
+            found += [
+                f"{_suggested(key, KEYS[table])} in [{table}]"
+                for key in values
+                if key not in KEYS[table]
+            ]
+        return found
 
 
 def read_tables(root: Path) -> Tables:
@@ -74,7 +104,17 @@ def read_tables(root: Path) -> Tables:
     shared = read_toml(project)
     if shared is None:
         raise NoProjectError(root)
-    return Tables(project=project, shared=shared, local=read_toml(root / LOCAL_FILE) or {})
+    local = read_toml(root / LOCAL_FILE) or {}
+    if _is_newest(root / _HANDED, project, root / LOCAL_FILE):
+        handed = read_toml(root / _HANDED) or {}
+        local = _merge(local, {key: value for key, value in handed.items() if key != "tool"})
+    return Tables(project=project, shared=shared, local=local)
+
+
+def _is_newest(path: Path, *others: Path) -> bool:
+    """Return whether a file is there and none of the others is newer."""
+    times = [one.stat().st_mtime for one in (path, *others) if one.is_file()]
+    return path.is_file() and max(times) == times[0]
 
 
 def read_toml(path: Path) -> dict[str, object] | None:
@@ -91,8 +131,32 @@ def read_toml(path: Path) -> dict[str, object] | None:
         shared = path.name == PROJECT_FILE
         raise ConfigurationError(
             f"{path} is not valid TOML: {error}.",
-            hint=f"See what was changed: git diff {path.name}" if shared else None,
+            hint=f"See what was changed: git diff {path.name}"
+            if shared
+            else f"Fix that line; git does not have {path.name}",
         ) from None
+
+
+def _known(local: _Values) -> dict[str, object]:
+    """Return the tables and keys of one person's file that this tool knows."""
+    known: dict[str, object] = {}
+    for table, values in local.items():
+        if table in KEYS:
+            is_table = isinstance(values, Mapping)
+            known[table] = (
+                {key: value for key, value in values.items() if key in KEYS[table]}
+                if is_table and isinstance(values, Mapping)
+                else values
+            )
+    return known
+
+
+def _suggested(name: str, known: Iterable[str]) -> str:
+    """Return a name that is not known, with the one that may be meant."""
+    from difflib import get_close_matches  # for the few who have made a typing error
+
+    close = get_close_matches(name, known, n=1)
+    return f"{name} (did you mean {close[0]}?)" if close else name
 
 
 def _merge(under: _Values, over: _Values) -> dict[str, object]:

@@ -14,6 +14,7 @@ from template_copy import TEMPLATE_FOLDER, tracked_files
 from ml_remote.jobs.about import About, Run
 from ml_remote.project import Project
 from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT
+from ml_remote.tables import KEYS
 
 CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -35,6 +36,14 @@ def test_newest_format_is_the_one_that_the_tool_knows(default_project: BakedProj
         *range(1, FORMAT + 1)
     ]
     assert Project(root=default_project.path).settings.format == FORMAT
+
+
+def test_every_key_is_named() -> None:
+    named = {
+        table.strip("[]"): set(re.findall(r"`([a-z_]+)`", keys))
+        for table, keys in rows("Settings").items()
+    }
+    assert named == {table: set(keys) for table, keys in KEYS.items()}
 
 
 def test_smallest_project_is_one(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 from baking import BakedProject
 
+from ml_remote import tables
+from ml_remote.context import Context
 from ml_remote.errors import ConfigurationError
+from ml_remote.pins import read_pin
 from ml_remote.project import Project
 from ml_remote.settings import FORMAT, Settings
 
@@ -60,6 +65,11 @@ def test_unknown_keys_are_left_to_others(tmp_path: Path) -> None:
         ("format = 0\n" + GOOD, "format is 0; it must be a whole number"),
         ("format = true\n" + GOOD, "format is True; it must be a whole number"),
         (b"\xff\xfe", "not UTF-8"),
+        (GOOD.replace("3.12", "2.7"), "python in [environment] is '2.7'; it must be 3.11 or newer"),
+        (GOOD.replace("3.12", "3.10.4"), "python in [environment] is '3.10.4'"),
+        (GOOD.replace("3.12", "3.12; rm -r ~"), "python in [environment] is"),
+        (GOOD.replace("3.12", "./python"), "python in [environment] is"),
+        (GOOD.replace("3.12", ">=3.12"), "python in [environment] is"),
     ],
 )
 def test_fault_is_told_with_its_key(tmp_path: Path, text: str | bytes, words: str) -> None:
@@ -140,6 +150,46 @@ def test_fault_in_the_shared_file_is_told_with_that_file(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError) as raised:
         load(tmp_path, GOOD.replace('"digits"\n[environment]', '"~/digits"\n[environment]'))
     assert str(raised.value).startswith(str(tmp_path / "lab.toml"))
+
+
+def test_unknown_names_of_ones_own_file_are_told_and_go_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lab.toml").write_text(GOOD)
+    (tmp_path / "lab.local.toml").write_text(
+        '[remote]\nalais = "x"\nfolder = "y"\n[secrets]\ntoken = "t0"\n[sessons]\nidle_hours = 1\n'
+    )
+    context = Context(project=Project(root=tmp_path))
+    for _ in range(2):
+        assert context.project.settings.folder == "y"
+    said = capsys.readouterr().err
+    assert said.count("lab.local.toml has what lab does not know") == 1
+    assert "alais (did you mean alias?) in [remote], secrets, sessons (did you mean" in said
+    handed = context.project.merged_toml()
+    assert "t0" not in handed
+    assert "alais" not in handed
+    assert 'folder = "y"' in handed
+
+
+def test_what_a_setup_has_left_on_the_machine_counts_until_a_file_is_newer(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(GOOD)
+    handed = tmp_path / ".lab" / "settings.toml"
+    handed.parent.mkdir()
+    handed.write_text(GOOD.replace("3.12", "3.13") + '[tool]\npath = "/elsewhere"\n')
+    assert Project(root=tmp_path).settings.python == "3.13"
+    assert "tool" not in Project(root=tmp_path).tables.merged
+    os.utime(tmp_path / "lab.toml", (time.time() + 9, time.time() + 9))
+    assert Project(root=tmp_path).settings.python == "3.12"
+
+
+def test_nothing_of_the_shared_file_names_a_program_or_a_folder_of_the_tool(tmp_path: Path) -> None:
+    """What the repository says never decides what runs on this computer."""
+    (tmp_path / "lab.toml").write_text(GOOD + '[tool]\npath = "evil"\n[editor]\nprogram = "evil"\n')
+    (tmp_path / "lab.py").write_text("# /// script\n# dependencies = []\n# ///\n")
+    (tmp_path / "evil").mkdir()
+    assert read_pin(tmp_path) is None
+    assert "evil" not in repr(Project(root=tmp_path).settings)
+    assert "evil" not in tables.Tables.text(Project(root=tmp_path).tables).partition("[editor]")[0]
 
 
 def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ provide_far_half() {
         return
     fi
     tool=${LAB_TOOL:-$(setting tool path)}
+    case $tool in "~/"*) tool=$HOME/${tool#"~/"} ;; esac
     if [ -d "$tool/src/ml_remote/far" ]; then
         install_far_half "$tool" || without_far_half "$tool is not complete."
         return
@@ -171,11 +172,11 @@ provide_far_half() {
         GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=true SSH_ASKPASS=true SSH_ASKPASS_REQUIRE=never GCM_INTERACTIVE=never
         GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh} -o BatchMode=yes -o ConnectTimeout=15"
         export GIT_TERMINAL_PROMPT GIT_ASKPASS SSH_ASKPASS SSH_ASKPASS_REQUIRE GCM_INTERACTIVE GIT_SSH_COMMAND
-        fetch_tool "${pin%@*}" "$commit" .lab/tool && install_far_half .lab/tool "$commit"
+        fetch_tool "${pin%@*}" "$commit" ".lab/tool-$$" && install_far_half ".lab/tool-$$" "$commit"
     ); then
         without_far_half "git cannot fetch ${pin%@*}."
     fi
-    rm -rf .lab/tool
+    rm -rf ".lab/tool-$$"
 }
 
 # One run at a time; the far half takes over a lock that a killed run left behind.

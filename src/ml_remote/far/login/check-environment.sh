@@ -3,9 +3,12 @@
 # Leaves the settings $1 for the project's script, and prints what that says of a complete
 # environment; nothing when there is something to do. $2 and $3 are LAB_FAR and LAB_FAR_COMMIT.
 [ -f scripts/setup-environment.sh ] || exit "$NO_SETUP"
-{
-    mkdir -p .lab && printf '%s' "$1" >.lab/settings.new && mv .lab/settings.new .lab/settings.toml
-} 2>/dev/null || {
+new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
+( # what is one person's alone is for nobody else to read
+    umask 077
+    mkdir -p .lab && printf '%s' "$1" >"$new" && mv "$new" .lab/settings.toml
+) 2>/dev/null || {
+    rm -f "$new"
     df -Pk . | awk 'END { print $4 }'
     exit "$DISK"
 }
