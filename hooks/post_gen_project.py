@@ -232,7 +232,10 @@ def name_folder(folder: Path) -> list[str]:
         Path("lab.local.toml").write_bytes(content.encode("utf-8"))
     except (OSError, UnicodeError) as error:
         return [f"lab.local.toml could not be written: {error}. What to do: uv run lab.py"]
-    return []
+    return [
+        f"lab.py pins no version of lab: on this computer it is that of {folder.resolve()}.",
+        "For team mates, generate from the address of a repository, which is pinned.",
+    ]
 
 
 def start_ssh_entry(answers: dict[str, object]) -> subprocess.Popen[str] | list[str]:

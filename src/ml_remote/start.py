@@ -50,10 +50,11 @@ def _script(*, accepted: bool) -> Path | None:
     Raises LabError when there is one that must not be run.
     """
     from .errors import LabError
-    from .pins import read_pin, read_uv_settings
+    from .pins import SCRIPT, read_pin, read_uv_settings
     from .project import current_folder, nearest_root
     from .trust import check_owner, is_trusted, trust
     from .ui.console import Console
+    from .version import this_version
 
     root = nearest_root()
     if root is None:
@@ -61,6 +62,8 @@ def _script(*, accepted: bool) -> Path | None:
     here = current_folder()
     check_owner(root, *read_uv_settings(root, here))
     pin = read_pin(root, here)
+    if pin is None and (root / SCRIPT).is_file() and "_LAB_COMPLETE" not in os.environ:
+        Console().note(f"{root / SCRIPT} pins no version of lab. This one runs: {this_version()}")
     if pin is None or _is_this(pin):
         return None
     script = root / "lab.py"

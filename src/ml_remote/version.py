@@ -30,7 +30,7 @@ class Version:
         if self.url is not None and self.commit is not None:
             return "--from", f"{_NAME} @ git+{self.url}@{self.commit}"
         if self.folder is not None and (self.folder / "pyproject.toml").is_file():
-            return "--with-editable", str(self.folder), "--from", _NAME
+            return "--with-editable", str(self.folder), "--from", str(self.folder)
         return None
 
     def __str__(self) -> str:

@@ -75,6 +75,22 @@ def test_others_go_unless_they_may_be_in_use(project: Path) -> None:
     assert names == {"current", folder.name, current.name, of_a_job.name, fresh.name}
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_job_that_cannot_be_read_may_use_any(project: Path, kept: bool) -> None:
+    far = project / ".lab/far"
+    unused = far / ("a" * 16)
+    unused.mkdir(parents=True)
+    os.utime(unused, (0, 0))
+    command = project / ".lab/jobs/one/command"
+    command.parent.mkdir(parents=True)
+    if kept:
+        command.mkdir()  # also for root, this cannot be read
+    else:
+        command.symlink_to("removed meanwhile")
+    install(far)
+    assert unused.exists() is kept
+
+
 def test_current_is_replaced_also_where_there_are_no_links(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,7 +182,7 @@ def test_function_has_the_installed_lab_run_by_uv(
 ) -> None:
     add_program(programs, "uv", 'printf "<%s>" "$@"')
     done = say(shell, script, "lab run 'a b'", folder=tmp_path, PATH=str(programs))
-    words = ["--quiet", "--with-editable", str(TEMPLATE_ROOT), "--from", "ml-remote", "lab"]
+    words = ["--quiet", "--with-editable", str(TEMPLATE_ROOT), "--from", str(TEMPLATE_ROOT), "lab"]
     assert done.stdout == "".join(f"<{word}>" for word in ["tool", "run", *words, "run", "a b"])
 
 
@@ -202,6 +202,25 @@ def test_installed_lab_is_left_alone(
     add_program(programs, "lab", 'echo "installed: $*"')
     done = say(shell, script, "lab up", folder=tmp_path, PATH=str(programs))
     assert done.stdout == "installed: up\n", done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)  # fish has neither
+def test_alias_of_ones_own_is_left_alone_and_unset_variables_may_be_errors(
+    shell: str, script: Path, tmp_path: Path, programs: Path
+) -> None:
+    own = "shopt -s expand_aliases 2>/dev/null; set -u; alias lab='echo mine'"
+    source = f"{own}\nsource '{script}'\n"
+    done = say(shell, Path("/dev/null"), f"{source}eval 'lab up'", folder=tmp_path)
+    assert done.stdout == "mine up\n", done.stderr
+    done = say(
+        shell,
+        Path("/dev/null"),
+        f"set -u\nsource '{script}'\nlab up",
+        folder=tmp_path,
+        PATH=str(programs),
+    )
+    assert "lab needs uv" in done.stderr
+    assert "unbound" not in done.stderr + done.stdout
 
 
 @pytest.mark.slow

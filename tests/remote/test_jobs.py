@@ -432,6 +432,26 @@ def test_time_in_which_this_computer_sleeps_is_not_counted(
     assert raised.value.hint == "When it is back, follow the work again: lab attach 14-05"
 
 
+def test_machine_that_takes_connections_and_drops_them_is_not_tried_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    lost = UnreachableError("The connection to gpu was lost.")
+    outage = Outage("gpu", again="lab attach 14-05", patience=600)
+
+    def try_again(*, times: int, progress: int) -> None:
+        for _ in range(times):
+            seen = iter((0, progress))
+            with outage.proof(lambda seen=seen: next(seen)):  # type: ignore[misc]
+                pass
+            outage.wait(lost)
+            outage.end()
+
+    try_again(times=100, progress=1)
+    with pytest.raises(UnreachableError, match="gpu could not be reached"):
+        try_again(times=100, progress=0)
+
+
 def test_unreachable_machine_is_told_at_once(
     machine: Client, folder: str, server: OpenSSHServer
 ) -> None:

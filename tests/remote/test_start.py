@@ -96,6 +96,7 @@ def test_without_a_pin_the_installed_one_is_run(
     (project / "below").mkdir()
     done = lab("--version", folder=project / "below")
     assert done.stdout.startswith("lab 0.1.0 from "), done.stderr
+    assert ("pins no version of lab" in done.stderr) is (requirement is not None)
 
 
 def test_folder_of_this_very_tool_is_run_at_once(lab: Start, project: Path) -> None:

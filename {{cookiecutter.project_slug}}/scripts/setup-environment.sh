@@ -153,7 +153,7 @@ provide_far_half() {
         return
     fi
     tool=${LAB_TOOL:-$(setting tool path)}
-    case $tool in "~/"*) tool=$HOME/${tool#"~/"} ;; esac
+    case $tool in '~'/*) tool=$HOME/${tool#*/} ;; esac
     if [ -d "$tool/src/ml_remote/far" ]; then
         install_far_half "$tool" || without_far_half "$tool is not complete."
         return

@@ -122,13 +122,20 @@ def _remove_unused(far: Path, folder: Path) -> None:
 
     Whether a job is over is not known here; far/login/install_far.sh removes what such ones name.
     """
-    files = [*far.parent.glob("jobs/*/command"), *far.parent.glob("jobs/*/about.json")]
-    named = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    named = ""
+    for path in [*far.parent.glob("jobs/*/command"), *far.parent.glob("jobs/*/about.json")]:
+        try:
+            named += path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:  # another command has just removed the job
+            continue
+        except OSError:  # what cannot be read may name any of them
+            return
     current = (far / "current").resolve()
     for other in far.iterdir():
         kept = other.name == "current" or other in (folder, current) or other.name in named
-        if other.is_dir() and not kept and other.stat().st_mtime < time.time() - _DAY:
-            _remove(other)
+        with suppress(OSError):  # another command may do the same
+            if other.is_dir() and not kept and other.stat().st_mtime < time.time() - _DAY:
+                _remove(other)
 
 
 def _remove(folder: Path) -> None:

@@ -56,6 +56,7 @@ __all__ = [
 
 _STOP_TIMEOUT = 120.0
 _PATIENCE = 600.0  # seconds
+_LONGEST_QUEUE = 900.0  # seconds; the script answers after ten minutes, whatever happens
 # A connection of its own that notices within ten seconds that nobody answers any more.
 _OWN_CONNECTION = ("ControlPath=none", "ServerAliveInterval=5", "ServerAliveCountMax=1")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
@@ -172,7 +173,8 @@ def follow(
                 console.note(f"The connection to {machine.alias} is back.")
                 outage.end()
             _wait_in_queue(own, job, console)
-            log.stream(own, job_id)
+            with outage.proof(lambda: log.offset):
+                log.stream(own, job_id)
             return find_job(own, job_id)
         except LoginRefusedError:
             # Where a second factor is asked for, the shared connection is the only one.
@@ -232,7 +234,7 @@ def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
         if job.slurm.reason:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
-        done = ask(machine, "queue", job.id, reason, job=job.id, timeout=None)
+        done = ask(machine, "queue", job.id, reason, job=job.id, timeout=_LONGEST_QUEUE)
         job = _only_job(parse_answer(done.stdout), machine)
 
 
@@ -242,13 +244,14 @@ class _Log:
     def __init__(self, on_line: Callable[[str], None], cancel: Cancel) -> None:
         self._on_line = on_line
         self._cancel = cancel
-        self._offset = 0  # bytes of complete lines
+        self.offset = 0
+        """How many bytes of complete lines have been passed on."""
 
     def stream(self, machine: Machine, job_id: str) -> None:
         """Read on until the job ends. Raises UnreachableError when the connection ends first."""
         with running(machine.client.command("sh")) as program:
             self._cancel.attend(program)
-            text = script_input(script("follow"), machine.folder, job_id, str(self._offset))
+            text = script_input(script("follow"), machine.folder, job_id, str(self.offset))
             program.send(text, close=True)
             rest = self._pass_on(_output(program))
             returncode = program.wait()
@@ -279,7 +282,7 @@ class _Log:
         """Pass on a line, or a piece of a very long one, that took `size` bytes of the log."""
         for start in range(0, max(1, len(line)), LONGEST_LINE):
             self._on_line(line[start : start + LONGEST_LINE].decode(errors="replace"))
-        self._offset += size
+        self.offset += size
 
 
 def _output(program: Running) -> Iterator[bytes]:

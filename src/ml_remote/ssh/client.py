@@ -45,6 +45,9 @@ _PLAIN = (
     "PermitLocalCommand=no",
     "ClearAllForwardings=yes",
     "LogLevel=INFO",
+    # A connection that others share ends, too, when nobody answers any more.
+    "ServerAliveInterval=30",
+    "ServerAliveCountMax=4",
     # `lab connect` has pinned the host key; one that is not known, or not the same, stops
     # everything.
     "StrictHostKeyChecking=yes",
