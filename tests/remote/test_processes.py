@@ -170,7 +170,7 @@ def test_a_line_of_a_log_takes_time_by_its_length() -> None:
     assert "".join(lines) == "x" * 12_000_000 + "short 50 %100 %"
     assert max(map(len, lines)) <= processes.LONGEST_LINE
     assert rest == b"end"
-    assert log._offset == len(text) - len(rest)
+    assert log.offset == len(text) - len(rest)
 
 
 @settings(max_examples=40)
