@@ -130,7 +130,7 @@ class Running:
         stdin = self._process.stdin
         assert stdin is not None
         with suppress(OSError, ValueError):  # EPIPE, on Windows EINVAL; or it is closed
-            stdin.write(text.encode())
+            stdin.write(_bytes_of(text))
             stdin.flush()
         if close:
             with suppress(OSError):
@@ -367,6 +367,11 @@ def _kept() -> Iterator[Path]:
             Path(name).unlink()
 
 
+def _bytes_of(text: str) -> bytes:
+    """Return a text as bytes; names of files may hold bytes that are not UTF-8."""
+    return text.encode(errors="surrogateescape")
+
+
 def _text_of(file: Path) -> str:
     """Return what a program has written into a file; ssh ends its lines with \\r\\n.
 
@@ -389,7 +394,7 @@ def _input_file(text: str | None) -> Iterator[IO[bytes] | None]:
         yield None
         return
     with tempfile.TemporaryFile() as file:
-        file.write(text.encode())
+        file.write(_bytes_of(text))
         file.seek(0)
         yield file
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import openssh_server
@@ -15,6 +18,7 @@ from ml_remote.errors import LabError, RemoteCommandError
 from ml_remote.machine import Machine
 from ml_remote.ssh.client import Client
 from ml_remote.transfer import copying
+from ml_remote.transfer.choosing import EVERYTHING, Choice
 from ml_remote.transfer.fetching import Fetched, fetch_outputs
 
 FOLDER = "my päper lab"
@@ -29,7 +33,13 @@ AWKWARD = (
     "#hash $HOME `id` !.txt",
     "größe → 世界.txt",
     ".hidden",
+    "..cache/two dots",
+    "vertical\x0btab",
+    "next\x85line",
+    "line\u2028separator",
 )
+BYTES = (os.fsdecode(b"caf\xe9.png"), os.fsdecode(b"\xff\xfe/\x80"))
+"""Names that are not UTF-8."""
 MEBIBYTE = 2**20
 
 
@@ -67,30 +77,44 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 def bring(
-    client: Client, here: Path, *, folder: str = FOLDER, only: str = "", overwrite: bool = False
-) -> Fetched:
+    client: Client, here: Path, *, folder: str = FOLDER, only: str = "", overwrite: bool = False,
+    choice: Choice = EVERYTHING,
+) -> Fetched:  # fmt: skip
     """Bring the outputs of the project in `folder` on the machine to the project `here`."""
     machine = Machine(client=client, folder=folder)
-    return fetch_outputs(machine, here / "outputs", only=only, overwrite=overwrite)
+    return fetch_outputs(machine, here / "outputs", only=only, choice=choice, overwrite=overwrite)
 
 
 def test_every_name_comes_home(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
-    for number, name in enumerate(AWKWARD):
+    names = [*AWKWARD, *BYTES]
+    broken = ("with\nbreak", "with\nbreak in the folder/file", "with\rreturn")
+    for number, name in enumerate([*names, *broken]):
         write(account, outputs / name, f"{number}".encode())
-    write(account, outputs / "with\nbreak", b"")
-    write(account, outputs / "with\nbreak in the folder" / "file", b"")
     (outputs / "link").symlink_to("/etc/passwd")
+    os.mkfifo(outputs / "pipe")
+    deep = outputs
+    for _ in range(8):
+        deep = deep / ("d" * 250)
+    write(account, deep / "file", b"too deep for a line of sftp")
     fetched = bring(machine, tmp_path)
-    assert sorted(fetched.new) == sorted(AWKWARD)
-    assert (fetched.kept, fetched.same, fetched.unnamed, fetched.links) == ((), 0, 2, 1)
-    assert fetched.size == 10
-    assert files_below(tmp_path / "outputs") == {
-        name: f"{number}".encode() for number, name in enumerate(AWKWARD)
-    }
+    came = [*names, str((deep / "file").relative_to(outputs)), *broken]
+    if program == "sftp":
+        came = names
+        left = {one.name: one.reason for one in fetched.left_out}
+        assert all("only rsync can bring" in left.pop(name) for name in broken)
+        assert "so long" in left.pop(str((deep / "file").relative_to(outputs)))
+        assert set(left) == {"link", "pipe"}
+    assert sorted(fetched.new) == sorted(came)
+    assert {"link", "pipe"} <= {one.name for one in fetched.left_out}
+    assert (fetched.kept, fetched.same) == ((), 0)
+    for number, name in enumerate([*names, *broken]):
+        if name in came:
+            assert (tmp_path / "outputs" / name).read_bytes() == f"{number}".encode()
+    assert not (tmp_path / "outputs" / "link").is_symlink()
     assert (tmp_path / "outputs" / "plain.txt").stat().st_mtime == 1_700_000_000
-    assert bring(machine, tmp_path).same == len(AWKWARD)
+    assert bring(machine, tmp_path).same == len(came)
 
 
 def test_file_that_differs_here_is_kept_unless_asked(
@@ -105,16 +129,127 @@ def test_file_that_differs_here_is_kept_unless_asked(
             write(account, outputs / name, b"your")
     write(account, outputs / "a folder", b"a file there")
     write(account, outputs / "new", b"new")
-    fetched = bring(machine, tmp_path)
-    assert fetched.new == ("new",)
-    assert fetched.kept == ("a folder", "as long", "longer", "shorter")
-    assert files_below(here) == {**mine, "new": b"new"}
+    kept = ("a folder", "as long", "longer", "shorter")
+    beside = {f"{name}.from-machine": (outputs / name).read_bytes() for name in kept}
+    for attempt in range(2):
+        fetched = bring(machine, tmp_path)
+        assert fetched.new == (() if attempt else ("new",))
+        assert fetched.kept == kept
+        assert fetched.beside == (() if attempt else tuple(beside))
+        assert files_below(here) == {**mine, **beside, "new": b"new"}
 
-    (here / "a folder" / "x").unlink()
-    (here / "a folder").rmdir()
+    # A version that was put beside is followed by a newer one, unless it was changed, too.
+    write(account, outputs / "longer", b"newer", time=1_700_000_100)
+    write(account, outputs / "shorter", b"newer", time=1_700_000_100)
+    (here / "shorter.from-machine").write_bytes(b"mine now")
+    assert bring(machine, tmp_path).beside == ("longer.from-machine", "shorter.from-machine-2")
+    assert (here / "shorter.from-machine").read_bytes() == b"mine now"
+
     fetched = bring(machine, tmp_path, overwrite=True)
-    assert fetched.replaced == ("as long", "longer", "shorter")
-    assert files_below(here) == files_below(outputs)
+    assert fetched.replaced == kept
+    assert fetched.kept == ()
+    for name, second in zip(kept, fetched.backups, strict=True):
+        assert second.startswith(f"{name}.mine-")
+        assert (here / name).read_bytes() == (outputs / name).read_bytes()
+        if name != "a folder":
+            assert (here / second).read_bytes() == mine[name]
+        else:
+            assert (here / second / "x").exists()
+
+
+def test_what_was_fetched_is_updated_and_what_was_deleted_stays_deleted(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
+) -> None:
+    here = tmp_path / "outputs"
+    for run in ("1", "2"):
+        write(account, outputs / f"lab/{run}/checkpoint.pt", b"half")
+        write(account, outputs / f"lab/{run}/notes.csv", b"theirs")
+    bring(machine, tmp_path)
+    write(account, outputs / "lab/1/checkpoint.pt", b"whole", time=1_700_000_100)
+    write(account, outputs / "lab/1/notes.csv", b"theirs, later", time=1_700_000_100)
+    (here / "lab/1/notes.csv").write_bytes(b"mine")
+    shutil.rmtree(here / "lab/2")
+    write(account, outputs / "lab/2/late.txt", b"late")
+    fetched = bring(machine, tmp_path)
+    assert fetched.replaced == ("lab/1/checkpoint.pt",)
+    assert (here / "lab/1/checkpoint.pt").read_bytes() == b"whole"
+    assert fetched.kept == ("lab/1/notes.csv",)
+    assert (here / "lab/1/notes.csv").read_bytes() == b"mine"
+    assert (here / "lab/1/notes.csv.from-machine").read_bytes() == b"theirs, later"
+    assert fetched.deleted == ("lab/2/checkpoint.pt", "lab/2/late.txt", "lab/2/notes.csv")
+    assert not (here / "lab/2").exists()
+    only = bring(machine, tmp_path, choice=Choice(only=("*.csv",), exclude=("lab/1",)))
+    assert only.new == ("lab/2/notes.csv",)
+    brought = bring(machine, tmp_path, choice=Choice(run="2"))
+    assert brought.new == ("lab/2/checkpoint.pt", "lab/2/late.txt")
+    # Whatever is lost of what was remembered, nothing of the person's is lost with it.
+    (tmp_path / ".lab" / "fetched").write_bytes(b'{"name": "lab/1')
+    write(account, outputs / "lab/1/checkpoint.pt", b"other", time=1_700_000_200)
+    assert "lab/1/checkpoint.pt" in bring(machine, tmp_path).kept
+    assert (here / "lab/1/checkpoint.pt").read_bytes() == b"whole"
+
+
+def test_file_that_may_still_be_written_is_looked_at_again(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path
+) -> None:
+    # The same size and the same second: only the contents tell.
+    now = int(time.time()) + 60
+    write(account, outputs / "lab/1/checkpoint.pt", b"half", time=now)
+    bring(machine, tmp_path)
+    write(account, outputs / "lab/1/checkpoint.pt", b"done", time=now)
+    assert bring(machine, tmp_path).replaced == ("lab/1/checkpoint.pt",)
+
+
+def test_nothing_is_written_through_a_link(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
+) -> None:
+    write(account, outputs / "lab/1/a.txt", b"theirs")
+    write(account, outputs / "lab/b.txt", b"theirs")
+    write(account, outputs / "c.txt", b"theirs")
+    outside = tmp_path / "outside"
+    (outside / "1").mkdir(parents=True)
+    here = tmp_path / "outputs"
+    here.mkdir()
+    (here / "lab").symlink_to(outside)
+    (here / "c.txt").symlink_to(outside / "c.txt")
+    fetched = bring(machine, tmp_path, overwrite=True)
+    assert {one.name for one in fetched.left_out} == {"lab/1/a.txt", "lab/b.txt"}
+    assert files_below(outside) == {}
+    assert (here / "c.txt").read_bytes() == b"theirs"
+    assert not (here / "c.txt").is_symlink()
+    # A link that is outputs itself is the person's own way to another disk, unless git tracks it.
+    here.rename(tmp_path / "disk")
+    here.symlink_to("disk")
+    (tmp_path / "disk" / "lab").unlink()
+    assert len(bring(machine, tmp_path).new) == 2
+    assert (tmp_path / "disk/lab/1/a.txt").read_bytes() == b"theirs"
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "add", "outputs"], check=True)
+    with pytest.raises(LabError, match="a link that git tracks"):
+        bring(machine, tmp_path)
+
+
+def test_holes_are_kept_and_room_is_looked_at_first(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write(account, outputs / "sparse.bin", b"")
+    with (outputs / "sparse.bin").open("wb") as file:
+        file.truncate(50 * MEBIBYTE)
+        file.seek(20 * MEBIBYTE)
+        file.write(b"x" * 4096)
+    os.utime(outputs / "sparse.bin", (1_700_000_000, 1_700_000_000))
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(LabError, match="Nothing was brought") as failure:
+            bring(machine, tmp_path)
+        assert "--exclude" in (failure.value.hint or "")
+    assert bring(machine, tmp_path).new == ("sparse.bin",)
+    brought = tmp_path / "outputs" / "sparse.bin"
+    assert brought.read_bytes() == (outputs / "sparse.bin").read_bytes()
+    assert brought.stat().st_blocks * 512 < MEBIBYTE
+    assert bring(machine, tmp_path).same == 1
 
 
 @pytest.mark.slow

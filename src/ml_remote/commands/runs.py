@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from ..context import Context
 from ..errors import UsageError
-from .options import alias_option, verbose_option
+from .options import alias_option, verbose_option, yes_option
 
 if TYPE_CHECKING:
     from ..runs.launchers.launcher import Order
@@ -127,10 +127,27 @@ def _refuse_with_local(order: Order) -> None:
     epilog="Example: lab runs --all",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
+@click.option(
+    "--remove",
+    multiple=True,
+    metavar="RUN",
+    help="Remove a run and its results, here and on the machine; may be repeated.",
+)
+@yes_option
 @alias_option
 @click.pass_obj
-def runs(context: Context, show_all: bool, alias: str | None) -> None:
-    """List the runs of labs on the remote machine, the latest last."""
+def runs(
+    context: Context, show_all: bool, remove: tuple[str, ...], yes: bool, alias: str | None
+) -> None:
+    """List the runs of labs on the remote machine, the latest last.
+
+    With --remove, what would go is shown, and you are asked first.
+    """
+    if remove:
+        from ..runs.removing import remove_runs
+
+        remove_runs(context, remove, alias=alias, yes=yes)
+        return
     from ..runs.listing import list_runs as carry_out
 
     carry_out(context, alias=alias, show_all=show_all)

@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     """There is work that is not committed; the files are printed."""
     REFUSED_BY_GIT = 43
     """git does not check the commit out; what it says is printed."""
+    STILL_RUNNING = 44
+    """The run that is to be removed is not over."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71

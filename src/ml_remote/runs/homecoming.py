@@ -8,7 +8,7 @@ from ..context import Context
 from ..errors import LabError
 from ..jobs.job import Job
 from ..machine import Machine
-from ..transfer.pulling import pull_outputs
+from ..transfer.bringing import bring_outputs
 from .resuming import CHECKPOINT, resume_command
 
 __all__ = ["bring_home"]
@@ -19,7 +19,7 @@ def bring_home(context: Context, machine: Machine, job: Job) -> str:
     console, project = context.console, context.project
     stem = job.run.output_folder
     try:
-        pull_outputs(context, machine, only=f"{stem}/{job.id}")
+        bring_outputs(context, machine, only=f"{stem}/{job.id}")
     except LabError as error:
         if job.state == "done":
             raise

@@ -1,4 +1,4 @@
-"""Copying files from the machine, by rsync or sftp: an interrupted copy goes on where it was."""
+"""Copying files from the machine, by rsync or sftp: an interrupted copy continues where it was."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import processes
+from ..errors import LabError, RemoteCommandError
 from ..ssh.client import Client
 from ..ui.display import Progress
-from .outputs import Listing, RemoteFile
+from ..ui.text import in_one_line
+from .failures import explain_failure
+from .outputs import LeftOut, Listing, RemoteFile
+from .results import make_holes
 
 __all__ = ["Copying", "choose_program"]
 
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
-_RSYNC_VANISHED = 24  # a file went away there: not ours to mend
+_RSYNC_FILES = 23  # some files could not be read or written
+_RSYNC_VANISHED = 24  # a file went away there
+_RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
+_LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
 def choose_program(
@@ -33,6 +41,8 @@ class Copying(ABC):
     """One program that copies files from the machine into a folder of its own."""
 
     program: str
+    keeps_holes = True
+    """Whether a file with holes needs no more room while it comes than it has there."""
 
     def __init__(
         self, client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
@@ -43,7 +53,13 @@ class Copying(ABC):
         self._returncode: int | None = None
         self._client = client
         self._listing = listing
-        self._files = files
+        self.left_out = [
+            LeftOut(name=file.name, reason=reason)
+            for file in files
+            if (reason := self._why_not(file))
+        ]
+        """Files that this program cannot copy."""
+        self.files = [file for file in files if not self._why_not(file)]
 
     @abstractmethod
     def staged(self, file: RemoteFile) -> Path:
@@ -60,6 +76,58 @@ class Copying(ABC):
     def _orders(self) -> str:
         """Return what to write to the program's standard input."""
 
+    def _why_not(self, file: RemoteFile) -> str:
+        """Return why this program cannot copy a file, as the end of a sentence."""
+        return ""
+
+    def as_it_came(self, file: RemoteFile) -> RemoteFile:
+        """Return a complete file with the size and time that it has now.
+
+        If these are not those of the listing, it was written while it was copied.
+        """
+        state = self.staged(file).stat()
+        size, time = state.st_size, int(state.st_mtime)
+        settled = file.is_settled and (size, time) == (file.size, file.time)
+        return replace(file, size=size, time=time, is_settled=settled)
+
+    def sum(self, file: RemoteFile) -> str:
+        """Return the SHA-256 of a complete file."""
+        with self.staged(file).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def check_room(self) -> None:
+        """Raise LabError when the disk here has no room for what is to come."""
+        needed = 0
+        for file in self.files:
+            whole = file.held if self.keeps_holes and file.held < file.size else file.size
+            needed += max(0, whole - _held(self.staged(file)))
+        free = shutil.disk_usage(self.folder.parent).free
+        if needed > free:
+            raise LabError(
+                f"The results need {_in_words(needed)}, and {_in_words(free)} of the disk are free "
+                "here. Nothing was brought.",
+                hint="Make room, or choose: lab pull RUN, lab pull --only PATTERN, or "
+                "lab pull --exclude '*.pt'",
+            )
+
+    def explain(self, incomplete: Sequence[RemoteFile]) -> None:
+        """Raise the LabError that says why files did not come, unless they are gone there."""
+        if self._returncode == _RSYNC_VANISHED:
+            return
+        what = f"Bringing {len(incomplete)} of {len(self.files)} files"
+        if self._returncode not in (0, _RSYNC_FILES):
+            raise explain_failure(self._client, self.errors, what=what)
+        # All others have come. What these have left could be in the way of the next attempt.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        said = in_one_line(next(iter(self.errors.splitlines()), "no reason was given"))
+        names = ", ".join(in_one_line(file.name) for file in incomplete[:5])
+        raise RemoteCommandError(
+            f"{what} failed: {names}{', ...' if len(incomplete) > 5 else ''} ({said}). All others "
+            "have come.",
+            hint="See that these files can be read there, or leave them out: "
+            "lab pull --exclude PATTERN",
+        )
+
     def run(self, progress: Progress | None = None) -> None:
         """Copy what is missing; afterwards `errors` is what the program said.
 
@@ -69,12 +137,12 @@ class Copying(ABC):
         with processes.running(
             self._command(), input=self._orders(), folder=self.folder, discard_output=True
         ) as program:
-            total = sum(file.size for file in self._files)
+            total = sum(file.size for file in self.files)
             ended = False
             while not ended:
                 ended = program.ends_within(_LOOK_EVERY)
                 if progress is not None:
-                    progress(sum(_size(self.staged(file)) for file in self._files), total)
+                    progress(sum(_size(self.staged(file)) for file in self.files), total)
             self.errors, self._returncode = program.errors(), program.wait()
 
     def _connection(self) -> list[str]:
@@ -87,6 +155,12 @@ class _Rsync(Copying):
     """rsync sends only what is missing of a file that has come in part."""
 
     program = "rsync"
+
+    def __init__(
+        self, client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
+    ) -> None:
+        self.keeps_holes = _rsync_version() >= _RSYNC_HOLES
+        super().__init__(client, listing, files, incoming)
 
     def staged(self, file: RemoteFile) -> Path:
         return self.folder / file.name
@@ -106,26 +180,38 @@ class _Rsync(Copying):
         words = ['"' + word.replace('"', '""') + '"' for word in self._connection()]
         # In place, so that what has come stays even when rsync itself is killed.
         options = ["-s", "--times", "--inplace", "--from0", "--files-from=-"]
+        if self.keeps_holes:
+            options.append("--sparse")
         source = f"{self._client.alias}:{self._listing.folder}/"
         return ["rsync", *options, "-e", " ".join(words), source, "./"]
 
     def _orders(self) -> str:
-        return "".join(f"{file.name}\0" for file in self._files)
+        return "".join(f"{file.name}\0" for file in self.files)
 
 
 class _Sftp(Copying):
     """sftp goes on at the end of what has come, so that must be of this very file."""
 
     program = "sftp"
+    keeps_holes = False
+
+    def _why_not(self, file: RemoteFile) -> str:
+        if re.search(r"[\n\r\0]", self._listing.folder + file.name):
+            return "only rsync can bring names with line breaks, and it is not on both sides"
+        if len(os.fsencode(_sftp_quoted(self._listing.folder + file.name))) > _LONGEST_LINE:
+            return "only rsync can bring names that are so long, and it is not on both sides"
+        return ""
 
     def staged(self, file: RemoteFile) -> Path:
-        identity = f"{file.size} {file.time} {file.name}"
-        return self.folder / hashlib.sha256(identity.encode()).hexdigest()[:40]
+        identity = f"{file.size} {file.time} ".encode() + os.fsencode(file.name)
+        return self.folder / hashlib.sha256(identity).hexdigest()[:40]
 
     def is_complete(self, file: RemoteFile) -> bool:
         path = self.staged(file)
         if not path.is_file() or path.stat().st_size < file.size:
             return False
+        if file.held < file.size and _held(path) > file.held:
+            make_holes(path)
         os.utime(path, (file.time, file.time))
         return True
 
@@ -136,7 +222,7 @@ class _Sftp(Copying):
     def _orders(self) -> str:
         lines = [f"cd {_sftp_quoted(self._listing.folder)}"]
         # With the dash, a file that went away meanwhile does not keep the others from coming.
-        for file in self._files:
+        for file in self.files:
             name = _sftp_quoted(f"./{file.name}")
             lines.append(f"-get -a {name} {self.staged(file).name}")
         return "".join(f"{line}\n" for line in lines)
@@ -158,9 +244,30 @@ def _has_rsync() -> bool:
     )
 
 
+def _rsync_version() -> tuple[int, ...]:
+    found = re.search(
+        r"version v?(\d+)\.(\d+)\.(\d+)", processes.run(["rsync", "--version"]).stdout
+    )
+    return tuple(map(int, found.groups())) if found else ()
+
+
 def _size(path: Path) -> int:
     """Return how many bytes have come of a file."""
     try:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _held(path: Path) -> int:
+    """Return how many bytes a file takes on the disk."""
+    try:
+        state = path.stat()
+    except OSError:
+        return 0
+    blocks: int = getattr(state, "st_blocks", -1)
+    return state.st_size if blocks < 0 else blocks * 512
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

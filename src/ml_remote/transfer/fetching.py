@@ -1,29 +1,30 @@
 """Bringing `outputs/` home from the machine: what is new there, and nothing else.
 
-What comes is kept in `outputs/.incoming` until it is complete, so an interrupted transfer goes on
-where it stopped, and no file in `outputs/` is ever half there. A file of the same name that differs
-is only replaced when that was asked for, or when the one there begins with all of the one here: a
-log that has grown.
+What comes is kept in `outputs/.incoming` until it is complete, so an interrupted transfer continues
+from there, and no file in `outputs/` is ever half there. A file that is here as it was fetched is
+updated. One that the person has changed stays, and the machine's version is put beside it; where
+that is to replace it, the person's version is kept beside it. What was deleted here stays deleted.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import exclusive
 from ..machine import Machine
 from ..ui.display import Progress
-from .copying import Copying, choose_program
-from .failures import explain_failure
-from .outputs import RemoteFile, compare, list_outputs
+from .choosing import EVERYTHING, Choice
+from .comparing import Comparison, compare
+from .copying import choose_program
+from .manifest import Manifest
+from .outputs import INCOMING, LeftOut, Listing, RemoteFile, list_outputs
+from .placing import Placing
+from .results import Results
 
-__all__ = ["Fetched", "fetch_outputs"]
-
-_INCOMING = ".incoming"
+__all__ = ["Fetched", "fetch_outputs", "manifest_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +34,28 @@ class Fetched:
     new: tuple[str, ...] = ()
     """Files that were brought."""
     replaced: tuple[str, ...] = ()
-    """Files that were brought in the place of one that had grown there, or that differed."""
+    """Files that were brought in the place of an older version, or of the person's."""
     kept: tuple[str, ...] = ()
     """Files that differ here, and stay as they are here."""
+    beside: tuple[str, ...] = ()
+    """The names under which the machine's versions of such files were brought."""
+    backups: tuple[str, ...] = ()
+    """The names under which the person's versions of replaced files are kept."""
+    deleted: tuple[str, ...] = ()
+    """Files that were deleted here, and stay so."""
     same: int = 0
     """How many files were here already."""
     size: int = 0
     """Bytes of the files that were brought."""
-    unnamed: int = 0
-    """How many files stay there because there is a line break in their names."""
-    links: int = 0
-    """How many symbolic links stay there."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Files that stay there."""
+    running: tuple[str, ...] = ()
+    """Runs that continue, as `<lab>/<run id>`: their files are not final."""
+
+
+def manifest_of(outputs: Path) -> Manifest:
+    """Return what was fetched to a folder `outputs`; only for the holder of its lock."""
+    return Manifest(outputs.parent / ".lab" / "fetched")
 
 
 def fetch_outputs(
@@ -51,76 +63,73 @@ def fetch_outputs(
     outputs: Path,
     *,
     only: str = "",
+    choice: Choice = EVERYTHING,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Fetched:
     """Bring the files below the machine's `outputs/` that are not here yet to the folder `outputs`.
 
-    `only` names a folder below it. With `overwrite`, files that differ here are replaced. Raises
-    LabError in words when it could not be completed; what has come stays, and the next call goes on
-    from there.
+    `only` names a folder below it, `choice` what is asked for. With `overwrite`, files that differ
+    here are replaced, and kept beside. Raises LabError in words when it could not be completed;
+    what has come stays, and the next call continues from there.
     """
-    client = machine.client
+    results = Results(outputs)
+    results.check()
     listing = list_outputs(machine, only=only)
-    comparison = compare(machine, listing, outputs)
-    replaced = [*comparison.grown, *(comparison.differing if overwrite else [])]
-    wanted = [*comparison.missing, *replaced]
-    if wanted:
-        outputs.mkdir(exist_ok=True)
-        with exclusive(outputs / _INCOMING):
-            copying = choose_program(client, listing, wanted, outputs / _INCOMING)
-            try:
-                copying.run(progress)
-            finally:
-                left = _place(copying, wanted, outputs, replaced=replaced)
-            if left:
-                what = f"Bringing {len(left)} of {len(wanted)} files"
-                raise explain_failure(client, copying.errors, what=what)
-            shutil.rmtree(copying.folder)
+    files = choice.of(listing.files)
+    with exclusive(outputs / INCOMING):
+        manifest = manifest_of(outputs)
+        try:
+            found = compare(machine, files, results, manifest, named=choice.is_named or bool(only))
+            placing = Placing(machine, results, manifest, found, overwrite=overwrite)
+            wanted = _wanted(found, overwrite=overwrite)
+            left_out = _bring(machine, listing, wanted, results, placing, progress)
+        finally:
+            manifest.write()
+    own = [*(file for file, _ in found.differing), *found.offered]
+    running = {
+        file.run for file in files if file.run and file.run.partition("/")[2] in listing.running
+    }
     return Fetched(
-        new=_names(comparison.missing),
-        replaced=_names(replaced),
-        kept=() if overwrite else _names(comparison.differing),
-        same=comparison.same,
-        size=sum(file.size for file in wanted),
-        unnamed=listing.unnamed,
-        links=listing.links,
+        new=tuple(placing.new),
+        replaced=tuple(placing.replaced),
+        kept=tuple(sorted({file.name for file in own} - set(placing.replaced))),
+        beside=tuple(placing.beside),
+        backups=tuple(placing.backups),
+        deleted=tuple(file.name for file in found.deleted),
+        same=found.same,
+        size=placing.size,
+        left_out=(*listing.left_out, *found.blocked, *left_out, *placing.left_out),
+        running=tuple(sorted(running)),
     )
 
 
-def _names(files: Collection[RemoteFile]) -> tuple[str, ...]:
-    return tuple(file.name for file in files)
+def _wanted(found: Comparison, *, overwrite: bool) -> list[RemoteFile]:
+    changed = [file for file, _ in [*found.outdated, *found.differing]]
+    return [*found.missing, *changed, *(found.offered if overwrite else [])]
 
 
-def _place(
-    copying: Copying,
-    files: Collection[RemoteFile],
-    outputs: Path,
-    *,
-    replaced: Collection[RemoteFile],
-) -> list[RemoteFile]:
-    """Move every complete file to its place, and return those that are not complete yet."""
-    left = []
-    for file in files:
-        if not copying.is_complete(file):
-            left.append(file)
-            continue
-        path, target = copying.staged(file), outputs / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if file in replaced:
-            path.replace(target)
-        else:
-            _move(path, target)
-    return left
+def _bring(
+    machine: Machine,
+    listing: Listing,
+    wanted: Sequence[RemoteFile],
+    results: Results,
+    placing: Placing,
+    progress: Progress | None,
+) -> list[LeftOut]:
+    """Copy files and move them to their places; return those that the program cannot copy.
 
-
-def _move(path: Path, target: Path) -> None:
-    """Move a file to its place, unless something has come there meanwhile: that stays."""
+    Raises LabError when others did not come.
+    """
+    if not wanted:
+        return []
+    copying = choose_program(machine.client, listing, wanted, results.path / INCOMING)
+    copying.check_room()
     try:
-        target.hardlink_to(path)  # it fails, unlike renaming, when something is there
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        if not os.path.lexists(target):
-            path.rename(target)
-    path.unlink(missing_ok=True)
+        copying.run(progress)
+    finally:
+        placing.place(copying.files, copying)
+    if placing.incomplete:
+        copying.explain(placing.incomplete)
+    shutil.rmtree(copying.folder, ignore_errors=True)
+    return copying.left_out

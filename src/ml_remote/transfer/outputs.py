@@ -1,24 +1,34 @@
-"""What lies below `outputs/` on the machine, and how it compares to what is here."""
+"""What is below `outputs/` on the machine.
+
+Names travel as bytes, separated by NUL, and are here as Python has the names of files: bytes that
+are not UTF-8 become lone surrogates, and the same bytes again when they are written.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import posixpath
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from .. import answers
-from ..errors import RemoteCommandError
+from .. import answers, processes
 from ..machine import Machine
-from ..scripts import ask, script
+from ..scripts import check, script
+from ..ssh.client import SCRIPT_BEGINS, script_input
 
-__all__ = ["Comparison", "Listing", "RemoteFile", "compare", "list_outputs"]
+__all__ = ["INCOMING", "LeftOut", "Listing", "RemoteFile", "list_outputs", "sums_there"]
 
+INCOMING = ".incoming"
+"""The folder in `outputs/` here that holds what has come in part."""
+
+_BLOCK = 512  # bytes
+_LONGEST = 255  # bytes of one part of a path
+_TIMEOUT = 600.0  # seconds
 _SUMS_AT_ONCE = 500
-_LATEST = 10**11  # seconds since 1970 that any file system can keep
+_SETTLED = 2  # seconds after which a file counts as written
+_STATE = re.compile(rb"([0-9]{1,18}) (-?[0-9]{1,11})(?:\.[0-9]*)? ([0-9]{1,18}|-)")
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,113 +41,149 @@ class RemoteFile:
     """In bytes."""
     time: int
     """When it was changed last, in seconds since 1970."""
+    held: int
+    """Bytes that it takes on the disk there; a file with holes takes less than its size."""
+    is_settled: bool = True
+    """Whether it is old enough, and of no run that continues: else it may yet be written."""
+
+    @property
+    def run(self) -> str:
+        """The folder of the run that it belongs to, `<lab>/<run id>`; empty if it is in none."""
+        return "/".join(self.name.split("/")[:2]) if self.name.count("/") > 1 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A file that does not come, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What lies below `outputs/` on the machine."""
+    """What is below `outputs/` on the machine."""
 
     folder: str
     """The absolute path of `outputs/` there; empty where there is none."""
     files: tuple[RemoteFile, ...]
+    left_out: tuple[LeftOut, ...]
     rsync: str
     """What rsync says of its version there; empty where there is none."""
-    unnamed: int
-    """How many files were left out because there is a line break in their names."""
-    links: int
-    """How many symbolic links were left out: what they lead to may lie anywhere."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What is there, compared to what is here."""
-
-    missing: tuple[RemoteFile, ...]
-    grown: tuple[RemoteFile, ...]
-    """Files that begin with all that is here under their name."""
-    differing: tuple[RemoteFile, ...]
-    same: int
-    """How many files are the same."""
+    running: frozenset[str]
+    """The ids of the jobs that are not over."""
 
 
 def list_outputs(machine: Machine, *, only: str = "") -> Listing:
-    """Return what lies below `outputs/` there, or below `outputs/<only>`.
+    """Return what is below `outputs/` there, or below `outputs/<only>`.
 
-    Raises MissingFolderError when the project is not there, RemoteCommandError when a name cannot
-    be used here.
+    Raises MissingFolderError when the project is not there, LabError.
     """
-    result = ask(machine, "list-outputs", only, timeout=600)
-    lines = [line.partition(" ") for line in result.stdout.split("\n")]
-    facts = {word: text for word, _, text in lines}
-    files = [_parse(text, machine) for word, _, text in lines if word == "file"]
+    words = iter(_ask(machine, "list-outputs", only).split(b"\0"))
+    facts = {"rsync": "", "now": "0", "folder": ""}
+    running, left_out, described = set[str](), [], []
+    for word in words:
+        kind, _, text = word.partition(b" ")
+        match kind:
+            case b"rsync" | b"now" | b"folder":
+                facts[kind.decode()] = _text(text)
+            case b"running":
+                running.add(_text(text))
+            case b"unreadable":
+                left_out.append((next(words, b""), "you may not read them there"))
+            case b"link":
+                left_out += [(name, "they are symbolic links") for name in _names(words)]
+            case b"special":
+                left_out += [(name, "they are no ordinary files") for name in _names(words)]
+            case b"files":
+                names = _names(words)
+                described += list(zip(names, next(words, b"").split(b"\n"), strict=False))
+    unreadable = {name for name, _ in left_out}
+    now = int(facts["now"]) if facts["now"].isdecimal() else 0
+    files = []
+    for raw, state in described:
+        found = _STATE.fullmatch(state)
+        if found is None or raw in unreadable:
+            continue  # it went away meanwhile, or is named already
+        name = _text(raw).removeprefix("./")
+        reason = _why_unusable(name)
+        if reason:
+            left_out.append((raw, reason))
+            continue
+        size, time = int(found[1]), int(found[2])
+        held = size if found[3] == b"-" else int(found[3]) * _BLOCK
+        settled = time < now - _SETTLED and running.isdisjoint(name.split("/")[:-1])
+        files.append(RemoteFile(name=name, size=size, time=time, held=held, is_settled=settled))
     return Listing(
-        folder=answers.folder(facts.get("folder"), asked=f"{machine.folder}/outputs")
-        if files
-        else "",
+        folder=answers.folder(facts["folder"], asked=f"{machine.folder}/outputs") if files else "",
         files=tuple(sorted(files, key=lambda file: file.name)),
-        rsync=facts.get("rsync", ""),
-        unnamed=sum(word == "unnamed" for word, _, _ in lines),
-        links=sum(word == "link" for word, _, _ in lines),
+        left_out=tuple(
+            LeftOut(name=_text(name).removeprefix("./"), reason=reason) for name, reason in left_out
+        ),
+        rsync=facts["rsync"],
+        running=frozenset(running),
     )
 
 
-def _parse(text: str, machine: Machine) -> RemoteFile:
-    """Return the file of one line of the listing; it must stay below `outputs/` here."""
-    size, time, path = (*text.split(" ", 2), "", "")[:3]
-    name = posixpath.normpath(path)
-    is_odd = os.name == "nt" and re.search(r'[\\:<>"|?*]', name)
-    if not path or name.startswith(("/", "..")) or is_odd:
-        raise RemoteCommandError(
-            f"{machine.alias} has a file in outputs/ whose name cannot be used here: {name}",
-            hint="Rename it there",
-        )
-    seconds = answers.number(time, least=-_LATEST, most=_LATEST)
-    return RemoteFile(name=name, size=answers.number(size), time=seconds)
-
-
-def compare(machine: Machine, listing: Listing, outputs: Path) -> Comparison:
-    """Compare what is there with the folder `outputs`: by size and time, else by content."""
-    missing, differing, unsure = [], [], []
-    for file in listing.files:
-        path = outputs / file.name
-        if not os.path.lexists(path):
-            missing.append(file)
-        elif not path.is_file() or path.stat().st_size > file.size:
-            differing.append(file)
-        elif (path.stat().st_size, int(path.stat().st_mtime)) != (file.size, file.time):
-            unsure.append(file)
-    grown = []
-    for start in range(0, len(unsure), _SUMS_AT_ONCE):
-        some = unsure[start : start + _SUMS_AT_ONCE]
-        sums = _sums_there(machine, some, outputs)
-        for file, expected in zip(some, sums, strict=True):
-            path = outputs / file.name
-            if _sum(path) != expected:
-                differing.append(file)
-            elif path.stat().st_size < file.size:
-                grown.append(file)
-    return Comparison(
-        missing=tuple(missing),
-        grown=tuple(grown),
-        differing=tuple(sorted(differing, key=lambda file: file.name)),
-        same=len(listing.files) - len(missing) - len(grown) - len(differing),
-    )
-
-
-def _sums_there(machine: Machine, files: Sequence[RemoteFile], outputs: Path) -> list[str]:
-    """Return the SHA-256 of each file there, of as many bytes as it has here.
+def sums_there(machine: Machine, files: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the SHA-256 of the first bytes of each file there, given its name and how many.
 
     Where the machine cannot tell, the sums are empty, and equal to none.
     """
-    pairs = [(str((outputs / file.name).stat().st_size), file.name) for file in files]
-    words = [word for pair in pairs for word in pair]
-    result = machine.client.run_script(
-        script("sums"), machine.folder, *words, timeout=600, check=False
-    )
-    found = re.findall(r"^([0-9a-f]{64})\b", result.stdout, re.MULTILINE)
-    return found if len(found) == len(files) else [""] * len(files)
+    sums: list[str] = []
+    for start in range(0, len(files), _SUMS_AT_ONCE):
+        some = files[start : start + _SUMS_AT_ONCE]
+        words = [word for name, size in some for word in (str(size), name)]
+        said = _ask(machine, "sums", *words).decode(errors="replace")
+        found = re.findall(r"^\\?([0-9a-f]{64})\b", said, re.MULTILINE)
+        sums += found if len(found) == len(some) else [""] * len(some)
+    return sums
 
 
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
+    """Run a script in the project's folder on the machine and return the bytes that it printed.
+
+    Raises LabError when it fails.
+    """
+    client = machine.client.with_options("BatchMode=yes")
+    text = script_input(script(name), machine.folder, *arguments)
+    with processes.running(client.command("sh"), input=text) as program:
+        timer = threading.Timer(_TIMEOUT, program.kill)
+        timer.start()
+        try:
+            output = b"".join(program.pieces())
+            returncode = program.wait()
+        finally:
+            timer.cancel()
+        said = program.errors().strip()
+    check(returncode, said, machine=machine)
+    return output.partition(SCRIPT_BEGINS.encode())[2]
+
+
+def _names(words: Iterator[bytes]) -> list[bytes]:
+    """Return the words up to an empty one."""
+    names = []
+    while name := next(words, b""):
+        names.append(name)
+    return names
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")
+
+
+def _why_unusable(name: str) -> str:
+    """Return why a file of that name cannot be here, as the end of a sentence; empty if it can."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "their names lead out of outputs/"
+    if parts[0] == INCOMING:
+        return f"outputs/{INCOMING} is for files that have come in part"
+    if any(len(os.fsencode(part)) > _LONGEST for part in parts):
+        return "their names are too long"
+    if os.name == "nt" and any(
+        re.search(r'[\\:<>"|?*\x00-\x1f\ud800-\udfff]|[. ]$', part) or _RESERVED.fullmatch(part)
+        for part in parts
+    ):
+        return "Windows has no such names"
+    return ""

@@ -10,9 +10,9 @@ from ..context import Context
 from ..errors import LabError, WrongFolderError
 from ..machine import Machine
 from ..ui.console import Console
-from ..ui.display import transfer_bar
+from .bringing import bring_outputs
+from .choosing import EVERYTHING, Choice
 from .failures import explain_failure
-from .fetching import Fetched, fetch_outputs
 from .git_here import (
     Repository,
     git,
@@ -25,19 +25,21 @@ from .git_here import (
 from .git_there import UNCOMMITTED, RemoteRepository, another_project, named, read, some
 from .incoming import examine, settle
 
-__all__ = ["pull", "pull_outputs"]
+__all__ = ["pull"]
 
 
 def pull(
     context: Context,
     *,
     alias: str | None = None,
+    choice: Choice = EVERYTHING,
     overwrite: bool = False,
     accept_tool: bool = False,
 ) -> None:
-    """Carry out `lab pull`; `overwrite` replaces files in `outputs/` that differ here.
+    """Carry out `lab pull`; `choice` says which results, and if any are named, no commits come.
 
-    `accept_tool` agrees beforehand to another commit of the tool.
+    `overwrite` replaces files in `outputs/` that differ here; `accept_tool` agrees beforehand to
+    another commit of the tool.
 
     The outputs come even when the commits cannot, unless the folder is the wrong one. Raises
     LabError, in words; what has come stays.
@@ -45,13 +47,14 @@ def pull(
     console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
     try:
-        _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
+        if not choice.is_named:
+            _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
     except WrongFolderError:
         raise
     except LabError as error:
         failure = error
     try:
-        pull_outputs(context, machine, overwrite=overwrite)
+        bring_outputs(context, machine, choice=choice, overwrite=overwrite)
     except LabError as error:
         if failure is not None and failure.message != error.message:
             console.warn(f"No commits came: {failure.message}")
@@ -60,32 +63,6 @@ def pull(
         console.note("No commits came.")
         raise failure
     console.next_step("look at outputs/")
-
-
-def pull_outputs(
-    context: Context, machine: Machine, *, only: str = "", overwrite: bool = False
-) -> Fetched:
-    """Bring outputs home with a progress bar, and say in a line what came."""
-    console = context.console
-    with transfer_bar("outputs/") as progress:
-        fetched = fetch_outputs(
-            machine, context.project.outputs, only=only, overwrite=overwrite, progress=progress
-        )
-    came = len(fetched.new) + len(fetched.replaced)
-    if came:
-        console.say(f"{_files(came)} came to outputs/ ({fetched.size / 1e6:.1f} MB).")
-    else:
-        console.say("outputs/ has everything that is there already.")
-    if fetched.kept:
-        console.warn(
-            f"{_files(len(fetched.kept))} differ here and were kept: {', '.join(fetched.kept[:5])}"
-            f"{', ...' if len(fetched.kept) > 5 else ''}. To replace them: lab pull --overwrite"
-        )
-    if fetched.unnamed:
-        console.warn(f"{_files(fetched.unnamed)} stayed there: line breaks in their names.")
-    if fetched.links:
-        console.warn(f"{_files(fetched.links)} stayed there: symbolic links.")
-    return fetched
 
 
 def _files(number: int) -> str:

@@ -1,19 +1,34 @@
-# needs: folder
-# shellcheck shell=sh disable=SC2034,SC2154
-# Lists the files in the folder $1 below outputs/ (all, if it is empty), in front of them what rsync
-# says of itself. A name with a line break in it would read like two files, so such files are only
-# counted. GNU's and busybox's stat take -c, the one of BSD and macOS -f.
-rsync --version 2>/dev/null | sed -n '1s/^/rsync /p'
+# needs: jobs
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154
+# Describes what is in the folder $1 below outputs/ (all, if it is empty), in words that end with NUL,
+# since a name may hold anything else: `rsync`, `now`, `folder` and `running` with what they are
+# about; `unreadable` and a name; `link` or `special` and names up to an empty one; `files`, names up
+# to an empty one, and a line for each of them: bytes, time, blocks of 512 bytes.
+say() { printf '%s\0' "$*"; }
+say "rsync $(rsync --version 2>/dev/null | head -n 1)"
+say "now $(date +%s)"
+for job in .lab/jobs/*; do
+    if is_job "$job" && ! is_over "$job"; then say "running ${job##*/}"; fi
+done
 [ -d "outputs/$1" ] || exit 0
 cd outputs || exit
-printf 'folder %s\n' "$(pwd)"
-break='
-'
-find "./$1" -path "*$break*" -type f -exec echo unnamed \;
-find "./$1" -type l -exec echo link \;
-if stat -c %s . >/dev/null 2>&1; then
-    find "./$1" -type f ! -path "*$break*" -exec stat -c 'file %s %Y %n' {} +
-else
-    find "./$1" -type f ! -path "*$break*" -exec stat -f 'file %z %m %N' {} +
-fi
+say "folder $(pwd)"
+# GNU's and busybox's stat take -c, the one of BSD and macOS -f.
+form=-c words='%s %Y %b'
+stat -c %s . >/dev/null 2>&1 || { form=-f words='%z %m %b'; }
+files='
+form=$1 words=$2
+shift 2
+for file; do [ -r "$file" ] || printf "unreadable\0%s\0" "$file"; done
+known=$(stat "$form" "$words" "$@" 2>/dev/null) ||
+    known=$(for file; do stat "$form" "$words" "$file" 2>/dev/null || echo gone; done)
+printf "files\0"
+printf "%s\0" "$@"
+printf "\0%s\0" "$known"'
+find "./$1" -type f -exec sh -c "$files" sh "$form" "$words" {} +
+folders='for folder; do [ -r "$folder" ] && [ -x "$folder" ] || printf "unreadable\0%s\0" "$folder"; done'
+find "./$1" -type d -exec sh -c "$folders" sh {} +
+others='printf "%s\0" "$@"; printf "\0"'
+find "./$1" -type l -exec sh -c "$others" sh link {} +
+find "./$1" ! -type f ! -type d ! -type l -exec sh -c "$others" sh special {} +
 exit 0 # a file that went away meanwhile is no failure

@@ -1,0 +1,196 @@
+"""The folder `outputs/` here: files are reached from it step by step, and never through a link.
+
+The folder itself may be a link that the person has made, to another disk for instance. What is
+below it is opened from the handle of the folder above it, where the system can do that, so that a
+link that appears meanwhile leads nowhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import LabError
+from .git_here import git
+
+__all__ = ["BlockedError", "Results", "make_holes"]
+
+_BY_HANDLE = {os.open, os.stat, os.mkdir, os.link, os.rename, os.unlink} <= os.supports_dir_fd
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_LONGEST = 255  # bytes of a name
+_PIECE = 2**16  # bytes that are looked at at once: the smallest hole that is made
+
+
+class BlockedError(Exception):
+    """A link, or something else that is no folder, is where a folder would have to be."""
+
+
+class Results:
+    """The folder `outputs/` of a project here. Names are relative to it, with slashes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Raise LabError when nothing may be written there."""
+        path = self.path
+        if path.is_symlink():
+            tracked = git(path.parent, "ls-files", "--error-unmatch", "--", path.name, check=False)
+            if tracked.returncode == 0:
+                raise LabError(
+                    f"{path.name} is a link that git tracks, so a commit would decide where "
+                    "results are written. Nothing was brought.",
+                    hint=f"Make it yours alone: git rm --cached {path.name}",
+                )
+        if os.path.lexists(path) and not path.is_dir():
+            what = f"leads to {path.readlink()}, which" if path.is_symlink() else "here"
+            raise LabError(
+                f"{path.name} {what} is not a folder.", hint="Move it away, then: lab pull"
+            )
+        if (path / ".incoming").is_symlink():
+            raise LabError(
+                f"{path.name}/.incoming is a link; files that come are kept there.",
+                hint="Remove that link, then: lab pull",
+            )
+
+    @contextmanager
+    def at(self, name: str, *, make: bool = False) -> Iterator[tuple[str, int | None]]:
+        """Yield what leads to a file: its name, and the handle of the folder above, if any.
+
+        With `make`, folders above it are made. Raises BlockedError, OSError.
+        """
+        *folders, leaf = name.split("/")
+        if not _BY_HANDLE:
+            yield str(self._step_by_step(folders, make=make) / leaf), None
+            return
+        handle = os.open(self.path, _FOLDER)
+        try:
+            for folder in folders:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, dir_fd=handle)
+                below = _open_folder(folder, handle)
+                os.close(handle)
+                handle = below
+            yield leaf, handle
+        finally:
+            os.close(handle)
+
+    def look(self, name: str) -> os.stat_result | None:
+        """Return the state of a file, of a link itself; None if there is none."""
+        try:
+            with self.at(name) as (leaf, folder):
+                return os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def sum(self, name: str) -> str:
+        """Return the SHA-256 of a file; empty if it is none."""
+        try:
+            with self.at(name) as (leaf, folder):
+                descriptor = os.open(leaf, _FILE | _NOFOLLOW, dir_fd=folder)
+        except OSError:
+            return ""
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        finally:
+            os.close(descriptor)
+
+    def put(self, path: Path, name: str, *, replace: bool) -> bool:
+        """Move a file that has come to its place; return whether it got there.
+
+        Without `replace`, whatever is there already stays, and so does the file.
+        """
+        with self.at(name, make=True) as (leaf, folder):
+            if replace:
+                os.replace(path, leaf, dst_dir_fd=folder)
+                return True
+            try:
+                os.link(
+                    path, leaf, dst_dir_fd=folder, follow_symlinks=False
+                )  # fails, unlike renaming
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without hard links
+                if self.look(name) is not None:
+                    return False
+                os.rename(path, leaf, dst_dir_fd=folder)
+                return True
+        path.unlink()
+        return True
+
+    def keep(self, name: str, suffix: str) -> str:
+        """Keep a file under a second name, beside it, before it is replaced; return that name."""
+        while True:
+            second = self.free_name(name, suffix)
+            with self.at(name) as (leaf, folder):
+                other = second.rpartition("/")[2] if folder is not None else f"{self.path}/{second}"
+                try:
+                    os.link(
+                        leaf, other, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                    )
+                except FileExistsError:
+                    continue
+                except OSError:
+                    os.rename(leaf, other, src_dir_fd=folder, dst_dir_fd=folder)
+                return second
+
+    def free_name(self, name: str, suffix: str) -> str:
+        """Return a name beside a file that nothing has: its own with a suffix, and a number."""
+        folder, slash, leaf = name.rpartition("/")
+        number = 1
+        while True:
+            end = suffix if number == 1 else f"{suffix}-{number}"
+            short = os.fsdecode(os.fsencode(leaf)[: _LONGEST - len(os.fsencode(end))])
+            found = f"{folder}{slash}{short}{end}"
+            if self.look(found) is None:
+                return found
+            number += 1
+
+    def _step_by_step(self, folders: list[str], *, make: bool) -> Path:
+        """Return the path of a folder none of whose parts is a link now."""
+        path = self.path
+        for folder in folders:
+            path = path / folder
+            if make:
+                with suppress(FileExistsError):
+                    path.mkdir()
+            if path.is_symlink() or (os.path.lexists(path) and not path.is_dir()):
+                raise BlockedError(str(path))
+        return path
+
+
+def make_holes(path: Path) -> None:
+    """Write a file anew with holes where it has nothing but zeros; its time stays."""
+    before = path.stat()
+    new = path.with_name(f"{path.name}.holes")
+    with path.open("rb") as source, new.open("wb") as target:
+        while piece := source.read(_PIECE):
+            if piece.count(0) == len(piece):
+                target.seek(len(piece), os.SEEK_CUR)
+            else:
+                target.write(piece)
+        target.truncate(before.st_size)
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(path)
+
+
+def _open_folder(name: str, above: int) -> int:
+    try:
+        return os.open(name, _FOLDER | _NOFOLLOW, dir_fd=above)
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # ELOOP or ENOTDIR: a link, or no folder
+        if error.errno == errno.EACCES:
+            raise
+        raise BlockedError(name) from error
