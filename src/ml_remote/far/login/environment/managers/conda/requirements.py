@@ -26,7 +26,7 @@ __all__ = [
 
 _KEY = re.compile(r"^(\s*)(?:-\s+)?([A-Za-z_]+)\s*:\s*(.*)$")
 _ITEM = re.compile(r"^(\s*)-\s+(.*)$")
-_SPEC = re.compile(r"^[A-Za-z0-9_./:*-]+\s*([\[<>=!~ ].*)?$")
+_SPEC = re.compile(r"^[A-Za-z0-9_*][A-Za-z0-9_./:*-]*\s*([\[<>=!~ ].*)?$")
 _LISTS_LINE, _CARD_LINE = "# lists: ", "# card: "
 _URL = re.compile(r"^\S+/([^/#\s]+?)-([^-/#\s]+)-([^-/#\s]+?)(?:\.conda|\.tar\.bz2)#([0-9a-f]+)$")
 _MACHINES = {

@@ -13,8 +13,8 @@ from ..network import explain_network
 
 __all__ = ["Place", "explain", "is_about_versions"]
 
-_GIB = 1024**3
-_NEARLY_FULL = 200 * 1024**2  # bytes: what a client could not write it has removed again
+_MIB = 1024**2
+_NEARLY_FULL = 100  # MiB: what a client could not write it has removed again
 _DISK = re.compile(r"No space left on device|[Ee]rrno (?:28|122)\b|[Qq]uota exceeded")
 _OFFLINE = re.compile(r"^\s*offline\s*:\s*(?:true|yes|on|1)\b", re.IGNORECASE | re.MULTILINE)
 _UNREADABLE = re.compile(
@@ -135,25 +135,30 @@ def _explain_pip(text: str, work: Work) -> Optional[Failure]:
 
 
 def _full_disk(text: str, work: Work, place: Place) -> Optional[Failure]:
-    """Tell which disk is full: the one with the least room of those that are written to."""
-    places = [(place.cache, "cache"), (work.prefix, "folder"), (Path(tempfile.gettempdir()), "")]
-    free, fullest, setting = min((_free(path), str(path), name) for path, name in places)
-    if not _DISK.search(text) and free > _NEARLY_FULL:
+    """Tell which disk is full: that of the file that is named, else the one with the least room."""
+    places = (
+        (
+            work.prefix,
+            "where the environment is made",
+            'folder = "/path" under [environment] in lab.local.toml',
+        ),
+        (
+            place.cache,
+            "where {} keeps its packages".format(place.client),
+            'cache = "/path" under [environment] in lab.local.toml',
+        ),
+        (Path(tempfile.gettempdir()), "of temporary files", "export TMPDIR=/path in ~/.profile"),
+    )
+    free = [_free(path) // _MIB for path, _, _ in places]
+    if not _DISK.search(text) and min(free) > _NEARLY_FULL:
         return None
-    what = {
-        "cache": "where {} keeps its packages".format(place.client),
-        "folder": "where the environment is made",
-        "": "of temporary files",
-    }[setting]
-    ways = {
-        "cache": 'cache = "/path" under [environment] in lab.local.toml',
-        "folder": 'folder = "/path" under [environment] in lab.local.toml',
-        "": "export TMPDIR=/path in ~/.profile",
-    }[setting]
+    named = [str(path) in text for path, _, _ in places[:2]]
+    number = 1 if named == [False, True] and _DISK.search(text) else free.index(min(free))
+    path, what, way = places[number]
     return Failure(
         "The disk {}, {}, is full or your quota is used up: {:.1f} GB are free, about 8 GB are"
-        " needed.".format(what, fullest, free / _GIB),
-        "Make room, or name a folder on another disk: {}.".format(ways),
+        " needed.".format(what, path, free[number] / 1024),
+        "Make room, or name a folder on another disk: {}.".format(way),
     )
 
 
@@ -227,13 +232,13 @@ def _missing(text: str, place: Place) -> Optional[Failure]:
             ),
             "Check `channels:` in environment.yml, and the settings: conda config --show-sources",
         )
-    first = _name(names[0])
+    names = sorted(set(names))
     return Failure(
         "The channels of environment.yml have no package that fits {}.".format(
-            " and none that fits ".join(sorted(set(names)))
+            " and none that fits ".join(names)
         ),
         "Remove it: lab remove {}. Or give it another name or version in environment.yml;"
-        " what only PyPI has goes under `pip:` there.".format(first),
+        " what only PyPI has goes under `pip:` there.".format(_name(names[0])),
     )
 
 
