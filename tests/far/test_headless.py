@@ -44,6 +44,17 @@ def test_unknown_parameter_is_refused(lab: Path, capsys: pytest.CaptureFixture[s
     assert not Path("outputs").exists()
 
 
+def test_lab_with_a_byte_order_mark_is_read_as_one_without(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.write_bytes(b"\xef\xbb\xbf" + b'# %% tags=["parameters"]\r\nepochs = 3\r\n')
+    assert main(["headless", str(lab), "-p", "epoch", "1"]) == 2
+    assert "It has: epochs." in capsys.readouterr().err
+    lab.write_bytes(b"# caf\xe9")
+    assert main(["headless", str(lab)]) == 2
+    assert "cannot be read as a lab" in capsys.readouterr().err
+
+
 def test_parameter_without_value_is_refused(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["headless", str(lab), "-p", "epochs"])

@@ -67,7 +67,8 @@ def test_shipped_pair_is_equal(default_project: BakedProject, lab: str) -> None:
     assert [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells] == [
         (cell.cell_type, cell.source, cell.metadata) for cell in from_script.cells
     ]
-    assert notebook.metadata.kernelspec == from_script.metadata.kernelspec
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "kernelspec" not in from_script.metadata
     assert all(not cell.get("outputs") for cell in notebook.cells)
 
 
@@ -169,13 +170,171 @@ def test_jupytexts_own_sync_leaves_the_same_script(project: BakedProject) -> Non
     assert sync(project).returncode == 0
 
 
+@pytest.mark.parametrize("half", ["labs/mnistlab.ipynb", "labs/mnistlab.py"])
+def test_either_half_may_be_named(project: BakedProject, half: str) -> None:
+    replace(notebook_of(project), SEED, "seed = 5 ")
+    assert "the notebook was changed" in sync(project, half).stdout
+    assert "seed = 5 " in script_of(project).read_text(encoding="utf-8")
+
+
+def broken(project: BakedProject, name: str, half: str, content: bytes) -> Path:
+    """Make a pair with a half that cannot be read, and return that half."""
+    script = project.path / "labs" / f"{name}.py"
+    script.write_text("# %%\nprint(1)\n")
+    path = script.with_suffix(half)
+    path.write_bytes(content)
+    return path
+
+
+def test_bad_pair_is_told_in_a_sentence_and_the_others_are_brought_in_step(
+    project: BakedProject,
+) -> None:
+    shutil.copy(notebook_of(project), project.path / "labs" / "empty-script.ipynb")
+    bad = {
+        broken(project, "empty", ".ipynb", b""): "is empty",
+        broken(project, "json", ".ipynb", b'{"cells": ['): "is damaged",
+        broken(project, "list", ".ipynb", b"[]"): "is damaged",
+        broken(project, "no-cells", ".ipynb", b"{}"): "is damaged",
+        broken(project, "cell", ".ipynb", b'{"cells": [1], "nbformat": 4}'): "is damaged",
+        broken(project, "deep", ".ipynb", b"[" * 100_000): "is damaged",
+        broken(project, "latin", ".ipynb", b"\xff"): "is damaged",
+        broken(project, "latin1", ".py", b"# %%\n# caf\xe9\n"): "is not UTF-8",
+        broken(project, "empty-script", ".py", b" \n"): "is empty",
+    }
+    (project.path / "labs" / "folder.py").mkdir()
+    (project.path / "labs" / "dangling.py").symlink_to("nowhere")
+    replace(script_of(project), SEED, "seed = 5 ")
+    before = {path: path.read_bytes() for path in bad}
+    done = sync(project)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for path, words in bad.items():
+        (line,) = [line for line in done.stderr.splitlines() if f"{path.stem}.py " in line]
+        assert words in line
+    assert "folder.py" in done.stderr
+    assert "dangling.py" in done.stderr
+    assert "seed = 5 " in notebook_of(project).read_text(encoding="utf-8")
+    assert {path: path.read_bytes() for path in bad} == before
+    assert "No such file" in sync(project, "labs/none.ipynb", "/nowhere/x.py").stderr
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_byte_order_mark_and_line_ends_stay(project: BakedProject, mark: bytes, end: bytes) -> None:
+    plain = script_of(project).read_bytes()
+    script_of(project).write_bytes(mark + plain.replace(b"\n", end))
+    assert "in step" in sync(project).stdout
+    replace(notebook_of(project), SEED, "seed = 5 ")
+    assert "the notebook was changed" in sync(project).stdout
+    changed = plain.replace(SEED.encode(), b"seed = 5 ")
+    assert script_of(project).read_bytes() == mark + changed.replace(b"\n", end)
+
+
+def name_kernel(project: BakedProject) -> bytes:
+    """Write into the notebook what VS Code writes, and return the notebook."""
+    notebook = nbformat.read(notebook_of(project), as_version=4)
+    notebook.metadata.kernelspec = {
+        "display_name": ".venv (3.12.3)",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.12.3"}
+    nbformat.write(notebook, notebook_of(project))
+    return notebook_of(project).read_bytes()
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_kernel_is_neither_compared_nor_carried_over(project: BakedProject, header: bool) -> None:
+    if header:  # of a project of before
+        mark = "#       format_version: '1.3'\n"
+        spec = "#   kernelspec:\n#     display_name: Python 3\n#     name: python3\n"
+        replace(script_of(project), mark, mark + spec)
+    before = script_of(project).read_text(encoding="utf-8")
+    assert "in step" in sync(project).stdout
+    named = name_kernel(project)
+    assert "labs/mnistlab.py: in step" in sync(project).stdout
+    assert script_of(project).read_text(encoding="utf-8") == before
+    assert notebook_of(project).read_bytes() == named
+    replace(script_of(project), SEED, "seed = 5 ")
+    assert "the script was changed" in sync(project).stdout
+    assert ".venv (3.12.3)" in notebook_of(project).read_text(encoding="utf-8")
+    replace(notebook_of(project), "seed = 5 ", "seed = 6 ")
+    assert "the notebook was changed" in sync(project).stdout
+    assert script_of(project).read_text(encoding="utf-8") == before.replace(SEED, "seed = 6 ")
+
+
+@pytest.mark.parametrize("memory", ["[]", '{"labs/mnistlab.py": 1}', '{"labs/mnistlab.py": {}}'])
+def test_memory_of_another_kind_is_no_reason_to_stop(project: BakedProject, memory: str) -> None:
+    (project.path / ".lab" / "pairs.json").write_text(memory)
+    replace(notebook_of(project), SEED, "seed = 5 ")
+    assert "the notebook was changed" in sync(project).stdout
+
+
+def in_commit(project: BakedProject) -> subprocess.CompletedProcess[str]:
+    """Run it as pre-commit does."""
+    command = (sys.executable, "scripts/sync_pairs.py")
+    return project.run(*command, check=False, PRE_COMMIT="1")
+
+
+@pytest.mark.parametrize("staged", ["nothing", "the script"])
+@pytest.mark.parametrize("changed", ["notebook", "script", "both"])
+def test_inside_a_commit_nothing_is_written(
+    project: BakedProject, changed: str, staged: str
+) -> None:
+    memory = project.path / ".lab" / "pairs.json"
+    if changed != "notebook":
+        replace(script_of(project), SEED, "seed = 5 ")
+    if changed != "script":
+        replace(notebook_of(project), SEED, "seed = 6 ")
+    if staged == "the script":
+        project.run("git", "add", "labs/mnistlab.py")
+    before = {
+        path: path.read_bytes() for path in (script_of(project), notebook_of(project), memory)
+    }
+    done = in_commit(project)
+    assert done.returncode == (0 if changed == "script" else 1)
+    if changed != "script":
+        assert "edits that this commit would leave out" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    said = sync(project)
+    assert "were both changed" in said.stderr if changed == "both" else said.returncode == 0
+
+
 @pytest.mark.slow
-def test_commit_brings_the_pair_in_step(project: BakedProject) -> None:
+def test_commit_with_edits_put_aside_loses_none(project: BakedProject) -> None:
+    project.run(sys.executable, "-m", "pre_commit", "install")
+    replace(script_of(project), SEED, "seed = 5 ")
+    replace(notebook_of(project), SEED, "seed = 6 ")
+    (project.path / "LICENSE").write_text("Mine\n")
+    project.run("git", "add", "LICENSE")
+    before = {path: path.read_bytes() for path in (script_of(project), notebook_of(project))}
+    stopped = project.run("git", "commit", "--message", "A licence", check=False)
+    assert stopped.returncode == 1
+    assert "edits that this commit would leave out" in stopped.stdout + stopped.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    assert "were both changed" in sync(project).stderr
+
+
+@pytest.mark.slow
+def test_jupytexts_own_sync_carries_no_kernel_over(project: BakedProject) -> None:
+    before = script_of(project).read_text(encoding="utf-8")
+    name_kernel(project)
+    replace(notebook_of(project), SEED, "seed = 5 ")
+    project.run(sys.executable, "-m", "jupytext", "--sync", "labs/mnistlab.ipynb")
+    assert script_of(project).read_text(encoding="utf-8") == before.replace(SEED, "seed = 5 ")
+    assert ".venv (3.12.3)" in notebook_of(project).read_text(encoding="utf-8")
+    assert sync(project).returncode == 0
+
+
+@pytest.mark.slow
+def test_commit_waits_for_the_edits_of_a_notebook(project: BakedProject) -> None:
     project.run(sys.executable, "-m", "pre_commit", "install")
     replace(notebook_of(project), SEED, "seed = 5 ")
+    before = script_of(project).read_bytes()
     stopped = project.run("git", "commit", "--allow-empty", "--message", "A new seed", check=False)
     assert stopped.returncode == 1
-    assert "files were modified by this hook" in stopped.stdout + stopped.stderr
-    assert "seed = 5 " in script_of(project).read_text(encoding="utf-8")
+    assert "scripts/sync_pairs.py labs/mnistlab.py" in stopped.stdout + stopped.stderr
+    assert script_of(project).read_bytes() == before
+    assert sync(project).returncode == 0
     project.run("git", "commit", "--all", "--message", "A new seed")
     assert "seed = 5 " in project.run("git", "show", "HEAD").stdout

@@ -5,7 +5,11 @@
 
 The one that was changed since the last time is copied over the other; the notebook keeps the
 outputs of the cells that stay. When both were changed, neither is touched and the exit code is 1.
-What both were like the last time is remembered, as checksums, in .lab/pairs.json.
+What both were like the last time is remembered, as checksums, in .lab/pairs.json. The header of a
+script, where a kernel may be named, is neither compared nor copied.
+
+Inside a commit, pre-commit has put changes aside that are not committed. Nothing is written then:
+the exit code is 1 when a notebook has edits that the commit would leave out.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,121 +30,141 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 MEMORY = PROJECT / ".lab" / "pairs.json"
 SCRIPT_FORMAT = "py:percent"
+HEADER = re.compile(r"\A# ---\n(#.*\n)*?# ---\n\n*")
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+RUN = "python scripts/sync_pairs.py"
+IS_COMMIT = os.environ.get("PRE_COMMIT") == "1"
 
 Side = Literal["script", "notebook"]
+Memory = dict[str, dict[Side, str]]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Bring all pairs in step; return 1 when one of them needs a person's decision."""
     options = _parse(arguments)
-    scripts = [script.resolve() for script in options.scripts] or sorted(PROJECT.glob("labs/*.py"))
     memory = _read_memory()
-    conflicts = 0
-    for script in scripts:
-        notebook = script.with_suffix(".ipynb")
-        if options.missing and notebook.exists():
+    faults = 0
+    named = [Path.cwd() / half for half in options.halves]
+    for half in named or sorted(PROJECT.glob("labs/*.py")):
+        script, notebook = half.with_suffix(".py"), half.with_suffix(".ipynb")
+        if options.missing and os.path.lexists(notebook):
             continue
+        name = os.path.relpath(script, PROJECT).replace(os.sep, "/")
         try:
-            print(_sync(script, notebook, memory=memory, keep=options.keep))
-        except _ConflictError as conflict:
-            print(conflict, file=sys.stderr)
-            conflicts += 1
-    _write(MEMORY, json.dumps(memory, indent=2) + "\n")
-    return 1 if conflicts else 0
+            print(_sync(name, script, notebook, memory=memory, keep=options.keep))
+        except (_PairError, OSError) as fault:
+            print(fault if isinstance(fault, _PairError) else f"{name}: {fault}", file=sys.stderr)
+            faults += 1
+    if not IS_COMMIT:
+        _write(MEMORY, json.dumps(memory, indent=2) + "\n")
+    return 1 if faults else 0
 
 
-class _ConflictError(Exception):
+class _PairError(Exception):
     """A pair that only a person can bring in step; the message says how."""
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring scripts and notebooks in step.")
-    parser.add_argument("scripts", nargs="*", type=Path, help="labs/*.py unless named")
-    parser.add_argument(
-        "--missing", action="store_true", help="only make notebooks that are missing"
-    )
-    parser.add_argument(
-        "--keep",
-        choices=["script", "notebook"],
-        help="which one counts where both were changed; the other one's changes are lost",
-    )
+    parser.add_argument("halves", nargs="*", help="scripts or notebooks; labs/*.py unless named")
+    parser.add_argument("--missing", action="store_true", help="only make missing notebooks")
+    keep_help = "which one counts where both were changed; the other one's changes are lost"
+    parser.add_argument("--keep", choices=["script", "notebook"], help=keep_help)
     return parser.parse_args(arguments)
 
 
-def _sync(
-    script: Path, notebook: Path, *, memory: dict[str, dict[Side, str]], keep: Side | None
-) -> str:
+def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side | None) -> str:
     """Bring one pair in step and return what was done, in a sentence."""
     import jupytext
 
-    name = script.relative_to(PROJECT).as_posix()
-    script_text = script.read_text(encoding="utf-8")
+    raw = _in_git(script, "") if IS_COMMIT else script.read_bytes()
+    if raw is None:
+        return f"{name}: not in this commit"
+    text = _decoded(raw, name)
+    if not text.strip():
+        raise _PairError(f"{name} is empty. Nothing was changed. Undo that: git restore {name}")
+    from_script = jupytext.reads(text, SCRIPT_FORMAT)
+    script_text = _as_script(from_script)
     if not notebook.exists():
-        fresh = jupytext.reads(script_text, SCRIPT_FORMAT)
-        _write_notebook(notebook, fresh, previous=None)
-        memory[name] = {"script": _checksum(script_text), "notebook": _checksum(_as_script(fresh))}
+        if not IS_COMMIT:
+            _write_notebook(notebook, from_script, previous=None)
+            memory[name] = {"script": _checksum(text), "notebook": _checksum(script_text)}
         return f"{name}: its notebook was made"
 
-    old = jupytext.read(notebook)
-    from_script = jupytext.reads(script_text, SCRIPT_FORMAT)
+    old_bytes = notebook.read_bytes()
+    old = _read_notebook(old_bytes, name, notebook.name)
     notebook_text = _as_script(old)
-    now: dict[Side, str] = {"script": _checksum(script_text), "notebook": _checksum(notebook_text)}
-    if _as_script(from_script) == notebook_text:
+    now: dict[Side, str] = {"script": _checksum(text), "notebook": _checksum(notebook_text)}
+    if _body(script_text) == _body(notebook_text):
         memory[name] = now
         return f"{name}: in step"
 
-    source = keep or _changed_side(
-        script, script_text, notebook_text, then=memory.get(name), now=now
-    )
+    then = memory.get(name)
+    if then is None:
+        # Never synced here. The script that git has is what the notebook was made from.
+        committed = _checksum(_decoded(_in_git(script, "HEAD") or b"", name))
+        then = {"script": committed, "notebook": committed}
+    changed = [side for side in now if then.get(side) != now[side]]
+    if IS_COMMIT and "notebook" in changed:
+        raise _PairError(
+            f"The notebook of {name} has edits that this commit would leave out. Nothing was "
+            f"changed. Bring both in step, then commit again:\n  {RUN} {name} && git add {name}"
+        )
+    source = keep or (changed[0] if len(changed) == 1 else None)
+    if source is None:
+        raise _PairError(
+            f"{name} and its notebook were both changed since they were last in step. Neither was "
+            "touched. Save a copy of what you want to keep of one of them, then choose:\n"
+            f"  {RUN} {name} --keep script\n  {RUN} {name} --keep notebook"
+        )
+    if IS_COMMIT:
+        return f"{name}: its notebook will follow it"
+    if (script.read_bytes(), notebook.read_bytes()) != (raw, old_bytes):
+        raise _PairError(f"{name} or its notebook was just saved. Nothing was changed. Try again.")
     if source == "script":
         _write_notebook(notebook, from_script, previous=old)
-        now["notebook"] = _checksum(_as_script(from_script))
+        now["notebook"] = _checksum(script_text)
     else:
-        _write(script, notebook_text)
-        now["script"] = _checksum(notebook_text)
+        header = HEADER.match(text)
+        new = (header[0] if header else "") + _body(notebook_text)
+        now["script"] = _checksum(new)
+        new = new.replace("\n", "\r\n") if b"\r\n" in raw else new
+        _write(script, f"\ufeff{new}" if raw.startswith(b"\xef\xbb\xbf") else new)
     memory[name] = now
     return f"{name}: the {source} was changed; the other now follows it"
 
 
-def _changed_side(
-    script: Path,
-    script_text: str,
-    notebook_text: str,
-    *,
-    then: dict[Side, str] | None,
-    now: dict[Side, str],
-) -> Side:
-    """Tell which of the two was changed since they were last in step, or raise _ConflictError."""
-    if then is not None:
-        changed = [side for side in now if then[side] != now[side]]
-    else:
-        # Never synced here. The script that git has is what the notebook was made from.
-        committed = _committed(script)
-        texts: dict[Side, str] = {"script": script_text, "notebook": notebook_text}
-        changed = [side for side in texts if texts[side] != committed]
-    if len(changed) == 1:
-        return changed[0]
-    name = script.relative_to(PROJECT).as_posix()
-    raise _ConflictError(
-        f"{name} and its notebook were both changed since they were last in step. Neither was "
-        "touched. Save a copy of what you want to keep of one of them, then choose:\n"
-        f"  python scripts/sync_pairs.py {name} --keep script\n"
-        f"  python scripts/sync_pairs.py {name} --keep notebook"
-    )
-
-
-def _committed(script: Path) -> str | None:
-    """Return the text of the script in git's last commit, or None where there is none."""
-    command = ["git", "show", f"HEAD:./{script.name}"]
+def _in_git(script: Path, revision: str) -> bytes | None:
+    """Return the script in a commit, or in the index; None where there is none."""
+    command = ["git", "show", f"{revision}:./{script.name}"]
     try:
         done = subprocess.run(command, cwd=script.parent, capture_output=True)
     except OSError:
         return None
-    return (
-        done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
-        if done.returncode == 0
-        else None
-    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    """Return a script's text with plain line ends, without a byte order mark."""
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise _PairError(f"{name} is not UTF-8. Nothing was changed. Save it as UTF-8.") from None
+
+
+def _read_notebook(raw: bytes, name: str, file: str) -> NotebookNode:
+    import nbformat
+
+    try:
+        notebook = nbformat.reads(raw.decode("utf-8-sig"), as_version=4)
+        nbformat.validate(notebook)
+    except Exception as fault:  # whatever is in the file, the other pairs are brought in step
+        reason = f"is damaged ({type(fault).__name__})" if raw.strip() else "is empty"
+        raise _PairError(
+            f"The notebook of {name} {reason}. Nothing was changed. Move {file} away, and another "
+            f"is made from the script: {RUN} {name}"
+        ) from None
+    return notebook
 
 
 def _as_script(notebook: NotebookNode) -> str:
@@ -150,50 +174,54 @@ def _as_script(notebook: NotebookNode) -> str:
 
     config = load_jupytext_config(str(PROJECT / "labs"))
     text: str = jupytext.writes(notebook, SCRIPT_FORMAT, config=config)
-    return text
+    return text.replace("\r\n", "\n")
+
+
+def _body(text: str) -> str:
+    """Return a script without its header."""
+    return HEADER.sub("", text)
 
 
 def _write_notebook(path: Path, notebook: NotebookNode, *, previous: NotebookNode | None) -> None:
-    """Write the notebook, with the outputs of those cells that `previous` has too."""
+    """Write the notebook, with kernel and outputs of those cells that `previous` has too."""
     import nbformat
     from jupytext.combine import combine_inputs_with_outputs
 
+    kernel = KERNEL if previous is None else previous.metadata.get("kernelspec", KERNEL)
     if previous is not None:
         notebook = combine_inputs_with_outputs(notebook, previous)
     else:
         # Cells are told apart by names; these are the same wherever the notebook is made.
         for number, cell in enumerate(notebook.cells, start=1):
             cell["id"] = f"cell-{number:02}"
+    notebook.metadata["kernelspec"] = kernel
     _write(path, nbformat.writes(notebook, version=4) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
     """Write a file in one piece: a reader, or an interruption, finds the old one or the new one."""
+    path = path.resolve()
     path.parent.mkdir(exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    Path(temporary).chmod(mode)
-    Path(temporary).replace(path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    if path.exists():
+        temporary.chmod(path.stat().st_mode & 0o777)
+    temporary.replace(path)
 
 
 def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    """Return a checksum of a script without its header; 2: earlier ones included the header."""
+    return "2:" + hashlib.sha256(_body(text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_memory() -> dict[str, dict[Side, str]]:
+def _read_memory() -> Memory:
     try:
-        content: dict[str, dict[Side, str]] = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(MEMORY.read_text(encoding="utf-8"))
+        return {
+            name: then for name, then in content.items() if str(then["script"]).startswith("2:")
+        }
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
         return {}
-    return content
 
 
 if __name__ == "__main__":

@@ -99,8 +99,9 @@ def _read(script: Path) -> NotebookNode:
     import jupytext
 
     try:
-        return jupytext.read(script)
-    except (SyntaxError, ValueError, UnicodeDecodeError) as error:
+        # Editors on Windows may put a byte order mark in front.
+        return jupytext.reads(script.read_text(encoding="utf-8-sig"), "py")
+    except (SyntaxError, ValueError, OSError) as error:
         raise RunError(f"{script} cannot be read as a lab: {error}") from error
 
 
