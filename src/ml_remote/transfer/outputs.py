@@ -151,13 +151,18 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
         timer = threading.Timer(_TIMEOUT, program.kill)
         timer.start()
         try:
-            output = b"".join(program.pieces())
+            output = bytearray()
+            for piece in program.pieces():
+                output += piece
+                if len(output) > processes.MOST_OUTPUT:
+                    program.end_as_too_much()
+                    break
             returncode = program.wait()
         finally:
             timer.cancel()
         said = program.errors().strip()
     check(returncode, said, machine=machine)
-    return output.partition(SCRIPT_BEGINS.encode())[2]
+    return bytes(output.partition(SCRIPT_BEGINS.encode())[2])
 
 
 def _names(words: Iterator[bytes]) -> list[bytes]:

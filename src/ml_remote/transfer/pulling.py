@@ -106,7 +106,7 @@ def _warn(
         branch = shlex.quote(repository.branch)
         console.warn(
             f"Commits were made on {machine.alias} on top of work that is not committed here. "
-            f"There, put them on {repository.branch}: git switch {branch} && "
+            f"There, put them on {repository.branch}: git switch {branch} --no-overwrite-ignore && "
             f"git cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
         )
     elif there.branch not in (repository.branch, UNCOMMITTED):
