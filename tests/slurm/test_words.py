@@ -107,7 +107,7 @@ def test_unknown_wish_is_told_and_ignored() -> None:
 def test_slurm_scripts_are_clean_posix_shell(name: str) -> None:
     scripts = {
         "batch script": batch_script(LAB, SlurmOptions(options=("--comment=it's #1",))),
-        "command": slurm_command(LAB),
+        "command": slurm_command(LAB, far=".lab/far/0"),
     }
     # What srun's shell is to read stands between single quotes on purpose.
     done = subprocess.run(

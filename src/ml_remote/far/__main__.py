@@ -23,6 +23,7 @@ PARTS = {
     "serve": "ml_remote.far.env.serve",
     "kernel": "ml_remote.far.env.kernel",
     "launch": "ml_remote.far.env.launch",
+    "card": "ml_remote.far.env.card",
     "meet": "ml_remote.far.env.meet",
     "install": "ml_remote.far.installed",
     "environment": "ml_remote.far.login.environment.main",

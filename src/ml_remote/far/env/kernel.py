@@ -17,6 +17,8 @@ from ipykernel import kernelapp
 from ipykernel.iostream import IOPubThread
 from zmq.eventloop.zmqstream import ZMQStream
 
+from .card import say_after_import
+
 
 def main(arguments: list[str]) -> int:
     """Run the kernel that the arguments, those of ipykernel_launcher, ask for."""
@@ -25,7 +27,10 @@ def main(arguments: list[str]) -> int:
     for name in [name for name in sys.modules if name.partition(".")[0] == "ml_remote"]:
         del sys.modules[name]
     kernelapp.IOPubThread = PrivateIOPubThread
-    kernelapp.launch_new_instance(argv=arguments)
+    app = kernelapp.IPKernelApp.instance()
+    app.initialize(arguments)
+    say_after_import(app.shell.events)
+    app.start()
     return 0
 
 

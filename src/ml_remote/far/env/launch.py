@@ -47,6 +47,7 @@ from torch.distributed.elastic.rendezvous.dynamic_rendezvous import create_handl
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ..exit_codes import ExitCode
+from .card import say_unusable_card
 
 SIGNALLED = 128
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
@@ -62,6 +63,7 @@ CHECK_INTERVAL = 3
 def main(arguments: list[str]) -> int:
     """Run the lab and return the exit code."""
     options = parse(arguments)
+    say_unusable_card(torch)
     processes = options.processes or torch.accelerator.device_count() or 1
     set_up_threads(processes)
     name_interface(options.interface)

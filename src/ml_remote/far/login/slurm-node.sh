@@ -8,6 +8,8 @@ address() {
     found=$(scontrol --oneliner show node "$1" | sed -n "s/.* NodeAddr=\([^ ]*\) .*/\1/p")
     printf "%s\n" "${found:-$1}"
 }
+# A job that trains on the CPU beside its card says so, while the lab begins.
+[ "$SLURM_NODEID" != 0 ] || "$python" "$FAR" card &
 first=$1 processes=${SLURM_GPUS_ON_NODE:-1}
 shift
 if [ "$SLURM_JOB_NUM_NODES" = 1 ]; then

@@ -48,7 +48,7 @@ class Slurm(OneMachine):
 
     def command(self, run: Run, *, far: str) -> str:
         """Return what the batch script runs."""
-        return slurm_command(run)
+        return slurm_command(run, far=far)
 
     def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning:
         """Return how a batch script is submitted."""
@@ -81,14 +81,14 @@ def batch_script(run: Run, options: SlurmOptions) -> str:
     return f"#!/bin/sh\n{options.lines(name=run.output_folder)}\n{script('batch')}"
 
 
-def slurm_command(run: Run) -> str:
+def slurm_command(run: Run, *, far: str) -> str:
     """Return what the batch script runs: srun with the lab as a plain script, by torchrun."""
     import shlex
 
     from ...scripts import script
 
     node = shlex.quote(script("slurm-node"))
-    return f"node={node}\nset -- {shlex.join(run.words)}\n{script('slurm-command')}"
+    return f"FAR={far} node={node}\nset -- {shlex.join(run.words)}\n{script('slurm-command')}"
 
 
 LAUNCHER = Slurm()
