@@ -43,6 +43,16 @@ class Context:
             names = ", ".join(unknown)
             self.console.warn(f"lab.local.toml has what lab does not know: {names}.")
 
+    def alias(self, given: str | None = None) -> str:
+        """Return the alias to work with: `given`, which hints then name, else `lab.toml`'s.
+
+        Raises LabError when `lab.toml` or the alias cannot be used.
+        """
+        alias = self.project.alias(given)
+        if given is not None and given != self.project.settings.alias:
+            self.console.alias = alias
+        return alias
+
     def machine(self, alias: str | None = None) -> Machine:
         """Return the machine that `lab.toml` names, or another one: `alias`.
 
@@ -51,5 +61,5 @@ class Context:
         from .machine import Machine
         from .ssh.client import Client
 
-        client = Client(alias=self.project.alias(alias))
+        client = Client(alias=self.alias(alias))
         return Machine(client=client, folder=self.project.settings.folder)

@@ -14,6 +14,7 @@ from remote_fixtures import Lab, at_terminal
 
 import ml_remote
 from ml_remote import cli
+from ml_remote.ui.console import Console
 
 # What sets a colour of the text or behind it: 30-49 and 90-107, of 256 or of 16 million.
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d|10\d)(?:;\d+)*m")
@@ -130,3 +131,30 @@ def test_two_modules_of_the_command_alone_write_to_the_terminal() -> None:
             ):
                 writers.add(path.relative_to(folder).as_posix())
     assert writers == {"ui/console.py", "ui/display.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("lab push", "lab push --alias second"),
+        ("Send it: lab push; then: lab run LAB", None),
+        ("lab setup --local", "lab setup --local"),
+        ("lab push --alias third", "lab push --alias third"),
+        ("uv run lab.py, or lab connect user@address", None),
+    ],
+)
+def test_proposed_commands_are_for_the_machine_that_was_named(
+    capsys: pytest.CaptureFixture[str], text: str, named: str | None
+) -> None:
+    console = Console()
+    console.next_step(text)
+    console.alias = "second"
+    console.next_step(text)
+    console.error("It failed.", hint=text)
+    console.warn(text)
+    plain, _, other = capsys.readouterr().out.partition("\n")
+    assert plain == f"Next: {text}"
+    expected = named or text.replace("lab push", "lab push --alias second").replace(
+        "lab run", "lab run --alias second"
+    ).replace("lab connect", "lab connect --alias second")
+    assert other == f"Next: {expected}\n"

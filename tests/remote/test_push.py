@@ -93,7 +93,7 @@ def test_uncommitted_work_here_is_named_and_sent_on_request(place: Place) -> Non
     before = (place.git("rev-parse", "HEAD"), place.git("status", "--porcelain"))
     done = place.lab("push")
     assert done.returncode == 0
-    assert "2 files with changes are not pushed" in done.stderr
+    assert "2 files are not committed and not pushed: " in done.stderr
 
     for _ in range(2):
         done = place.lab("push", "--dirty")

@@ -48,7 +48,7 @@ def connect(
     changes nothing. Without an address it prints a line to paste into a terminal on the other
     machine, which answers with the address.
     """
-    alias = context.project.alias(alias)
+    alias = context.alias(alias)
     if offline or dry_run:
         from ..login.entries import write_entry
 
@@ -93,5 +93,5 @@ def disconnect(
     """
     from ..login.disconnecting import disconnect as carry_out
 
-    alias = context.project.alias(alias)
+    alias = context.alias(alias)
     carry_out(context.console, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)

@@ -59,7 +59,10 @@ def disconnect(
         )
     elif key.exists():
         console.say(f"The key stays for next time: {key}")
-    console.next_step("lab connect user@address, when you want it back")
+    console.say(
+        "The machine's host key stays in known_hosts, where your other programs use it, too."
+    )
+    console.next_step("lab connect user@address")
 
 
 def _delete(key: Path) -> None:

@@ -47,8 +47,8 @@ class Repository:
     branch: str
     commit: str
     """What the branch leads to."""
-    changed: int
-    """How many files hold work that is not committed, new ones included."""
+    changed: tuple[str, ...]
+    """The files with work that is not committed, new ones included."""
 
 
 def read_repository(root: Path) -> Repository:
@@ -84,7 +84,7 @@ def read_repository(root: Path) -> Repository:
             + ("." if known.returncode == 0 else ", and git does not know who you are."),
             hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
         )
-    return Repository(root=root, branch=branch, commit=commit, changed=_count_changes(root))
+    return Repository(root=root, branch=branch, commit=commit, changed=_changes(root))
 
 
 def is_another_project(root: Path, first_commits: Sequence[str]) -> bool:
@@ -186,12 +186,12 @@ def git_through(client: Client, root: Path, *arguments: str) -> Result:
         return Result(returncode=program.wait(), stdout="", stderr=program.errors())
 
 
-def _count_changes(root: Path) -> int:
+def _changes(root: Path) -> tuple[str, ...]:
     status = git(
         root, "status", "--porcelain", "--no-renames", "--untracked-files=all",
         "--ignore-submodules=all", "-z",
     )  # fmt: skip
-    return status.stdout.count("\0")
+    return tuple(line[3:] for line in status.stdout.split("\0")[:-1])
 
 
 def _tracks(root: Path, name: str) -> bool:

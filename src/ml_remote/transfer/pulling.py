@@ -65,8 +65,10 @@ def pull(
     console.next_step("look at outputs/")
 
 
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"
+def _files(number: int, one: str = "", more: str = "") -> str:
+    """Return a number of files, with the form of a verb that agrees with it."""
+    words = f"1 file {one}" if number == 1 else f"{number} files {more}"
+    return words.rstrip()
 
 
 def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool: bool) -> None:
@@ -99,8 +101,8 @@ def _warn(
     """Say what does not come: work that is not committed there, or stands on another branch."""
     if there.changes:
         console.warn(
-            f"{_files(len(there.changes))} with changes are not committed on {machine.alias} and "
-            f"stay there: {', '.join(there.changes[:5])}"
+            f"On {machine.alias}, {_files(len(there.changes), 'is', 'are')} not committed and will "
+            f"not come: {some(there.changes)}"
         )
     if there.branch == UNCOMMITTED and there.head != there.sent:
         branch = shlex.quote(repository.branch)

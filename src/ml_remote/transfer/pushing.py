@@ -56,10 +56,11 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
                 f"{some(submodules)}. In {there.folder} there: git submodule update --init"
             )
     if repository.changed and not dirty:
-        files = "1 file" if repository.changed == 1 else f"{repository.changed} files"
+        number = len(repository.changed)
+        files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")
         console.warn(
-            f"{files} with changes are not pushed: commit them, or send them as they stand: "
-            "lab push --dirty"
+            f"{files} not committed and not pushed: {some(repository.changed)}. Commit {them}, or "
+            f"send {them} without a commit: lab push --dirty"
         )
 
 

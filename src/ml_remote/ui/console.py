@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,13 @@ from .text import log_text, shown
 __all__ = ["Console", "colour", "is_dumb"]
 
 
+# What takes --alias, unless it is named already or means this computer.
+_COMMAND = re.compile(
+    r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|runs?|attach|stop|code|jupyter|"
+    r"tensorboard)\b(?![^;,\n]*? --(?:alias|local|hosts)\b)"
+)
+
+
 class Console:
     """What one call of `lab` says and asks.
 
@@ -24,6 +32,8 @@ class Console:
 
     def __init__(self) -> None:
         self._is_part_of_more = False
+        self.alias: str | None = None
+        """Another machine than the one of `lab.toml`: commands that are proposed name it, too."""
 
     def say(self, text: str, *, label: str = "", fg: str | None = None) -> None:
         """Say what was done; `label` comes before it, in the colour `fg`."""
@@ -32,7 +42,7 @@ class Console:
     def next_step(self, command: str) -> None:
         """Say what to run next; always the last line of a command."""
         if not self._is_part_of_more:
-            _write(_styled("Next: ", bold=True) + shown(command))
+            _write(_styled("Next: ", bold=True) + shown(self._for_this_machine(command)))
 
     @contextmanager
     def part_of_more(self) -> Iterator[None]:
@@ -53,13 +63,20 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Say what the person should know although the command continues."""
-        _write(_styled("Warning: ", fg="yellow") + shown(text), err=True)
+        _write(_styled("Warning: ", fg="yellow") + shown(self._for_this_machine(text)), err=True)
 
     def error(self, text: str, *, hint: str | None = None) -> None:
         """Say what went wrong, and what to do about it."""
         _write(f"{_styled('Error:', fg='red')} {shown(text)}", err=True)
         if hint:
-            _write(f"{_styled('Next:', bold=True)} {shown(hint)}", err=True)
+            step = shown(self._for_this_machine(hint))
+            _write(f"{_styled('Next:', bold=True)} {step}", err=True)
+
+    def _for_this_machine(self, text: str) -> str:
+        """Return a text in which each command of lab is about the machine that was named."""
+        if self.alias is None:
+            return text
+        return _COMMAND.sub(rf"\g<0> --alias {self.alias}", text)
 
     def diff(self, text: str) -> None:
         """Show a unified diff, coloured on a terminal."""
