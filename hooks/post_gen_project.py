@@ -82,12 +82,10 @@ def is_update(answers: dict[str, object]) -> bool:
         return False
     import tempfile
 
-    temporary = Path(tempfile.gettempdir()).resolve()
-    # cruft clones the template beside what it compares; a project of one's own may be in /tmp, too.
-    return any(
-        folder.parent == temporary and folder.name.startswith("tmp") and (folder / "repo").is_dir()
-        for folder in Path.cwd().resolve().parents
-    )
+    # A folder as tempfile makes it, and nothing else: a project of one's own may be in /tmp, too.
+    around = Path.cwd().resolve().parent
+    is_made = around.parent == Path(tempfile.gettempdir()).resolve()
+    return is_made and re.fullmatch(r"tmp[a-z0-9_]{8}", around.name) is not None
 
 
 def remove_caches(project: Path) -> None:

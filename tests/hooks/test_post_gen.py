@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from conftest import Bake
+from hooks_as_modules import load_hook
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -102,3 +104,24 @@ def test_git_is_needed_for_none_of_the_files(bake: Bake, tmp_path: Path) -> None
         for project in (with_git, without)
     ]
     assert names[0] == names[1] | {Path("lab.local.toml")}
+
+
+@pytest.mark.parametrize(
+    ("place", "commit", "update"),
+    [
+        ("tmpab12_9zz", "1" * 40, True),
+        ("tmpab12_9zz", "", False),
+        ("x", "1" * 40, False),
+        ("tmp", "1" * 40, False),
+        ("tmpab12_9zz/mine", "1" * 40, False),
+        (".", "1" * 40, False),
+    ],
+)
+def test_only_what_cruft_compares_with_counts_as_an_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, commit: str, update: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    project = tmp_path / place / "handwriting-lab"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert load_hook("post_gen_project").is_update({"_commit": commit}) is update

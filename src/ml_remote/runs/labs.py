@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 from ..errors import UsageError
 from ..project import Project, current_folder
 
-__all__ = ["find_lab", "known_labs", "source_of"]
+__all__ = ["check_parameters", "find_lab", "known_labs", "source_of"]
+
+_PARAMETERS = re.compile(
+    r'^# %%[^\n]*\btags=\[[^\]\n]*"parameters"[^\]\n]*\][^\n]*\n(?P<code>(?:(?!# %%)[^\n]*\n?)*)',
+    re.MULTILINE,
+)
 
 
 def find_lab(project: Project, name: str) -> str:
@@ -27,6 +37,29 @@ def find_lab(project: Project, name: str) -> str:
 def known_labs(project: Project) -> list[str]:
     """Return the labs of a project: their scripts, relative to it, with slashes."""
     return [f"labs/{path.name}" for path in sorted((project.root / "labs").glob("*.py"))]
+
+
+def check_parameters(source: str, parameters: Sequence[tuple[str, str]]) -> None:
+    """Raise UsageError for a parameter that a lab, whose text `source` begins with, does not have.
+
+    A lab without a cell of parameters, or with one that cannot be read, has its own say later.
+    """
+    cell = _PARAMETERS.search(source)
+    if cell is None or not parameters:
+        return
+    try:
+        statements = ast.parse(cell["code"]).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    targets = [one for line in statements if isinstance(line, ast.Assign) for one in line.targets]
+    known = [target.id for target in targets if isinstance(target, ast.Name)]
+    for name, _ in parameters:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"This lab has no parameter {name!r}. It has: {', '.join(known) or 'none'}.",
+                hint=f"Did you mean -p {close[0]}?" if close else None,
+            )
 
 
 def source_of(project: Project, lab: str) -> str:

@@ -14,7 +14,7 @@ from ...jobs.job import Job
 from ...jobs.slurm_words import ending, remedy
 from ...machine import Machine
 from ...scripts import ask
-from ..labs import find_lab, source_of
+from ..labs import check_parameters, find_lab, source_of
 from ..listing import duration_in_words
 from ..places import remember
 from ..progress import Progress, show_progress
@@ -95,6 +95,7 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
         raise LabError(
             f"The environment on {machine.alias} is {environment}.", hint="Make it: lab setup"
         )
+    check_parameters(source, wanted.parameters)
     if source != source_of(context.project, wanted.lab):
         context.console.warn(
             f"{wanted.lab}, or what it imports from src/, differs between here and "
