@@ -24,6 +24,7 @@ def main() -> int:
             ([*python, "ruff", "check", "--quiet", *own_code], TEMPLATE_ROOT),
             ([*python, "ruff", "format", "--quiet", "--diff", *own_code], TEMPLATE_ROOT),
             ([*python, "mypy", *own_code], TEMPLATE_ROOT),
+            ([*python, "mypy", "benchmarks/environment.py"], TEMPLATE_ROOT),
             ([*python, "ruff", "check", "--quiet", ruff_cache], project),
             ([*python, "ruff", "format", "--quiet", "--diff", ruff_cache], project),
             ([*python, "mypy", mypy_cache], project),

@@ -97,6 +97,7 @@ def test_plain_venv_and_pip_make_the_environment(
         "PATH": path_without(tmp_path, "conda", "mamba", "micromamba", "uv"),
         # pip finds all packages installed already, instead of fetching gigabytes once more.
         "PYTHONPATH": str(packages),
+        "PIP_CONFIG_FILE": os.devnull,
         "LAB_MINIMUM_FREE_GB": "0",
     }
     made = project.run(shell, SCRIPT, check=False, **variables)

@@ -254,3 +254,31 @@ def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> No
     assert "asks for mamba" in manager()
     (bare.project.path / "lab.toml").touch()
     assert "Manager: conda" in manager()
+
+
+def test_script_alone_adds_to_an_environment_and_never_replaces_it(bare: Bare) -> None:
+    (bare.project.path / "lab.local.toml").unlink()
+    python = bare.project.path / ".venv" / "bin" / "python"
+    assert "The environment is complete" in bare.set_up()
+    assert bare.set_up("--check").splitlines()[-1].startswith("The environment is up to date")
+    (python.parent / "precious").touch()
+    with (bare.project.path / "environment.yml").open("a") as file:
+        file.write("  - polars\n")
+    done = bare.project.run("sh", SCRIPT, "--check", check=False, **bare.variables)
+    assert (done.returncode, done.stdout) == (1, "The environment is not up to date.\n")
+    # Another manager has come meanwhile: the environment keeps its own.
+    programs = Path(bare.variables["PATH"])
+    mamba = programs / "mamba"
+    mamba.write_text("#!/bin/sh\nexit 1\n")
+    mamba.chmod(0o755)
+    try:
+        assert "Manager: conda." in bare.set_up()
+    finally:
+        mamba.unlink()
+    assert (python.parent / "precious").exists()
+    python.unlink()
+    done = bare.project.run("sh", SCRIPT, check=False, **bare.variables)
+    assert done.returncode == 1
+    assert ".venv does not work, or something else made it" in done.stderr
+    assert "Run `lab setup` on your laptop" in done.stderr
+    assert (python.parent / "precious").exists()
