@@ -144,6 +144,55 @@ def test_pull_and_the_rebase_that_it_proposes_keep_what_git_ignores_here(place: 
     assert_work(place.project.path)
 
 
+def test_first_push_and_links_of_ones_own_replace_nothing(place: Place, tmp_path: Path) -> None:
+    # What is in the folder before its first push is somebody's.
+    place.write_there("README.md", "mine")
+    done = place.lab("push")
+    assert done.returncode == 1
+    assert "or remove: README.md" in done.stderr
+    assert (place.folder / "README.md").read_text() == "mine"
+    (place.folder / "README.md").unlink()
+    assert place.lab("push").returncode == 0
+    # Older projects ignore folders alone, so a link of that name would be sent as new.
+    ignored = place.project.read(".gitignore").replace("/data\n/outputs", "/data/\n/outputs/")
+    place.commit(".gitignore", ignored)
+    make_work(place.folder)
+    (tmp_path / "scratch").mkdir()
+    for name in ("outputs", "data"):
+        (place.project.path / name).symlink_to(tmp_path / "scratch")
+    (place.project.path / "README.md").write_text("not committed")
+    done = place.lab("push", "--dirty")
+    assert done.returncode == 0, done.stderr
+    assert_work(place.folder)
+    assert "outputs" not in place.there("ls-tree", "--name-only", "HEAD").split()
+
+
+def test_update_that_was_interrupted_is_completed_on_either_side(place: Place) -> None:
+    assert place.lab("push").returncode == 0
+    odd = 'a\n"b" \\c.txt'
+    for here in (False, True):
+        folder = place.project.path if here else place.folder
+        # The other side commits; this one has the commit, noted it, and was killed in the middle.
+        (place.folder if here else place.project.path).joinpath(odd).write_text("new file\n" * 9)
+        commit = place.commit_there if here else place.commit
+        new = commit("README.md", f"new text {here}\n" * 9)
+        done = place.lab("pull" if here else "push")
+        assert done.returncode == 0, done.stderr
+        back = place.git if here else place.there
+        back("reset", "--quiet", "--hard", "HEAD~1")
+        (folder / ".git" / "lab-coming").write_text(f"{new}\n")
+        (folder / "README.md").write_text(f"new text {here}\n" * 4)
+        (folder / odd).write_text("new file\n" * 4)
+        belong_to_account(place)
+        done = place.lab("pull" if here else "push")
+        assert done.returncode == 0, done.stderr
+        place.assert_same()
+        assert (folder / odd).read_text() == "new file\n" * 9
+        place.git("rm", "--quiet", "--", odd)
+        place.commit("README.md", "gone")
+        assert place.lab("push").returncode == 0
+
+
 def test_case_of_a_name_counts_as_the_disk_counts_it(place: Place) -> None:
     assert place.lab("push").returncode == 0
     # A disk that tells no capitals apart finds this name, too.

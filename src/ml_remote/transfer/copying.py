@@ -172,8 +172,7 @@ class _Rsync(Copying):
         # A file that is changed while rsync copies it has another size and time than in the
         # listing. Only at its end rsync sets the time, so the time says that it came to that.
         now = (path.stat().st_size, int(path.stat().st_mtime))
-        succeeded = self._returncode in (0, _RSYNC_VANISHED)
-        return succeeded or now == (file.size, file.time)
+        return self._returncode == 0 or now == (file.size, file.time)
 
     def _command(self) -> list[str]:
         # Between quotes, rsync takes a doubled quote for the quote itself.
@@ -182,6 +181,8 @@ class _Rsync(Copying):
         options = ["-s", "--times", "--inplace", "--from0", "--files-from=-"]
         if self.keeps_holes:
             options.append("--sparse")
+        if not all(file.is_settled for file in self.files):
+            options.append("--ignore-times")  # equal size and time do not mean equal
         source = f"{self._client.alias}:{self._listing.folder}/"
         return ["rsync", *options, "-e", " ".join(words), source, "./"]
 
@@ -220,6 +221,9 @@ class _Sftp(Copying):
         return ["sftp", "-q", *options, "-b", "-", self._client.alias]
 
     def _orders(self) -> str:
+        for file in self.files:
+            if not file.is_settled:  # what has come may be of another version
+                self.staged(file).unlink(missing_ok=True)
         lines = [f"cd {_sftp_quoted(self._listing.folder)}"]
         # With the dash, a file that went away meanwhile does not keep the others from coming.
         for file in self.files:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LabError
 from ..files import exclusive
 from ..machine import Machine
 from ..ui.display import Progress
@@ -73,7 +74,25 @@ def fetch_outputs(
     here are replaced, and kept beside. Raises LabError in words when it could not be completed;
     what has come stays, and the next call continues from there.
     """
-    results = Results(outputs)
+    try:
+        return _fetch(machine, Results(outputs), only, choice, overwrite, progress)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise LabError(
+            f"{outputs} could not be read or written: {error.strerror}{where}.",
+            hint="Make room, or fix the rights of that folder, then: lab pull",
+        ) from error
+
+
+def _fetch(
+    machine: Machine,
+    results: Results,
+    only: str,
+    choice: Choice,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Fetched:
+    outputs = results.path
     results.check()
     listing = list_outputs(machine, only=only)
     files = choice.of(listing.files)

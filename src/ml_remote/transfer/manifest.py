@@ -98,8 +98,11 @@ class Manifest:
             return
         last = [records[-1] for records in self._records.values()]
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        new.write_bytes(b"".join(map(_line, [*last, *self._beside.values()])))
-        new.replace(self._path)
+        try:
+            new.write_bytes(b"".join(map(_line, [*last, *self._beside.values()])))
+            new.replace(self._path)
+        except OSError:  # the disk is full: the lines that were added are there all the same
+            new.unlink(missing_ok=True)
         self._added = False
 
     def _take(self, record: Record) -> None:

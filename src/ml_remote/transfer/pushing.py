@@ -107,6 +107,12 @@ def _check(
             "pushed.",
             hint=f"There, keep them under a name: cd {shlex.quote(folder)} && git branch NAME",
         )
+    is_sent = there.head in ("", there.sent) or is_known(repository.root, there.head)
+    if coming.branch == UNCOMMITTED and there.branch and not is_sent:
+        raise RemoteCommandError(
+            f"{alias} has commits on {there.branch} that are not here. Nothing was pushed.",
+            hint=f"On {alias}, in {folder}: git switch {repository.branch} --no-overwrite-ignore",
+        )
     if coming.branch == UNCOMMITTED and there.tip != there.sent:
         raise RemoteCommandError(
             f"On {alias} there are commits on {UNCOMMITTED}, which would be replaced.",

@@ -3,6 +3,7 @@
 # does, for pushes on the machine and for pulls here. git writes a name with a line break, a quote
 # or a backslash between quotes, so that every name is one line.
 export LC_ALL=C
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
 tab=$(printf '\t')
 plain_git() {
     git -c core.quotePath=false -c submodule.recurse=false -c core.hooksPath=/dev/null "$@"
@@ -35,7 +36,9 @@ unquote() {
 
 # untracked PATH: names what is not tracked at a path, or below it if it is a folder
 untracked() {
-    plain_git ls-files --others -- "$magic$1" | sed 's/^/way /'
+    # A git that cannot tell knows of nothing that is tracked.
+    others=$(plain_git ls-files --others -- "$magic$1") || others=$1
+    [ -z "$others" ] || printf '%s\n' "$others" | sed 's/^/way /'
 }
 
 # is_blocked NAME: whether something that is no folder is above it; names it if it is not tracked
