@@ -51,6 +51,7 @@ class Load:
     faults: dict[str, str] = field(default_factory=dict)
     """The ids of jobs that cannot be read, and why."""
     has_project: bool = True
+    has_environment: bool = True
 
 
 def status(context: Context, *, alias: str | None = None) -> None:
@@ -75,7 +76,10 @@ def status(context: Context, *, alias: str | None = None) -> None:
     if not going_on:
         console.say("  Nothing of this project is running there.")
     runs = [job for job in going_on if job.kind == "run"]
-    console.next_step(f"lab attach {runs[-1].id}" if runs else f"lab run {example}")
+    if runs:
+        console.next_step(f"lab attach {runs[-1].id}")
+    else:
+        console.next_step(f"lab run {example}" if load.has_environment else "lab setup")
 
 
 def look_at(machine: Machine) -> Load:
@@ -95,6 +99,8 @@ def parse(output: str) -> Load:
     lines = [line.split("\t") for line in output.split("\n")]
     for fields in lines:
         match fields:
+            case ["environment", "missing"]:
+                load.has_environment = False
             case ["host", host]:
                 load.host = host
             case ["gpu", uuid, index, name, busy, used, total]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -339,3 +340,19 @@ def test_template_refuses_its_own_dependencies_as_names(hook: ModuleType) -> Non
     names = re.findall(r'^    "([A-Za-z0-9-]+)>=', rendered, re.MULTILINE)
     assert len(names) > 15
     assert [name for name in names if hook.check_slug(name) is None] == []
+
+
+def test_oldest_python_checks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.8 knows no soft keywords, and joins no dicts by `|`."""
+    monkeypatch.delattr("keyword.issoftkeyword")
+    hook = load_hook("pre_gen_project")
+    assert hook.check_package("match") == "any other name: Python itself uses this one"
+    monkeypatch.setattr(hook.sys, "version_info", (3, 8, 10))
+    assert hook.load_address_rules({"_repo_dir": str(TEMPLATE_ROOT)}) is None
+    for name in ("pre_gen_project.py", "post_gen_project.py"):
+        tree = ast.parse((TEMPLATE_ROOT / "hooks" / name).read_text(), feature_version=(3, 8))
+        joined = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp)]
+        shown = {ast.unparse(one) for one in joined if isinstance(one.op, ast.BitOr)}
+        assert all(
+            text.endswith(" | None") or text.startswith(("subprocess.", "mode |")) for text in shown
+        ), shown

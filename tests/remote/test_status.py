@@ -104,6 +104,7 @@ def test_command_reports_in_one_round_trip(workplace: Workplace) -> None:
     assert "Nothing of this project is running there." in done.stdout
     assert done.stdout.splitlines()[-1] == "Next: lab run labs/mnistlab.py"
     (workplace.folder / ".venv").unlink()
+    assert workplace.lab("status").stdout.splitlines()[-1] == "Next: lab setup"
     workplace.folder.rename(workplace.folder.with_name("elsewhere"))
     done = workplace.lab("status")
     assert "This project is not there yet" in done.stdout

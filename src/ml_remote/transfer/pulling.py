@@ -62,7 +62,9 @@ def pull(
     if failure is not None:
         console.note("No commits came.")
         raise failure
-    console.next_step("look at outputs/")
+    outputs = context.project.outputs
+    has_results = outputs.is_dir() and any(outputs.iterdir())
+    console.next_step("look at outputs/" if has_results else f"lab run {context.project.example}")
 
 
 def _files(number: int, one: str = "", more: str = "") -> str:
