@@ -1,0 +1,188 @@
+"""Whatever the machine answers: nothing is run, written elsewhere, sent, or shown as it came."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lying_machine import Lie, LyingMachine, hostile_texts
+from openssh_server import Laptop, OpenSSHServer
+from remote_fixtures import known_machine
+
+from ml_remote import cli
+
+CANARY = "canary-4711"
+LONGEST = 60  # seconds
+TIMES = 4  # lies about each command
+# What each command is called with. A command that asks no machine has nothing to be lied about.
+ROWS: dict[str, list[str] | None] = {
+    "up": [],
+    "connect": ["--yes"],
+    "disconnect": None,
+    "doctor": [],
+    "status": [],
+    "push": [],
+    "pull": [],
+    "setup": [],
+    "run": ["answer", "--again"],
+    "runs": [],
+    "attach": [],
+    "stop": ["--all"],
+    "code": [],
+    "jupyter": ["--no-browser"],
+    "tensorboard": ["--no-browser"],
+    "completion": None,
+}
+LAB = "# %%\nprint(6 * 7)\n"
+SETUP = "echo 'The environment is up to date: all of it'\n"
+# Stands in for the environment's interpreter: a run of a lab, and a session that serves one page.
+PYTHON = """\
+#!/bin/sh
+case $2 in
+headless)
+    echo '{"event": "cell", "number": 1, "of": 1, "heading": "The answer"}'
+    mkdir -p "$LAB_OUTPUT_DIR" && echo 42 | tee "$LAB_OUTPUT_DIR/answer.txt"
+    ;;
+serve) exec python3 "${0%/*}/serve.py" ;;
+esac
+"""
+SERVE = """\
+import os, socket, tempfile, time
+folder = tempfile.mkdtemp(prefix="lab-", dir="/tmp")
+with open(folder + "/token", "w") as file:
+    file.write("0123456789abcdef")
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(folder + "/socket")
+listener.listen()
+listener.settimeout(5)
+with open(os.environ["LAB_JOB_FOLDER"] + "session.new", "w") as file:
+    file.write(folder + "\\n")
+os.rename(file.name, file.name[:-4])
+try:
+    connection, _ = listener.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+    connection.close()
+except OSError:
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A project on the laptop, and the machine that lies about it."""
+
+    root: Path
+    machine: LyingMachine
+    touched: Path
+    """What a command would make that was in an answer."""
+
+    def lab(self, name: str) -> int:
+        """Run a command as its row says; it must end in time."""
+        signal.alarm(LONGEST)
+        try:
+            return cli.main([name, *(ROWS[name] or [])], root=self.root)
+        finally:
+            signal.alarm(0)
+
+    def files(self) -> dict[str, bytes]:
+        """Return all files on the laptop that no answer may change."""
+        ours = (self.root / "outputs", self.root / ".lab", self.root / ".git")
+        return {
+            str(path): path.read_bytes()
+            for top in (self.root.parent, Path.home())
+            for path in top.rglob("*")
+            if path.is_file() and not any(path.is_relative_to(one) for one in ours)
+            if path.suffix != ".code-workspace"
+        } | {
+            str(path): path.read_bytes()
+            for path in (self.root / ".git").rglob("*")
+            if path.parent.name in ("hooks", "info") or path.name == "config"
+        }
+
+
+@pytest.fixture
+def world(
+    laptop: Laptop, server: OpenSSHServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    root = tmp_path / "laptop" / "small"
+    (root / "labs").mkdir(parents=True)
+    (root / "scripts").mkdir()
+    (root / "labs" / "answer.py").write_text(LAB)
+    (root / "scripts" / "setup-environment.sh").write_text(SETUP)
+    (root / ".gitignore").write_text("/.lab/\n/.venv\n/outputs/\n*.code-workspace\n")
+    (root / "lab.toml").write_text('[remote]\nalias = "machine"\nfolder = "small"\n')
+    for words in (["init", "--quiet", "-b", "main"], ["add", "."], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    client = known_machine(laptop, server)
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    monkeypatch.setenv("LAB_EDITOR", "true")
+    monkeypatch.chdir(root)
+    made = World(root=root, machine=LyingMachine(server), touched=tmp_path / "touched")
+    assert made.lab("push") == 0
+    python = server.account.write("small/.venv/bin/python", PYTHON, mode=0o700)
+    server.account.write("small/.venv/bin/serve.py", SERVE)
+    assert python.exists()
+    yield made
+    client.close()
+
+
+def check_what_was_printed(printed: str) -> None:
+    odd = {letter for letter in printed if not letter.isprintable() and letter not in "\n\t"}
+    assert not odd, printed
+    assert "did not expect" not in printed
+    assert "Traceback" not in printed
+    for line in re.findall(r"^Next:.*", printed, re.MULTILINE):
+        assert "touch" not in line, line
+        assert "HF_TOKEN" not in line, line
+
+
+def test_every_command_has_a_row() -> None:
+    assert set(ROWS) == set(cli.lab.commands)
+
+
+@pytest.mark.slow
+def test_no_answer_of_the_machine_is_obeyed(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machine = world.machine
+    texts = hostile_texts(world.touched)
+    capfd.readouterr()
+    before = world.files()
+    told = 0
+    for name, words in ROWS.items():
+        machine.be_honest()
+        if words is None:
+            continue
+        code = world.lab(name)
+        printed = "".join(capfd.readouterr())
+        assert code == 0, f"{name}: {printed}"
+        assert machine.answers(), name
+        for lie in machine.lies(name, texts, TIMES):
+            machine.tell(lie)
+            begun = time.monotonic()
+            code = world.lab(name)
+            printed = "".join(capfd.readouterr())
+            told += 1
+            assert code in (0, 1, 2, 125), (name, lie, printed)
+            assert time.monotonic() - begun < LONGEST, (name, lie)
+            try:
+                check_what_was_printed(printed)
+            except AssertionError as error:
+                raise AssertionError(f"{name}: {lie}") from error
+            assert not world.touched.exists(), (name, lie)
+    assert told >= 40
+    for name in ("status", "runs", "attach"):
+        machine.tell(Lie(call=0, kind="endless", text="\x1b[2J now\t1\tgpu\n"))
+        world.lab(name)
+        check_what_was_printed("".join(capfd.readouterr()))
+    assert world.files() == before
+    assert CANARY.encode() not in machine.received()
+    assert os.environ["HF_TOKEN"] == CANARY
