@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 from lying_machine import Lie, LyingMachine, hostile_texts
 from openssh_server import Laptop, OpenSSHServer
@@ -20,25 +21,25 @@ from ml_remote import cli
 
 CANARY = "canary-4711"
 LONGEST = 60  # seconds
-TIMES = 4  # lies about each command
-# What each command is called with. A command that asks no machine has nothing to be lied about.
-ROWS: dict[str, list[str] | None] = {
-    "up": [],
-    "connect": ["--yes"],
-    "disconnect": None,
-    "doctor": [],
-    "status": [],
-    "push": [],
-    "pull": [],
-    "setup": [],
-    "run": ["answer", "--again"],
-    "runs": [],
-    "attach": [],
-    "stop": ["--all"],
-    "code": [],
-    "jupyter": ["--no-browser"],
-    "tensorboard": ["--no-browser"],
-    "completion": None,
+TIMES = 3  # lies about each command
+# How each command is called. One that asks no machine has nothing to be lied about.
+ROWS: dict[str, list[str]] = {
+    "up": ["up"],
+    "connect": ["connect --yes"],
+    "disconnect": [],
+    "doctor": ["doctor --copy"],
+    "status": ["status"],
+    "push": ["push --dirty"],
+    "pull": ["pull --overwrite"],
+    "setup": ["setup"],
+    "run": ["run answer --again"],
+    "runs": ["runs"],
+    "attach": ["attach"],
+    "stop": ["stop --all"],
+    "code": ["code"],
+    "jupyter": ["jupyter --no-browser", "jupyter --list"],
+    "tensorboard": ["tensorboard --no-browser"],
+    "completion": [],
 }
 LAB = "# %%\nprint(6 * 7)\n"
 SETUP = "echo 'The environment is up to date: all of it'\n"
@@ -84,11 +85,11 @@ class World:
     touched: Path
     """What a command would make that was in an answer."""
 
-    def lab(self, name: str) -> int:
-        """Run a command as its row says; it must end in time."""
+    def lab(self, words: str) -> int:
+        """Run a command; it must end in time."""
         signal.alarm(LONGEST)
         try:
-            return cli.main([name, *(ROWS[name] or [])], root=self.root)
+            return cli.main(words.split(), root=self.root)
         finally:
             signal.alarm(0)
 
@@ -144,8 +145,19 @@ def check_what_was_printed(printed: str) -> None:
         assert "HF_TOKEN" not in line, line
 
 
+def names(group: click.Group, before: str = "") -> Iterator[str]:
+    """Yield the names of all commands, such as `data list`."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from names(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
 def test_every_command_has_a_row() -> None:
-    assert set(ROWS) == set(cli.lab.commands)
+    assert list(ROWS) == list(names(cli.lab))
+    for name, rows in ROWS.items():
+        assert all(row.startswith(name) for row in rows)
 
 
 @pytest.mark.slow
@@ -157,10 +169,8 @@ def test_no_answer_of_the_machine_is_obeyed(
     capfd.readouterr()
     before = world.files()
     told = 0
-    for name, words in ROWS.items():
+    for name in [row for rows in ROWS.values() for row in rows]:
         machine.be_honest()
-        if words is None:
-            continue
         code = world.lab(name)
         printed = "".join(capfd.readouterr())
         assert code == 0, f"{name}: {printed}"
@@ -178,7 +188,7 @@ def test_no_answer_of_the_machine_is_obeyed(
             except AssertionError as error:
                 raise AssertionError(f"{name}: {lie}") from error
             assert not world.touched.exists(), (name, lie)
-    assert told >= 40
+    assert told >= 36
     for name in ("status", "runs", "attach"):
         machine.tell(Lie(call=0, kind="endless", text="\x1b[2J now\t1\tgpu\n"))
         world.lab(name)
