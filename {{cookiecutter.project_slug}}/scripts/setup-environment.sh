@@ -278,13 +278,13 @@ unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
 python=$(setting environment python)
 python=${python:-3.12}
 base=$(any_python)
-[ -n "$base" ] || fail "There is no Python from 3.6 on, no conda and no uv on this machine." \
+[ -n "$base" ] || [ -n "$(first_of mamba micromamba)" ] || fail "There is no Python from 3.6 on, no conda and no uv on this machine." \
     "uv brings its own Python, without an administrator: curl -LsSf https://astral.sh/uv/install.sh | sh"
 # What was sent is only linked to; fetching is more than a check.
-if [ "${1:-}" != --check ] || [ -n "${LAB_FAR:-}" ]; then
+if [ -n "$base" ] && { [ "${1:-}" != --check ] || [ -n "${LAB_FAR:-}" ]; }; then
     provide_far_half
 fi
-if [ -f .lab/far/current/__main__.py ]; then
+if [ -n "$base" ] && [ -f .lab/far/current/__main__.py ]; then
     exec "$base" .lab/far/current environment "$@"
 fi
 alone "$@"

@@ -71,9 +71,10 @@ def _applies(marker: str) -> bool:
         return True
     try:
         from packaging.markers import Marker
-    except ImportError:
+
+        return bool(Marker(marker).evaluate())
+    except (ImportError, ValueError):  # without that library, or not as the standard has it
         return False
-    return bool(Marker(marker).evaluate())
 
 
 def _fits(version: str, bounds: str) -> bool:
@@ -81,9 +82,10 @@ def _fits(version: str, bounds: str) -> bool:
         return True
     try:
         from packaging.specifiers import SpecifierSet
-    except ImportError:
+
+        return SpecifierSet(bounds.strip("()")).contains(version, prereleases=True)
+    except (ImportError, ValueError):
         return True
-    return SpecifierSet(bounds.strip("()")).contains(version, prereleases=True)
 
 
 def _differing(lock: Path, versions: Dict[str, str]) -> List[str]:
