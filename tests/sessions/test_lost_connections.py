@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import session_fixtures
@@ -59,6 +62,18 @@ def opened(desk: Desk) -> tuple[Command, Kernel]:
     return command, Kernel(command.read_page())
 
 
+def assert_kept(port: int) -> None:
+    """While the network is away, the port is not free for others, and tells nobody anything."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+    address = ("127.0.0.1", port)
+    with socket.create_connection(address, timeout=20) as connection, suppress(ConnectionError):
+        connection.sendall(b"GET /login HTTP/1.0\r\n\r\n")
+        assert connection.recv(1) == b""
+
+
 def test_kernel_survives_lost_networks_and_restarted_servers(
     desk: Desk, environment: LabEnvironment
 ) -> None:
@@ -67,6 +82,9 @@ def test_kernel_survives_lost_networks_and_restarted_servers(
     unused_desk = desk.second_project(environment, idle_hours=0.001)
     unused, unused_kernel = opened(unused_desk)
     unused_kernel.run("kept = 1")
+    shown = re.search(r"open-jupyter-(\d+)\.html", command.said)
+    assert shown is not None
+    port = int(shown[1])
     secret = kernel.run("import os, uuid; kept = uuid.uuid4().hex; print(kept, os.getpid())")
     for fault in FAULTS:
         if fault == "restart":
@@ -78,6 +96,7 @@ def test_kernel_survives_lost_networks_and_restarted_servers(
             drop_packets("-A", desk)
             command.read_until("connecting again")  # it is noticed while nothing comes through
             assert time.monotonic() - began < NOTICED
+            assert_kept(port)
             time.sleep(max(0, began + SILENCE - time.monotonic()))
             drop_packets("-D", desk)
         back = time.monotonic()

@@ -6,12 +6,19 @@ import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import openssh_server
 import pytest
+from needs import need_root
 
 from ml_remote.sessions import browser
-from ml_remote.sessions.tunnel import free_port
+from ml_remote.sessions.port import KeptPort, take_port
 
 ACTION = "http://127.0.0.1:8888/login?next=/lab"
 TOKEN = "0123456789abcdef"
@@ -59,17 +66,17 @@ def test_no_browser_is_started_without_a_desktop(monkeypatch: pytest.MonkeyPatch
     assert not browser.show(Path("/nowhere.html"))
 
 
-def test_free_port_is_near_the_preferred_one_and_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def test_port_is_the_preferred_one_or_near_it() -> None:
+    with take_port(0) as taken:
         preferred = taken.getsockname()[1]
-        port = free_port(preferred)
-        assert port != preferred
-    with socket.create_server(("127.0.0.1", port)):
-        pass
-    assert free_port(preferred) == preferred
+        with take_port(preferred) as listener:
+            assert listener.getsockname() != taken.getsockname()
+            assert listener.getsockname()[0] == "127.0.0.1"
+    with take_port(preferred) as listener:
+        assert listener.getsockname()[1] == preferred
 
 
-def test_free_port_passes_over_ports_that_may_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_that_may_not_be_used_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.socket.bind
 
     def bind(self: socket.socket, address: tuple[str, int]) -> None:
@@ -78,4 +85,87 @@ def test_free_port_passes_over_ports_that_may_not_be_used(monkeypatch: pytest.Mo
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "bind", bind)
-    assert free_port(80) > 0
+    with take_port(80) as listener:
+        assert listener.getsockname()[1] > 0
+
+
+@pytest.fixture
+def kept() -> Iterator[KeptPort]:
+    with KeptPort(0) as port:
+        yield port
+
+
+def echo(listener: socket.socket) -> None:
+    """Answer one connection with what it says until it says no more, and close it."""
+    connection, _ = listener.accept()
+    with connection:
+        while piece := connection.recv(2**16):
+            connection.sendall(piece)
+
+
+def ask(port: KeptPort, text: bytes) -> bytes:
+    """Send a text to the port; return what comes back before the other side closes."""
+    with socket.create_connection(("127.0.0.1", port.number), timeout=20) as connection:
+        answer = bytearray()
+        with suppress(ConnectionError):
+            sender = threading.Thread(target=connection.sendall, args=(text,))
+            if text:
+                sender.start()
+            while len(answer) < len(text) and (piece := connection.recv(2**16)):
+                answer += piece
+            if text:
+                sender.join()
+            connection.shutdown(socket.SHUT_WR)
+            answer += connection.recv(1)  # the end comes back, too
+    return bytes(answer)
+
+
+def test_connections_go_the_way_that_is_open_and_are_closed_without_one(kept: KeptPort) -> None:
+    assert ask(kept, b"") == b""  # closed, not refused: nobody else listens there
+    text = os.urandom(2**20)
+    for _ in range(2):
+        way = kept.new_way()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(way))
+            listener.listen()
+            server = threading.Thread(target=echo, args=(listener,))
+            server.start()
+            kept.lead(way)
+            assert ask(kept, text) == text
+            server.join()
+        assert ask(kept, b"") == b""  # nobody listens behind it any more
+        kept.lead(None)
+        assert ask(kept, b"") == b""
+
+
+def test_way_is_only_for_the_person_and_goes_at_the_end() -> None:
+    with KeptPort(0) as port:
+        folder = Path(str(port.new_way())).parent
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert port.new_way() != port.new_way()
+    assert not folder.exists()
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, b"")
+
+
+def test_nobody_takes_a_port_that_leads_nowhere(kept: KeptPort) -> None:
+    need_root("be another user")
+    attempt = (
+        "import socket, sys\n"
+        "for address in ('127.0.0.1', '0.0.0.0'):\n"
+        "    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        "    try: s.bind((address, int(sys.argv[1]))); s.listen(); print('taken')\n"
+        "    except OSError as error: print(error.errno)"
+    )
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    with openssh_server.account() as stranger:
+        done = subprocess.run(
+            [python, "-c", attempt, str(kept.number)],
+            user=stranger.user,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.split() == [str(errno.EADDRINUSE)] * 2

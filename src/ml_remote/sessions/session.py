@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -25,7 +25,8 @@ from ..installing import ensure_far
 from ..machine import Machine
 from ..scripts import ExitCode, ask, script
 from . import browser
-from .tunnel import PortTakenError, Route, free_port, keep_open
+from .port import KeptPort
+from .tunnel import Route, keep_open
 
 __all__ = ["Sessions"]
 
@@ -170,23 +171,24 @@ class Sessions:
 
     def _hold_tunnel(self, session: _Session, *, open_browser: bool) -> bool:
         """Keep a tunnel open until the session ends; return whether it ended in order."""
-        for _ in range(_ATTEMPTS):
+        with KeptPort(self._kind.port) as port:
+            if port.number != self._kind.port:
+                self._console.note(
+                    f"Another program on this computer uses port {self._kind.port}, so this "
+                    f"session has port {port.number}."
+                )
             route = Route(
                 machine=self._machine,
                 job_id=session.job.id,
                 directory=session.directory,
-                port=free_port(self._kind.port),
+                port=port,
             )
-            with suppress(PortTakenError):  # by a program that was a moment faster: another then
-                return self._hold_route(route, token=session.token, open_browser=open_browser)
-        raise PortTakenError(
-            "Other programs took each port that was tried.", hint=f"lab {self._name}"
-        )
+            return self._hold_route(route, token=session.token, open_browser=open_browser)
 
     def _hold_route(self, route: Route, *, token: str, open_browser: bool) -> bool:
         """Keep this tunnel open until the session ends, and open the browser once it answers."""
         title = f"{self._kind.title} on {self._machine.alias}"
-        address = f"http://127.0.0.1:{route.port}"
+        address = f"http://127.0.0.1:{route.port.number}"
 
         def tell(page: Path) -> None:
             shown = open_browser and browser.show(page)
@@ -201,7 +203,7 @@ class Sessions:
             )
 
         with browser.login_page(
-            self._context.project.state / f"open-{self._name}-{route.port}.html",
+            self._context.project.state / f"open-{self._name}-{route.port.number}.html",
             title=title,
             action=f"{address}/login?next={self._kind.start_page}",
             token=token,

@@ -8,11 +8,9 @@ ssh's own limits cover the connection before it and the signs of life after it.
 
 from __future__ import annotations
 
-import errno
 import http.client
 import math
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,13 +25,14 @@ from ..errors import (
     UnreachableError,
 )
 from ..machine import Machine
-from ..processes import MOST_OUTPUT, Running, is_windows, running
+from ..processes import MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, failure, script
 from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, script_input
 from ..ssh.explaining import explain
 from ..ui.console import Console
+from .port import KeptPort, Way
 
-__all__ = ["PortTakenError", "Route", "free_port", "keep_open"]
+__all__ = ["Route", "keep_open"]
 
 _BEAT = 2.0  # seconds between two signs of life of the script on the machine
 _FIRST_PATIENCE = 60.0  # seconds for the first connection, its login included
@@ -41,7 +40,6 @@ _LEAST_PATIENCE = 5.0  # seconds for one after that; more where the first one to
 _PAUSE = 1.0  # seconds between two attempts
 _PAUSE_AFTER_REFUSAL = 5.0  # servers bar an address that fails to log in too often
 _ANSWER_TIMEOUT = 60.0  # seconds until JupyterLab must have answered for the first time
-_PORTS_TRIED = 20
 # A connection counts as lost when the machine has not answered for eight seconds.
 _OPTIONS = (
     "ControlPath=none",
@@ -50,10 +48,6 @@ _OPTIONS = (
     "ServerAliveInterval=4",
     "ServerAliveCountMax=1",
 )
-
-
-class PortTakenError(LabError):
-    """Another program listens on the port of this computer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,34 +59,16 @@ class Route:
     """The session."""
     directory: str
     """Where the session's socket lies on the machine."""
-    port: int
-    """The port of this computer, on 127.0.0.1."""
-
-
-def free_port(preferred: int) -> int:
-    """Return a port of this computer on which nothing listens: `preferred` or one near it."""
-    for port in (*range(preferred, preferred + _PORTS_TRIED), 0):
-        with socket.socket() as probe:
-            if not is_windows():  # there it would take a port away from another program
-                # One that was just in use must not look taken: open pages expect the same one.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise LabError("This computer has no free port left.", hint="Close some programs")
+    port: KeptPort
+    """The port of this computer."""
 
 
 def keep_open(route: Route, *, console: Console, opened: Callable[[], None]) -> bool:
     """Keep the tunnel open until the session is over; return whether it ended in order.
 
-    `opened` is called once, when the session has answered a first request. Raises PortTakenError or
-    UnreachableError when the first connection cannot be made, HostKeyChangedError at any time, and
-    LabError when the session or the project's folder is no longer there.
+    `opened` is called once, when the session has answered a first request. Raises UnreachableError
+    when the first connection cannot be made, HostKeyChangedError at any time, and LabError when the
+    session or the project's folder is no longer there.
     """
     patience = _FIRST_PATIENCE
     is_known = False  # whether there has been a connection already
@@ -136,23 +112,27 @@ def _connected(route: Route, patience: float) -> Iterator[_Connection]:
     client = route.machine.client.with_options(
         *_OPTIONS, f"ConnectTimeout={min(CONNECT_TIMEOUT, math.ceil(patience))}"
     )
-    forward = f"127.0.0.1:{route.port}:{route.directory}/socket"
+    way = route.port.new_way()
+    near = way if isinstance(way, str) else f"127.0.0.1:{way}"
+    forward = f"{near}:{route.directory}/socket"
     arguments = (route.machine.folder, route.job_id, route.directory, f"{_BEAT:g}")
     with running(client.command("sh", flags=("-L", forward)), own_session=True) as process:
-        connection = _Connection(route, process, patience)
+        connection = _Connection(route, process, patience, way)
         try:
             # The script reads descriptor 3, and ends with it.
             process.send(f"exec 3<&0\n{script_input(script('watch-session'), *arguments)}")
             yield connection
         finally:
+            route.port.lead(None)
             connection.alarm.cancel()
 
 
 class _Connection:
     """What comes from the machine over one connection."""
 
-    def __init__(self, route: Route, process: Running, patience: float) -> None:
+    def __init__(self, route: Route, process: Running, patience: float, way: Way) -> None:
         self._route = route
+        self._way = way
         self._process = process
         self._is_late = False
         self.alarm = threading.Timer(patience, self._give_up)
@@ -160,7 +140,7 @@ class _Connection:
         self.alarm.start()
 
     def words(self) -> Iterator[str]:
-        """Yield what the script says, until nothing more comes or the port was taken."""
+        """Yield what the script says, until nothing more comes; the port leads there meanwhile."""
         lines = self._process.lines()
         # What the login shell prints comes first, and may be anything.
         size = 0
@@ -174,8 +154,9 @@ class _Connection:
             return
         for line in lines:
             self.alarm.cancel()
-            if self._port_is_taken():
+            if self._has_no_way():
                 return
+            self._route.port.lead(self._way)
             if line in ("open", "alive", "ended", "failed"):
                 yield line
 
@@ -183,9 +164,12 @@ class _Connection:
         """End the connection and return the error that says why it is no good."""
         self._process.kill()
         code = self._process.wait()
-        port, machine = self._route.port, self._route.machine
-        if self._port_is_taken():
-            return PortTakenError(f"Another program on this computer listens on port {port} now.")
+        machine = self._route.machine
+        if self._has_no_way():
+            return UnreachableError(
+                "ssh could not listen on this computer, so the tunnel leads nowhere.",
+                hint="See what is wrong: lab doctor",
+            )
         if self._is_late:
             return UnreachableError(
                 f"{machine.alias} does not answer any more.", hint="See what is wrong: lab doctor"
@@ -202,15 +186,15 @@ class _Connection:
         self._is_late = True
         self._process.kill()
 
-    def _port_is_taken(self) -> bool:
+    def _has_no_way(self) -> bool:
         """Return whether ssh could not listen: it says so before it runs anything there."""
-        pattern = rf"cannot listen to port: {self._route.port}$"
-        return re.search(pattern, self.said(), re.MULTILINE) is not None
+        pattern = rf"cannot (listen to port|bind to path):? {re.escape(str(self._way))}\b"
+        return re.search(pattern, self.said()) is not None
 
 
 def _await_answer(route: Route, connection: _Connection) -> None:
     """Send the first request and wait until it is answered. Raises LabError when it is not."""
-    request = http.client.HTTPConnection("127.0.0.1", route.port, timeout=_ANSWER_TIMEOUT)
+    request = http.client.HTTPConnection("127.0.0.1", route.port.number, timeout=_ANSWER_TIMEOUT)
     try:
         request.request("GET", "/login")
         request.getresponse().read(1024)
