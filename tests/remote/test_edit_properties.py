@@ -197,7 +197,7 @@ def test_disconnecting_takes_only_our_line_out_of_an_edited_file(
         assert config.read_bytes() == b"".join(parts)
 
 
-@MANY
+@FEWER
 @given(configurations(), st.sampled_from([*NAMES, "unlisted"]))
 def test_every_other_host_means_what_it_meant(text: str, name: str) -> None:
     with ssh_directory(text) as directory:
