@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections import deque
@@ -128,6 +129,7 @@ def _set_up_here(project: Project) -> str:
             hint="Install Git for Windows and run this in Git Bash, or use WSL",
         )
     far = install(project.root / FAR)
+    _leave_settings(project)
     variables = {
         "LAB_FAR": far.relative_to(project.root).as_posix(),
         "LAB_FAR_COMMIT": this_version().commit or "",
@@ -150,6 +152,18 @@ def _set_up_here(project: Project) -> str:
     if code != 0:
         raise output.failure("this computer", shlex.join(["cat", str(log)]))
     return output.last
+
+
+def _leave_settings(project: Project) -> None:
+    """Leave the settings for the script that makes the environment here, readable for us alone."""
+    from .tables import HANDED
+
+    settings = project.root / HANDED
+    new = settings.with_name(f"settings-{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(project.tables.text_for_here())
+    new.replace(settings)
 
 
 class _Output:

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from .errors import ConfigurationError, NoProjectError
 
-__all__ = ["KEYS", "LOCAL_FILE", "PROJECT_FILE", "Tables", "read_tables", "read_toml"]
+__all__ = [
+    "FOR_THE_MACHINE",
+    "HANDED",
+    "KEYS",
+    "LOCAL_FILE",
+    "PROJECT_FILE",
+    "Tables",
+    "read_tables",
+    "read_toml",
+]
 
 PROJECT_FILE = "lab.toml"
 """What everybody who has the repository shares."""
@@ -25,7 +34,9 @@ KEYS: Mapping[str, frozenset[str]] = {
     "tool": frozenset({"path"}),
 }
 """The tables and keys that this tool knows; docs/contract.md says what they mean."""
-_HANDED = Path(".lab") / "settings.toml"
+FOR_THE_MACHINE = ("folder", "cache")
+"""Keys of [environment] that count on this computer only in `lab.local.toml`."""
+HANDED = Path(".lab") / "settings.toml"
 """What `lab setup` leaves on the machine: both files of the laptop as one."""
 
 _Values = Mapping[str, object]
@@ -78,6 +89,24 @@ class Tables:
         own = replace(self, local=_known(self.local))
         return tomli_w.dumps({key: value for key, value in own.merged.items() if key != "tool"})
 
+    def text_for_here(self) -> str:
+        """Return `text` for this computer, on which `lab.toml` names no folder.
+
+        Another person's choice of a folder, or of what a manager has downloaded before, would
+        decide what runs here.
+        """
+        own = self.local.get("environment")
+        kept = own if isinstance(own, Mapping) else {}
+        shared = dict(self.shared)
+        values = shared.get("environment")
+        if isinstance(values, Mapping):
+            shared["environment"] = {
+                key: value
+                for key, value in values.items()
+                if key not in FOR_THE_MACHINE or key in kept
+            }
+        return replace(self, shared=shared).text()
+
     def unknown(self) -> list[str]:
         """Return the tables and keys of `lab.local.toml` that this tool does not know, in words."""
         found = []
@@ -105,8 +134,8 @@ def read_tables(root: Path) -> Tables:
     if shared is None:
         raise NoProjectError(root)
     local = read_toml(root / LOCAL_FILE) or {}
-    if _is_newest(root / _HANDED, project, root / LOCAL_FILE):
-        handed = read_toml(root / _HANDED) or {}
+    if _is_newest(root / HANDED, project, root / LOCAL_FILE):
+        handed = read_toml(root / HANDED) or {}
         local = _merge(local, {key: value for key, value in handed.items() if key != "tool"})
     return Tables(project=project, shared=shared, local=local)
 

@@ -192,6 +192,19 @@ def test_nothing_of_the_shared_file_names_a_program_or_a_folder_of_the_tool(tmp_
     assert "evil" not in tables.Tables.text(Project(root=tmp_path).tables).partition("[editor]")[0]
 
 
+def test_shared_file_names_no_folder_on_this_computer(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(f'{GOOD}folder = "/evil"\ncache = "/evil"\ntorch = "cpu"\n')
+    own = tmp_path / "lab.local.toml"
+    text = Project(root=tmp_path).tables.text_for_here()
+    assert "/evil" not in text
+    assert 'torch = "cpu"' in text
+    own.write_text('[environment]\nfolder = "/mine"\n')
+    text = Project(root=tmp_path).tables.text_for_here()
+    assert 'folder = "/mine"' in text
+    assert "/evil" not in text
+    assert "/evil" in Project(root=tmp_path).merged_toml()
+
+
 def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> None:
     special = '\n[mine]\ntext = "größer \\" \\\\ \\u007f\\n"\ndays = [2026-11-26, 1.5, true]\n'
     (tmp_path / "lab.toml").write_text("format = 2\n" + GOOD + special, encoding="utf-8")
