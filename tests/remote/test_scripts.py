@@ -88,3 +88,17 @@ def test_exit_code_becomes_an_error_in_words(
     assert error.message.startswith(words)
     known = failure(code, said, machine=machine, explanations={code: LabError})
     assert known.message == said
+
+
+def test_free_room_is_found_where_a_disk_has_blanks_in_its_name(tmp_path: Path) -> None:
+    df = tmp_path / "df"
+    df.write_text(
+        "#!/bin/sh\necho 'Filesystem 1024-blocks Used Available Capacity Mounted on'\n"
+        "echo '//server/my own disk 1000 400 600 40% /mnt/my disk'\n"
+    )
+    df.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", f"{script('free')}free_kib ."], env=variables, capture_output=True, text=True
+    )
+    assert done.stdout == "600\n"

@@ -1,4 +1,4 @@
-# needs: folder search-path
+# needs: folder search-path free
 # shellcheck shell=sh disable=SC2154
 # Leaves the settings $1 for the project's script, and prints what that says of a complete
 # environment; nothing when there is something to do. $2 and $3 are LAB_FAR and LAB_FAR_COMMIT.
@@ -9,7 +9,7 @@ new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
     mkdir -p .lab && printf '%s' "$1" >"$new" && mv "$new" .lab/settings.toml
 ) 2>/dev/null || {
     rm -f "$new"
-    df -Pk . | awk 'END { print $4 }'
+    free_kib .
     exit "$DISK"
 }
 LAB_FAR=$2 LAB_FAR_COMMIT=$3

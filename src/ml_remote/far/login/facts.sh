@@ -1,4 +1,4 @@
-# needs: owner
+# needs: owner free
 # shellcheck shell=sh
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.
@@ -14,5 +14,5 @@ elif [ -e "$place/.git" ] && [ ! -e "$place/.git/shallow" ]; then
     say roots "$(git -C "$place" rev-list --max-parents=0 HEAD 2>/dev/null | tr '\n' ' ')"
 fi
 while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
-say free "$(df -Pk "${place:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+say free "$(free_kib "${place:-/}")"
 say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"

@@ -1,4 +1,4 @@
-# needs: jobs
+# needs: jobs free
 # shellcheck shell=sh disable=SC2154
 # Puts the far half $1 into the project, and removes old ones. $2 is a script: it writes the files
 # into the folder that is its first argument. That folder is renamed, so what is in place is complete.
@@ -7,7 +7,7 @@ all=${far%/*}
 
 no_room() {
     rm -rf "$new"
-    df -Pk . | awk 'END { print $4 }'
+    free_kib .
     exit "$DISK"
 }
 

@@ -1,9 +1,9 @@
-# needs: jobs
+# needs: jobs free
 # shellcheck shell=sh disable=SC2034,SC2154
 # Prepares the folder of a job, $job; then a launcher's own script starts $job/runner.
 about=$1 command=$2 runner=$3
 no_room() {
-    df -Pk . | awk 'END { print $4 }'
+    free_kib .
     exit "$DISK"
 }
 mkdir -p .lab/jobs 2>/dev/null || no_room

@@ -1,11 +1,11 @@
-# needs: trees
+# needs: trees free
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts about the project's repository share.
 command -v git >/dev/null 2>&1 || exit "$NO_GIT"
 # Whatever fails on a disk that is full (less than a MiB is free) fails because of that.
 tell_full() {
     code=$?
-    if [ "$code" -ne 0 ] && [ "$(df -Pk . | awk 'NR == 2 { print $4 }')" -lt 1024 ]; then
+    if [ "$code" -ne 0 ] && [ "$(free_kib .)" -lt 1024 ]; then
         exit "$DISK"
     fi
     exit "$code"
