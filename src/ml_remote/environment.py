@@ -11,7 +11,7 @@ from .context import Context
 from .errors import LabError, RemoteCommandError
 from .far.installed import FAR, install
 from .installing import ensure_far
-from .jobs import About, Job, follow, list_jobs, start
+from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
 from .machine import Machine
 from .processes import running
@@ -54,7 +54,7 @@ def begin_setup(context: Context, machine: Machine) -> Job | None:
         context.console.say(complete)
         return None
     for job in list_jobs(machine, console=context.console, kind="setup"):
-        if not job.is_over:
+        if not job.is_over and not replaces(machine, job, console=context.console):
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
             return job
     command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit}\n{script('make-environment')}"

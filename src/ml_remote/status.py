@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .context import Context
+from .jobs import no_sign
 from .jobs.job import Job, parse_answer
 from .machine import Machine
 from .runs.listing import duration_in_words
@@ -68,6 +69,7 @@ def status(context: Context, *, alias: str | None = None) -> None:
     for job in going_on:
         took = duration_in_words(job.duration)
         how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
+        how_long = how_long if job.silent_since is None else no_sign(job)
         console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.title}  ({how_long})")
     if not load.has_project:
         console.say(f"  This project is not there yet ({machine.folder}).")

@@ -334,6 +334,116 @@ def test_process_that_got_the_number_of_a_dead_runner_is_not_it(
     assert jobs.stop(at(machine, folder), other.id).state == "stopped"
 
 
+DAMAGE = {
+    "empty": b"",
+    "zeros": b"\0" * 512,
+    "bytes": b"\xff\xfe\t\x1b[31m\n",
+    "text": b"what is this\tand that\n",
+    "number": b"9" * 400 + b"\n",
+}
+
+
+def test_damaged_jobs_are_named_and_skipped(
+    machine: Client, folder: str, account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = account.home / folder / ".lab" / "jobs"
+    damaged = []
+    for name in ("about", "about.json", "started", "exit", "pid", "slurm"):
+        for kind, content in {**DAMAGE, "a folder": None, "a link": "nowhere"}.items():
+            job = kept / f"2026-01-01_10-00-{len(damaged):02}"
+            job.mkdir(parents=True)
+            if name != "about":
+                (job / "about.json").write_text(ABOUT.to_json())
+                (job / "started").write_text("1767261600\n")
+            path = job / name
+            path.unlink(missing_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            elif content is None:
+                path.mkdir()
+            else:
+                path.symlink_to(content)
+            damaged.append((job.name, name, kind))
+    for odd in ("with a\ttab", "with a\nline", "-rf", "..."):
+        (kept / odd).mkdir()
+        (kept / odd / "about.json").write_text(ABOUT.to_json())
+    whole = kept / "2026-02-02_10-00-00"
+    whole.mkdir()
+    (whole / "about.json").write_text(ABOUT.to_json())
+    (whole / "started").write_text("1770026400\n")
+    found = {job.id for job in jobs.list_jobs(at(machine, folder), console=Console())}
+    said = capsys.readouterr().err
+    assert whole.name in found
+    for name, file, kind in damaged:
+        is_skipped = f"Job {name} on machine is skipped" in said
+        assert (name in found) != is_skipped, (file, kind)
+        if file.startswith(("about", "started")):
+            assert is_skipped, (file, kind)
+    assert "Job with?a?tab on machine is skipped" in said
+    with pytest.raises(LabError, match="cannot be read"):
+        jobs.find_job(at(machine, folder), damaged[0][0])
+    with pytest.raises(LabError, match="cannot be read"):
+        jobs.stop(at(machine, folder), damaged[1][0])
+
+
+@pytest.mark.slow
+def test_machine_that_changed_its_name_still_knows_its_jobs(
+    machine: Client, folder: str, account: Account
+) -> None:
+    job = started(machine, "sleep 600")
+    kept = account.home / folder / ".lab" / "jobs" / job.id
+    for file in (kept / "pid", kept / "boot"):
+        file.write_text(file.read_text().replace(job.host, "name-of-yesterday"))
+    assert jobs.find_job(at(machine, folder), job.id).state == "running"
+    assert jobs.stop(at(machine, folder), job.id).state == "stopped"
+    other = started(machine, "sleep 600")
+    pid = account.home / folder / ".lab" / "jobs" / other.id / "pid"
+    number, host, began = pid.read_text().split()
+    pid.write_text(f"{number} name-of-yesterday {int(began) - 1}\n")
+    pid.with_name("boot").unlink()  # as of a version that kept neither, nor gave signs
+    with pytest.raises(LabError, match="runs on name-of-yesterday") as raised:
+        jobs.stop(at(machine, folder), other.id)
+    assert f"lab stop --forget {other.id}" in str(raised.value.hint)
+    assert jobs.forget(at(machine, folder), other.id).state == "stopped"
+    pid.write_text(f"{number} {host} {began}\n")
+    assert jobs.stop(at(machine, folder), other.id).state == "stopped"
+
+
+@pytest.mark.slow
+def test_job_of_another_host_is_judged_by_its_signs(
+    machine: Client, folder: str, account: Account
+) -> None:
+    job = started(machine, "trap '' TERM; sleep 600 & echo $! >child; wait; wait")
+    wait_for(machine, "[ -s child ]")
+    there = at(machine, folder)
+    with pytest.raises(LabError, match="is not forgotten"):
+        jobs.forget(there, job.id)
+    kept = account.home / folder / ".lab" / "jobs" / job.id
+    number, _, began = (kept / "pid").read_text().split()
+    (kept / "pid").write_text(f"{number} another-host {began}\n")
+    assert jobs.find_job(there, job.id).silent_since is None
+    listed = openssh_server.run(need_program("ps"), "-A", "-o", "pid=,sid=").splitlines()
+    its_own = [int(line.split()[0]) for line in listed if line.split()[1] == number]
+    send(signal.SIGSTOP, its_own)
+    try:
+        os.utime(kept / "sign", (time.time() - 600, time.time() - 600))
+        silent = jobs.find_job(there, job.id)
+    finally:
+        send(signal.SIGCONT, its_own)
+    assert silent.silent_since is not None
+    assert not silent.is_over
+    assert jobs.no_sign(silent).startswith("no sign since ")
+    with pytest.raises(LabError, match=r"no sign since .*nothing was started") as raised:
+        jobs.replaces(there, silent, console=Console())
+    assert raised.value.hint == f"If another-host is gone: lab stop --forget {job.id}"
+    wait_until(lambda: jobs.find_job(there, job.id).silent_since is None, limit=60)
+    assert jobs.forget(there, job.id).state == "stopped"
+    # The runner finds that its place is taken, and ends what it runs.
+    wait_until(lambda: not is_alive(number), limit=60)
+    assert not is_alive((account.home / folder / "child").read_text().strip())
+    assert jobs.find_job(there, job.id).state == "stopped"
+
+
 @pytest.mark.slow
 def test_folder_that_is_removed_ends_following_in_words(
     machine: Client, folder: str, account: Account

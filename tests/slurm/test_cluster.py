@@ -287,7 +287,7 @@ def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
         alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
         running = only_run(place)
         assert running.slurm is not None
-        assert (running.state, running.slurm.state) == ("running", "UNKNOWN")
+        assert (running.state, running.slurm.state) == ("unknown", "UNKNOWN")
         (place.here.folder / "go").touch()
         # Nobody asks Slurm: the end is noted in the folder.
         wait_until(lambda: only_run(place).is_over)

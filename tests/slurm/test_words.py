@@ -124,7 +124,7 @@ def test_slurm_scripts_are_clean_posix_shell(name: str) -> None:
     [
         ("7 PENDING Priority", {"runner": "waits"}, "queued", "queued (Priority)"),
         ("7 RUNNING None", {"runner": "there"}, "running", "running"),
-        ("7 UNKNOWN ", {"runner": "there"}, "running", "running (Slurm does not answer)"),
+        ("7 UNKNOWN ", {"runner": "there"}, "unknown", "unknown (Slurm does not answer)"),
         ("7 COMPLETED None", {"code": "0"}, "done", "done"),
         ("7 FAILED NonZeroExitCode", {"code": "1"}, "failed", "failed"),
         ("7 OUT_OF_MEMORY OutOfMemory", {"code": "1"}, "failed", "failed (OUT_OF_MEMORY)"),

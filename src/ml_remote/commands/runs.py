@@ -173,10 +173,17 @@ def attach(context: Context, run: str | None, verbose: bool, alias: str | None) 
 @click.command(epilog="Example: lab stop 14-05")
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Have a job count as over whose machine is gone or has another name now.",
+)
 @alias_option
 @click.pass_obj
-def stop(context: Context, run: str | None, stop_all: bool, alias: str | None) -> None:
+def stop(
+    context: Context, run: str | None, stop_all: bool, forget: bool, alias: str | None
+) -> None:
     """End a run, and all that it has started. Without RUN, the one that is going on."""
     from ..runs.running import stop_runs as carry_out
 
-    carry_out(context, run, alias=alias, stop_all=stop_all)
+    carry_out(context, run, alias=alias, stop_all=stop_all, forget=forget)

@@ -10,6 +10,9 @@ the machine can list, follow and stop it:
     runner      the script that runs it and notes how it ended
     log         everything it printed
     pid         the runner's process, its machine, and when that process began
+    boot        the same, and what names the machine until it is restarted: its name may change
+    sign        touched every few seconds, for other machines that share the disk
+    replaced    there when the job was forgotten: a runner that finds it ends what it runs
     exit        exit code and end; blank until then: a full disk cannot keep it from being written
     stopped     there when somebody stopped it
 
@@ -27,6 +30,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from ..answers import unusable
 from ..errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
@@ -49,7 +53,10 @@ __all__ = [
     "State",
     "find_job",
     "follow",
+    "forget",
     "list_jobs",
+    "no_sign",
+    "replaces",
     "start",
     "stop",
 ]
@@ -209,7 +216,8 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
     if not job.is_over and job.host != answer.host:
         raise LabError(
             f"{job_id} runs on {job.host}, and {alias} leads to {answer.host} now.",
-            hint=f"Log in on {job.host}, then: kill $(cut -d ' ' -f 1 .lab/jobs/{job_id}/pid)",
+            hint=f"Log in on {job.host}, then: kill $(cut -d ' ' -f 1 .lab/jobs/{job_id}/pid)\n"
+            f"If {job.host} is gone or has another name now: lab stop --forget {job_id}",
         )
     if not job.is_over:
         raise LabError(
@@ -217,6 +225,49 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
             hint="Try again: lab stop; if it stays, whoever runs the machine can help",
         )
     return job
+
+
+def forget(machine: Machine, job_id: str) -> Job:
+    """Have a job count as over that ran on a machine that is gone or has another name now.
+
+    Should it be alive there, it ends within seconds. Raises LabError when there is no such job, or
+    when the machine itself, or Slurm, can tell what becomes of it.
+    """
+    job = _only_job(parse_answer(ask(machine, "forget", job_id, job=job_id).stdout), machine)
+    if not job.is_over:
+        raise LabError(
+            f"{job_id} runs on {machine.alias}, so it is not forgotten.", hint=f"lab stop {job_id}"
+        )
+    return job
+
+
+def no_sign(job: Job) -> str:
+    """Return since when a job gives no sign of life, in the time zone of this computer."""
+    assert job.silent_since is not None
+    since = job.silent_since.astimezone()
+    is_long = job.silent_since < datetime.now(UTC) - timedelta(hours=20)
+    return f"no sign since {since:%d %b %H:%M}" if is_long else f"no sign since {since:%H:%M}"
+
+
+def replaces(machine: Machine, job: Job, *, console: Console) -> bool:
+    """Return whether another job may take the place of this one; then it counts as over.
+
+    That is asked only when it gives no sign of life. Raises LabError where nobody can be asked.
+    """
+    if job.silent_since is None:
+        return False
+    what = f"{job.title} on {job.host} has given {no_sign(job)}."
+    if not console.has_terminal():
+        raise LabError(
+            f"{what} It may still run there, so nothing was started.",
+            hint=f"If {job.host} is gone: lab stop --forget {job.id}",
+        )
+    if not console.confirm(
+        f"{what} Replace it? Should it still run there, it is ended.", yes=False, default=False
+    ):
+        return False
+    forget(machine, job.id)
+    return True
 
 
 def _only_job(answer: Answer, machine: Machine) -> Job:

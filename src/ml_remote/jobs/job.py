@@ -14,7 +14,7 @@ from .about import About, NewerFormatError, Run
 
 __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 
-State = Literal["queued", "running", "done", "failed", "stopped", "lost"]
+State = Literal["queued", "running", "unknown", "done", "failed", "stopped", "lost"]
 
 _FIELDS = 10  # of a line that describes a job, behind the word `job`
 _LATEST = 253402300799  # seconds: the end of the year 9999
@@ -40,7 +40,8 @@ class Job:
     """When it was started, in the time of the machine; two in one second get a number."""
     about: About
     state: State
-    """`lost` means that it ended without a word: killed, or the machine was restarted."""
+    """`lost` means that it ended without a word: killed, or the machine was restarted; `unknown`
+    that Slurm runs it and does not answer."""
     started: datetime
     ended: datetime | None
     exit_code: int | None
@@ -51,6 +52,8 @@ class Job:
     slurm: SlurmJob | None = None
     is_here: bool = True
     """Whether the machine that answered is the one it was started on."""
+    silent_since: datetime | None = None
+    """Since when the other machine that runs it has given no sign of life, when that is long."""
 
     @property
     def kind(self) -> str:
@@ -71,7 +74,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether it has ended, in whatever way."""
-        return self.state not in ("queued", "running")
+        return self.state not in ("queued", "running", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,8 @@ def parse_answer(text: str) -> Answer:
     jobs: list[Job] = []
     faults: dict[str, str] = {}
     for word, *described in lines:
+        if word == "odd" and described:
+            faults[in_one_line(described[0])] = "its folder has a name that no job has"
         if word != "job" or len(described) != _FIELDS:
             continue
         fields = [*map(in_one_line, described[:-1]), described[-1]]
@@ -113,6 +118,8 @@ def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
     """Return the job that one line describes. Raises ValueError when it cannot be read."""
     job_id, start, runner, code, ended, stopped, host, said, form, text = fields
     began = answers.number(start, most=_LATEST)
+    runner, _, silent = runner.partition(":")
+    quiet = answers.number(silent, most=now) if silent else None
     exit_code = None if code == "-" else answers.number(code, most=255)
     end = None if ended == "-" else answers.number(ended, most=_LATEST)
     slurm = _slurm_job(said)
@@ -132,6 +139,7 @@ def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
         duration=timedelta(seconds=max(0, (now if end is None else end) - began)),
         slurm=slurm,
         is_here=host == here,
+        silent_since=None if quiet is None else datetime.fromtimestamp(now - quiet, UTC),
     )
 
 
@@ -139,8 +147,8 @@ def _state(runner: str, exit_code: int | None, *, stopped: bool, word: str) -> S
     """Return the state of a job; `word` is Slurm's, which knows more than the exit code tells."""
     if runner == "waits":
         return "queued"
-    if runner == "there":
-        return "running"
+    if runner in ("there", "silent"):
+        return "unknown" if word == "UNKNOWN" else "running"
     if word == "COMPLETED":
         return "done"
     if stopped:

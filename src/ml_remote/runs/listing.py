@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from ..context import Context
 from ..errors import UsageError
+from ..jobs import no_sign
 from ..jobs.job import Job
 from .places import find_jobs
 
@@ -74,14 +75,16 @@ def table(runs: Sequence[Job]) -> list[str]:
 
 def _state(run: Job) -> str:
     """Return the state of a run, with what Slurm adds to it."""
+    if run.silent_since is not None:
+        return no_sign(run)
     if run.slurm is None:
         return run.state
     if run.state == "queued":
         return f"queued ({run.slurm.reason})" if run.slurm.reason else "queued"
     if run.state == "failed" and run.slurm.state != "FAILED":
         return f"failed ({run.slurm.state})"
-    if run.state == "running" and run.slurm.state == "UNKNOWN":
-        return "running (Slurm does not answer)"
+    if run.state == "unknown":
+        return "unknown (Slurm does not answer)"
     return run.state
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .. import jobs
 from ..context import Context
 from ..errors import LabError, UnreachableError, UsageError
+from ..far.env.sessions import KINDS
 from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
 from .listing import choose_run
@@ -39,13 +41,21 @@ def attach(
 
 
 def stop_runs(
-    context: Context, text: str | None, *, alias: str | None = None, stop_all: bool = False
+    context: Context,
+    text: str | None,
+    *,
+    alias: str | None = None,
+    stop_all: bool = False,
+    forget: bool = False,
 ) -> None:
     """Carry out `lab stop`: end one run (or setup), or all runs, with everything they have started.
 
     Raises UsageError when it is not clear which one is meant.
     """
     name = context.project.alias(alias)
+    if forget:
+        _forget(context, text, alias=alias)
+        return
     known = find_jobs(context, alias, "run", "setup")
     if text is not None:
         job = choose_run([found.job for found in known], text, alias=name)
@@ -61,6 +71,21 @@ def stop_runs(
     if not chosen:
         context.console.say(f"No run is going on on {name}.")
     _stop_each(context, chosen)
+    context.console.next_step("lab runs")
+
+
+def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
+    """Carry out `lab stop --forget`, for a job of any kind. Raises UsageError and LabError."""
+    if text is None:
+        raise UsageError("`--forget` needs the job to forget.", hint="List them: lab runs")
+    known = find_jobs(context, alias, "run", "setup", "worker", *KINDS)
+    name = context.project.alias(alias)
+    job = choose_run([found.job for found in known], text, alias=name)
+    (found,) = [found for found in known if found.job is job]
+    jobs.forget(found.machine, job.id)
+    context.console.say(
+        f"{job.id} ({job.title}) counts as over. If it still runs on {job.host}, it ends there."
+    )
     context.console.next_step("lab runs")
 
 

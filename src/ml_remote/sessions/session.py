@@ -94,9 +94,9 @@ class Sessions:
         for job in known[-_LISTED:]:
             started = job.started.astimezone().strftime("%Y-%m-%d %H:%M")
             hours, minutes = divmod(int(job.duration.total_seconds()) // 60, 60)
+            state = job.state if job.silent_since is None else jobs.no_sign(job)
             self._console.say(
-                f"{title}  {job.state:<7}  started {started}  for {hours}:{minutes:02} h  "
-                f"on {job.host}"
+                f"{title}  {state:<7}  started {started}  for {hours}:{minutes:02} h  on {job.host}"
             )
         running = any(not job.is_over for job in known)
         self._console.next_step(
@@ -122,6 +122,8 @@ class Sessions:
         title, alias = self._kind.title, self._machine.alias
         for _ in range(_ATTEMPTS):
             running = [job for job in self._jobs() if not job.is_over]
+            if running and jobs.replaces(self._machine, running[-1], console=self._console):
+                running = []
             if running:
                 job = running[-1]
                 self._console.note(f"{title} already runs on {alias}. Connecting to it.")

@@ -10,7 +10,7 @@ until [ -s "$job/session" ]; do
 done
 if is_over "$job"; then
     echo ended
-elif [ "$host" != "$(uname -n)" ]; then
+elif ! is_here "$job"; then
     printf 'elsewhere\t%s\t%s\n' "$host" "$(uname -n)"
 else
     read -r directory <"$job/session"

@@ -9,7 +9,28 @@ runs() {
     fi
     process='' host='' began=''
     { read -r process host began; } 2>/dev/null <"$1/pid"
-    [ -n "$began" ] && { [ "$host" != "$(uname -n)" ] || [ "$(started "$process")" = "$began" ]; }
+    [ -n "$began" ] || return
+    if is_here "$1"; then [ "$(started "$process")" = "$began" ]; else [ ! -e "$1/replaced" ]; fi
+}
+
+# is_here JOB: whether this machine has started it, whatever its name was then; after runs
+is_here() {
+    [ "$host" != "$(uname -n)" ] || return 0
+    [ "$process $host $began $(this_boot)" = "$(cat "$1/boot" 2>/dev/null)" ]
+}
+
+# silence JOB: how many seconds its runner on another machine has given no sign, when that is long.
+# Clocks differ, so the file that it touches is compared with one that is touched now.
+silence() {
+    [ -e "$1/sign" ] || return 0
+    touch .lab/jobs/.now
+    seconds=$(($(changed .lab/jobs/.now) - $(changed "$1/sign")))
+    [ "$seconds" -lt 120 ] || echo "$seconds"
+} 2>/dev/null
+
+# changed FILE: when (seconds since 1970), by the clock of its file system
+changed() {
+    stat -c %Y "$1" 2>/dev/null || stat -f %m "$1"
 }
 
 # has_ended JOB: whether it has noted its end
@@ -24,30 +45,50 @@ is_over() {
     if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
 }
 
+# named JOB: whether this is the name of a job; only such a name is printed
+named() {
+    case ${1##*/} in
+    [!0-9A-Za-z]* | *[!0-9A-Za-z_.-]*) return 1 ;;
+    esac
+}
+
+# is_there FILE: whether there is anything of this name, a link that leads nowhere included
+is_there() {
+    [ -e "$1" ] || [ -L "$1" ]
+}
+
 # is_job JOB: whether it is one; format 1, of older versions, has a line of text
 is_job() {
-    [ -f "$1/about.json" ] || [ -f "$1/about" ]
+    named "$1" && { is_there "$1/about.json" || is_there "$1/about"; }
 }
 
 # describe JOB: one line about it, as jobs/job.py reads it
 describe() {
     start='' about=''
-    if [ -f "$1/about.json" ]; then
+    if ! is_job "$1"; then
+        named "$1" || ! [ -d "$1" ] ||
+            printf 'odd\t%s\n' "$(printf %s "${1##*/}" | LC_ALL=C tr -c '0-9A-Za-z_.-' '?')"
+        return 0
+    fi
+    if is_there "$1/about.json"; then
         form=json
         { read -r about; } 2>/dev/null <"$1/about.json"
         { read -r start; } 2>/dev/null <"$1/started"
-    elif [ -f "$1/about" ]; then
-        form=text
-        read -r kind start about <"$1/about"
-        about="$kind $about"
     else
-        return 0
+        form=text
+        kind=''
+        { read -r kind start about; } 2>/dev/null <"$1/about"
+        about="$kind $about"
     fi
     stopped=-
     [ ! -e "$1/stopped" ] || stopped=stopped
     # The runner first: should it end in between, its end has been noted by then.
     runner=gone
     is_over "$1" || runner=there
+    if [ "$runner" = there ] && [ ! -s "$1/slurm" ] && ! is_here "$1"; then
+        silent=$(silence "$1")
+        [ -z "$silent" ] || runner=silent:$silent
+    fi
     has_ended "$1" || code=- ended=-
     slurm=-
     if [ -s "$1/slurm" ]; then

@@ -2,10 +2,48 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Written to the machine as $job/runner: runs the job's command and notes how it ended. $1 is its id.
 job=$(pwd -P)/.lab/jobs/$1
-printf '%s %s %s\n' "$$" "$(uname -n)" "$(started "$$")" >"$job/pid" || exit
+me="$$ $(uname -n) $(started "$$")"
+printf '%s\n' "$me" >"$job/pid" || exit
+printf '%s\n' "$me $(this_boot)" >"$job/boot"
+touch "$job/sign"
 mv "$job/about.json.new" "$job/about.json" || exit
 exec </dev/null >>"$job/log" 2>&1 # whoever started this waits until its output is closed
 trap : HUP INT TERM # stay to note how the command ended; it gets the signals itself
+
+# give_signs: touch a file for other machines that share this disk, as long as the runner is there;
+# end the command when the job's place is taken, or its folder is gone
+give_signs() {
+    trap 'kill "$nap" 2>/dev/null; exit' TERM
+    while
+        sleep 5 &
+        nap=$!
+        wait "$nap"
+        kill -0 "$$" 2>/dev/null
+    do
+        if [ -e "$job/replaced" ] || [ ! -d "$job" ]; then
+            end_command
+        else
+            touch "$job/sign" 2>/dev/null
+        fi
+    done
+}
+
+# end_command: ask everything that the command has started to end; those that are left the next time
+# are killed
+end_command() {
+    if [ -r /proc/self/environ ]; then
+        left=$(grep -Fls "LAB_JOB_FOLDER=$job/" /proc/[0-9]*/environ | tr -dc '0-9\n')
+    else
+        left=$(ps -A -o pid= -o ppid= | awk -v runner="$$" '$2 == runner { print $1 }')
+    fi
+    for one in $left; do
+        kill -s "${signal:-TERM}" "$one" 2>/dev/null
+    done
+    signal=KILL
+}
+give_signs &
+signs=$!
 LAB_JOB=$1 LAB_JOB_FOLDER=$job/ sh "$job/command"
 code=$?
+kill "$signs" 2>/dev/null
 printf '%-3s %s\n' "$code" "$(date +%s)" 1<>"$job/exit"

@@ -71,6 +71,8 @@ def _same_run(context: Context, machine: Machine, wanted: Run, *, again: bool) -
     known = jobs.list_jobs(machine, console=context.console, kind="run")
     same = [job for job in known if not job.is_over and job.run == wanted]
     newest = same[-1] if same and not again else None
+    if newest is not None and jobs.replaces(machine, newest, console=context.console):
+        newest = None
     if _is_changed(context, machine, wanted, since=newest) or newest is None:
         return None
     context.console.note(
