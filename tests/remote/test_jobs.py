@@ -347,7 +347,7 @@ def test_damaged_jobs_are_named_and_skipped(
     machine: Client, folder: str, account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = account.home / folder / ".lab" / "jobs"
-    damaged = []
+    damaged: list[tuple[str, str, str]] = []
     for name in ("about", "about.json", "started", "exit", "pid", "slurm"):
         for kind, content in {**DAMAGE, "a folder": None, "a link": "nowhere"}.items():
             job = kept / f"2026-01-01_10-00-{len(damaged):02}"

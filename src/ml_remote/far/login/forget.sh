@@ -8,7 +8,8 @@ if [ -s "$job/slurm" ]; then
     look "$job"
     [ "$word" != UNKNOWN ] || printf 'GONE %s\n' "$(date +%s)" >"$job/slurm-end"
 elif runs "$job" && ! is_here "$job"; then
-    touch "$job/stopped" "$job/replaced"
+    true >"$job/stopped"
+    true >"$job/replaced"
 fi
 now
 describe "$job"

@@ -6,7 +6,7 @@ is_job "$job" || exit "$NO_JOB"
 if [ -s "$job/slurm" ]; then
     patience=$(($(date +%s) + 30 + $2))
     if ! is_over "$job"; then
-        touch "$job/stopped" 2>/dev/null
+        { true >"$job/stopped"; } 2>/dev/null
         patiently scancel "$number" >&2
         while asked='' && ! is_over "$job" && [ "$(date +%s)" -lt "$patience" ]; do
             sleep 1
@@ -66,7 +66,7 @@ if runs "$job" && ! is_here "$job"; then
     describe "$job"
     exit 0
 fi
-has_ended "$job" || touch "$job/stopped" 2>/dev/null
+has_ended "$job" || { true >"$job/stopped"; } 2>/dev/null
 end TERM "$2" || end KILL 10
 patience=$(($(date +%s) + 5)) # the runner ends by itself once it has noted the end
 while runs "$job" && [ "$(date +%s)" -lt "$patience" ]; do
