@@ -22,7 +22,7 @@ from baking import TEMPLATE_ROOT
 from conda_channel import make_channel
 from filelock import FileLock
 
-__all__ = ["CLIENTS", "SOURCES", "Client", "conda_client"]
+__all__ = ["CLIENTS", "SOURCES", "Client", "conda_client", "programs_of"]
 
 SOURCES = TEMPLATE_ROOT.parent / "shared" / "conda"
 CLIENTS = ("conda-25.3.1", "conda-26.7.1", "mamba-2.0.5")
@@ -100,7 +100,12 @@ def conda_client(name: str, home: Path) -> Client:
     settings = home / "micromamba" / ".condarc"
     settings.parent.mkdir(exist_ok=True)
     shutil.copyfile(_BUILD / "condarc", settings)
-    return Client(name, _BUILD / name / "bin", home, program)
+    return Client(name, programs_of(name), home, program)
+
+
+def programs_of(name: str) -> Path:
+    """Return the folder that holds a client's program."""
+    return _BUILD / name / "bin"
 
 
 def _make_all() -> None:

@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from baking import THIS_PYTHON, BakedProject, install_far
 from conda_channel import LARGE_FILE
-from conda_clients import CLIENTS, Client, conda_client
+from conda_clients import CLIENTS, Client, conda_client, programs_of
 from conftest import Bake
 from remote_fixtures import wait_until
 
@@ -29,8 +29,9 @@ dependencies:
   - graphviz  # dot
   - hatchling>=1.26
   - pytorch>=2.6
-  - ruff<0.14
 """
+CURED = "removed from the package cache"
+SOME = ("conda-26.7.1", "mamba-2.0.5")
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Place:
         """What the script finds set."""
         return {**self.client.variables, "LAB_MINIMUM_FREE_GB": "0", "LAB_PROGRAM_FOLDERS": ""}
 
-    def list(self, *lines: str) -> None:
+    def list(self, *lines: str, ruff: str = "ruff<0.14") -> None:
         """Write environment.yml: the few packages, and more lines."""
-        text = FEW + "".join(f"{line}\n" for line in lines)
+        text = FEW + "".join(f"{line}\n" for line in [f"  - {ruff}", *lines])
         (self.project.path / "environment.yml").write_text(text)
 
     def set_up(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -132,8 +133,7 @@ def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
     place.make()
     assert place.environment != first
     assert not first.exists()
-    versions = installed(place.environment)
-    assert {"timm", "tqdm"} <= versions.keys()
+    assert {"timm", "tqdm"} <= installed(place.environment)
 
     place.list("  - no-such-thing>=1")
     for _ in range(2):
@@ -141,16 +141,74 @@ def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
         assert "no package that fits no-such-thing>=1" in error
         assert "lab remove no-such-thing" in error
 
+    is_conda = place.client.program == "conda"
+    if is_conda:
+        (place.client.home / ".condarc").write_text("channels: [\n")
+        assert "~/.condarc is not valid YAML" in place.refuse()
+        (place.client.home / ".condarc").unlink()
+
     place.list("  - tqdm")
     place.kill_while_unpacking()
     place.check_whole()
     after = place.make()
-    assert ("removed from the package cache" in after) == (place.client.program == "conda")
+    assert (CURED in after) == is_conda
     place.check_whole()
     assert "timm" not in installed(place.environment)
 
+    # As a kill inside the last file leaves it; a warning is all that conda has for that.
+    (large,) = place.client.cache.glob(f"*/{LARGE_FILE}")
+    large.unlink()
+    large.write_bytes(b"short")
+    place.list()
+    assert (CURED in place.make()) == is_conda
+    place.check_whole()
+
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", SOME, indirect=True)
+def test_card_build_is_kept_and_lock_is_followed(place: Place) -> None:
+    # As installers leave it: not on PATH, and named in ~/.bashrc only.
+    place = replace(place, client=replace(place.client, programs=Path("/nowhere")))
+    program = programs_of(place.client.name) / place.client.program
+    (place.client.home / ".bashrc").write_text(f"eval \"$('{program}' 'shell.bash' 'hook')\"\n")
+    own = place.project.path / "lab.local.toml"
+    without_choice = own.read_text()
+    own.write_text(f'{without_choice}torch = "cu126"\n')
+    place.make()
+    assert "pytorch-2.9.0-cuda126_0" in builds(place.environment)
+    lock = place.project.path / ".lab" / "conda-linux-64.lock"
+    assert "# card: 12.6\n" in lock.read_text()
+
+    # Without the choice it stays, though this machine has no card; so does the version of ruff.
+    own.write_text(without_choice)
+    place.list("  - timm", ruff="ruff>=0.8")
+    place.make()
+    kept = {"pytorch-2.9.0-cuda126_0", "ruff-0.13-0", "timm-1.0-0"}
+    assert kept <= builds(place.environment)
+
+    # A colleague's machine.
+    shutil.copy(lock, place.project.path)
+    shutil.rmtree(place.project.path / ".lab" / "envs")
+    (place.project.path / ".venv").unlink()
+    own.write_text(f'{without_choice}torch = "cu126"\n')
+    assert "Versions come from conda-linux-64.lock" in place.make()
+    assert kept <= builds(place.environment)
+
+    # Where no link can be, as in a dev container.
+    before = place.environment
+    place.list(ruff="ruff>=0.8")
+    place.make(LAB_CHANGE_IN_PLACE="1")
+    assert place.environment == before
+    assert builds(place.environment) >= {"pytorch-2.9.0-cuda126_0", "ruff-0.13-0"}
+    assert "timm-1.0-0" not in builds(place.environment)
+
+    own.write_text(f'{without_choice}torch = "cpu"\n')
+    assert "is for machines with a card" in place.make()
+    assert "pytorch-2.9.0-cpu_0" in builds(place.environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", SOME, indirect=True)
 def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
     shutil.rmtree(place.project.path / ".lab")
     shutil.rmtree(place.project.path / "scripts" / "sync_pairs.py", ignore_errors=True)
@@ -162,6 +220,11 @@ def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
     assert "timm" in installed(place.environment)
 
 
-def installed(prefix: Path) -> dict[str, str]:
-    names = [path.stem.rsplit("-", 2) for path in (prefix / "conda-meta").glob("*.json")]
-    return {name: version for name, version, _ in names}
+def builds(prefix: Path) -> set[str]:
+    """Return name, version and build of each package."""
+    return {path.stem for path in (prefix / "conda-meta").glob("*.json")}
+
+
+def installed(prefix: Path) -> set[str]:
+    """Return the names of the packages."""
+    return {build.rsplit("-", 2)[0] for build in builds(prefix)}

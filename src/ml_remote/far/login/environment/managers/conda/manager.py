@@ -17,13 +17,14 @@ from ...speech import say
 from ..base import Manager, Work
 from .finding import Found, find_client
 from .output import Shown
-from .packages import damaged_folders, incomplete_packages, packages_of, remove_damaged
+from .packages import damaged_folders, incomplete_packages, needless, packages_of, remove_damaged
 from .requirements import (
     CondaLock,
     Requirements,
     lock_name,
     read_lock,
     read_requirements,
+    write_list,
     write_lock,
 )
 from .torch_build import card_of, check_build, cuda_variables, propose_card, wants_card
@@ -41,10 +42,9 @@ class Conda(Manager):
     """The program `conda`."""
 
     name = "conda"
+    verb = "create"
     pins = ("CONDA_PINNED_PACKAGES", "&")
     """The variable that lists the versions to keep, and what is between two of them."""
-    update: Sequence[str] = ("env", "update")
-    """What changes an environment in place."""
 
     def __init__(self, program: str, root: str = "") -> None:
         super().__init__(program)
@@ -81,22 +81,22 @@ class Conda(Manager):
         wanted = read_requirements(work.lists.environment_yml)
         before = card_of(work.prefix)
         variables = cuda_variables(work.torch, before)
-        listed = work.root / ".lab" / "environment-in-place.yml"
-        # Older conda adds the person's channels without this; as an option it is refused by newer.
-        items = "".join("  - '{}'\n".format(name) for name in [*wanted.channels, "nodefaults"])
-        specs = "".join("  - '{}'\n".format(spec) for spec in wanted.specs)
-        listed.write_text("channels:\n{}dependencies:\n{}".format(items, specs), encoding="utf-8")
-        words = [*self.update, "--prefix", str(work.prefix), "--file", str(listed), "--prune"]
-        try:
-            self._cured(work, words, variables, is_new=False)
-        finally:
-            listed.unlink()
+        self._change(work, wanted, variables)
         check_build(work.torch, before, card_of(work.prefix))
         self._finish(work, wanted)
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what its words mean."""
         return explain(error, work, Place(self.name, self.program, self._cache(work)))
+
+    def _change(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> None:
+        listed = work.root / ".lab" / "environment-in-place.yml"
+        write_list(listed, wanted)
+        words = ["env", "update", "--prefix", str(work.prefix), "--file", str(listed), "--prune"]
+        try:
+            self._cured(work, words, card, is_new=False)
+        finally:
+            listed.unlink()
 
     @classmethod
     def problems(cls, found: Inventory) -> List[str]:
@@ -106,9 +106,16 @@ class Conda(Manager):
     def _made_from_lock(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> bool:
         """Make the environment from the lock, if there is one for this list and kind of card."""
         lock = _lock_of(work)
-        if lock is None or lock.digest != wanted.digest or not _fits(lock, card):
+        if lock is None:
             return False
-        words = ["create", "--yes", "--prefix", str(work.prefix), "--file", str(lock.path)]
+        if not _fits(lock, card):
+            kind = "with a card" if lock.card else "without a card"
+            say("{} is for machines {}; versions are chosen anew.".format(lock.path.name, kind))
+            return False
+        if lock.digest != wanted.digest:
+            return False
+        say("Versions come from {}.".format(lock.path.name))
+        words = [self.verb, "--yes", "--prefix", str(work.prefix), "--file", str(lock.path)]
         try:
             self._cured(work, words, card)
         except ManagerError as error:
@@ -123,12 +130,7 @@ class Conda(Manager):
         self, work: Work, wanted: Requirements, card: Dict[str, str], present: Optional[Path]
     ) -> None:
         """Let the client choose versions: those of the lock or of what is there, if they fit."""
-        words = ["create", "--yes", "--prefix", str(work.prefix)]
-        if wanted.channels:
-            words.append("--override-channels")
-        for channel in wanted.channels:
-            words += ["--channel", channel]
-        words += wanted.specs
+        words = [self.verb, "--yes", "--prefix", str(work.prefix), *wanted.options, *wanted.specs]
         pins = self._pins(work, card, present)
         try:
             self._cured(work, words, dict(card, **pins))
@@ -247,7 +249,6 @@ class Mamba(Conda):
 
     name = "mamba"
     pins = ("MAMBA_PINNED_PACKAGES", ",")
-    update = ("env", "update", "--yes")
 
     def make(self, work: Work) -> None:
         """Make the environment; mamba refuses a folder that is there, even an empty one."""
@@ -257,7 +258,30 @@ class Mamba(Conda):
             except OSError:  # a mount
                 (work.prefix / "conda-meta").mkdir()
                 (work.prefix / "conda-meta" / "history").touch()
+                self.verb = "install"
         super().make(work)
+
+    def _change(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> None:
+        """Remove what nothing on the list needs, and install the rest.
+
+        `env update --prune` of mamba 2.0 finds no solution where a package has left the list, and
+        none of its commands installs an older version: then all but Python is removed before.
+        """
+        self._remove(work, wanted.specs, card)
+        install = ["install", "--yes", "--prefix", str(work.prefix)]
+        install += [*wanted.options, *wanted.specs]
+        try:
+            self._cured(work, install, card, is_new=False)
+        except ManagerError as error:
+            if not is_about_versions(error):
+                raise
+            self._remove(work, ["python", "pip"], card)
+            self._cured(work, install, card, is_new=False)
+
+    def _remove(self, work: Work, kept: Sequence[str], card: Dict[str, str]) -> None:
+        names = needless(packages_of(work.prefix), kept)
+        if names:
+            self._call(work, ["remove", "--yes", "--prefix", str(work.prefix), *names], card)
 
 
 class Micromamba(Mamba):

@@ -12,10 +12,18 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Set
 
-__all__ = ["Package", "damaged_folders", "incomplete_packages", "packages_of", "remove_damaged"]
+__all__ = [
+    "Package",
+    "damaged_folders",
+    "incomplete_packages",
+    "needless",
+    "packages_of",
+    "remove_damaged",
+]
 
 _DAMAGED = re.compile(r"The package for \S+ located at (.+?)\s+appears to be corrupted", re.DOTALL)
 _FOLDER = re.compile(r"^[A-Za-z0-9_.]+[A-Za-z0-9_.+!-]*-[^-/]+-[^-/]+$")
+_NAME_END = re.compile(r"[\[<>=!~ ]")
 _LONGEST_NAME = 4096
 
 
@@ -69,6 +77,19 @@ def _put(
     for needed in found[name].depends:
         _put(needed.split()[0].split("=")[0], found, ordered, above | {name})
     ordered[name] = found[name]
+
+
+def needless(packages: Iterable[Package], kept: Iterable[str]) -> List[str]:
+    """Return the names of the packages that none of the requirements `kept` needs."""
+    found = {package.name: package for package in packages}
+    left = [_NAME_END.split(spec.rpartition("::")[2])[0].lower() for spec in kept]
+    needed: Set[str] = set()
+    while left:
+        name = left.pop()
+        if name in found and name not in needed:
+            needed.add(name)
+            left += [one.split()[0].split("=")[0] for one in found[name].depends]
+    return sorted(set(found) - needed)
 
 
 def incomplete_packages(prefix: Path) -> List[Package]:

@@ -21,6 +21,7 @@ __all__ = [
     "read_lock",
     "read_requirements",
     "this_platform",
+    "write_list",
     "write_lock",
 ]
 
@@ -45,6 +46,12 @@ class Requirements(NamedTuple):
     specs: List[str]
     pip: List[str]
     """The section `pip:`: requirements as pip reads them."""
+
+    @property
+    def options(self) -> List[str]:
+        """The channels as options; a person's other channels are kept out."""
+        named = [word for name in self.channels for word in ("--channel", name)]
+        return ["--override-channels", *named] if named else []
 
     @property
     def digest(self) -> str:
@@ -83,6 +90,16 @@ def read_requirements(path: Path) -> Requirements:
         )
     channels = [name for name in lists.get("channels", []) if name != "nodefaults"]
     return Requirements(channels, specs, lists.get("pip", []))
+
+
+def write_list(path: Path, wanted: Requirements) -> None:
+    """Write an environment.yml for `env update`, without the section `pip:`.
+
+    nodefaults keeps a person's channels out of `env update`, with older conda as with newer.
+    """
+    channels = "".join("  - '{}'\n".format(name) for name in [*wanted.channels, "nodefaults"])
+    specs = "".join("  - '{}'\n".format(spec) for spec in wanted.specs)
+    path.write_text("channels:\n{}dependencies:\n{}".format(channels, specs), encoding="utf-8")
 
 
 def _lists(text: str) -> Dict[str, List[str]]:
