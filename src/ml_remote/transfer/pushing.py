@@ -108,7 +108,8 @@ def _check(
             hint=f"There, keep them under a name: cd {shlex.quote(folder)} && git branch NAME",
         )
     is_sent = there.head in ("", there.sent) or is_known(repository.root, there.head)
-    if coming.branch == UNCOMMITTED and there.branch and not is_sent:
+    elsewhere = there.branch not in ("", UNCOMMITTED)
+    if coming.branch == UNCOMMITTED and elsewhere and not is_sent:
         raise RemoteCommandError(
             f"{alias} has commits on {there.branch} that are not here. Nothing was pushed.",
             hint=f"On {alias}, in {folder}: git switch {repository.branch} --no-overwrite-ignore",
