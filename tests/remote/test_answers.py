@@ -5,18 +5,30 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 import ml_remote
-from ml_remote import answers
+from ml_remote import answers, jobs
 from ml_remote.answers import UnusableAnswerError
+from ml_remote.commands.runs import run_lab
+from ml_remote.context import Context
+from ml_remote.editor import code
+from ml_remote.errors import LabError, UsageError
 from ml_remote.jobs.about import About, DamagedError
 from ml_remote.jobs.job import parse_answer
+from ml_remote.machine import Machine
+from ml_remote.processes import Result
 from ml_remote.project import Project
-from ml_remote.runs.launchers import addresses
+from ml_remote.runs import resuming
+from ml_remote.runs.launchers import addresses, one_machine
+from ml_remote.sessions import session
+from ml_remote.ssh.client import Client
 from ml_remote.status import parse
+from ml_remote.transfer import outputs
 
 # What belongs in no path, name or command: what ssh, sftp or a shell would act on, and controls.
 HOSTILE = (
@@ -193,7 +205,7 @@ OURS = re.compile(
     r"shlex\.(quote|join)\(.*\)|(\w+\.)*(_?alias|_name|EXAMPLES|id|_again|again|example)|job_id|run"
     r"|ids\[-1\]|going_on\[-1\]\.id|runs\[-1\]\.id|self\._name|_[A-Z]+|UNCOMMITTED|meant|known|line"
     r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|log|word|quoted"
-    r"|self\._kind\.what_next|address or EXAMPLES"
+    r"|self\._kind\.what_next|address or EXAMPLES|close\[0\]"
     r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
 )
 
@@ -229,3 +241,100 @@ def test_lab_with_a_hostile_name_is_quoted_or_not_named(name: str, tmp_path: Pat
     example = Project(root=tmp_path).example
     assert example == "LAB" or example.startswith("'labs/")
     assert example.isprintable()
+
+
+@pytest.fixture
+def machine_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let every script on the machine print this text."""
+
+    def say(text: str) -> None:
+        def answered(*_: object, **__: object) -> Result:
+            return Result(returncode=0, stdout=text, stderr="")
+
+        for module in (session, resuming, one_machine, code, jobs):
+            monkeypatch.setattr(module, "ask", answered)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [
+        "/tmp/${HF_TOKEN}",
+        "/tmp/%u",
+        "/tmp/a:/tmp/b",
+        "/tmp/../home",
+        "tmp",
+        "/tmp/a b",
+        "",
+        "/tmp/'",
+    ],
+)
+def test_folder_of_a_session_is_nothing_that_ssh_expands(
+    directory: str, machine_says: Callable[[str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "x"\n')
+    sessions = session.Sessions.of(Context(project=Project(root=tmp_path)), "jupyter")
+    (job,) = parse_answer(f"now\t5\tgpu\n{chr(9).join([*LINE, json.dumps(ABOUT)])}").jobs
+    machine_says("here\t/tmp/lab-a1\t0123456789abcdef\n")
+    found = sessions._session_of(job)
+    assert found is not None
+    assert found.directory == "/tmp/lab-a1"
+    machine_says(f"here\t{directory}\t0123456789abcdef\n")
+    with pytest.raises(UnusableAnswerError):
+        sessions._session_of(job)
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "here", "elsewhere\t-oX\ty", "a\tb\tc\td", "\0"])
+def test_answer_that_is_none_is_told(
+    answer: str, machine_says: Callable[[str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "x"\n')
+    context = Context(project=Project(root=tmp_path))
+    machine_says(answer)
+    (job,) = parse_answer(f"now\t5\tgpu\n{chr(9).join([*LINE, json.dumps(ABOUT)])}").jobs
+    with pytest.raises(UnusableAnswerError):
+        session.Sessions.of(context, "jupyter")._session_of(job)
+    with pytest.raises(LabError):
+        code.code(context)
+    with pytest.raises(UnusableAnswerError):
+        jobs.start(context.machine(), job.about, "true")
+    with pytest.raises(UnusableAnswerError):
+        one_machine._is_changed(context, context.machine(), job.run, since=None)
+    with pytest.raises(UsageError):
+        resuming.resumed(job.run, "x", [context.machine()])
+
+
+LISTINGS = [
+    b"", b"\0\0\0", b"files\0", b"files\0a\0\0", b"files\0../a\0\x001 1 1\n", b"now " + b"9" * 9999,
+    b"files\0./a\0\x00" + b"9" * 9999 + b" 1 1\n", b"files\0./a\0\x001 99999999999 1\n",
+    b"folder /x${A}\0files\0./a\0\x001 1 1\n", b"link", b"unreadable", b"running \xff\0",
+    b"files\0/etc/x\0\x001 1 1\n", b"files\0.incoming/x\0\x001 1 1\n", b"rsync \x1b[2J",
+    b"files\0./a/../../x\0\x001 1 1\n", b"files\0./a//b\0\x001 1 1\n", b"folder %u\0files\0./a\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_listing_leads_nowhere_else(
+    listing: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(outputs, "_ask", lambda *_: listing)
+    machine = Machine(client=Client(alias="gpu", directory=tmp_path), folder="x")
+    try:
+        found = outputs.list_outputs(machine)
+    except LabError:
+        return
+    for file in found.files:
+        assert (tmp_path / file.name).resolve().is_relative_to(tmp_path.resolve())
+        assert not file.name.startswith((".incoming", "/"))
+    assert not found.files or answers.is_a(answers.FOLDER, found.folder)
+
+
+def test_shell_completes_no_name_that_it_would_obey(tmp_path: Path) -> None:
+    (tmp_path / "labs").mkdir()
+    for name in ("a.py", "b\n--slurm.py", "c\x1b[2J.py", "d\u202e.py"):
+        (tmp_path / "labs" / name).touch()
+    context = click.Context(run_lab, obj=Context(project=Project(root=tmp_path)))
+    lab = next(one for one in run_lab.params if one.name == "lab")
+    assert [item.value for item in lab.shell_complete(context, "labs/")] == ["labs/a.py"]

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,7 @@ __all__ = [
 ]
 
 _STOP_TIMEOUT = 120.0
+_LEAST_WAIT = 1.0  # seconds between two questions about the queue, whatever the machine does
 _PATIENCE = 600.0  # seconds
 _LONGEST_QUEUE = 900.0  # seconds; the script answers after ten minutes, whatever happens
 # A connection of its own that notices within ten seconds that nobody answers any more.
@@ -285,7 +287,9 @@ def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
         if job.slurm.reason:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
+        asked = time.monotonic()
         done = ask(machine, "queue", job.id, reason, job=job.id, timeout=_LONGEST_QUEUE)
+        time.sleep(max(0.0, asked + _LEAST_WAIT - time.monotonic()))
         job = _only_job(parse_answer(done.stdout), machine)
 
 

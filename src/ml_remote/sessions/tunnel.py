@@ -159,6 +159,10 @@ class _Connection:
             self._route.port.lead(self._way)
             if line in ("open", "alive", "ended", "failed"):
                 yield line
+            else:
+                size += len(line) + 1
+            if size > MOST_OUTPUT:
+                self._process.end_as_too_much()
 
     def failure(self) -> LabError:
         """End the connection and return the error that says why it is no good."""

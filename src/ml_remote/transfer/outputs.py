@@ -99,7 +99,7 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
                 names = _names(words)
                 described += list(zip(names, next(words, b"").split(b"\n"), strict=False))
     unreadable = {name for name, _ in left_out}
-    now = int(facts["now"]) if facts["now"].isdecimal() else 0
+    now = int(facts["now"]) if re.fullmatch("[0-9]{1,15}", facts["now"]) else 0
     files = []
     for raw, state in described:
         found = _STATE.fullmatch(state)

@@ -112,7 +112,8 @@ def _check(
     if coming.branch == UNCOMMITTED and elsewhere and not is_sent:
         raise RemoteCommandError(
             f"{alias} has commits on {there.branch} that are not here. Nothing was pushed.",
-            hint=f"On {alias}, in {folder}: git switch {repository.branch} --no-overwrite-ignore",
+            hint=f"On {alias}, in {shlex.quote(folder)}: git switch "
+            f"{shlex.quote(repository.branch)} --no-overwrite-ignore",
         )
     if coming.branch == UNCOMMITTED and there.tip != there.sent:
         raise RemoteCommandError(

@@ -20,7 +20,7 @@ from ... import answers
 from ...errors import LabError, RemoteCommandError, UsageError
 from ...installing import ensure_far
 from ...machine import Machine
-from ...processes import Running, running
+from ...processes import MOST_OUTPUT, Running, running
 from ...scripts import ExitCode, failure, script
 from ...ssh.client import script_input
 from ...ui.console import Console
@@ -111,7 +111,11 @@ class _Helper:
 
     def read(self) -> dict[str, Any]:
         """Return what it says next. Raises LabError when it has ended."""
+        size = 0
         for line in self._lines:
+            size += len(line) + 1
+            if size > MOST_OUTPUT:
+                self._program.end_as_too_much()
             if line.startswith(_MARK):
                 return _parsed(line.removeprefix(_MARK))
         code, said = self._program.wait(), self._program.errors().strip()
