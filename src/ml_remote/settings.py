@@ -18,6 +18,7 @@ from .tables import Tables
 __all__ = [
     "ENVIRONMENT_MANAGERS",
     "FORMAT",
+    "TORCH_BUILDS",
     "Settings",
     "read_settings",
 ]
@@ -25,6 +26,8 @@ __all__ = [
 FORMAT = 2
 """The newest format of a project that this tool knows; it works with every older one."""
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
+TORCH_BUILDS = re.compile(r"auto|cpu|xpu|cu[1-9][0-9]{1,2}|rocm[1-9][0-9]*(\.[0-9]+){1,2}")
+"""What uv knows as a `--torch-backend`, which builds of torch there are."""
 DEFAULT_IDLE_HOURS = 12.0
 DEFAULT_PYTHON = "3.12"
 OLDEST_PYTHON = 11  # of Python 3
@@ -47,6 +50,8 @@ class Settings:
     """What makes the environment there: one of ENVIRONMENT_MANAGERS."""
     python: str = DEFAULT_PYTHON
     """The version of Python to ask for, such as "3.12"."""
+    torch: str = ""
+    """The build of torch to install, such as "cpu" or "cu126"; empty leaves it to the manager."""
     idle_hours: float = DEFAULT_IDLE_HOURS
     """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
@@ -82,6 +87,7 @@ def read_settings(tables: Tables) -> Settings:
         folder=folder,
         manager=manager,
         python=_python(tables),
+        torch=_torch(tables),
         idle_hours=_idle_hours(tables),
         slurm=read_options(tables),
     )
@@ -147,6 +153,17 @@ def _python(tables: Tables) -> str:
             f'must be 3.{OLDEST_PYTHON} or newer, such as "{DEFAULT_PYTHON}".'
         )
     return value
+
+
+def _torch(tables: Tables) -> str:
+    """Return the optional torch in [environment], which must be a build that there can be."""
+    build = _text(tables, "environment", "torch", default=None)
+    if build is not None and not TORCH_BUILDS.fullmatch(build):
+        raise ConfigurationError(
+            f"{tables.source('environment', 'torch')}: torch in [environment] is {build!r}; it "
+            'must be a build of torch: "auto", "cpu", or for a card "cu126", "rocm6.4" or "xpu".'
+        )
+    return build or ""
 
 
 def _idle_hours(tables: Tables) -> float:

@@ -319,6 +319,22 @@ def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert any(hint.startswith("Make it yours: sudo chown") for hint in raised.value.hints)
 
 
+def test_intel_mac_is_told_that_there_is_no_torch_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    for machine, manager, is_told in (
+        ("x86_64", "uv", True),
+        ("x86_64", "venv", True),
+        ("x86_64", "conda", False),
+        ("arm64", "uv", False),
+    ):
+        monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
+        with pytest.raises(Failure) if is_told else contextlib.nullcontext() as raised:
+            obstacles.check_torch_exists(MANAGERS[manager](manager))
+        if raised is not None:
+            assert "Intel Macs" in raised.value.sentence
+            assert any("lab up" in hint for hint in raised.value.hints)
+
+
 def test_settings_are_read_without_a_library(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text(
         "[environment] # here\nmanager = 'uv'  # mine\npython = \"3.13\"\n[other]\nfolder = 'x'\n"

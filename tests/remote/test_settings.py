@@ -70,6 +70,9 @@ def test_unknown_keys_are_left_to_others(tmp_path: Path) -> None:
         (GOOD.replace("3.12", "3.12; rm -r ~"), "python in [environment] is"),
         (GOOD.replace("3.12", "./python"), "python in [environment] is"),
         (GOOD.replace("3.12", ">=3.12"), "python in [environment] is"),
+        (GOOD.replace('"3.12"', '"3.12"\ntorch = "cuda"'), "torch in [environment] is 'cuda'"),
+        (GOOD.replace('"3.12"', '"3.12"\ntorch = "cu126; ls"'), "torch in [environment] is"),
+        (GOOD.replace('"3.12"', '"3.12"\ntorch = 126'), "torch in [environment] is 126"),
     ],
 )
 def test_fault_is_told_with_its_key(tmp_path: Path, text: str | bytes, words: str) -> None:
@@ -96,6 +99,12 @@ def test_newer_format_is_named_before_anything_else(tmp_path: Path) -> None:
     assert f"has format {FORMAT + 1}" in str(raised.value)
     assert f"no format above {FORMAT}" in str(raised.value)
     assert "lab --version" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("build", ["auto", "cpu", "cu92", "cu126", "rocm6.4", "rocm6.2.4", "xpu"])
+def test_builds_of_torch_are_what_uv_knows(tmp_path: Path, build: str) -> None:
+    text = GOOD.replace('"3.12"', f'"3.12"\ntorch = "{build}"')
+    assert load(tmp_path, text).torch == build
 
 
 def test_alias_and_folder_are_enough(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from .lists import Lists, find_lists
 from .lock import locked
 from .making import add_in_place, explained, make_beside, make_in_place
 from .managers import Manager, Work
-from .obstacles import check_obstacles, check_room
+from .obstacles import check_obstacles, check_room, check_torch_exists
 from .places import Places, interpreter_of
 from .record import Record
 from .settings import Settings, read_settings
@@ -64,6 +64,7 @@ def _bring_up_to_date(places: Places, settings: Settings, lists: Lists, state: S
         return state.record
     manager = choose_manager(places.root, settings, state)
     step(1, "Manager: {}".format(manager.name))
+    check_torch_exists(manager)
     check_obstacles(places, state)
     places.remove_unused()
     settings = choose_cache(places, settings)

@@ -1,6 +1,7 @@
 """What would make a setup fail later: recognised before anything is touched, each in words."""
 
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -15,11 +16,12 @@ if sys.platform != "win32":
     import pwd
     import resource
 
-__all__ = ["check_obstacles", "check_room"]
+__all__ = ["check_obstacles", "check_room", "check_torch_exists"]
 
 _GIB = 1024**3
 _NEEDED_GIB = 8  # 5.8 measured for a CUDA build of torch on Linux, and some room
 _NEEDED_FOR_LINKS_GIB = 1
+_BY_INDEX = ("uv", "venv")  # they take torch from the Python package index
 _CPU_SECONDS = 60  # a first setup took 40 to 100
 _ELSEWHERE = 'On another disk: folder = "/path" under [environment] in lab.local.toml.'
 
@@ -34,6 +36,18 @@ def check_obstacles(places: Places, state: State) -> None:
     _check_processor_time()
     if places.is_earlier and state.prefix is not None:
         _check_unused(places, state.prefix)
+
+
+def check_torch_exists(manager: Manager) -> None:
+    """Raise Failure on an Intel Mac: the package index has no torch for it that is new enough."""
+    if sys.platform != "darwin" or platform.machine() != "x86_64" or manager.name not in _BY_INDEX:
+        return
+    raise Failure(
+        "torch ended its builds for Intel Macs with version 2.2, and the labs need 2.7.",
+        "Work on the remote machine: lab up. This Mac then needs no torch.",
+        "Or open the folder in the dev container (.devcontainer), which is Linux.",
+        "If this Mac has an Apple chip, its Python is one for Intel; install one for arm64.",
+    )
 
 
 def _check_link(places: Places) -> None:
