@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from openssh_server import Laptop, OpenSSHServer
+from remote_fixtures import wait_until
 
 import ml_remote
 from ml_remote import cli
@@ -131,3 +135,42 @@ def test_host_key_is_not_pinned_for_an_alias_that_is_taken(
     assert "gpu already stands in" in capsys.readouterr().err
     assert not laptop.known_hosts.exists() or laptop.known_hosts.read_text() == ""
     assert server.logins == 0
+
+
+@pytest.mark.slow
+def test_killed_command_leaves_no_copy_of_the_configuration(
+    project: Path, laptop: Laptop, tmp_path: Path
+) -> None:
+    laptop.config.write_text("Host secret\n  HostName secret.example.com\n")
+    copies = tmp_path / "temporary"
+    programs = tmp_path / "programs"
+    for folder in (copies, programs):
+        folder.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho $$ >>{tmp_path}/started\nexec sleep 20\n")
+    ssh.chmod(0o755)
+    variables = {"PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(copies)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "ml_remote", *CONNECT],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        wait_until(lambda: list(copies.glob("lab-ssh-*/*/config")))
+        command.kill()
+    for process in (tmp_path / "started").read_text().split():
+        os.kill(int(process), signal.SIGKILL)
+    wait_until(lambda: not list(copies.glob("lab-ssh-*")))
+
+
+def test_directory_on_a_file_system_without_locks_is_written(
+    project: Path, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.chdir(project)
+    assert cli.main(CONNECT) == 0
+    assert is_written(laptop)

@@ -8,6 +8,7 @@ copied with that line replaced by one that never matches, and verified as far as
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import time
@@ -213,8 +214,20 @@ def _first_difference(was: _Answer, becomes: _Answer) -> str:
 
 
 @contextmanager
+def _removed_when_killed(folder: str) -> Iterator[None]:
+    """Have a folder removed even when this process is killed: a helper sees its input end then."""
+    if shutil.which("sh") is None:  # as on Windows
+        yield
+        return
+    helper = ["sh", "-c", 'cat >/dev/null; exec rm -rf -- "$1"', "sh", folder]
+    # In a session of its own: what ends this process's group leaves it alone.
+    with processes.running(helper, discard_output=True, own_session=True):
+        yield
+
+
+@contextmanager
 def _shadows(*states: State) -> Iterator[list[Shadow]]:
-    with tempfile.TemporaryDirectory(prefix="lab-ssh-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lab-ssh-") as folder, _removed_when_killed(folder):
         yield [
             write_shadow(state, Path(folder) / str(number)) for number, state in enumerate(states)
         ]

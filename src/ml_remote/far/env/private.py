@@ -99,7 +99,8 @@ def _make_in(base: Path) -> tuple[Path, int]:
             if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
                 raise OSError("a new directory is not private there")
             # What tidies /tmp up leaves a locked directory alone, too (tmpfiles.d(5)).
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with suppress(OSError):  # there may be no locks
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.bind(str(path / "probe"))
             (path / "probe").unlink()

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -51,16 +54,34 @@ def main(arguments: list[str]) -> int:
 
 
 def take_lock(kind: str) -> IO[str] | None:
-    """Return this project's lock, open and held, or None when another session holds it."""
-    folder = project_root() / ".lab"
-    folder.mkdir(exist_ok=True)
-    lock = (folder / f"{kind}.lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    """Return this project's lock, open and held, or None when another session holds it.
+
+    Some file systems have no locks. Then it is in a temporary folder, for this machine alone.
+    """
+    root = project_root()
+    name = f"lab-{os.getuid()}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}-{kind}.lock"
+    places = (root / ".lab" / f"{kind}.lock", Path(tempfile.gettempdir()) / name)
+    for path in places:
+        path.parent.mkdir(exist_ok=True)
+        try:
+            lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "a+")
+        except OSError:
+            if path == places[-1]:  # it is somebody else's
+                break
+            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return None
+        except OSError as error:
+            lock.close()
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            continue
+        return lock
+    # Two sessions that begin in one moment are not told from one then; the list of jobs shows both.
+    return (root / "lab.toml").open()
 
 
 def make_session_directory() -> Path:
