@@ -56,7 +56,7 @@ def tool_folder() -> str | None:
     except KeyError:
         return None
     except (OSError, TypeError, ValueError, RuntimeError) as error:
-        sys.exit(f"{local} cannot be used: {error}.")
+        sys.exit(f"Error: {local} cannot be used: {error}.\nNext: fix that; git has no copy of it")
 
 
 def restart(*options: str) -> int:

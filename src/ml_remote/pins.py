@@ -43,7 +43,7 @@ _SOURCE = re.compile(
 _NO_SOURCE = (
     b"No version of the tool is pinned above, so lab.local.toml must name the folder of its source."
 )
-_TEMPLATE_SCRIPTS = frozenset({"d379cc92c6bfb03742438049131828cda80c23a99249c0896e9d653fb023eaf3"})
+_TEMPLATE_SCRIPTS = frozenset({"7ced86846bb0a6e2b95d1a5157c4639266290d28714fb841d290fbcb62c43424"})
 """Hashes of the lab.py that the template makes or has made, without a pin."""
 _HARMLESS = frozenset({"managed", "package", "dev-dependencies", "default-groups"})
 """Settings of uv that are about the project itself, never about a script."""

@@ -382,8 +382,9 @@ def test_local_settings_that_cannot_be_used_are_one_sentence(
     (script.folder / "lab.local.toml").write_bytes(content)
     done = script.run()
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{script.folder}/lab.local.toml cannot be used: ")
-    assert len(done.stderr.splitlines()) == 1
+    error, step = done.stderr.splitlines()
+    assert error.startswith(f"Error: {script.folder}/lab.local.toml cannot be used: ")
+    assert step.startswith("Next: ")
 
 
 @pytest.mark.slow
