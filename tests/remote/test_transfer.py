@@ -167,14 +167,14 @@ def test_what_was_fetched_is_updated_and_what_was_deleted_stays_deleted(
     bring(machine, tmp_path)
     write(account, outputs / "lab/1/checkpoint.pt", b"whole", time=1_700_000_100)
     write(account, outputs / "lab/1/notes.csv", b"theirs, later", time=1_700_000_100)
-    (here / "lab/1/notes.csv").write_bytes(b"mine")
+    (here / "lab/1/notes.csv").write_bytes(b"thei")  # cut short: an edit, not a log that grows
     shutil.rmtree(here / "lab/2")
     write(account, outputs / "lab/2/late.txt", b"late")
     fetched = bring(machine, tmp_path)
     assert fetched.replaced == ("lab/1/checkpoint.pt",)
     assert (here / "lab/1/checkpoint.pt").read_bytes() == b"whole"
     assert fetched.kept == ("lab/1/notes.csv",)
-    assert (here / "lab/1/notes.csv").read_bytes() == b"mine"
+    assert (here / "lab/1/notes.csv").read_bytes() == b"thei"
     assert (here / "lab/1/notes.csv.from-machine").read_bytes() == b"theirs, later"
     assert fetched.deleted == ("lab/2/checkpoint.pt", "lab/2/late.txt", "lab/2/notes.csv")
     assert not (here / "lab/2").exists()

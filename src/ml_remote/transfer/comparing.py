@@ -131,7 +131,7 @@ def _compare_contents(
         if begins_so and here.st_size == file.size:
             found.same += 1
             manifest.add(record_of(file, machine, sum_here))
-        elif begins_so or any(
+        elif (begins_so and not known) or any(
             one.alias == machine.alias
             and (sum_here == one.sum or (not one.sum and one.agrees(here)))
             for one in known

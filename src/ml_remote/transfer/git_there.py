@@ -55,6 +55,8 @@ class RemoteRepository:
     """The last commit of uncommitted work that was sent; empty if that never happened."""
     changes: tuple[str, ...]
     """Files that git knows and that hold work that is not committed."""
+    submodules: tuple[str, ...]
+    """Submodules whose files are not what the commit that is checked out says."""
 
 
 def prepare(machine: Machine, *, branch: str, base: str) -> RemoteRepository:
@@ -192,4 +194,5 @@ def _parse(result: Result, machine: Machine) -> RemoteRepository:
         roots=tuple(map(answers.commit, named(result, "root"))),
         sent=answers.commit(facts.get("sent")),
         changes=named(result, "change"),
+        submodules=named(result, "submodule"),
     )

@@ -39,6 +39,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
     repository = read_repository(context.project.root)
     coming = _what_comes(repository, dirty=dirty)
     there = prepare(machine, branch=coming.branch, base=repository.branch)
+    submodules = there.submodules
     if there.tip == coming.commit and there.branch == coming.branch:
         console.say(
             f"Nothing to push: {coming.name} is on {machine.alias} already, in {there.folder}."
@@ -50,11 +51,11 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
             f"Pushed{_amount(repository, there, coming)} to {machine.alias}: {there.folder} is now "
             f"at {coming.name}."
         )
-        if submodules:
-            console.warn(
-                f"The files of these submodules on {machine.alias} are not what the commit says: "
-                f"{some(submodules)}. In {there.folder} there: git submodule update --init"
-            )
+    if submodules:
+        console.warn(
+            f"The files of these submodules on {machine.alias} are not what the commit says: "
+            f"{some(submodules)}. In {there.folder} there: git submodule update --init"
+        )
     if repository.changed and not dirty:
         number = len(repository.changed)
         files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")

@@ -11,3 +11,4 @@ lock
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$3"
 mend
 describe "$2" "$3"
+submodules
