@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,9 +15,11 @@ import click
 import pytest
 from lying_machine import Lie, LyingMachine, hostile_texts
 from openssh_server import Laptop, OpenSSHServer
-from remote_fixtures import known_machine
+from remote_fixtures import known_machine, wait_until
 
 from ml_remote import cli
+from ml_remote.processes import running
+from ml_remote.ssh.client import Client
 
 CANARY = "canary-4711"
 LONGEST = 60  # seconds
@@ -81,6 +83,7 @@ class World:
     """A project on the laptop, and the machine that lies about it."""
 
     root: Path
+    client: Client
     machine: LyingMachine
     touched: Path
     """What a command would make that was in an answer."""
@@ -126,7 +129,9 @@ def world(
     monkeypatch.setenv("HF_TOKEN", CANARY)
     monkeypatch.setenv("LAB_EDITOR", "true")
     monkeypatch.chdir(root)
-    made = World(root=root, machine=LyingMachine(server), touched=tmp_path / "touched")
+    made = World(
+        root=root, client=client, machine=LyingMachine(server), touched=tmp_path / "touched"
+    )
     assert made.lab("push") == 0
     python = server.account.write("small/.venv/bin/python", PYTHON, mode=0o700)
     server.account.write("small/.venv/bin/serve.py", SERVE)
@@ -195,4 +200,18 @@ def test_no_answer_of_the_machine_is_obeyed(
         check_what_was_printed("".join(capfd.readouterr()))
     assert world.files() == before
     assert CANARY.encode() not in machine.received()
-    assert os.environ["HF_TOKEN"] == CANARY
+
+
+@pytest.mark.slow
+def test_a_variable_that_ssh_expands_would_be_seen(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client = world.client.with_options("ControlPath=none", "ClearAllForwardings=no")
+    forward = f"127.0.0.1:{port}:/tmp/${{HF_TOKEN}}/socket"
+    assert CANARY.encode() not in world.machine.received()
+    with running(client.command("cat", flags=("-L", forward))) as program:
+        program.send("ready\n")
+        assert next(program.lines()) == "ready"
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.recv(1)
+    wait_until(lambda: CANARY.encode() in world.machine.received(), limit=30)
