@@ -17,7 +17,7 @@ __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 State = Literal["queued", "running", "unknown", "done", "failed", "stopped", "lost"]
 
 _FIELDS = 10  # of a line that describes a job, behind the word `job`
-_LATEST = 253402300799  # seconds: the end of the year 9999
+_LATEST = 2**33  # seconds since 1970: in the year 2242
 _NO_ANSWER = ("", "GONE", "UNKNOWN")  # where Slurm cannot tell how a job ended
 
 

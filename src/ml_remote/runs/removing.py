@@ -103,7 +103,7 @@ def _there(removal: _Removal) -> str:
         explanations=_explanations(removal.job),
     )  # fmt: skip
     numbers = [line.strip() for line in done.stdout.splitlines()]
-    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+    if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,15}", one) for one in numbers):
         return "no results, only its log"
     return f"outputs/{removal.folder} ({_files(int(numbers[0]))}, {int(numbers[1]) / 1000:.1f} MB)"
 
