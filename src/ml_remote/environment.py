@@ -8,7 +8,7 @@ import shutil
 from collections import deque
 
 from .context import Context
-from .errors import LabError, RemoteCommandError
+from .errors import LabError, RemoteCommandError, UsageError
 from .far.installed import FAR, install
 from .installing import ensure_far
 from .jobs import About, Job, follow, list_jobs, replaces, start
@@ -29,21 +29,32 @@ _LOG_HERE = "setup.log"
 _LINES_TO_SHOW = 15
 
 
-def setup(context: Context, *, alias: str | None = None, local: bool = False) -> None:
-    """Carry out `lab setup`, on this computer if `local`.
+def setup(
+    context: Context,
+    *,
+    alias: str | None = None,
+    local: bool = False,
+    carry: bool = False,
+    yes: bool = False,
+) -> None:
+    """Carry out `lab setup`, on this computer if `local`, with wheels from here if `carry`.
 
     Raises LabError, in words, when the environment cannot be made.
     """
+    if local and carry:
+        raise UsageError("`--local` and `--carry` cannot be combined.")
     if local:
         context.console.say(_set_up_here(context.project))
         context.console.next_step(f"lab run {context.project.example} --local")
         return
     machine = context.machine(alias)
-    finish_setup(context, machine, begin_setup(context, machine))
+    finish_setup(context, machine, begin_setup(context, machine, carry=carry, yes=yes))
     context.console.next_step(f"lab run {context.project.example}")
 
 
-def begin_setup(context: Context, machine: Machine) -> Job | None:
+def begin_setup(
+    context: Context, machine: Machine, *, carry: bool = False, yes: bool = False
+) -> Job | None:
     """Start making the environment there, or find who does; None when there is nothing to do.
 
     Raises MissingFolderError when the project is not there.
@@ -57,8 +68,16 @@ def begin_setup(context: Context, machine: Machine) -> Job | None:
         if not job.is_over and not replaces(machine, job, console=context.console):
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
             return job
-    command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit}\n{script('make-environment')}"
+    wheels = _carried(context, machine, far, yes=yes) if carry else ""
+    command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_WHEELS={wheels}\n"
+    command += script("make-environment")
     return start(machine, About(kind="setup", title="environment", far=far), command)
+
+
+def _carried(context: Context, machine: Machine, far: str, *, yes: bool) -> str:
+    from .carrying.carry import carry_wheels
+
+    return carry_wheels(context, machine, far, yes=yes)
 
 
 def finish_setup(context: Context, machine: Machine, job: Job | None) -> None:

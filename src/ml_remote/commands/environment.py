@@ -15,8 +15,12 @@ __all__ = ["setup", "up"]
 )
 @alias_option
 @click.option("--local", is_flag=True, help="Make it on this computer.")
+@click.option(
+    "--carry", is_flag=True, help="Bring the packages along: the machine has no internet."
+)
+@yes_option
 @click.pass_obj
-def setup(context: Context, alias: str | None, local: bool) -> None:
+def setup(context: Context, alias: str | None, local: bool, carry: bool, yes: bool) -> None:
     """Make the project's environment on the machine.
 
     What is there already is brought up to date.
@@ -24,7 +28,7 @@ def setup(context: Context, alias: str | None, local: bool) -> None:
     """
     from ..environment import setup as carry_out
 
-    carry_out(context, alias=alias, local=local)
+    carry_out(context, alias=alias, local=local, carry=carry, yes=yes)
 
 
 @click.command(

@@ -1,6 +1,7 @@
 # needs: search-path
 # shellcheck shell=sh
-# The command of the job that makes the environment; LAB_FAR and LAB_FAR_COMMIT are set before it.
+# The command of the job that makes the environment; LAB_FAR, LAB_FAR_COMMIT and
+# LAB_WHEELS are set before it.
 LAB_PROGRESS=json
-export LAB_FAR LAB_FAR_COMMIT LAB_PROGRESS
+export LAB_FAR LAB_FAR_COMMIT LAB_WHEELS LAB_PROGRESS
 exec sh scripts/setup-environment.sh

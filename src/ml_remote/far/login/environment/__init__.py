@@ -14,6 +14,7 @@ the order in which `main.set_up` uses them:
 | `state` | `State`: the environment that is in use, and why it is not up to date |
 | `obstacles` | what would make a setup fail, recognised before anything is touched |
 | `managers` | the table of managers; `base.Manager` is their interface |
+| `carried` | wheels that the laptop brought, for a machine without internet |
 | `choosing` | which manager makes or changes the environment |
 | `making` | a new environment beside the old one, or a change in place |
 | `inside` | what the environment's own Python answers: installed packages, the device |

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
+from .carried import carried_wheels
 from .commands import run
 from .failures import Failure, ManagerError
 
@@ -41,7 +42,11 @@ def bring_uv(root: Path) -> Path:
     shutil.rmtree(str(new), ignore_errors=True)
     try:
         new.mkdir(parents=True)
-        if _has_pip():
+        folder_of_wheels = carried_wheels()
+        brought = sorted(folder_of_wheels.glob("uv-*.whl")) if folder_of_wheels else []
+        if brought:
+            _unpack(brought[-1], new / "bin" / "uv")
+        elif _has_pip():
             _by_pip(new)
         else:
             _by_urllib(new)
@@ -87,13 +92,18 @@ def _by_urllib(folder: Path) -> None:
     content = _fetched(address)
     if hashlib.sha256(content).hexdigest() != expected:
         raise Failure("{} is not what its index says: another sha256.".format(address))
-    archive, program = folder / "uv.whl", folder / "bin" / "uv"
+    archive = folder / "uv.whl"
     archive.write_bytes(content)
+    _unpack(archive, folder / "bin" / "uv")
+    archive.unlink()
+
+
+def _unpack(archive: Path, program: Path) -> None:
+    """Write the program that is in a wheel of uv."""
     program.parent.mkdir()
     with zipfile.ZipFile(str(archive)) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith(".data/scripts/uv"))
         program.write_bytes(wheel.read(name))
-    archive.unlink()
 
 
 class _Links(HTMLParser):

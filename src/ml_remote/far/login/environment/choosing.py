@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Optional
 
+from .carried import carried_wheels
 from .failures import Failure
 from .managers import CONDA_FAMILY, MANAGERS, Manager
 from .managers.uv import Uv
@@ -25,7 +26,14 @@ def choose_manager(root: Path, settings: Settings, state: State) -> Manager:
         )
     kept = _kept(root, settings, state)
     if kept is not None:
+        if kept.name in CONDA_FAMILY and carried_wheels() is not None:
+            raise Failure(
+                "{} made the environment, and takes no wheels.".format(kept.name),
+                'Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry',
+            )
         return kept
+    if wanted == "auto" and carried_wheels() is not None:
+        return _first(root, "uv") or _brought_or_pip(root)
     if wanted == "auto":
         return _first(root, *CONDA_FAMILY, "uv") or _brought_or_pip(root)
     if wanted == "conda":

@@ -1,4 +1,4 @@
-"""`python3 .lab/far/<hash> environment [--check]`, in the project's folder."""
+"""`python3 .lab/far/<hash> environment [--check | --tags]`, in the project's folder."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List
 
 from .caches import choose_cache
+from .carried import describe, use_carried
 from .choosing import choose_manager
 from .commands import end_with_signals, run
 from .failures import Failure, ManagerError
@@ -26,9 +27,16 @@ __all__ = ["main"]
 
 
 def main(arguments: List[str]) -> int:
-    """Make or update the environment; with `--check` only say if there is something to do."""
+    """Make or update the environment; with `--check` only say if there is something to do.
+
+    With `--tags` print which wheels the machine takes.
+    """
     end_with_signals()
     root = Path(os.path.realpath(os.getcwd()))
+    if "--tags" in arguments:
+        print(describe(root, read_settings(root)))
+        return 0
+    use_carried()
     try:
         return _set_up(root, is_check="--check" in arguments)
     except Failure as failure:

@@ -2,6 +2,7 @@
 
 from typing import List
 
+from ..carried import carried_wheels
 from .base import Work
 
 __all__ = ["requirement_options"]
@@ -9,10 +10,12 @@ __all__ = ["requirement_options"]
 
 def requirement_options(work: Work) -> List[List[str]]:
     """Return the options of each `pip install` that is needed, in order."""
+    wheels = carried_wheels()
+    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
     constraints = ["--constraint", str(work.lists.lock)] if work.lists.lock else []
     if work.lists.requirements is None:
-        return [[*constraints, "--editable", ".[lab,dev]"]]
+        return [[*source, *constraints, "--editable", ".[lab,dev]"]]
     return [
-        [*constraints, "--requirement", str(work.lists.requirements)],
-        ["--no-deps", "--editable", "."],
+        [*source, *constraints, "--requirement", str(work.lists.requirements)],
+        [*source, "--no-deps", "--editable", "."],
     ]

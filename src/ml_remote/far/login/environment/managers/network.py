@@ -71,6 +71,7 @@ _KINDS = (
             "If it has a proxy: export HTTPS_PROXY=http://host:port",
             "If it has an index of its own: " + _ADDRESS,
             _PROFILE,
+            "If it has neither, on your laptop: lab setup --carry",
         ),
     ),
     _Kind(

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from ..bringing import BROUGHT, bring_uv
+from ..carried import carried_wheels
 from ..commands import run
 from ..failures import Failure, ManagerError
 from ..places import interpreter_of
 from ..programs import find_program
 from ..progress import Progress
+from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
 from ..speech import say
 from .base import Manager, Work
@@ -40,6 +42,8 @@ class Uv(Manager):
     def make(self, work: Work) -> None:
         """Make the environment with the Python asked for, or with any that is new enough."""
         wanted = work.settings.python
+        if carried_wheels() is not None:  # they are for the Python that was asked
+            wanted = find_python(wanted) or wanted
         try:
             self._venv(work, wanted)
         except ManagerError:
@@ -70,7 +74,7 @@ class Uv(Manager):
         return explain_network(error.text, work, program="uv")
 
     def _torch(self, work: Work) -> List[str]:
-        return ["--torch-backend", work.torch] if work.torch else []
+        return ["--torch-backend", work.torch] if work.torch and carried_wheels() is None else []
 
     def _variables(self, work: Work) -> Dict[str, str]:
         """Return where a uv that was brought, or one that is told so, keeps its files."""

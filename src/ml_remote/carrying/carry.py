@@ -1,0 +1,58 @@
+"""`lab setup --carry`, up to the installation: which wheels, how large, fetched, sent."""
+
+from __future__ import annotations
+
+from ..context import Context
+from ..errors import UsageError
+from ..machine import Machine
+from .fetching import fetch_wheels, missing_here
+from .sending import FOLDER, send_wheels
+from .target import ask_target
+from .wheels import find_wheels
+
+__all__ = ["carry_wheels"]
+
+_BY_INDEX = ("auto", "uv", "venv")
+_MIB = 2**20
+
+
+def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = False) -> str:
+    """Bring the wheels of the environment to the machine; return their folder there.
+
+    How much that is, is shown and asked first. Raises UsageError where conda makes the environment
+    or the person says no, and LabError when something cannot be found, fetched or sent.
+    """
+    project, console = context.project, context.console
+    settings = project.settings
+    if settings.manager not in _BY_INDEX:
+        raise UsageError(
+            f"--carry brings wheels, and lab.toml asks for {settings.manager}.",
+            hint='Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry',
+        )
+    target = ask_target(machine, far, project.merged_toml())
+    console.note(f"Looking for wheels for Python {target.python} on {machine.alias} ...")
+    uv_too = not target.has_uv and settings.manager != "venv"
+    wheels = find_wheels(project.root, target, torch=settings.torch, uv_too=uv_too)
+    folder = project.root / FOLDER
+    total = _size(sum(wheel.size for wheel in wheels))
+    console.say(
+        f"{machine.alias} takes {target.platforms[0]}: {len(wheels)} wheels, {total}; "
+        f"{len(missing_here(wheels, folder))} of them are not on this computer yet."
+    )
+    if not yes and not console.has_terminal():
+        raise UsageError(
+            "Nothing was fetched: there is no terminal to agree in.",
+            hint="To agree beforehand: lab setup --carry --yes",
+        )
+    if not console.confirm("Fetch and send them?", yes=yes):
+        raise UsageError("Nothing was fetched.")
+    fetch_wheels(wheels, folder, target)
+    console.note(f"Sending them to {machine.alias} ...")
+    send_wheels(machine, wheels, folder)
+    console.say(f"{len(wheels)} wheels are on {machine.alias}.")
+    return FOLDER
+
+
+def _size(size: int) -> str:
+    """Return a size for people."""
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{max(1, round(size / _MIB))} MB"

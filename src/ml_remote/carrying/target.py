@@ -1,0 +1,79 @@
+"""Which wheels the machine's Python takes: asked there, checked here."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from ..answers import VERSION, is_a, unusable
+from ..errors import LabError
+from ..machine import Machine
+from ..scripts import ask
+
+__all__ = ["Target", "ask_target"]
+
+_TAG = re.compile(r"[a-z][a-z0-9_]{2,60}")
+_MANYLINUX = re.compile(r"manylinux_2_([0-9]{1,3})_(x86_64|aarch64)")
+_KNOWN_TO_UV = (17, 28, *range(31, 41))  # of manylinux_2_N, in `--python-platform`
+_OTHERS = {
+    r"musllinux_1_[0-9]+_(x86_64|aarch64)": "{0}-unknown-linux-musl",
+    r"macosx_[0-9]+_[0-9]+_arm64": "aarch64-apple-darwin",
+    r"macosx_[0-9]+_[0-9]+_x86_64": "x86_64-apple-darwin",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A Python on the machine."""
+
+    python: str
+    """Its version, such as `3.12.4`."""
+    platforms: tuple[str, ...]
+    """The platform tags of wheels that it takes, the best first."""
+    has_uv: bool = True
+
+    @property
+    def for_uv(self) -> str:
+        """What uv calls the platform. Raises LabError when it knows none."""
+        found = [one for tag in self.platforms if (one := _MANYLINUX.fullmatch(tag))]
+        fitting = [int(one[1]) for one in found if int(one[1]) in _KNOWN_TO_UV]
+        if fitting:
+            return f"{found[0][2]}-manylinux_2_{max(fitting)}"
+        for pattern, name in _OTHERS.items():
+            for tag in self.platforms:
+                if match := re.fullmatch(pattern, tag):
+                    return name.format(*match.groups())
+        raise LabError(
+            f"uv knows no platform whose wheels this machine takes ({self.platforms[0]}).",
+            hint="Install the packages on the machine by hand, as whoever looks after it does",
+        )
+
+
+def ask_target(machine: Machine, far: str, settings: str) -> Target:
+    """Return which wheels the Python that would make the environment takes.
+
+    `far` is the folder of the far half there, `settings` what lab.toml says. Raises LabError when
+    there is no Python for an environment, and UnusableAnswerError.
+    """
+    done = ask(machine, "wheel-tags", far, settings, timeout=120)
+    text = done.stdout.strip().rpartition("\n")[2]
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if answer == {}:
+        raise LabError(
+            f"{machine.alias} has no Python from 3.11 on, and without internet it gets none.",
+            hint="Ask whoever looks after the machine for one, then: lab setup --carry",
+        )
+    if not isinstance(answer, dict) or not is_a(VERSION, answer.get("python")):
+        raise unusable("description of a Python", text)
+    platforms = answer.get("platforms")
+    if not isinstance(platforms, list) or not 0 < len(platforms) < 1000:
+        raise unusable("list of platforms", text)
+    if not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in platforms):
+        raise unusable("list of platforms", text)
+    return Target(
+        python=answer["python"], platforms=tuple(platforms), has_uv=answer.get("uv") is True
+    )

@@ -1,0 +1,130 @@
+"""Which wheels the project needs on the machine: worked out by uv, one for each package."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from ..errors import LabError
+from ..processes import Result, run
+from .target import Target
+from .uv import reason, uv_program
+
+__all__ = ["Wheel", "find_wheels"]
+
+_LOCK = "requirements.lock"
+_SECONDS = 300
+_EXTRAS = ("lab", "dev")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A file of the package index."""
+
+    url: str
+    sha256: str
+    size: int
+    """In bytes; 0 where the index does not say."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return unquote(urlsplit(self.url).path.rpartition("/")[2])
+
+
+def find_wheels(root: Path, target: Target, *, torch: str, uv_too: bool) -> list[Wheel]:
+    """Return the wheels of all that the project and its installation need, each once.
+
+    `torch` is its build, `uv_too` whether uv is to be brought. Raises LabError, with uv's own
+    reason, when a package has no wheel for the machine; nothing is fetched then.
+    """
+    try:
+        tables = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LabError(f"pyproject.toml cannot be read: {error}", hint="Correct it") from None
+    project = tables.get("project", {})
+    extras = project.get("optional-dependencies", {})
+    wanted = [*project.get("dependencies", [])]
+    wanted += [line for extra in _EXTRAS for line in extras.get(extra, [])]
+    lock = root / _LOCK
+    options = ["--constraint", str(lock)] if lock.is_file() else []
+    options += ["--torch-backend", torch] if torch else []
+    found = _resolve(root, wanted, target, options)
+    found += _resolve(root, [*_build_needs(root, tables), *(["uv"] if uv_too else [])], target, [])
+    return list({wheel.name: wheel for wheel in found}.values())
+
+
+def _build_needs(root: Path, tables: dict[str, Any]) -> list[str]:
+    """Return what must be installed to build the project: by its file, and by its backend."""
+    system = tables.get("build-system", {})
+    needed: list[str] = system.get("requires", ["setuptools"])
+    backend = system.get("build-backend", "setuptools.build_meta")
+    paths = [str(root / path) for path in system.get("backend-path", [])]
+    given = [word for one in needed for word in ("--with", one)]
+    with as_file(files(__package__).joinpath("build_needs.py")) as program:
+        command = ["run", "--quiet", "--no-project", *given, "python", "-B", str(program)]
+        done = _uv(root, [*command, backend, *paths])
+    if done.returncode != 0:
+        raise _failure("What builds this project could not be asked what it needs", done)
+    return [*needed, *filter(None, map(str.strip, done.stdout.splitlines()))]
+
+
+def _resolve(
+    root: Path, wanted: Sequence[str], target: Target, options: Sequence[str]
+) -> list[Wheel]:
+    """Return the wheel of each package that these requirements need."""
+    if not wanted:
+        return []
+    command = ["pip", "compile", "--quiet", "--only-binary", ":all:", "--format", "pylock.toml"]
+    command += ["--python-version", target.python, "--python-platform", target.for_uv, *options]
+    with tempfile.TemporaryDirectory() as folder:
+        lists, lock = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
+        lists.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
+        done = _uv(root, [*command, "--output-file", str(lock), str(lists)])
+        if done.returncode != 0:
+            raise _failure("There are no wheels for the machine", done)
+        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
+    return [_wheel(package) for package in packages]
+
+
+def _wheel(package: dict[str, Any]) -> Wheel:
+    """Return the wheel that uv chose for a package: it names one that fits."""
+    for one in package.get("wheels", ()):
+        url, sha256 = one.get("url", ""), one.get("hashes", {}).get("sha256", "")
+        if url and sha256:
+            size = one.get("size", 0)
+            if not size and url.startswith("file:"):
+                size = Path(url2pathname(urlsplit(url).path)).stat().st_size
+            return Wheel(url=url, sha256=sha256, size=size)
+    raise LabError(
+        f"{package.get('name')} has no wheel for the machine. Nothing was fetched.",
+        hint="Ask for another version of it in pyproject.toml, or remove it",
+    )
+
+
+def _uv(root: Path, words: Sequence[str]) -> Result:
+    """Run uv in the project's folder: its settings, such as an index, count."""
+    try:
+        return run([uv_program(), *words], folder=root, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise LabError(
+            f"uv did not find out within {_SECONDS // 60} minutes which wheels are needed.",
+            hint="See that the package index can be reached, then run the command again",
+        ) from None
+
+
+def _failure(what: str, done: Result) -> LabError:
+    said = reason(done.stderr)
+    return LabError(
+        f"{what}. Nothing was fetched. uv says: {said}",
+        quoted=(said,),
+        hint="Ask for another version in pyproject.toml, or see that the index can be reached",
+    )
