@@ -153,7 +153,8 @@ def test_function_runs_the_lab_of_the_project_that_one_is_in(
     variables = {"UV_PYTHON": sys.executable, "PYTHONPATH": ""}
     done = say(shell, script, "lab run --help", folder=folder, **variables)
     assert done.stdout.startswith("Usage: lab run"), done.stderr
-    assert done.stderr == ""
+    (note,) = done.stderr.splitlines()
+    assert "lab.py pins no version of lab. This one runs: 0.1.0 from " in note
     done = say(shell, script, "lab up", folder=tmp_path, **variables)
     assert done.returncode == 1
     assert f"There is no lab.toml in {tmp_path}" in done.stderr
