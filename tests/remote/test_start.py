@@ -19,6 +19,7 @@ from template_copy import TEMPLATE_FOLDER, commit_all, make_repository
 from ml_remote import trust
 from ml_remote.errors import ConfigurationError, LabError
 from ml_remote.pins import is_template_script, read_pin
+from ml_remote.programs import find_program
 
 START = [sys.executable, "-B", "-c", "from ml_remote.start import main; raise SystemExit(main())"]
 URL = "https://git.example.com/team/tool"
@@ -506,3 +507,16 @@ def test_installed_from_git_it_runs_what_a_project_pins(
 def _git(repository: Path, *words: str) -> str:
     command = ["git", "-C", str(repository), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_program_is_never_taken_from_the_folder_that_one_is_in(
+    uv: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "uv").write_text("#!/bin/sh\n")
+    (project / "uv").chmod(0o755)
+    monkeypatch.chdir(project)
+    for path in (".", "", f"{os.pathsep}."):
+        monkeypatch.setenv("PATH", path)
+        assert find_program("uv") is None
+    monkeypatch.setenv("PATH", f".{os.pathsep}{uv.parent}")
+    assert find_program("uv") == str(uv)
