@@ -41,6 +41,13 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(text: str) -> None:
     assert shown("\x1b") == "\\x1b"
 
 
+def test_of_very_much_both_ends_are_shown() -> None:
+    text = shown(f"first{'x' * 2_000_000}last")
+    assert text.startswith("first")
+    assert text.endswith("last")
+    assert len(text) < 600_000
+
+
 def test_people_can_still_write_as_they_do() -> None:
     for text in ("größer → 日本 🙂", "a\tb\n  c", "1\u2009000\xa0km\u3000"):
         assert shown(text) == text

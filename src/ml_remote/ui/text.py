@@ -12,6 +12,7 @@ import unicodedata
 
 __all__ = ["in_one_line", "log_text", "shown", "without_colours"]
 
+_MOST = 500_000  # characters that are shown at a time
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _RESET = "\x1b[0m"
 _RESETS = (_RESET, "\x1b[m")
@@ -22,8 +23,10 @@ _NEXT_IN_LOG = re.compile(r"(^|[\n\r])((?:\x1b\[[0-9;]*m)*)(?=Next:)")
 def shown(text: str) -> str:
     """Return a text in which line breaks, tabs and what can be printed are all that is left.
 
-    No line of it looks like the one that says what to run next.
+    No line of it looks like the one that says what to run next. Of very much, both ends are left.
     """
+    if len(text) > _MOST:
+        text = f"{text[: _MOST // 2]}\n...\n{text[-_MOST // 2 :]}"
     return _NEXT.sub("  ", _escaped(text, kept="\n\t"))
 
 
