@@ -6,10 +6,10 @@ task of VS Code or a command by ssh knows nothing of it. Those files are read, n
 
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional
 
-from ...commands import answer
 from ...programs import find_program
 
 __all__ = ["Found", "find_client"]
@@ -18,6 +18,8 @@ _BASES = ("miniforge3", "mambaforge", "miniconda3", "miniconda", "anaconda3", "c
 _PARENTS = ("~", "~/.local", "~/.local/share", "/opt", "/usr/local", "/opt/homebrew/Caskroom")
 _START_FILES = (".bashrc", ".bash_profile", ".profile", ".zshrc", ".config/fish/config.fish")
 _LARGEST = 1_000_000
+_SECONDS = 60
+_REPORT = b"conda/exception_handler.py"
 # '/home/you/miniforge3/bin/conda' 'shell.bash' 'hook', or: export MAMBA_EXE='/home/you/micromamba'
 _PROGRAM = re.compile(r"""(/[^'"$\s;:()]*/(conda|mamba|micromamba))(?=['"\s;)]|$)""")
 _ROOT = re.compile(r"""MAMBA_ROOT_PREFIX[= ]['"]?(/[^'"$\s;]+)""")
@@ -42,9 +44,24 @@ def find_client(name: str, hint: str = "") -> Optional[Found]:
         if program in seen:
             continue
         seen.add(program)
-        if answer([program, "--version"], seconds=60) is not None:
+        if _answers(program):
             return Found(program, "" if os.environ.get("MAMBA_ROOT_PREFIX") else _root())
     return None
+
+
+def _answers(program: str) -> bool:
+    """Return whether a program runs. conda with a broken ~/.condarc does, and reports only that."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 or _REPORT in done.stdout
 
 
 def _candidates(name: str, hint: str) -> Iterator[str]:
