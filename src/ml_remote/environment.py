@@ -25,6 +25,7 @@ from .version import this_version
 __all__ = ["begin_setup", "finish_setup", "setup"]
 
 _SCRIPT = "scripts/setup-environment.sh"
+_IN_PLACE = "LAB_CHANGE_IN_PLACE"
 _LOG_HERE = "setup.log"
 _LINES_TO_SHOW = 15
 
@@ -71,6 +72,8 @@ def begin_setup(
     wheels = _carried(context, machine, far, yes=yes) if carry else ""
     command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_WHEELS={wheels}\n"
     command += script("make-environment")
+    if os.environ.get(_IN_PLACE) == "1":
+        command = f"export {_IN_PLACE}=1\n{command}"
     return start(machine, About(kind="setup", title="environment", far=far), command)
 
 

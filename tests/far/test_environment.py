@@ -254,9 +254,9 @@ def test_pip_adds_in_place_only_what_changes_nothing(computer: Computer, tmp_pat
     trial.write_lists()
     assert trial.set_up(LAB_MINIMUM_FREE_GB="1000000") == 1
     assert "A new environment beside the one that works needs 1000000 GB" in trial.said
-    assert "LAB_CHANGE_IN_PLACE=1" in trial.said
+    assert "LAB_CHANGE_IN_PLACE=1 before `lab setup`" in trial.said
     trial.check()
-    assert trial.set_up(LAB_CHANGE_IN_PLACE="1") == 0
+    assert trial.set_up(LAB_CHANGE_IN_PLACE="1", LAB_MINIMUM_FREE_GB="1000000") == 0
     assert (trial.root / ".venv").readlink() == first
     assert trial.versions()["alpha"] == "1.1"
     assert not (trial.root / ".lab/environment.incomplete").exists()

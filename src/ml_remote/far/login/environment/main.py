@@ -102,7 +102,7 @@ def _can_add(places: Places, manager: Manager, state: State, work: Work) -> bool
 
 def _make(places: Places, manager: Manager, current: Work, state: State) -> Record:
     """Make a new environment and exchange it, or change the one that is there."""
-    if places.must_change_in_place or os.environ.get("LAB_CHANGE_IN_PLACE") == "1":
+    if places.changes_in_place:
         step(2, "Changing .venv in place; this downloads several gigabytes the first time")
         step(3, "Checking")
         return make_in_place(places, manager, current)

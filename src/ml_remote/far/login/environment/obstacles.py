@@ -112,6 +112,8 @@ def _check_unused(places: Places, prefix: Path) -> None:
 
 def check_room(places: Places, state: State, manager: Manager) -> None:
     """Raise Failure if there is not enough disk for a new environment, beside an old one or not."""
+    if state.works and places.changes_in_place and not places.must_change_in_place:
+        return  # what it may cost was told before
     place = existing(places.link if places.must_change_in_place else places.folder)
     free = shutil.disk_usage(str(place)).free
     needed = _needed(places, state, manager)
@@ -124,8 +126,8 @@ def check_room(places: Places, state: State, manager: Manager) -> None:
         raise Failure(
             "A new environment beside the one that works needs {}.".format(figures),
             "Make room. " + _ELSEWHERE,
-            "To change the one that works, which is lost if that fails:"
-            " LAB_CHANGE_IN_PLACE=1 sh scripts/setup-environment.sh",
+            "To change the one that works, which is lost if that fails: LAB_CHANGE_IN_PLACE=1"
+            " before `lab setup`, or before sh scripts/setup-environment.sh on the machine.",
         )
     raise Failure(
         "The environment needs {}.".format(figures),

@@ -56,6 +56,11 @@ class Places:
         return os.name == "nt" or os.path.ismount(str(self.link))
 
     @property
+    def changes_in_place(self) -> bool:
+        """Whether the environment itself is changed: it must be, or the person has said so."""
+        return self.must_change_in_place or os.environ.get("LAB_CHANGE_IN_PLACE") == "1"
+
+    @property
     def current(self) -> Optional[Path]:
         """The environment that is in use, by its resolved path; None if there is none."""
         if not self.link.exists():
