@@ -181,6 +181,7 @@ def test_update_that_was_interrupted_is_completed_on_either_side(place: Place) -
         back = place.git if here else place.there
         back("reset", "--quiet", "--hard", "HEAD~1")
         (folder / ".git" / "lab-coming").write_text(f"{new}\n")
+        (folder / ".git" / "index.lock").write_text("")
         (folder / "README.md").write_text(f"new text {here}\n" * 4)
         (folder / odd).write_text("new file\n" * 4)
         belong_to_account(place)

@@ -157,6 +157,7 @@ def test_file_that_differs_here_is_kept_unless_asked(
             assert (here / second / "x").exists()
 
 
+@pytest.mark.slow
 def test_what_was_fetched_is_updated_and_what_was_deleted_stays_deleted(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
@@ -189,6 +190,7 @@ def test_what_was_fetched_is_updated_and_what_was_deleted_stays_deleted(
     assert (here / "lab/1/checkpoint.pt").read_bytes() == b"whole"
 
 
+@pytest.mark.slow
 def test_file_that_may_still_be_written_is_looked_at_again(
     machine: Client, account: Account, outputs: Path, tmp_path: Path
 ) -> None:
@@ -200,6 +202,7 @@ def test_file_that_may_still_be_written_is_looked_at_again(
     assert bring(machine, tmp_path).replaced == ("lab/1/checkpoint.pt",)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_through_a_link(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
@@ -229,6 +232,7 @@ def test_nothing_is_written_through_a_link(
         bring(machine, tmp_path)
 
 
+@pytest.mark.slow
 def test_holes_are_kept_and_room_is_looked_at_first(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -8,9 +8,19 @@ note() { printf '%s/lab-coming\n' "$(git rev-parse --git-dir)"; }
 lock() {
     exec 9>>"$(git rev-parse --git-dir)/lab-update" || return
     if command -v flock >/dev/null 2>&1; then
-        flock -w 60 9
+        flock -w 60 9 && locked=yes
     elif command -v perl >/dev/null 2>&1; then
-        perl -e 'alarm 60; open(my $f, ">&=9") and flock($f, 2)'
+        perl -e 'alarm 60; open(my $f, ">&=9") and flock($f, 2) or exit 1' && locked=yes
+    fi
+}
+locked=''
+
+# free_index: removes the lock that the git of an interrupted update has left. That git has held our
+# lock as well, so where we hold it now, that git is gone.
+free_index() {
+    if [ -n "$locked" ] && [ -s "$(note)" ]; then
+        left=$(git rev-parse --git-dir)/index.lock
+        if [ -e "$left" ] && [ -z "$(find "$(note)" -newer "$left")" ]; then rm -f "$left"; fi
     fi
 }
 

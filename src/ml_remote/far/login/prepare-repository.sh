@@ -9,6 +9,7 @@ cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
 [ -z "$(git rev-parse --show-cdup 2>/dev/null || echo none)" ] || git init --quiet . || exit
 lock
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$3"
+free_index
 mend
 describe "$2" "$3"
 submodules

@@ -4,6 +4,7 @@
 # git does not track is in the way. What an interrupted pull left is put back first. With $2, hooks
 # of the repository do not run.
 lock
+free_index
 mend
 found=$(changes HEAD "$1" | in_the_way | head -n 100)
 if [ -n "$found" ]; then
