@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -18,6 +19,11 @@ LABS = sorted(
     path.stem for path in (TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "labs").glob("*.py")
 )
 SEED = "seed = 0 "
+
+
+def later(*values: object) -> Any:
+    """A further case of a kind, for the slow tests: each starts jupytext several times."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +120,7 @@ def test_running_a_notebook_is_no_change_to_its_script(project: BakedProject) ->
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-@pytest.mark.parametrize("remembered", [True, False])
+@pytest.mark.parametrize("remembered", [True, later(False)])
 def test_both_changed_is_told_and_both_stay_byte_for_byte(
     project: BakedProject, remembered: bool
 ) -> None:
@@ -130,7 +136,9 @@ def test_both_changed_is_told_and_both_stay_byte_for_byte(
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize(("keep", "seed"), [("script", "seed = 5 "), ("notebook", "seed = 6 ")])
+@pytest.mark.parametrize(
+    ("keep", "seed"), [("script", "seed = 5 "), later("notebook", "seed = 6 ")]
+)
 def test_person_decides_which_change_counts(project: BakedProject, keep: str, seed: str) -> None:
     replace(script_of(project), SEED, "seed = 5 ")
     replace(notebook_of(project), SEED, "seed = 6 ")
@@ -140,7 +148,7 @@ def test_person_decides_which_change_counts(project: BakedProject, keep: str, se
     assert sync(project).returncode == 0
 
 
-@pytest.mark.parametrize("changed", ["script", "notebook"])
+@pytest.mark.parametrize("changed", ["script", later("notebook")])
 def test_fresh_clone_knows_from_git_which_one_was_changed(bake: Bake, changed: str) -> None:
     project = bake(copied=True)
     path = script_of(project) if changed == "script" else notebook_of(project)
@@ -170,7 +178,7 @@ def test_jupytexts_own_sync_leaves_the_same_script(project: BakedProject) -> Non
     assert sync(project).returncode == 0
 
 
-@pytest.mark.parametrize("half", ["labs/mnistlab.ipynb", "labs/mnistlab.py"])
+@pytest.mark.parametrize("half", ["labs/mnistlab.ipynb", later("labs/mnistlab.py")])
 def test_either_half_may_be_named(project: BakedProject, half: str) -> None:
     replace(notebook_of(project), SEED, "seed = 5 ")
     assert "the notebook was changed" in sync(project, half).stdout
@@ -218,8 +226,8 @@ def test_bad_pair_is_told_in_a_sentence_and_the_others_are_brought_in_step(
     assert "No such file" in sync(project, "labs/none.ipynb", "/nowhere/x.py").stderr
 
 
-@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
-@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", later(b"")])
+@pytest.mark.parametrize("end", [b"\r\n", later(b"\n")])
 def test_byte_order_mark_and_line_ends_stay(project: BakedProject, mark: bytes, end: bytes) -> None:
     plain = script_of(project).read_bytes()
     script_of(project).write_bytes(mark + plain.replace(b"\n", end))
@@ -243,7 +251,7 @@ def name_kernel(project: BakedProject) -> bytes:
     return notebook_of(project).read_bytes()
 
 
-@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("header", [True, later(False)])
 def test_kernel_is_neither_compared_nor_carried_over(project: BakedProject, header: bool) -> None:
     if header:  # of a project of before
         mark = "#       format_version: '1.3'\n"
@@ -263,7 +271,9 @@ def test_kernel_is_neither_compared_nor_carried_over(project: BakedProject, head
     assert script_of(project).read_text(encoding="utf-8") == before.replace(SEED, "seed = 6 ")
 
 
-@pytest.mark.parametrize("memory", ["[]", '{"labs/mnistlab.py": 1}', '{"labs/mnistlab.py": {}}'])
+@pytest.mark.parametrize(
+    "memory", ["[]", later('{"labs/mnistlab.py": 1}'), later('{"labs/mnistlab.py": {}}')]
+)
 def test_memory_of_another_kind_is_no_reason_to_stop(project: BakedProject, memory: str) -> None:
     (project.path / ".lab" / "pairs.json").write_text(memory)
     replace(notebook_of(project), SEED, "seed = 5 ")
@@ -276,8 +286,8 @@ def in_commit(project: BakedProject) -> subprocess.CompletedProcess[str]:
     return project.run(*command, check=False, PRE_COMMIT="1")
 
 
-@pytest.mark.parametrize("staged", ["nothing", "the script"])
-@pytest.mark.parametrize("changed", ["notebook", "script", "both"])
+@pytest.mark.parametrize("staged", ["nothing", later("the script")])
+@pytest.mark.parametrize("changed", ["notebook", later("script"), "both"])
 def test_inside_a_commit_nothing_is_written(
     project: BakedProject, changed: str, staged: str
 ) -> None:
