@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -21,7 +20,7 @@ LABS = sorted(
 SEED = "seed = 0 "
 
 
-def later(*values: object) -> Any:
+def later(*values: object) -> object:
     """A further case of a kind, for the slow tests: each starts jupytext several times."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
