@@ -94,6 +94,10 @@ def test_every_name_comes_home(
         write(account, outputs / name, f"{number}".encode())
     (outputs / "link").symlink_to("/etc/passwd")
     os.mkfifo(outputs / "pipe")
+    write(account, outputs / "secret/file", b"")
+    (outputs / "secret/file").chmod(0)
+    write(account, outputs / "closed/file", b"")
+    (outputs / "closed").chmod(0)
     deep = outputs
     for _ in range(8):
         deep = deep / ("d" * 250)
@@ -105,14 +109,16 @@ def test_every_name_comes_home(
         left = {one.name: one.reason for one in fetched.left_out}
         assert all("only rsync can bring" in left.pop(name) for name in broken)
         assert "so long" in left.pop(str((deep / "file").relative_to(outputs)))
-        assert set(left) == {"link", "pipe"}
+        assert set(left) == {"link", "pipe", "secret/file", "closed"}
     assert sorted(fetched.new) == sorted(came)
-    assert {"link", "pipe"} <= {one.name for one in fetched.left_out}
+    assert {"link", "pipe", "secret/file", "closed"} <= {one.name for one in fetched.left_out}
     assert (fetched.kept, fetched.same) == ((), 0)
     for number, name in enumerate([*names, *broken]):
         if name in came:
             assert (tmp_path / "outputs" / name).read_bytes() == f"{number}".encode()
     assert not (tmp_path / "outputs" / "link").is_symlink()
+    (outputs / "closed").chmod(0o700)
+    (outputs / "closed/file").unlink()
     assert (tmp_path / "outputs" / "plain.txt").stat().st_mtime == 1_700_000_000
     assert bring(machine, tmp_path).same == len(came)
 

@@ -5,7 +5,7 @@
 # about; `unreadable` and a name; `link` or `special` and names up to an empty one; `files`, names up
 # to an empty one, and a line for each of them: bytes, time, blocks of 512 bytes.
 say() { printf '%s\0' "$*"; }
-say "rsync $(rsync --version 2>/dev/null | head -n 1)"
+say "rsync $(rsync --version 2>/dev/null | sed -n 1p)"
 say "now $(date +%s)"
 for job in .lab/jobs/*; do
     if is_job "$job" && ! is_over "$job"; then say "running ${job##*/}"; fi
