@@ -118,8 +118,8 @@ def test_two_modules_of_the_command_alone_write_to_the_terminal() -> None:
     folder = Path(ml_remote.__file__).parent
     writers = set()
     for path in folder.rglob("*.py"):
-        if path.is_relative_to(folder / "far"):
-            continue  # programs of their own, on the machine
+        if path.is_relative_to(folder / "far") or path == folder / "carrying" / "build_needs.py":
+            continue  # programs of their own, whose output the tool reads
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             written = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             whole = ast.unparse(node) if written else ""
