@@ -21,6 +21,7 @@ from openssh_server import Laptop
 from programs import path_without
 from remote_fixtures import known_machine
 
+from ml_remote.carrying import wheels
 from ml_remote.carrying.target import Target
 from ml_remote.errors import LabError
 from ml_remote.far.login.environment.bringing import bring_uv
@@ -89,7 +90,7 @@ def test_machine_without_internet_gets_its_packages_from_here(
     write_project(root, "alpha", "sourceonly")
     shutil.copytree(root, machine_folder)
 
-    def lab(*words: str) -> tuple[int, str]:
+    def lab(*words: str, path: str = os.environ["PATH"]) -> tuple[int, str]:
         variables = {
             "PYTHONPATH": str(TOOL),
             "UV_OFFLINE": "1",
@@ -97,7 +98,7 @@ def test_machine_without_internet_gets_its_packages_from_here(
             "UV_FIND_LINKS": str(packages),
             "UV_PYTHON": sys.executable,
             "UV_PYTHON_DOWNLOADS": "never",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
         }
         done = subprocess.run(
             [sys.executable, "-B", "-m", "ml_remote", *words],
@@ -137,9 +138,9 @@ def test_machine_without_internet_gets_its_packages_from_here(
     code, said = lab("setup", "--carry", "--yes")
     assert code == 0, said
     assert "The environment is complete" in said
-    wheels = {path.name for path in there.iterdir()}
-    assert wheels == {path.name for path in (root / ".lab/wheels").iterdir()}
-    assert {name.partition("-")[0] for name in wheels} == {"torch", "alpha", "beta", "delta"}
+    names = {path.name for path in there.iterdir()}
+    assert names == {path.name for path in (root / ".lab/wheels").iterdir()}
+    assert {name.partition("-")[0] for name in names} == {"torch", "alpha", "beta", "delta"}
     python = machine_folder / ".venv/bin/python"
     subprocess.run([python, "-c", "import torch, alpha, delta"], check=True)
     record = json.loads((machine_folder / ".venv/lab-environment.json").read_text())
@@ -148,6 +149,27 @@ def test_machine_without_internet_gets_its_packages_from_here(
     # The second call has nothing to do, and asks nothing.
     code, said = lab("setup", "--carry")
     assert (code, "up to date" in said) == (0, True), said
+
+    # By pip, and by sftp: it can add nothing to a file that is damaged, which is sent anew.
+    (root / "lab.local.toml").write_text('[environment]\nmanager = "venv"\n')
+    torch = there / "torch-2.9-py3-none-any.whl"
+    whole = torch.read_bytes()
+    torch.write_bytes(b"x" * len(whole))
+    alpha = there / "alpha-1.0-py3-none-any.whl"
+    alpha.write_bytes(alpha.read_bytes()[:50])
+    code, said = lab("setup", "--carry", "--yes", path=path_without(packages, "rsync"))
+    assert code == 0, said
+    assert torch.read_bytes() == whole
+    subprocess.run([python, "-c", "import torch, alpha, delta"], check=True)
+    record = json.loads((machine_folder / ".venv/lab-environment.json").read_text())
+    assert (record["manager"], record["complete"]) == ("venv", True)
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fevil-1.0-py3-none-any.whl", "a%0Ab.whl", "%22.whl"])
+def test_wheel_of_an_odd_name_is_not_taken(name: str) -> None:
+    wheel = {"url": f"https://example.com/{name}", "hashes": {"sha256": "0" * 64}, "size": 1}
+    with pytest.raises(LabError, match="has no wheel"):
+        wheels._wheel({"name": "evil", "wheels": [wheel]})
 
 
 def test_uv_is_taken_from_the_wheels_that_were_carried(

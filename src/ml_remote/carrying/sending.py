@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from .. import answers, processes
@@ -17,8 +17,8 @@ __all__ = ["FOLDER", "send_wheels"]
 
 FOLDER = ".lab/wheels"
 """Where they are, from the project's folder, on both sides."""
-_TRIALS = 2
-_SUM = re.compile(r"([0-9a-f]{64}) (.+)")
+_TRIALS = 3
+_SUM = re.compile(r"([0-9a-f]{64}) ([0-9]{1,15}) (.+)")
 _NEW_RSYNC = re.compile(r"rsync\s+version v?[3-9]\.")
 
 
@@ -27,24 +27,24 @@ def send_wheels(machine: Machine, wheels: Sequence[Wheel], source: Path) -> None
 
     Raises LabError when they could not all be sent; what has come stays for the next call.
     """
-    needed = sum(wheel.size for wheel in wheels) // 1024
     names = [wheel.name for wheel in wheels]
+    sizes = {name: (source / name).stat().st_size for name in names}
+    needed = str(sum(sizes.values()) // 1024)
     said = ""
     for _ in range(_TRIALS):
-        facts = dict(
-            line.split(" ", 1)
-            for line in ask(machine, "prepare-wheels", str(needed), *names).stdout.splitlines()
-            if " " in line
-        )
+        facts = _facts(machine, needed, names)
         folder = answers.folder(facts.get("folder"), asked=f"{machine.folder}/{FOLDER}")
-        missing = _missing_there(machine, wheels)
+        missing, there = _compare(machine, wheels)
         if not missing:
             return
+        damaged = {name for name in missing if there.get(name, 0) >= sizes[name]}
+        if damaged:  # nothing can be added to them
+            _facts(machine, needed, [name for name in names if name not in damaged])
         if _NEW_RSYNC.match(facts.get("rsync", "")) and _has_rsync():
-            said = _by_rsync(machine, [wheel.name for wheel in missing], source, folder)
+            said = _by_rsync(machine, missing, source, folder)
         else:
-            said = _by_sftp(machine, [wheel.name for wheel in missing], source, folder)
-    if _missing_there(machine, wheels):
+            said = _by_sftp(machine, missing, source, folder, begun=there.keys() - damaged)
+    if _compare(machine, wheels)[0]:
         raise LabError(
             f"Not all wheels came to {machine.alias}. {said.strip()}",
             quoted=(said,),
@@ -52,10 +52,19 @@ def send_wheels(machine: Machine, wheels: Sequence[Wheel], source: Path) -> None
         )
 
 
-def _missing_there(machine: Machine, wheels: Sequence[Wheel]) -> list[Wheel]:
-    sums = ask(machine, "sum-wheels", timeout=600).stdout.splitlines()
-    there = {found[2]: found[1] for line in sums if (found := _SUM.fullmatch(line))}
-    return [wheel for wheel in wheels if there.get(wheel.name) != wheel.sha256]
+def _facts(machine: Machine, needed: str, names: Sequence[str]) -> dict[str, str]:
+    """Have the folder there keep the files of these names only; return what is said of it."""
+    lines = ask(machine, "prepare-wheels", needed, *names).stdout.splitlines()
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def _compare(machine: Machine, wheels: Sequence[Wheel]) -> tuple[list[str], dict[str, int]]:
+    """Return which are not there, or not completely, and the sizes of the files there."""
+    lines = ask(machine, "sum-wheels", timeout=600).stdout.splitlines()
+    found = [match for line in lines if (match := _SUM.fullmatch(line))]
+    sums = {match[3]: match[1] for match in found}
+    missing = [wheel.name for wheel in wheels if sums.get(wheel.name) != wheel.sha256]
+    return missing, {match[3]: int(match[2]) for match in found}
 
 
 def _has_rsync() -> bool:
@@ -74,11 +83,14 @@ def _by_rsync(machine: Machine, names: Sequence[str], source: Path, folder: str)
     return done.stderr
 
 
-def _by_sftp(machine: Machine, names: Sequence[str], source: Path, folder: str) -> str:
-    """Send them; sftp begins at the end of what has come. Return what it said."""
+def _by_sftp(
+    machine: Machine, names: Sequence[str], source: Path, folder: str, *, begun: Collection[str]
+) -> str:
+    """Send them, of those that were begun the rest. Return what sftp said."""
     (_, *options, _, _) = machine.client.with_options("BatchMode=yes").command()
     command = ["sftp", "-q", *options, "-b", "-", machine.alias]
-    orders = [f"cd {_quoted(folder)}", *(f"-put -a {_quoted(name)}" for name in names)]
+    orders = [f"cd {_quoted(folder)}"]
+    orders += [f"-put {'-a ' if name in begun else ''}{_quoted(name)}" for name in names]
     text = "".join(f"{line}\n" for line in orders)
     return processes.run(command, input=text, folder=source).stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 import tomllib
@@ -23,6 +24,8 @@ __all__ = ["Wheel", "find_wheels"]
 _LOCK = "requirements.lock"
 _SECONDS = 300
 _EXTRAS = ("lab", "dev")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}\.whl")  # an index names them
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,8 @@ def _wheel(package: dict[str, Any]) -> Wheel:
     """Return the wheel that uv chose for a package: it names one that fits."""
     for one in package.get("wheels", ()):
         url, sha256 = one.get("url", ""), one.get("hashes", {}).get("sha256", "")
-        if url and sha256:
+        name = Wheel(url=url, sha256=sha256, size=0).name
+        if _NAME.fullmatch(name) and _SHA256.fullmatch(sha256):
             size = one.get("size", 0)
             if not size and url.startswith("file:"):
                 size = Path(url2pathname(urlsplit(url).path)).stat().st_size
