@@ -31,7 +31,7 @@ import openssh_server  # noqa: E402
 from baking import environment_variables, isolated_variables  # noqa: E402
 from openssh_server import OpenSSHServer  # noqa: E402
 from programs import path_without  # noqa: E402
-from remote_fixtures import known_machine  # noqa: E402
+from remote_fixtures import known_machine, wait_until  # noqa: E402
 
 from ml_remote import jobs  # noqa: E402
 from ml_remote.jobs.about import About, Run  # noqa: E402
@@ -207,7 +207,9 @@ def restarts(pair: Pair, times: int, chance: random.Random) -> list[str]:
     follower = threading.Thread(target=follow)
     follower.start()
     for _ in range(times):
-        time.sleep(0.5 + chance.random())
+        known = len(seen)
+        wait_until(lambda known=known: len(seen) > known + 10, limit=LIMIT)  # type: ignore[misc]
+        time.sleep(chance.random())
         pair.server.stop()
         time.sleep(chance.random())
         pair.server.start()
