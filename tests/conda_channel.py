@@ -102,7 +102,8 @@ class _Channel:
         (tree / "bin" / f"python{_PYTHON}").symlink_to(base)
         for name in ("python", "python3"):
             (tree / "bin" / name).symlink_to(f"python{_PYTHON}")
-        (tree / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+        settings = f"home = {base.parent}\ninclude-system-site-packages = false\n"
+        (tree / "pyvenv.cfg").write_text(settings)
         site = tree / _SITE / "README.txt"
         site.parent.mkdir(parents=True)
         site.write_text("Third-party packages.\n")

@@ -7,6 +7,7 @@ Each client gets a home directory, a package cache and a root of its own.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -93,8 +94,10 @@ def conda_client(name: str, home: Path) -> Client:
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         pytest.skip("the conda and mamba in ../shared/conda are for Linux on x86_64")
     with FileLock(_BUILD.with_suffix(".lock")):
-        if not (_BUILD / "complete").exists():
+        complete, recipe = _BUILD / "complete", _recipe()
+        if not complete.exists() or complete.read_text() != recipe:
             _make_all()
+            complete.write_text(recipe)
     program = name.partition("-")[0]
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "micromamba" / ".condarc"
@@ -106,6 +109,14 @@ def conda_client(name: str, home: Path) -> Client:
 def programs_of(name: str) -> Path:
     """Return the folder that holds a client's program."""
     return _BUILD / name / "bin"
+
+
+def _recipe() -> str:
+    """Return a hash of what makes them, and of the Python that the channel leads to."""
+    digest = hashlib.sha256(sys.version.encode() + sys.base_prefix.encode())
+    for name in ("conda_clients.py", "conda_channel.py"):
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    return digest.hexdigest()
 
 
 def _make_all() -> None:
@@ -138,7 +149,6 @@ def _make_all() -> None:
             text = _MAMBA.format(folder=folder / name)
         launcher.write_text(text)
         launcher.chmod(0o755)
-    (_BUILD / "complete").touch()
 
 
 def _make_runtime(folder: Path) -> Path:
