@@ -293,7 +293,7 @@ class Micromamba(Mamba):
 def _lock_of(work: Work) -> Optional[CondaLock]:
     """Return the lock that counts: the one handed over or committed, else this machine's last."""
     name = lock_name()
-    for folder in (work.lists.folder, work.root / ".lab"):
+    for folder in (work.lists.folder, work.root, work.root / ".lab"):
         lock = read_lock(folder / name)
         if lock is not None:
             return lock
