@@ -125,7 +125,8 @@ def _same_run(context: Context, machines: Sequence[Machine], wanted: Run) -> Fou
         except MissingFolderError:
             continue
         for job in known:
-            if job.run == wanted and not job.is_over and (found is None or job.is_here):
+            is_same = job.run == wanted and not job.is_over and (found is None or job.is_here)
+            if is_same and not jobs.replaces(machine, job, console=context.console):
                 found = Found(machine=machine, job=job)
     return found
 
