@@ -81,6 +81,12 @@ lab.add_sections(
         },
         "Environment": {
             "setup": ("environment", "Make the project's environment on the machine."),
+            "add": ("lists", "Add packages to the project and install them on the machine."),
+            "remove": (
+                "lists",
+                "Remove packages from the project and from the environment on the machine.",
+            ),
+            "lock": ("lists", "Write requirements.lock, the versions that everybody gets."),
         },
         "Run": {
             "run": (

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from collections import deque
+from dataclasses import dataclass
 
 from .context import Context
 from .errors import LabError, RemoteCommandError, UsageError
@@ -13,6 +14,8 @@ from .far.installed import FAR, install
 from .installing import ensure_far
 from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
+from .lists.handing_over import hand_over
+from .lists.texts import ensure_lock
 from .machine import Machine
 from .processes import running
 from .project import Project
@@ -22,7 +25,7 @@ from .ssh.ssh_directory import ssh_options
 from .ui.display import Steps, steps
 from .version import this_version
 
-__all__ = ["begin_setup", "finish_setup", "setup"]
+__all__ = ["Beginning", "begin_setup", "finish_setup", "setup"]
 
 _SCRIPT = "scripts/setup-environment.sh"
 _IN_PLACE = "LAB_CHANGE_IN_PLACE"
@@ -45,6 +48,7 @@ def setup(
     if local and carry:
         raise UsageError("`--local` and `--carry` cannot be combined.")
     if local:
+        ensure_lock(context.project.root, context.console)
         context.console.say(_set_up_here(context.project))
         context.console.next_step(f"lab run {context.project.example} --local")
         return
@@ -53,28 +57,41 @@ def setup(
     context.console.next_step(f"lab run {context.project.example}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A setup that has begun."""
+
+    job: Job
+    is_ours: bool
+    """Whether it was started with the lists of this laptop; else somebody else had begun it."""
+
+
 def begin_setup(
     context: Context, machine: Machine, *, carry: bool = False, yes: bool = False
-) -> Job | None:
+) -> Beginning | None:
     """Start making the environment there, or find who does; None when there is nothing to do.
 
-    Raises MissingFolderError when the project is not there.
+    The lists go there first, committed or not. Raises MissingFolderError when the project is not
+    there.
     """
     far, commit = ensure_far(machine), this_version().commit or ""
-    complete = _is_complete(machine, context.project.merged_toml(), far, commit)
+    ensure_lock(context.project.root, context.console)
+    lists = hand_over(context.project.root, machine)
+    complete = _is_complete(machine, context.project.merged_toml(), far, commit, lists)
     if complete:
         context.console.say(complete)
         return None
     for job in list_jobs(machine, console=context.console, kind="setup"):
         if not job.is_over and not replaces(machine, job, console=context.console):
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
-            return job
+            return Beginning(job=job, is_ours=False)
     wheels = _carried(context, machine, far, yes=yes) if carry else ""
-    command = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_WHEELS={wheels}\n"
-    command += script("make-environment")
+    variables = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_LISTS={lists} LAB_WHEELS={wheels}"
+    command = f"{variables}\n{script('make-environment')}"
     if os.environ.get(_IN_PLACE) == "1":
         command = f"export {_IN_PLACE}=1\n{command}"
-    return start(machine, About(kind="setup", title="environment", far=far), command)
+    about = About(kind="setup", title="environment", far=far)
+    return Beginning(job=start(machine, about, command), is_ours=True)
 
 
 def _carried(context: Context, machine: Machine, far: str, *, yes: bool) -> str:
@@ -83,10 +100,11 @@ def _carried(context: Context, machine: Machine, far: str, *, yes: bool) -> str:
     return carry_wheels(context, machine, far, yes=yes)
 
 
-def finish_setup(context: Context, machine: Machine, job: Job | None) -> None:
+def finish_setup(context: Context, machine: Machine, beginning: Beginning | None) -> None:
     """Follow the work there to its end, and say how it ended. Raises LabError when it failed."""
-    if job is None:
+    if beginning is None:
         return
+    job = beginning.job
     log = _log_command(machine, job)
     with steps() as shown:
         output = _Output(shown)
@@ -101,6 +119,8 @@ def finish_setup(context: Context, machine: Machine, job: Job | None) -> None:
             ) from None
     if ended.state == "done":
         context.console.say(output.last)
+        if not beginning.is_ours:  # it may have used other lists
+            finish_setup(context, machine, begin_setup(context, machine))
         return
     if ended.state == "failed":
         raise output.failure(machine.alias, log)
@@ -116,15 +136,15 @@ def _log_command(machine: Machine, job: Job) -> str:
     return shlex.join(["ssh", *ssh_options(machine.client.directory), machine.alias, remote])
 
 
-def _is_complete(machine: Machine, settings: str, far: str, commit: str) -> str:
+def _is_complete(machine: Machine, settings: str, *sent: str) -> str:
     """Return what the script says of a complete environment; nothing when it is not complete.
 
-    The settings and the far half are made known to the script. Raises LabError when the project
-    or its script is not there.
+    The settings, and what was `sent` (LAB_FAR, its commit, LAB_LISTS), are made known to the
+    script. Raises LabError when the project or its script is not there.
     """
     explanations: Explanations = {ExitCode.NO_SETUP: lambda _: _no_script(machine.alias)}
     done = ask(
-        machine, "check-environment", settings, far, commit, explanations=explanations, timeout=120
+        machine, "check-environment", settings, *sent, explanations=explanations, timeout=120
     )
     return done.stdout.strip()
 

@@ -14,7 +14,7 @@ from .machine import Machine
 from .scripts import ask
 from .ssh.client import quote
 
-__all__ = ["ensure_far", "far_folder"]
+__all__ = ["ensure_far", "far_folder", "writing"]
 
 
 @cache
@@ -31,11 +31,11 @@ def ensure_far(machine: Machine) -> str:
     """
     folder = far_folder()
     if ask(machine, "find_far", folder).stdout.strip() != "there":
-        ask(machine, "install_far", folder, _writing(far_files()))
+        ask(machine, "install_far", folder, writing(far_files()))
     return folder
 
 
-def _writing(files: dict[str, str]) -> str:
+def writing(files: dict[str, str]) -> str:
     """Return a script of sh that writes these files below the folder that is its first argument."""
     folders = sorted({str(PurePosixPath(name).parent) for name in files})
     lines = ["set -e", 'cd -- "$1"', *(f"mkdir -p {quote(folder)}" for folder in folders)]
@@ -48,6 +48,6 @@ def _writing(files: dict[str, str]) -> str:
 def _end_mark(text: str) -> str:
     """Return a line that the text does not hold, to end its here-document."""
     if not text.endswith("\n"):
-        raise ValueError("a file of the far half does not end with a line break")
+        raise ValueError("a file does not end with a line break")
     lines = set(text.splitlines())
     return next(mark for number in range(100) if (mark := f"END_{number}") not in lines)

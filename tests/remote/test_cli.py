@@ -104,7 +104,7 @@ def test_folder_without_a_project_is_told_in_one_sentence(
     capsys.readouterr()
     for name in COMMANDS:
         if name != "completion":
-            arguments = ["labs/a.py"] if name == "run" else []
+            arguments = {"run": ["labs/a.py"], "add": ["x"], "remove": ["x"]}.get(name, [])
             assert cli.main([name, *arguments]) == 1, name
             printed = capsys.readouterr().err
             assert f"There is no lab.toml in {tmp_path}" in printed

@@ -34,6 +34,10 @@ ROWS: dict[str, list[str]] = {
     "push": ["push --dirty"],
     "pull": ["pull --overwrite"],
     "setup": ["setup"],
+    # These do what `setup` does on the machine, after they have changed the lists here.
+    "add": [],
+    "remove": [],
+    "lock": [],
     "run": ["run answer --again"],
     "runs": ["runs"],
     "attach": ["attach"],

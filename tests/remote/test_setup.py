@@ -40,6 +40,15 @@ echo 'The environment is complete: all of it'
 """
 
 
+@pytest.fixture(autouse=True)
+def lock(place: Place) -> None:
+    """A lock that fits the lists, so that none is made."""
+    text = place.project.read("pyproject.toml")
+    bounds = re.findall(r'^    "([\w-]+)>=([\d.]+)"', text, re.MULTILINE)
+    assert len(bounds) > 10
+    place.commit("requirements.lock", "".join(f"{name}=={least}\n" for name, least in bounds))
+
+
 @pytest.fixture
 def project_there(place: Place) -> Place:
     """A project with the stand-in script, pushed."""

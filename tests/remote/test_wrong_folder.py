@@ -11,8 +11,8 @@ from place import Place
 
 from ml_remote.cli import lab
 
-WITHOUT_IT = {"connect", "disconnect", "doctor"}
-"""Commands about the machine that do not use the folder, or only look at it."""
+WITHOUT_IT = {"connect", "disconnect", "doctor", "add", "remove", "lock"}
+"""Commands about the machine that do not use the folder, look at it, or leave it to `setup`."""
 ARGUMENTS = {
     "run": ("labs/mnistlab.py",),
     "up": ("--no-code", "--yes"),

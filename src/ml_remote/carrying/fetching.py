@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import LabError
+from ..lists.uv import reason, uv_program
 from ..processes import running
 from ..ui.display import steps
 from .target import Target
-from .uv import reason, uv_program
 from .wheels import Wheel
 
 __all__ = ["fetch_wheels", "missing_here"]

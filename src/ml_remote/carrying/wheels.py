@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ..errors import LabError
+from ..lists.uv import reason, uv_program
 from ..processes import Result, run
 from .target import Target
-from .uv import reason, uv_program
 
 __all__ = ["Wheel", "find_wheels"]
 

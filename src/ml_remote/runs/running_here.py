@@ -11,6 +11,7 @@ from ..errors import LabError
 from ..far.installed import FAR, install
 from ..jobs.about import Run
 from ..jobs.events import ASKING
+from ..lists.modules import missing_package
 from ..processes import running
 from ..project import Project
 from ..ui.text import without_colours
@@ -47,7 +48,11 @@ def run_here(
         returncode = program.wait()
     if returncode != 0:
         progress.show_failure(returncode, setup="lab setup --local")
-        raise LabError(f"{run.lab} failed{progress.where}; exit code {returncode}.")
+        package = missing_package(progress.lines, project.root)
+        raise LabError(
+            f"{run.lab} failed{progress.where}; exit code {returncode}.",
+            hint=None if package is None else f"lab add --local {shlex.quote(package)}",
+        )
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:
         console.say(without_colours(line))

@@ -1,7 +1,8 @@
 # needs: folder search-path free
 # shellcheck shell=sh disable=SC2154
 # Leaves the settings $1 for the project's script, and prints what that says of a complete
-# environment; nothing when there is something to do. $2 and $3 are LAB_FAR and LAB_FAR_COMMIT.
+# environment; nothing when there is something to do. $2, $3 and $4 are LAB_FAR,
+# LAB_FAR_COMMIT and LAB_LISTS.
 [ -f scripts/setup-environment.sh ] || exit "$NO_SETUP"
 new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
 ( # what is one person's alone is for nobody else to read
@@ -12,7 +13,7 @@ new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
     free_kib .
     exit "$DISK"
 }
-LAB_FAR=$2 LAB_FAR_COMMIT=$3
-export LAB_FAR LAB_FAR_COMMIT
+LAB_FAR=$2 LAB_FAR_COMMIT=$3 LAB_LISTS=$4
+export LAB_FAR LAB_FAR_COMMIT LAB_LISTS
 said=$(sh scripts/setup-environment.sh --check) || exit 0
 printf '%s\n' "$said" | tail -n 1

@@ -12,6 +12,8 @@ from ...errors import LabError
 from ...jobs.about import About, Run
 from ...jobs.job import Job
 from ...jobs.slurm_words import ending, remedy
+from ...lists.here import digest_here
+from ...lists.modules import missing_package
 from ...machine import Machine
 from ...scripts import ask
 from ..labs import check_parameters, find_lab, source_of
@@ -90,7 +92,7 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
     package = context.project.settings.package or ""
     done = ask(machine, "look", wanted.lab, package, "" if since is None else since.id)
     facts, _, source = done.stdout.partition("\n")
-    environment, changed = (*facts.split(), "", "")[:2]
+    environment, changed, lists = (*facts.split(), "", "", "-")[:3]
     if environment not in ("complete", "incomplete", "missing") or changed not in ("yes", "no"):
         raise unusable("state of an environment", facts)
     if environment != "complete":
@@ -98,6 +100,11 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
             f"The environment on {machine.alias} is {environment}.", hint="Make it: lab setup"
         )
     check_parameters(source, wanted.parameters)
+    if lists not in ("-", digest_here(context.project.root)):
+        context.console.warn(
+            f"The lists of packages here are not those of the environment on {machine.alias}. "
+            "To install what they ask for: lab setup"
+        )
     if source != source_of(context.project, wanted.lab):
         context.console.warn(
             f"{wanted.lab}, or what it imports from src/, differs between here and "
@@ -132,6 +139,9 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> Non
     results = bring_home(context, machine, ended)
     if ended.state != "done":
         more = None if ended.slurm is None else remedy(ended.slurm)
+        package = missing_package(progress.lines, context.project.root)
+        if ended.state == "failed" and package is not None:
+            more = f"lab add {shlex.quote(package)}"
         raise LabError(_failure(ended, progress, where=machine.alias), hint=more or results)
     console.next_step(results)
 

@@ -1,12 +1,20 @@
 """The lists of packages that count: those that the laptop handed over, else the project's own."""
 
 import hashlib
+import os
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
-__all__ = ["Lists", "find_lists"]
+from .commands import answer
 
-_LISTS = ("environment.yml", "pyproject.toml", "requirements.lock")
+__all__ = ["FOLDER", "NAMES", "Lists", "digest_of", "find_lists"]
+
+NAMES = ("environment.yml", "pyproject.toml", "requirements.lock")
+"""The files that count."""
+FOLDER = ".lab/lists"
+"""Where the laptop leaves its lists, each in a folder named by their hash."""
+
+_HASH_LENGTH = 16
 
 
 class Lists(NamedTuple):
@@ -20,6 +28,8 @@ class Lists(NamedTuple):
     """requirements.lock, for `-c`; None if there is none."""
     requirements: Optional[Path] = None
     """What pyproject.toml asks for, one requirement a line, if the laptop handed it over."""
+    remark: str = ""
+    """What to tell the person about which lists count."""
 
     @property
     def environment_yml(self) -> Path:
@@ -32,12 +42,80 @@ class Lists(NamedTuple):
         return self.folder / "pyproject.toml"
 
 
-def find_lists(root: Path) -> Lists:
-    """Return the lists that count for this project."""
-    lock = root / "requirements.lock"
+def digest_of(texts: Dict[str, str]) -> str:
+    """Return the hash of the lists, given by name; other names do not count."""
     digest = hashlib.sha256()
-    for name in _LISTS:
-        path = root / name
-        text = path.read_bytes() if path.is_file() else b""
+    for name in NAMES:
+        text = texts.get(name, "").replace("\r\n", "\n").rstrip("\n").encode()
         digest.update(name.encode() + b"\0" + str(len(text)).encode() + b"\0" + text)
-    return Lists(root, digest.hexdigest()[:16], lock if lock.is_file() else None)
+    return digest.hexdigest()[:_HASH_LENGTH]
+
+
+def find_lists(root: Path) -> Lists:
+    """Return the lists that count for this project.
+
+    LAB_LISTS names those that `lab setup` has just handed over. Without it, the last ones that were
+    handed over count until the project has newer ones in a commit.
+    """
+    own = _lists(root)
+    given = os.environ.get("LAB_LISTS", "")
+    if given and (root / given).is_dir():
+        _remember(root, Path(given).name)
+        return _lists(root / given)
+    handed = _last_handed_over(root)
+    if handed is None:
+        return own
+    if handed.digest == own.digest:
+        return handed
+    if _is_newer(root, handed):
+        return own._replace(remark="The lists in this folder are newer than those of `lab setup`.")
+    remark = "The lists in this folder are not those that `lab setup` used last, which still count."
+    return handed._replace(remark=remark)
+
+
+def _lists(folder: Path) -> Lists:
+    texts = {}
+    for name in NAMES:
+        path = folder / name
+        if path.is_file():
+            texts[name] = path.read_text(encoding="utf-8", errors="replace")
+    lock, requirements = folder / "requirements.lock", folder / "requirements.txt"
+    is_handed_over = folder.parent.name == "lists" and requirements.is_file()
+    return Lists(
+        folder,
+        digest_of(texts),
+        lock if lock.is_file() else None,
+        requirements if is_handed_over else None,
+    )
+
+
+def _remember(root: Path, name: str) -> None:
+    """Keep which lists were handed over last, for calls without a laptop."""
+    used = root / FOLDER / "used"
+    new = used.with_name("used-{}".format(os.getpid()))
+    new.write_text(name + "\n", encoding="utf-8")
+    os.replace(str(new), str(used))
+
+
+def _last_handed_over(root: Path) -> Optional[Lists]:
+    try:
+        name = (root / FOLDER / "used").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    folder = root / FOLDER / name
+    return _lists(folder) if name.isalnum() and folder.is_dir() else None
+
+
+def _is_newer(root: Path, handed: Lists) -> bool:
+    """Return whether the project's lists were committed after those that were handed over."""
+    try:
+        before = (handed.folder / "commit").read_text(encoding="utf-8").strip()
+    except OSError:
+        return False
+    if not before:
+        return False
+    git = ["git", "-C", str(root)]
+    last = answer([*git, "log", "-1", "--format=%H", "--", *NAMES])
+    if last is None or last.strip() in ("", before):
+        return False
+    return answer([*git, "merge-base", "--is-ancestor", before, last.strip()]) is not None

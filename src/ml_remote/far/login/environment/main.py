@@ -48,6 +48,8 @@ def main(arguments: List[str]) -> int:
 
 def _set_up(root: Path, *, is_check: bool) -> int:
     settings, lists = read_settings(root), find_lists(root)
+    if lists.remark:
+        say(lists.remark)
     places = Places(root, settings.folder)
     state = look(places, settings, lists)
     if not state.reason and state.record is not None:

@@ -1,0 +1,14 @@
+"""The lists of packages and their lock: read, changed, locked, and handed to the machine.
+
+| module | what it has |
+|---|---|
+| `requirements` | what a person types, as a requirement |
+| `pyproject` | the list of uv and pip |
+| `environment_yml` | the list of conda |
+| `conda_names` | what a package is called on conda-forge |
+| `lock` | requirements.lock: names and versions, made by `uv pip compile` |
+| `modules` | which package has a module that could not be imported |
+| `texts` | all of them together, written all or none |
+| `here` | the lists on this computer, and their hash |
+| `handing_over` | the lists on the machine, in `.lab/lists/<hash>` |
+"""

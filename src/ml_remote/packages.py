@@ -1,0 +1,173 @@
+"""`lab add`, `lab remove`, `lab lock`: both lists and the lock change together, or not at all."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from .context import Context
+from .environment import setup
+from .errors import LabError, UsageError
+from .lists import environment_yml, pyproject
+from .lists.conda_names import conda_name
+from .lists.lock import LOCK, differences, versions
+from .lists.requirements import name_of, parse, parse_name
+from .lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
+from .ui.console import Console
+
+__all__ = ["add", "remove", "renew"]
+
+
+def add(
+    context: Context, words: Sequence[str], *, alias: str | None = None, local: bool = False
+) -> None:
+    """Carry out `lab add`: write packages into both lists, lock them, and install them.
+
+    Raises LabError, in words, when there are no versions that fit; nothing is changed then.
+    """
+    root, console = context.project.root, context.console
+    before = read_texts(root)
+    asked = [parse(word) for word in words]
+    listed = {name_of(line) for line in before.wanted}
+    new = [one for one in asked if one.specifier or one.url or _name(one) not in listed]
+    for one in asked:
+        if one not in new:
+            console.say(f"{one.name} is in the lists already.")
+    if not new:
+        return
+    text = before.pyproject
+    for one in new:
+        text = pyproject.with_requirement(text, one)
+    lock = locked(root, text, before.lock, console)
+    bounded = [_with_bound(one, lock) for one in new]
+    environment = before.environment
+    for one in bounded:
+        text = pyproject.with_requirement(text, one)
+        environment = _with_conda(environment, one) if environment else ""
+    write_texts(root, before, Texts(pyproject=text, environment=environment, lock=lock))
+    console.say(f"Added {', '.join(map(str, bounded))} to {_names(root)}.")
+    _say_differences(console, before.lock, lock)
+    _install(context, alias=alias, local=local)
+    names = [one.name for one in bounded]
+    console.next_step(commit_line(root, f"Add {' '.join(names)}"))
+
+
+def remove(
+    context: Context, words: Sequence[str], *, alias: str | None = None, local: bool = False
+) -> None:
+    """Carry out `lab remove`: take packages out of both lists and the environment.
+
+    Raises UsageError for what is not in the lists; nothing is changed then.
+    """
+    root, console = context.project.root, context.console
+    before = read_texts(root)
+    listed = {name_of(line) for line in before.wanted}
+    names = []
+    for word in words:
+        name = "" if "/" in word else parse_name(word)
+        if name not in listed:
+            raise _not_listed(context, word)
+        names.append(name)
+    text, environment = before.pyproject, before.environment
+    for name in names:
+        text = pyproject.without(text, name)
+        if environment:
+            environment = environment_yml.without(environment, name, conda_name(name) or name)
+    lock = locked(root, text, before.lock, console)
+    write_texts(root, before, Texts(pyproject=text, environment=environment, lock=lock))
+    console.say(f"Removed {', '.join(names)} from {_names(root)}.")
+    _say_differences(console, before.lock, lock)
+    _install(context, alias=alias, local=local)
+    console.next_step(commit_line(root, f"Remove {' '.join(names)}"))
+
+
+def renew(
+    context: Context, *, upgrade: bool = False, alias: str | None = None, local: bool = False
+) -> None:
+    """Carry out `lab lock`: bring the lock in line with the lists, with `upgrade` to the newest.
+
+    An upgrade is installed, too. Raises LabError when no versions fit together.
+    """
+    root, console = context.project.root, context.console
+    before = read_texts(root)
+    lock = locked(root, before.pyproject, before.lock, console, upgrade=upgrade)
+    if lock == before.lock:
+        console.say(f"{LOCK} is up to date: {len(versions(lock))} packages.")
+        return
+    write_texts(root, before, replace(before, lock=lock))
+    console.say(f"Wrote {LOCK}: {len(versions(lock))} packages.")
+    if before.lock:
+        _say_differences(console, before.lock, lock)
+    if upgrade:
+        _install(context, alias=alias, local=local)
+    console.next_step(commit_line(root, "Upgrade packages" if upgrade else "Lock packages"))
+
+
+def _with_bound(requirement: Requirement, lock: str) -> Requirement:
+    """Return the requirement with the version in the lock as its lower bound, if it has no bounds.
+
+    The bound has two numbers only, for conda-forge may not have the latest patch yet.
+    """
+    found = versions(lock).get(_name(requirement), [])
+    if requirement.specifier or requirement.url or not found:
+        return requirement
+    lowest = min(map(Version, found))
+    bounded = Requirement(str(requirement))
+    bounded.specifier &= SpecifierSet(f">={lowest.major}.{lowest.minor}")
+    return bounded
+
+
+def _with_conda(text: str, requirement: Requirement) -> str:
+    """Return environment.yml with a package, in its pip section if conda-forge may not have it."""
+    name = None if requirement.url else conda_name(_name(requirement))
+    if name is None or requirement.marker or requirement.extras:
+        return environment_yml.with_pip_requirement(text, str(requirement))
+    return environment_yml.with_package(text, name, str(requirement.specifier))
+
+
+def _name(requirement: Requirement) -> str:
+    return str(canonicalize_name(requirement.name))
+
+
+def _install(context: Context, *, alias: str | None, local: bool) -> None:
+    """Bring the environment up to date. The lists stay as they are when that fails."""
+    try:
+        with context.console.part_of_more():
+            setup(context, alias=alias, local=local)
+    except LabError as error:
+        error.args = (f"The lists were changed, but not the environment. {error.message}",)
+        error.message = str(error)
+        raise
+
+
+def _say_differences(console: Console, before: str, after: str) -> None:
+    for line in differences(before, after) if before else ():
+        console.say(line)
+
+
+def _names(root: Path) -> str:
+    there = [name for name in LISTS if (root / name).is_file()]
+    return " and ".join(there)
+
+
+def _not_listed(context: Context, word: str) -> UsageError:
+    """Return the error for a word that is no package of the lists, but perhaps something else."""
+    project = context.project
+    lab = word if word.endswith(".py") else f"labs/{word}.py"
+    if (project.root / lab).is_file():
+        return UsageError(f"{word} is a lab, not a package.", hint=f"git rm {shlex.quote(lab)}")
+    if any(path.is_dir() for path in project.outputs.glob(f"*/{Path(word).name}")):
+        return UsageError(
+            f"{word} is a run, not a package.",
+            hint=f"lab runs --remove {shlex.quote(Path(word).name)}",
+        )
+    return UsageError(
+        f"{word} is not in pyproject.toml.", hint="See what is: pyproject.toml, [project]"
+    )
