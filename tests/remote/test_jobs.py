@@ -144,7 +144,9 @@ def test_scripts_are_clean_posix_shell(tmp_path: Path) -> None:
         (tmp_path / f"{name}.sh").write_text(GIVEN.get(name, "") + scripts.script(name))
     files = sorted(tmp_path.iterdir())
     assert files
-    done = subprocess.run(["shellcheck", "--shell=sh", *files], capture_output=True, text=True)
+    # Each consists of several files: remarks on style are `make lint`'s, which checks every one.
+    command = ["shellcheck", "--shell=sh", "--severity=warning", *files]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
