@@ -122,7 +122,7 @@ def test_changed_host_key_stops_everything(
         assert done.returncode == 1
         assert "host key" in done.stderr
         assert "another machine" in done.stderr
-        assert f"-R '[127.0.0.1]:{server.port}' -f '{laptop.known_hosts}'" in done.stderr
+        assert f"-R '[127.0.0.1]:{server.port}' -f {laptop.known_hosts}" in done.stderr
         assert files_in(laptop) == before
     assert len(laptop.questions) == 1  # no password went to the other machine
     assert server.logins == logins

@@ -144,9 +144,10 @@ def test_scripts_are_clean_posix_shell(tmp_path: Path) -> None:
         (tmp_path / f"{name}.sh").write_text(GIVEN.get(name, "") + scripts.script(name))
     files = sorted(tmp_path.iterdir())
     assert files
-    # Each consists of several files: remarks on style are `make lint`'s, which checks every one.
-    command = ["shellcheck", "--shell=sh", "--severity=warning", *files]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # Each is put together from several files, whose functions it need not all use. Remarks on style
+    # are `make lint`'s, which checks every file.
+    command = ["shellcheck", "--shell=sh", "--severity=warning", "--exclude=SC2120"]
+    done = subprocess.run([*command, *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
