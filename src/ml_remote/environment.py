@@ -16,6 +16,7 @@ from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
 from .lists.handing_over import hand_over
 from .lists.texts import ensure_lock
+from .lists.uv import index_of_uv
 from .machine import Machine
 from .processes import running
 from .project import Project
@@ -88,6 +89,8 @@ def begin_setup(
     wheels = _carried(context, machine, far, yes=yes) if carry else ""
     variables = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_LISTS={lists} LAB_WHEELS={wheels}"
     command = f"{variables}\n{script('make-environment')}"
+    if index := index_of_uv(context.project.root):
+        command = f"export LAB_INDEX={quote(index)}\n{command}"
     if os.environ.get(_IN_PLACE) == "1":
         command = f"export {_IN_PLACE}=1\n{command}"
     about = About(kind="setup", title="environment", far=far)

@@ -462,6 +462,11 @@ def test_uv_is_brought_without_pip_and_only_if_its_hash_is_right(
         (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\n")
         monkeypatch.delenv("PIP_INDEX_URL", raising=False)
         program = bringing.bring_uv(root)
+        (tmp_path / "pip.conf").write_text("")
+        with pytest.raises(Failure, match="no package index is configured"):
+            bringing.bring_uv(root)
+        monkeypatch.setenv("LAB_INDEX", address)  # the laptop's
+        assert bringing.bring_uv(root) == program
         assert subprocess.check_output([program], text=True).strip() == names[1]
         (page / names[1]).write_bytes(b"something else")
         with pytest.raises(Failure, match="another sha256"):

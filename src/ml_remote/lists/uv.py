@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LabError
+from ..processes import run
 
-__all__ = ["reason", "uv_program"]
+__all__ = ["index_of_uv", "reason", "uv_program"]
 
 _MOST_LETTERS = 600
+_SECONDS = 20
 _GLYPHS = re.compile(r"^[\s\u00d7\u2570\u2500\u25b6\u251c\u2502\u2192]+")
 
 
@@ -25,6 +28,22 @@ def uv_program() -> str:
             hint="Install uv (https://docs.astral.sh/uv), then run the command again",
         )
     return found
+
+
+def index_of_uv(folder: Path) -> str:
+    """Return the package index that uv uses in a folder; "" if it is not known, or is private.
+
+    A machine whose Python has no pip, and for which none is configured, fetches uv from it.
+    """
+    command = ["pip", "compile", "--quiet", "--no-header", "--emit-index-url", "-"]
+    try:
+        done = run([uv_program(), *command], folder=folder, timeout=_SECONDS)
+    except (LabError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(
+        r"^--index-url (https://[\w.-]+(?::\d+)?/[\w./~-]*)$", done.stdout, re.MULTILINE
+    )
+    return found[1] if found else ""
 
 
 def reason(text: str) -> str:

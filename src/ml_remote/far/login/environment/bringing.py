@@ -29,7 +29,6 @@ __all__ = ["BROUGHT", "bring_uv"]
 BROUGHT = Path(".lab", "uv")
 """Where it is, from the project's folder."""
 
-_DEFAULT_INDEX = "https://pypi.org/simple"
 _WHEEL = re.compile(r"^uv-(\d+(?:\.\d+)*)-py3-none-(.+)\.whl$")
 _SECONDS = 60
 _Wheel = Tuple[Tuple[int, ...], str, str]
@@ -83,7 +82,13 @@ def _by_pip(folder: Path) -> None:
 
 
 def _by_urllib(folder: Path) -> None:
-    page = "{}/uv/".format(_configured("index-url", _DEFAULT_INDEX).rstrip("/"))
+    index = _configured("index-url", os.environ.get("LAB_INDEX", ""))
+    if not index:
+        raise Failure(
+            "uv cannot be fetched: Python has no pip here, and no package index is configured.",
+            "Run `lab setup` on your laptop, which names its own. Or install uv on this machine.",
+        )
+    page = "{}/uv/".format(index.rstrip("/"))
     wheels = _Links(page)
     wheels.feed(_fetched(page).decode("utf-8", "replace"))
     if not wheels.found:
