@@ -50,7 +50,7 @@ def add(
     environment = before.environment
     for one in bounded:
         text = pyproject.with_requirement(text, one)
-        environment = _with_conda(environment, one) if environment else ""
+        environment = _with_conda(environment, one, console) if environment else ""
     write_texts(root, before, Texts(pyproject=text, environment=environment, lock=lock))
     console.say(f"Added {', '.join(map(str, bounded))} to {_names(root)}.")
     _say_differences(console, before.lock, lock)
@@ -79,7 +79,8 @@ def remove(
     for name in names:
         text = pyproject.without(text, name)
         if environment:
-            environment = environment_yml.without(environment, name, conda_name(name) or name)
+            known = _known_to_conda(name, console) or name
+            environment = environment_yml.without(environment, name, known)
     lock = locked(root, text, before.lock, console)
     write_texts(root, before, Texts(pyproject=text, environment=environment, lock=lock))
     console.say(f"Removed {', '.join(names)} from {_names(root)}.")
@@ -124,12 +125,21 @@ def _with_bound(requirement: Requirement, lock: str) -> Requirement:
     return bounded
 
 
-def _with_conda(text: str, requirement: Requirement) -> str:
+def _with_conda(text: str, requirement: Requirement, console: Console) -> str:
     """Return environment.yml with a package, in its pip section if conda-forge may not have it."""
-    name = None if requirement.url else conda_name(_name(requirement))
+    name = None if requirement.url else _known_to_conda(_name(requirement), console)
     if name is None or requirement.marker or requirement.extras:
         return environment_yml.with_pip_requirement(text, str(requirement))
     return environment_yml.with_package(text, name, str(requirement.specifier))
+
+
+def _known_to_conda(name: str, console: Console) -> str | None:
+    """Return the name on conda-forge; None, after a warning, if it cannot be looked up."""
+    try:
+        return conda_name(name)
+    except LabError as error:
+        console.warn(f"{error.message} conda installs {name} by pip.")
+        return None
 
 
 def _name(requirement: Requirement) -> str:
