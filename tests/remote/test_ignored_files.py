@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -144,6 +146,33 @@ def test_pull_and_the_rebase_that_it_proposes_keep_what_git_ignores_here(place: 
     assert_work(place.project.path)
 
 
+def test_rebase_that_is_proposed_follows_no_renamed_folder(place: Place) -> None:
+    (place.project.path / "old").mkdir()
+    for number in range(3):
+        (place.project.path / "old" / f"{number}.txt").write_text(f"{number}\n" * 50)
+    place.commit("old/more.txt", "more")
+    assert place.lab("push").returncode == 0
+    place.there("mv", "old", "data")
+    place.there("commit", "--quiet", "--message", "Rename the folder")
+    place.commit("old/labels.csv", "committed")
+    path = place.project.path / "data" / "labels.csv"
+    path.parent.mkdir()
+    path.write_text("mine")
+    command = re.search("Put yours on top: (git .*?);", place.lab("pull").stderr)
+    assert command is not None
+    place.project.run(*shlex.split(command[1]))
+    assert path.read_text() == "mine"
+    assert (place.project.path / "old" / "labels.csv").read_text() == "committed"
+    # What git refuses leaves a new file alone that is the beginning of the one that comes.
+    assert place.lab("push").returncode == 0
+    place.commit_there("new.py", "new = 1\n")
+    (place.project.path / "new.py").write_text("")
+    place.git("add", "new.py")
+    assert "not committed here: new.py" in place.lab("pull").stderr
+    assert place.git("status", "--porcelain") == "A  new.py"
+    assert (place.project.path / "new.py").read_text() == ""
+
+
 def test_first_push_and_links_of_ones_own_replace_nothing(place: Place, tmp_path: Path) -> None:
     # What is in the folder before its first push is somebody's.
     place.write_there("README.md", "mine")
@@ -228,6 +257,14 @@ def test_submodules_are_left_alone_and_named(place: Place, tmp_path: Path) -> No
     for said in (done.stderr, place.lab("push").stderr):
         assert "sub. In" in said
         assert "git submodule update --init" in said
+    # git can do nothing where nobody has written down where one comes from.
+    shutil.copytree(inner, place.project.path / "nested")
+    place.commit("README.md", "with a repository in it")
+    done = place.lab("push")
+    assert "repositories of their own, so their files are not on machine: nested." in done.stderr
+    assert "are not what the commit says: sub. In" in done.stderr
+    place.git("rm", "--quiet", "--cached", "nested")
+    shutil.rmtree(place.project.path / "nested")
     # The submodule comes there by git; later its commit here is another one.
     shutil.copytree(inner, place.folder / "sub", dirs_exist_ok=True)
     belong_to_account(place)

@@ -125,7 +125,16 @@ def test_commits_on_top_of_uncommitted_work_there_are_not_replaced(place: Place)
     assert done.returncode == 1
     assert "git branch -m lab-uncommitted" in done.stderr
     assert place.there("rev-parse", "HEAD") == made
-    assert "cherry-pick" in place.lab("pull").stderr
+    assert "merge.directoryRenames=false cherry-pick" in place.lab("pull").stderr
+    # A file that git does not know any more there would come up again on the way.
+    place.write_there("data/set.csv", "mine")
+    place.there("add", "--force", "data/set.csv")
+    place.there("commit", "--quiet", "--message", "Add by mistake")
+    place.there("rm", "--quiet", "--cached", "data/set.csv")
+    place.there("commit", "--quiet", "--message", "Take it back")
+    said = place.lab("pull").stderr
+    assert "in the way of putting them on main: data/set.csv" in said
+    assert "cherry-pick" not in said
 
 
 @pytest.mark.slow
@@ -169,7 +178,7 @@ def test_new_commits_on_both_sides_are_left_to_the_person(place: Place) -> None:
     assert "Next: lab pull" in pushed.stderr
     pulled = place.lab("pull")
     assert pulled.returncode == 1
-    assert "git rebase refs/lab/main" in pulled.stderr
+    assert "git -c merge.directoryRenames=false rebase refs/lab/main" in pulled.stderr
     assert place.git("rev-parse", "HEAD") == made
     # The results have come all the same.
     assert (place.project.path / "outputs/mnistlab/1/metrics.json").read_text() == "{}"

@@ -170,7 +170,7 @@ def test_setup_here_keeps_the_log(place: Place) -> None:
     done = place.lab("setup", "--local")
     assert done.returncode == 1
     assert "No environment on this computer: No." in done.stderr
-    assert "Next: Yes." in done.stderr
+    assert "  Yes.\nNext: Fix that, then: lab setup" in done.stderr
 
 
 @pytest.fixture

@@ -226,11 +226,22 @@ def test_nothing_is_written_through_a_link(
     assert files_below(outside) == {}
     assert (here / "c.txt").read_bytes() == b"theirs"
     assert not (here / "c.txt").is_symlink()
+    # Nor through a link where files are until they are complete, which a commit could bring.
+    write(account, outputs / "lab/1/d.txt", b"theirs")
+    (here / "lab").unlink()
+    incoming = here / ".incoming"
+    incoming.mkdir(exist_ok=True)
+    (incoming / program).symlink_to(outside)
+    with pytest.raises(LabError, match="is a link"):
+        bring(machine, tmp_path)
+    assert files_below(outside) == {}
+    (incoming / program).unlink()
+    shutil.rmtree(here)
+    here.mkdir()
     # A link that is outputs itself is the person's own way to another disk, unless git tracks it.
     here.rename(tmp_path / "disk")
     here.symlink_to("disk")
-    (tmp_path / "disk" / "lab").unlink()
-    assert len(bring(machine, tmp_path).new) == 2
+    assert len(bring(machine, tmp_path).new) == 3
     assert (tmp_path / "disk/lab/1/a.txt").read_bytes() == b"theirs"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     subprocess.run(["git", "-C", tmp_path, "add", "outputs"], check=True)

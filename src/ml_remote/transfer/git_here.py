@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..ui.display import steps
 
 __all__ = [
     "Repository",
+    "about_submodules",
     "git",
     "git_through",
     "is_ancestor",
@@ -32,6 +33,7 @@ _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
 _QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
+_NAMED = 5  # names in one message
 _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
 _SWITCH = "git switch main --no-overwrite-ignore"  # git may replace what it ignores without that
@@ -128,6 +130,32 @@ def snapshot(repository: Repository) -> str:
     message = f"Uncommitted work on {repository.branch}"
     made = git(root, "commit-tree", "-p", head, "-m", message, tree, variables=author)
     return made.stdout.strip()
+
+
+def about_submodules(
+    root: Path, commit: str, names: Sequence[str], *, where: str, how: str
+) -> Iterator[str]:
+    """Yield in sentences that the files of submodules are not what a commit says.
+
+    `how` is how they get there; git can do nothing where the commit names no address of theirs.
+    """
+    listed = git(
+        root, "config", "--blob", f"{commit}:.gitmodules", "-z", "--get-regexp",
+        r"^submodule\..*\.path$", check=False,
+    ).stdout  # fmt: skip
+    addressed = {entry.partition("\n")[2] for entry in listed.split("\0")}
+    known = [name for name in names if name in addressed or name.startswith('"')]
+    nested = [name for name in names if name not in known]
+    if known:
+        said = ", ".join(known[:_NAMED]) + (", ..." if len(known) > _NAMED else "")
+        yield f"The files of these submodules {where} are not what the commit says: {said}. {how}"
+    if nested:
+        said = ", ".join(nested[:_NAMED]) + (", ..." if len(nested) > _NAMED else "")
+        yield (
+            f"These folders are repositories of their own, so their files are not {where}: {said}. "
+            "The project keeps only the number of a commit of theirs. To keep their files: move "
+            "the .git in each away, then: git rm --cached FOLDER, git add FOLDER, and commit"
+        )
 
 
 def is_ancestor(root: Path, commit: str, of: str) -> bool:

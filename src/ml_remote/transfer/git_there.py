@@ -22,6 +22,7 @@ __all__ = [
     "UNCOMMITTED",
     "RemoteRepository",
     "another_project",
+    "in_the_way_of_moving",
     "named",
     "prepare",
     "read",
@@ -139,6 +140,16 @@ def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str
     }
     _check(machine, result, explanations)
     return named(result, "submodule")
+
+
+def in_the_way_of_moving(machine: Machine, branch: str, since: str) -> tuple[str, ...]:
+    """Return the files that would be lost if the commits since one were moved to a branch there.
+
+    Raises RemoteCommandError when that cannot be told.
+    """
+    result = _run(machine, "compare-repository", branch, since)
+    _check(machine, result, {})
+    return named(result, "way")
 
 
 def another_project(machine: Machine) -> WrongFolderError:

@@ -15,6 +15,7 @@ from .choosing import EVERYTHING, Choice
 from .failures import explain_failure
 from .git_here import (
     Repository,
+    about_submodules,
     git,
     git_through,
     is_ancestor,
@@ -22,10 +23,23 @@ from .git_here import (
     read_repository,
     run_script_here,
 )
-from .git_there import UNCOMMITTED, RemoteRepository, another_project, named, read, some
+from .git_there import (
+    UNCOMMITTED,
+    RemoteRepository,
+    another_project,
+    in_the_way_of_moving,
+    named,
+    read,
+    some,
+)
 from .incoming import examine, settle
 
 __all__ = ["pull"]
+
+_BRING = "To bring them: git submodule update --init"
+# Otherwise a file of one side follows a folder that the other has renamed, to a place that was not
+# compared with the disk, and git replaces what it ignores there.
+_GIT = "git -c merge.directoryRenames=false"
 
 
 def pull(
@@ -107,17 +121,31 @@ def _warn(
             f"not come: {some(there.changes)}"
         )
     if there.branch == UNCOMMITTED and there.head != there.sent:
-        branch = shlex.quote(repository.branch)
         console.warn(
             f"Commits were made on {machine.alias} on top of work that is not committed here. "
-            f"There, put them on {repository.branch}: git switch {branch} --no-overwrite-ignore && "
-            f"git cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
+            + _how_to_move(machine, repository, there)
         )
     elif there.branch not in (repository.branch, UNCOMMITTED):
         console.warn(
             f"{machine.alias} has {there.branch or 'no branch'} checked out; what comes is "
             f"{repository.branch}, as here."
         )
+
+
+def _how_to_move(machine: Machine, repository: Repository, there: RemoteRepository) -> str:
+    """Return how commits on top of uncommitted work get to the branch, without losing a file."""
+    if not (there.tip and there.sent):
+        return f"There, keep them under another name: git branch -m {UNCOMMITTED} NAME"
+    in_the_way = in_the_way_of_moving(machine, repository.branch, there.sent)
+    if in_the_way:
+        return (
+            f"Files there that git does not know are in the way of putting them on "
+            f"{repository.branch}: {some(in_the_way)}. Move these to another name, then: lab pull"
+        )
+    return (
+        f"There, put them on {repository.branch}: git switch {shlex.quote(repository.branch)} "
+        f"--no-overwrite-ignore && {_GIT} cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
+    )
 
 
 def _fast_forward(
@@ -159,12 +187,8 @@ def _fast_forward(
         _remember_tool(root, console)
     commits = "1 commit" if count == "1" else f"{count} commits"
     console.say(f"{commits} came from {machine.alias}: {repository.branch} is up to date.")
-    submodules = named(done, "submodule")
-    if submodules:
-        console.warn(
-            f"The files of these submodules are not what the commit says: {some(submodules)}. "
-            "To bring them: git submodule update --init"
-        )
+    for warning in about_submodules(root, new, named(done, "submodule"), where="here", how=_BRING):
+        console.warn(warning)
 
 
 def _remember_tool(root: Path, console: Console) -> None:
@@ -193,5 +217,5 @@ def _diverged(machine: Machine, repository: Repository, local: str) -> LabError:
         )
     return LabError(
         f"{both}. You decide which come first.",
-        hint=f"Put yours on top: git rebase {shlex.quote(local)}; then: lab push",
+        hint=f"Put yours on top: {_GIT} rebase {shlex.quote(local)}; then: lab push",
     )

@@ -11,6 +11,7 @@ from ..machine import Machine
 from .failures import explain_failure
 from .git_here import (
     Repository,
+    about_submodules,
     git,
     git_through,
     is_ancestor,
@@ -51,11 +52,11 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
             f"Pushed{_amount(repository, there, coming)} to {machine.alias}: {there.folder} is now "
             f"at {coming.name}."
         )
-    if submodules:
-        console.warn(
-            f"The files of these submodules on {machine.alias} are not what the commit says: "
-            f"{some(submodules)}. In {there.folder} there: git submodule update --init"
-        )
+    how = f"In {there.folder} there: git submodule update --init"
+    for warning in about_submodules(
+        repository.root, coming.commit, submodules, where=f"on {machine.alias}", how=how
+    ):
+        console.warn(warning)
     if repository.changed and not dirty:
         number = len(repository.changed)
         files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")

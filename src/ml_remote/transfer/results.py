@@ -54,10 +54,12 @@ class Results:
             raise LabError(
                 f"{path.name} {what} is not a folder.", hint="Move it away, then: lab pull"
             )
-        if (path / ".incoming").is_symlink():
+        # Programs write there, and follow links; a commit could have brought one.
+        for link in _links(path / ".incoming"):
             raise LabError(
-                f"{path.name}/.incoming is a link; files that come are kept there.",
-                hint="Remove that link, then: lab pull",
+                f"{path.name}/{link.relative_to(path).as_posix()} is a link, where files are kept "
+                "until they are complete. Nothing was brought.",
+                hint=f"Remove the links in {path.name}/.incoming, then: lab pull",
             )
 
     @contextmanager
@@ -168,6 +170,17 @@ class Results:
             if path.is_symlink() or (os.path.lexists(path) and not path.is_dir()):
                 raise BlockedError(str(path))
         return path
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    """Yield the links at a path, or anywhere below it."""
+    if folder.is_symlink():
+        yield folder
+        return
+    for above, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            if (Path(above) / name).is_symlink():
+                yield Path(above) / name
 
 
 def make_holes(path: Path) -> None:

@@ -11,7 +11,12 @@ if [ -n "$found" ]; then
     printf '%s\n' "$found"
     exit "$IN_THE_WAY"
 fi
-git rev-parse --verify "$1^{commit}" >"$(note)" || exit
+# What git refuses leaves nothing to put back, and is not noted: a new file that is the same as the
+# one that comes, or its beginning, would look like a part of it.
+git update-index -q --refresh >/dev/null
+if git read-tree -n -m -u HEAD "$1" 2>/dev/null; then
+    git rev-parse --verify "$1^{commit}" >"$(note)" || exit
+fi
 # git itself looks once more, under its own lock, before it touches a file.
 set -- "$1" ${2:+-c core.hooksPath=/dev/null}
 commit=$1
@@ -19,6 +24,6 @@ shift
 git -c submodule.recurse=false -c gc.auto=0 -c maintenance.auto=false "$@" \
     merge --ff-only --quiet --no-overwrite-ignore "$commit"
 code=$?
-if [ "$code" -eq 0 ]; then rm -f "$(note)"; else mend; fi
+if [ "$code" -eq 0 ]; then rm -f "$(note)"; elif [ -e "$(note)" ]; then mend; fi
 submodules
 exit "$code"
