@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import click
 import openssh_server
 import pytest
 from baking import TOOL
 from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
+from place import Place
 from remote_fixtures import alter_scripts, at, wait_until
 
 from ml_remote import jobs, scripts
@@ -25,6 +27,9 @@ from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, U
 from ml_remote.far import login
 from ml_remote.jobs.about import About, Run
 from ml_remote.jobs.outage import Outage
+from ml_remote.sessions import tunnel
+from ml_remote.sessions.port import KeptPort
+from ml_remote.sessions.tunnel import Route, keep_open
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
@@ -390,6 +395,20 @@ def test_damaged_jobs_are_named_and_skipped(
 
 
 @pytest.mark.slow
+def test_session_that_takes_no_connections_is_given_up(
+    machine: Client, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "_OPEN_PATIENCE", 0.5)
+    job = started(machine, "sleep 600")
+    there = at(machine, folder)
+    with KeptPort(0) as port:
+        route = Route(machine=there, job_id=job.id, directory="/tmp/none", port=port)
+        with pytest.raises(LabError, match="without taking connections"):
+            keep_open(route, console=Console(), opened=pytest.fail)
+    jobs.stop(there, job.id)
+
+
+@pytest.mark.slow
 def test_machine_that_changed_its_name_still_knows_its_jobs(
     machine: Client, folder: str, account: Account
 ) -> None:
@@ -413,8 +432,35 @@ def test_machine_that_changed_its_name_still_knows_its_jobs(
 
 
 @pytest.mark.slow
+def test_job_is_forgotten_by_command(place: Place) -> None:
+    assert place.lab("push").returncode == 0
+    there = at(place.client, place.name)
+    session = About(kind="tensorboard", title="TensorBoard")
+    for about in (ABOUT, session):
+        job = jobs.start(there, about, "sleep 600")
+        refused = place.lab("stop", "--forget", job.id)
+        assert refused.returncode == 1
+        assert f"{job.id} runs on machine, so it is not forgotten" in refused.stderr
+        pid = place.folder / ".lab" / "jobs" / job.id / "pid"
+        number, host, began = pid.read_text().split()
+        pid.write_text(f"{number} name-of-yesterday {began}\n")
+        kept = pid.with_name("boot").read_text()
+        pid.with_name("boot").unlink()
+        done = place.lab("stop", "--forget", job.id)
+        assert done.returncode == 0, done.stderr
+        assert "counts as over. If it still runs on name-of-yesterday, it ends" in done.stdout
+        assert jobs.find_job(there, job.id).state == "stopped"
+        pid.write_text(f"{number} {host} {began}\n")
+        pid.with_name("boot").write_text(kept)
+        jobs.stop(there, job.id)
+    unnamed = place.lab("stop", "--forget")
+    assert unnamed.returncode == 2
+    assert "`--forget` needs the job" in unnamed.stderr
+
+
+@pytest.mark.slow
 def test_job_of_another_host_is_judged_by_its_signs(
-    machine: Client, folder: str, account: Account
+    machine: Client, folder: str, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = started(machine, "trap '' TERM; sleep 600 & echo $! >child; wait; wait")
     wait_for(machine, "[ -s child ]")
@@ -440,7 +486,19 @@ def test_job_of_another_host_is_judged_by_its_signs(
         jobs.replaces(there, silent, console=Console())
     assert raised.value.hint == f"If another-host is gone: lab stop --forget {job.id}"
     wait_until(lambda: jobs.find_job(there, job.id).silent_since is None, limit=60)
-    assert jobs.forget(there, job.id).state == "stopped"
+    # At a terminal the person decides; of a job that gives signs nothing is asked.
+    asked: list[str] = []
+    answers = [False, True]
+    monkeypatch.setattr(Console, "has_terminal", lambda _: True)
+    monkeypatch.setattr(click, "confirm", lambda text, **_: [asked.append(text), answers.pop(0)][1])
+    assert not jobs.replaces(there, jobs.find_job(there, job.id), console=Console())
+    assert not asked
+    assert not jobs.replaces(there, silent, console=Console())
+    assert jobs.find_job(there, job.id).state == "running"
+    assert jobs.replaces(there, silent, console=Console())
+    assert "has given no sign since" in asked[0]
+    assert "Should it still run there, it is ended" in asked[0]
+    assert jobs.find_job(there, job.id).state == "stopped"
     # The runner finds that its place is taken, and ends what it runs.
     wait_until(lambda: not is_alive(number), limit=60)
     assert not is_alive((account.home / folder / "child").read_text().strip())

@@ -39,6 +39,7 @@ _FIRST_PATIENCE = 60.0  # seconds for the first connection, its login included
 _LEAST_PATIENCE = 5.0  # seconds for one after that; more where the first one took long
 _PAUSE = 1.0  # seconds between two attempts
 _PAUSE_AFTER_REFUSAL = 5.0  # servers bar an address that fails to log in too often
+_OPEN_PATIENCE = 120.0  # seconds for a session that runs to take connections
 _ANSWER_TIMEOUT = 60.0  # seconds until JupyterLab must have answered for the first time
 # A connection counts as lost when the machine has not answered for eight seconds.
 _OPTIONS = (
@@ -68,7 +69,7 @@ def keep_open(route: Route, *, console: Console, opened: Callable[[], None]) -> 
 
     `opened` is called once, when the session has answered a first request. Raises UnreachableError
     when the first connection cannot be made, HostKeyChangedError at any time, and LabError when the
-    session or the project's folder is no longer there.
+    session or the project's folder is no longer there, or when it takes no connections for long.
     """
     patience = _FIRST_PATIENCE
     is_known = False  # whether there has been a connection already
@@ -135,9 +136,9 @@ class _Connection:
         self._way = way
         self._process = process
         self._is_late = False
-        self.alarm = threading.Timer(patience, self._give_up)
-        self.alarm.daemon = True
-        self.alarm.start()
+        self._is_closed = False
+        self.alarm = threading.Timer(0, self._give_up)
+        self.watch(patience, self._give_up)
 
     def words(self) -> Iterator[str]:
         """Yield what the script says, until nothing more comes; the port leads there meanwhile."""
@@ -152,8 +153,13 @@ class _Connection:
                 self._process.end_as_too_much()
         else:
             return
+        is_first = True
         for line in lines:
-            self.alarm.cancel()
+            if is_first:
+                self.watch(_OPEN_PATIENCE, self.give_up_session)
+            if line in ("open", "ended", "failed"):
+                self.alarm.cancel()
+            is_first = False
             if self._has_no_way():
                 return
             self._route.port.lead(self._way)
@@ -174,6 +180,13 @@ class _Connection:
                 "ssh could not listen on this computer, so the tunnel leads nowhere.",
                 hint="See what is wrong: lab doctor",
             )
+        if self._is_closed:
+            return LabError(
+                f"The session on {machine.alias} has run for {_OPEN_PATIENCE:.0f} seconds without "
+                "taking connections.",
+                hint="Try again, as its disk may be slow; or end it: lab jupyter --stop, or "
+                "lab tensorboard --stop",
+            )
         if self._is_late:
             return UnreachableError(
                 f"{machine.alias} does not answer any more.", hint="See what is wrong: lab doctor"
@@ -185,6 +198,18 @@ class _Connection:
     def said(self) -> str:
         """Return what ssh has written to its standard error."""
         return self._process.errors()
+
+    def watch(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Give up after so many seconds, unless the alarm is set anew or cancelled before that."""
+        self.alarm.cancel()
+        self.alarm = threading.Timer(seconds, give_up)
+        self.alarm.daemon = True
+        self.alarm.start()
+
+    def give_up_session(self) -> None:
+        """End the connection, as the session does not do what it should."""
+        self._is_closed = True
+        self._process.kill()
 
     def _give_up(self) -> None:
         self._is_late = True
@@ -198,6 +223,7 @@ class _Connection:
 
 def _await_answer(route: Route, connection: _Connection) -> None:
     """Send the first request and wait until it is answered. Raises LabError when it is not."""
+    connection.watch(_ANSWER_TIMEOUT, connection.give_up_session)  # it may answer bit by bit
     request = http.client.HTTPConnection("127.0.0.1", route.port.number, timeout=_ANSWER_TIMEOUT)
     try:
         request.request("GET", "/login")
@@ -214,4 +240,5 @@ def _await_answer(route: Route, connection: _Connection) -> None:
             hint="End it: lab jupyter --stop, or lab tensorboard --stop; then try again",
         ) from None
     finally:
+        connection.alarm.cancel()
         request.close()
