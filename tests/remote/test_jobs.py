@@ -490,7 +490,12 @@ def test_job_of_another_host_is_judged_by_its_signs(
     asked: list[str] = []
     answers = [False, True]
     monkeypatch.setattr(Console, "has_terminal", lambda _: True)
-    monkeypatch.setattr(click, "confirm", lambda text, **_: [asked.append(text), answers.pop(0)][1])
+
+    def confirm(text: str, **_: object) -> bool:
+        asked.append(text)
+        return answers.pop(0)
+
+    monkeypatch.setattr(click, "confirm", confirm)
     assert not jobs.replaces(there, jobs.find_job(there, job.id), console=Console())
     assert not asked
     assert not jobs.replaces(there, silent, console=Console())

@@ -292,10 +292,24 @@ def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
         # Nobody asks Slurm: the end is noted in the folder.
         wait_until(lambda: only_run(place).is_over)
         assert only_run(place).state == "done"
-    alter_scripts(monkeypatch, lambda text: text.replace("--states=all", "--name=no"))
-    done = only_run(place)
+    with monkeypatch.context() as forgetful:
+        alter_scripts(forgetful, lambda text: text.replace("--states=all", "--name=no"))
+        done = only_run(place)
     assert done.slurm is not None
     assert (done.state, done.slurm.state) == ("done", "GONE")
+    # Where Slurm tells nothing any more, somebody may have a job count as over; else Slurm counts.
+    (place.here.folder / "go").unlink()
+    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(place, "waiting for it", times=2)
+    listed = jobs.list_jobs(place.here.machine, console=Console(), kind="run")
+    (other,) = [job for job in listed if not job.is_over]
+    refused = place.here.lab("stop", "--forget", other.id)
+    assert refused.returncode == 1
+    assert "so it is not forgotten" in refused.stderr
+    with monkeypatch.context() as silent:
+        alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
+        assert jobs.forget(place.here.machine, other.id).state == "lost"
+    place.cluster.command("scancel", number_of(other))
 
 
 @pytest.mark.slow
