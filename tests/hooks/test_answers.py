@@ -161,6 +161,7 @@ def test_every_free_answer_is_tried_with_bad_ones() -> None:
     assert set(BAD_KINDS_OF) == {name for name in free if not name.startswith("_")}
 
 
+@pytest.mark.slow
 def test_all_faults_are_reported_at_once_with_a_command_that_works(
     bake: Bake, tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,6 +125,7 @@ def test_empty_folder_gets_a_project_and_its_first_commit(tmp_path: Path) -> Non
     assert subprocess.check_output(count, cwd=tmp_path / SLUG, text=True) == "1\n"
 
 
+@pytest.mark.slow
 def test_repository_of_the_persons_own_gets_no_commit(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", tmp_path / SLUG], check=True)
     assert generate(tmp_path).returncode == 0

@@ -61,6 +61,7 @@ def test_nothing_personal_is_in_a_tracked_file(bake: Bake, ssh: Path) -> None:
         assert git(project, "grep", "--fixed-strings", "--ignore-case", word, "HEAD") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "words"),
     [

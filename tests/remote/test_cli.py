@@ -57,6 +57,7 @@ def test_starts_by_its_own_metadata(default_project: BakedProject, start: list[s
     assert sorted(default_project.path.iterdir()) == before  # no .venv, no uv.lock
 
 
+@pytest.mark.slow
 def test_package_asks_for_what_it_imports() -> None:
     metadata = tomllib.loads((TEMPLATE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     asked = {

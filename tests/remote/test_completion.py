@@ -178,6 +178,7 @@ def test_function_runs_nothing_that_an_installed_lab_would_not(
     assert "it ran" not in done.stdout
 
 
+@pytest.mark.slow
 def test_function_has_the_installed_lab_run_by_uv(
     shell: str, script: Path, tmp_path: Path, programs: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_function_has_the_installed_lab_run_by_uv(
     assert done.stdout == "".join(f"<{word}>" for word in ["tool", "run", *words, "run", "a b"])
 
 
+@pytest.mark.slow
 def test_function_says_that_there_is_no_uv(
     shell: str, script: Path, tmp_path: Path, programs: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_connect_without_a_terminal_asks_for_yes_and_changes_nothing(
     assert files_in(laptop) == before
 
 
+@pytest.mark.slow
 def test_changed_host_key_stops_everything(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account, password: dict[str, str]
 ) -> None:
@@ -178,6 +179,7 @@ def test_host_key_that_could_not_be_kept_is_not_accepted(
     assert laptop.questions == []
 
 
+@pytest.mark.slow
 def test_key_that_logs_in_already_is_named_and_nothing_copied(
     lab: Lab, laptop: Laptop, server: OpenSSHServer, account: Account
 ) -> None:

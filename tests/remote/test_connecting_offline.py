@@ -87,6 +87,7 @@ def test_an_entry_is_written_by_the_interpreter_of_the_oldest_cookiecutter(
     assert is_written(laptop)
 
 
+@pytest.mark.slow
 def test_a_repository_with_nothing_but_two_settings_is_connected(
     project: Path,
     laptop: Laptop,

@@ -212,6 +212,7 @@ def test_agent_that_offers_too_many_keys_is_told(
     assert "6 keys" in finding.detail
 
 
+@pytest.mark.slow
 def test_key_with_a_passphrase_that_no_agent_holds_is_told(
     laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

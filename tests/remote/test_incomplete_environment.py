@@ -32,6 +32,7 @@ def test_fault_of_our_own_is_no_missing_package(monkeypatch: pytest.MonkeyPatch)
         far.main(["headless"])
 
 
+@pytest.mark.slow
 def test_run_here_says_what_to_do(bake: Callable[..., BakedProject]) -> None:
     project = bake(copied=True)
     run = (sys.executable, "-B", "lab.py", "run", "--local", "labs/mnistlab.py")

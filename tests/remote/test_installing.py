@@ -53,6 +53,7 @@ def test_far_half_is_sent_once_as_it_is(there: Machine, account: Account) -> Non
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_one_whose_files_were_removed_is_sent_again(there: Machine, account: Account) -> None:
     ensure_far(there)
     folder = account.home / NAME / far_folder()
@@ -62,6 +63,7 @@ def test_one_whose_files_were_removed_is_sent_again(there: Machine, account: Acc
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_old_ones_go_unless_something_uses_them(there: Machine, account: Account) -> None:
     unused, current, of_a_run, of_an_old_run = (
         old_half(account, f"{letter}" * 16) for letter in "abcd"
@@ -83,6 +85,7 @@ def test_old_ones_go_unless_something_uses_them(there: Machine, account: Account
     jobs.stop(there, going_on.id)
 
 
+@pytest.mark.slow
 def test_team_mates_with_different_versions_do_not_disturb_each_other(
     there: Machine, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

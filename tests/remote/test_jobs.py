@@ -144,6 +144,7 @@ class Follower(threading.Thread):
             self._seen.wait_for(lambda: line in self.lines)
 
 
+@pytest.mark.slow
 def test_scripts_are_clean_posix_shell(tmp_path: Path) -> None:
     for name in SCRIPTS:
         (tmp_path / f"{name}.sh").write_text(GIVEN.get(name, "") + scripts.script(name))

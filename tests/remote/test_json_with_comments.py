@@ -43,6 +43,7 @@ def test_comments_and_spare_commas_are_left_out(
     assert read(tmp_path, text) == content
 
 
+@pytest.mark.slow
 @given(content=st.dictionaries(st.text(), VALUES, max_size=4))
 def test_what_is_plain_json_stays_what_it_is(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]

@@ -161,6 +161,7 @@ def test_missing_uv_is_told(lab: Start, project: Path, uv: Path) -> None:
     assert done.stderr.startswith("lab needs uv")
 
 
+@pytest.mark.slow
 def test_script_that_starts_lab_again_does_not_go_round(
     lab: Start, project: Path, uv: Path
 ) -> None:
@@ -252,6 +253,7 @@ def test_folder_of_the_tool_wins_over_a_pin(
     assert f"runs lab from {project}/here" in lab("up", LAB_TOOL="here").stderr
 
 
+@pytest.mark.slow
 def test_another_folder_of_the_tool_is_asked_about(lab: Start, project: Path) -> None:
     (project / "lab.py").write_text(script("click"))
     for folder in ("one", "two"):

@@ -71,6 +71,7 @@ def test_folder_with_another_project_is_named(place: Place) -> None:
     assert (place.folder / "more.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_pull_tells_a_failure_once(place: Place) -> None:
     place.lab("push")
     place.commit_there("a.txt", "there")
