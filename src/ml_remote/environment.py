@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .context import Context
 from .errors import LabError, RemoteCommandError, UsageError
@@ -14,6 +14,7 @@ from .far.installed import FAR, install
 from .installing import ensure_far
 from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
+from .lists.conda_locks import fetch_conda_lock, keep_lock_from_here
 from .lists.handing_over import hand_over
 from .lists.texts import ensure_lock
 from .lists.uv import index_of_uv
@@ -26,7 +27,7 @@ from .ssh.ssh_directory import ssh_options
 from .ui.display import Steps, steps
 from .version import this_version
 
-__all__ = ["Beginning", "begin_setup", "finish_setup", "setup"]
+__all__ = ["Asked", "Beginning", "begin_setup", "finish_setup", "setup"]
 
 _SCRIPT = "scripts/setup-environment.sh"
 _IN_PLACE = "LAB_CHANGE_IN_PLACE"
@@ -41,8 +42,11 @@ def setup(
     local: bool = False,
     carry: bool = False,
     yes: bool = False,
+    upgrade: bool = False,
 ) -> None:
     """Carry out `lab setup`, on this computer if `local`, with wheels from here if `carry`.
+
+    With `upgrade` conda takes the newest versions, not those of its lock.
 
     Raises LabError, in words, when the environment cannot be made.
     """
@@ -50,12 +54,28 @@ def setup(
         raise UsageError("`--local` and `--carry` cannot be combined.")
     if local:
         ensure_lock(context.project.root, context.console)
-        context.console.say(_set_up_here(context.project))
+        context.console.say(_set_up_here(context, upgrade=upgrade))
+        keep_lock_from_here(context.project.root, context.console)
         context.console.next_step(f"lab run {context.project.example} --local")
         return
     machine = context.machine(alias)
-    finish_setup(context, machine, begin_setup(context, machine, carry=carry, yes=yes))
+    asked = Asked(carry=carry, yes=yes, upgrade=upgrade)
+    finish_setup(context, machine, begin_setup(context, machine, asked))
     context.console.next_step(f"lab run {context.project.example}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of a setup on the machine."""
+
+    carry: bool = False
+    """Whether wheels are brought from here."""
+    yes: bool = False
+    """Whether that is agreed to beforehand."""
+    upgrade: bool = False
+    """Whether conda takes the newest versions."""
+    in_place: bool = False
+    """Whether the environment that works may be changed itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,38 +83,43 @@ class Beginning:
     """A setup that has begun."""
 
     job: Job
+    asked: Asked
     is_ours: bool
-    """Whether it was started with the lists of this laptop; else somebody else had begun it."""
+    """Whether it has the lists of this laptop; else somebody had begun it with others."""
 
 
-def begin_setup(
-    context: Context, machine: Machine, *, carry: bool = False, yes: bool = False
-) -> Beginning | None:
+def begin_setup(context: Context, machine: Machine, asked: Asked | None = None) -> Beginning | None:
     """Start making the environment there, or find who does; None when there is nothing to do.
 
     The lists go there first, committed or not. Raises MissingFolderError when the project is not
     there.
     """
+    asked = asked or Asked()
+    upgrade = "1" if asked.upgrade else ""
     far, commit = ensure_far(machine), this_version().commit or ""
     ensure_lock(context.project.root, context.console)
     lists = hand_over(context.project.root, machine)
-    complete = _is_complete(machine, context.project.merged_toml(), far, commit, lists)
+    sent = (context.project.merged_toml(), far, commit, lists, upgrade)
+    complete, is_of_conda = _is_complete(machine, *sent)
     if complete:
         context.console.say(complete)
+        if is_of_conda:
+            fetch_conda_lock(context.project.root, machine, context.console)
         return None
     for job in list_jobs(machine, console=context.console, kind="setup"):
         if not job.is_over and not replaces(machine, job, console=context.console):
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
-            return Beginning(job=job, is_ours=False)
-    wheels = _carried(context, machine, far, yes=yes) if carry else ""
+            is_ours = job.about.lists == lists and asked == Asked()
+            return Beginning(job=job, asked=asked, is_ours=is_ours)
+    wheels = _carried(context, machine, far, yes=asked.yes) if asked.carry else ""
     variables = f"LAB_FAR={far} LAB_FAR_COMMIT={commit} LAB_LISTS={lists} LAB_WHEELS={wheels}"
-    command = f"{variables}\n{script('make-environment')}"
+    command = f"{variables} LAB_UPGRADE={upgrade}\n{script('make-environment')}"
     if index := index_of_uv(context.project.root):
         command = f"export LAB_INDEX={quote(index)}\n{command}"
-    if os.environ.get(_IN_PLACE) == "1":
+    if asked.in_place or os.environ.get(_IN_PLACE) == "1":
         command = f"export {_IN_PLACE}=1\n{command}"
-    about = About(kind="setup", title="environment", far=far)
-    return Beginning(job=start(machine, about, command), is_ours=True)
+    about = About(kind="setup", title="environment", far=far, lists=lists)
+    return Beginning(job=start(machine, about, command), asked=asked, is_ours=True)
 
 
 def _carried(context: Context, machine: Machine, far: str, *, yes: bool) -> str:
@@ -120,16 +145,40 @@ def finish_setup(context: Context, machine: Machine, beginning: Beginning | None
                 f"Stopped following. Setup continues on {machine.alias}.",
                 hint=f"Follow it again: lab setup. End it: lab stop {job.id}",
             ) from None
+    asked = beginning.asked
     if ended.state == "done":
         context.console.say(output.last)
-        if not beginning.is_ours:  # it may have used other lists
-            finish_setup(context, machine, begin_setup(context, machine))
+    if not beginning.is_ours and ended.state in ("done", "failed"):  # by other lists than ours
+        finish_setup(context, machine, begin_setup(context, machine, asked))
+        return
+    if ended.state == "done":
+        fetch_conda_lock(context.project.root, machine, context.console)
         return
     if ended.state == "failed":
-        raise output.failure(machine.alias, log)
+        failure = output.failure(machine.alias, log)
+        if asked.in_place or not _may_change_in_place(context, failure):
+            raise failure
+        again = replace(asked, yes=True, in_place=True)
+        finish_setup(context, machine, begin_setup(context, machine, again))
+        return
     raise RemoteCommandError(
         f"Making the environment on {machine.alias} was {ended.state} before its end.",
         hint=f"Begin again, it goes on from there: lab setup\nAll it printed: {log}",
+    )
+
+
+def _may_change_in_place(context: Context, failure: LabError) -> bool:
+    """Ask, where there is no room for a second environment, if the one that works may be changed.
+
+    Only somebody at a terminal is asked; to others the failure says which variable allows it.
+    """
+    if _IN_PLACE not in failure.message or not context.console.has_terminal():
+        return False
+    context.console.error(failure.message)
+    return context.console.confirm(
+        "Change the environment that works instead? It is lost if that fails.",
+        yes=False,
+        default=False,
     )
 
 
@@ -139,17 +188,19 @@ def _log_command(machine: Machine, job: Job) -> str:
     return shlex.join(["ssh", *ssh_options(machine.client.directory), machine.alias, remote])
 
 
-def _is_complete(machine: Machine, settings: str, *sent: str) -> str:
-    """Return what the script says of a complete environment; nothing when it is not complete.
+def _is_complete(machine: Machine, settings: str, *sent: str) -> tuple[str, bool]:
+    """Return what the script says of a complete environment, and whether conda made it.
 
-    The settings, and what was `sent` (LAB_FAR, its commit, LAB_LISTS), are made known to the
-    script. Raises LabError when the project or its script is not there.
+    That is nothing when it is not complete. The settings, and what was `sent` (LAB_FAR, its commit,
+    LAB_LISTS, LAB_UPGRADE), are made known to the script. Raises LabError when the project or its
+    script is not there.
     """
     explanations: Explanations = {ExitCode.NO_SETUP: lambda _: _no_script(machine.alias)}
     done = ask(
         machine, "check-environment", settings, *sent, explanations=explanations, timeout=120
     )
-    return done.stdout.strip()
+    said, _, manager = done.stdout.strip().partition("\n")
+    return said, manager == "conda"
 
 
 def _no_script(place: str) -> LabError:
@@ -160,11 +211,12 @@ def _no_script(place: str) -> LabError:
     )
 
 
-def _set_up_here(project: Project) -> str:
+def _set_up_here(context: Context, *, upgrade: bool, in_place: bool = False) -> str:
     """Make the environment on this computer and return the last that was printed.
 
     All of it is kept in `.lab/setup.log`.
     """
+    project = context.project
     _ = project.settings  # what the script would take as it is, is checked first
     if not (project.root / _SCRIPT).is_file():
         raise _no_script("this computer")
@@ -178,6 +230,8 @@ def _set_up_here(project: Project) -> str:
     variables = {
         "LAB_FAR": far.relative_to(project.root).as_posix(),
         "LAB_FAR_COMMIT": this_version().commit or "",
+        **({"LAB_UPGRADE": "1"} if upgrade else {}),
+        **({_IN_PLACE: "1"} if in_place else {}),
         **ASKING,
     }
     log = project.state / _LOG_HERE
@@ -195,7 +249,10 @@ def _set_up_here(project: Project) -> str:
             output.add(line.rpartition("\r")[2])
         code = process.wait()
     if code != 0:
-        raise output.failure("this computer", shlex.join(["cat", str(log)]))
+        failure = output.failure("this computer", shlex.join(["cat", str(log)]))
+        if in_place or not _may_change_in_place(context, failure):
+            raise failure
+        return _set_up_here(context, upgrade=upgrade, in_place=True)
     return output.last
 
 

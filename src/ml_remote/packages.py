@@ -41,6 +41,7 @@ def add(
         if one not in new:
             console.say(f"{one.name} is in the lists already.")
     if not new:
+        console.next_step("lab setup --local" if local else "lab setup")  # it may not be installed
         return
     text = before.pyproject
     for one in new:
@@ -99,15 +100,18 @@ def renew(
     root, console = context.project.root, context.console
     before = read_texts(root)
     lock = locked(root, before.pyproject, before.lock, console, upgrade=upgrade)
+    has_conda = upgrade and any(root.glob("conda-*.lock"))
     if lock == before.lock:
         console.say(f"{LOCK} is up to date: {len(versions(lock))} packages.")
+        if has_conda:  # conda has versions of its own
+            _install(context, alias=alias, local=local, upgrade=True)
         return
     write_texts(root, before, replace(before, lock=lock))
     console.say(f"Wrote {LOCK}: {len(versions(lock))} packages.")
     if before.lock:
         _say_differences(console, before.lock, lock)
     if upgrade:
-        _install(context, alias=alias, local=local)
+        _install(context, alias=alias, local=local, upgrade=True)
     console.next_step(commit_line(root, "Upgrade packages" if upgrade else "Lock packages"))
 
 
@@ -146,11 +150,11 @@ def _name(requirement: Requirement) -> str:
     return str(canonicalize_name(requirement.name))
 
 
-def _install(context: Context, *, alias: str | None, local: bool) -> None:
+def _install(context: Context, *, alias: str | None, local: bool, upgrade: bool = False) -> None:
     """Bring the environment up to date. The lists stay as they are when that fails."""
     try:
         with context.console.part_of_more():
-            setup(context, alias=alias, local=local)
+            setup(context, alias=alias, local=local, upgrade=upgrade)
     except LabError as error:
         error.args = (f"The lists were changed, but not the environment. {error.message}",)
         error.message = str(error)

@@ -128,6 +128,11 @@ def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
     assert place.project.run(place.environment / "bin" / "dot").stdout.startswith("dot")
     assert "up to date" in place.make()
     first = place.environment
+    # A program that somebody has removed is missed: Python knows nothing of it.
+    (gone,) = (first / "conda-meta").glob("graphviz-*.json")
+    gone.rename(gone.with_suffix(".aside"))
+    assert "not up to date: graphviz is missing" in place.set_up("--check").stdout
+    gone.with_suffix(".aside").rename(gone)
 
     place.list("  - timm", "  - tqdm>=4.66")
     place.make()
@@ -205,6 +210,15 @@ def test_card_build_is_kept_and_lock_is_followed(place: Place) -> None:
     own.write_text(f'{without_choice}torch = "cpu"\n')
     assert "is for machines with a card" in place.make()
     assert "pytorch-2.9.0-cpu_0" in builds(place.environment)
+
+    # The newest versions, for `lab lock --upgrade`.
+    place.list(ruff="ruff<0.14")
+    place.make()
+    place.list(ruff="ruff>=0.8")
+    place.make()
+    assert "ruff-0.13-0" in builds(place.environment)
+    place.make(LAB_UPGRADE="1")
+    assert "ruff-0.13-0" not in builds(place.environment)
 
 
 @pytest.mark.slow

@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from ml_remote.far.login.environment.failures import Failure, ManagerError
+from ml_remote.far.login.environment.inside import Inventory
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers.base import Work
-from ml_remote.far.login.environment.managers.conda import packages, requirements, torch_build
+from ml_remote.far.login.environment.managers.conda import (
+    comparing,
+    packages,
+    requirements,
+    torch_build,
+)
 from ml_remote.far.login.environment.managers.conda.finding import find_client
 from ml_remote.far.login.environment.managers.conda.output import Shown
 from ml_remote.far.login.environment.managers.conda.words import Place, explain
@@ -266,3 +272,60 @@ def test_lock_names_every_package_and_no_password(tmp_path: Path) -> None:
     assert lock is not None
     assert (lock.digest, lock.card) == ("abc", "12.6")
     assert lock.packages == [("a-b", "1.0", "py_0"), ("c", "1.0", "py_0")]
+
+
+@pytest.mark.parametrize(
+    ("version", "bounds", "fitting"),
+    [
+        ("3.12.4", "=3.12", True),
+        ("3.13.0", "=3.12", False),
+        ("3.12.4", "==3.12", False),
+        ("3.12.0", "==3.12", True),
+        ("0.14.1", "<0.14", False),
+        ("2.10.0", ">=2.9,<3", True),
+        ("2.10.0", ">=2.9,<2.10", False),
+        ("1.26.4", "1.26.*", True),
+        ("1.27.0", "1.26.*", False),
+        ("1.27.0", "!=1.27.*", False),
+        ("1.4.9", "~=1.4.2", True),
+        ("1.5.0", "~=1.4.2", False),
+        ("2.9.0+cpu", ">=2.9", True),
+        # What only conda can compare is left to it.
+        ("1.0rc1", ">=2", True),
+        ("3.0", "1.0|2.0", True),
+        ("2024a", "<1", True),
+        ("1.0", "=2.0=py312_0", True),
+        ("1.26.4", " 1.26", True),
+    ],
+)
+def test_bounds_are_compared_where_they_are_plain(version: str, bounds: str, fitting: bool) -> None:
+    assert comparing.fits(version, bounds) == fitting
+
+
+def test_what_the_list_asks_for_in_vain_is_noticed(tmp_path: Path) -> None:
+    meta = tmp_path / "conda-meta"
+    meta.mkdir()
+    for name in (
+        "python-3.12.4-h1_0",
+        "python-graphviz-0.20-py_0",
+        "graphviz-12.0-0",
+        "ruff-0.15-0",
+    ):
+        (meta / f"{name}.json").touch()
+    listed = tmp_path / "environment.yml"
+    listed.write_text(
+        "channels: [conda-forge]\ndependencies:\n  - python=3.12\n  - python-graphviz>=0.20\n"
+        "  - conda-forge::graphviz\n  - ruff <0.15\n  - pip:\n    - Only_Here[extra]>=2\n"
+        "    - -r more.txt\n    - gone @ https://host/gone.whl\n    - ./other.whl\n"
+        "    - other; sys_platform == 'win32'\n"
+    )
+    found = Inventory({"only-here": "2.1", "seaborn": "0.11"}, [])
+    assert comparing.missing_or_other(tmp_path, listed, found, {"seaborn": "0.13"}) == [
+        "ruff 0.15 does not fit <0.15",
+        "gone is missing",
+        "seaborn is 0.11, not 0.13",
+    ]
+    (meta / "graphviz-12.0-0.json").unlink()
+    problems = comparing.missing_or_other(tmp_path, listed, Inventory({}, []), {})
+    assert problems[0] == "graphviz is missing"
+    assert "only-here is missing" in problems

@@ -24,12 +24,15 @@ from baking import TOOL
 from environment_events import Computer, Trial, build_wheel
 from needs import need_root
 
-from ml_remote.far.login.environment import bringing, caches, obstacles
+from ml_remote.far.login.environment import bringing, caches, lock, making, obstacles, processes
+from ml_remote.far.login.environment.choosing import choose_manager
 from ml_remote.far.login.environment.failures import Failure, ManagerError
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work
 from ml_remote.far.login.environment.places import Places
+from ml_remote.far.login.environment.probes import installed
 from ml_remote.far.login.environment.progress import Progress
+from ml_remote.far.login.environment.record import Record
 from ml_remote.far.login.environment.settings import Settings, read_settings
 from ml_remote.far.login.environment.state import State
 
@@ -161,6 +164,177 @@ def test_environment_of_an_earlier_version_is_kept_until_a_new_one_is_proved(tri
     assert trial.set_up() == 0
     assert link.resolve() == target
     assert not (trial.root / ".lab/environment.exchange").exists()
+
+
+def made(prefix: Path, root: Path, *, at: float = 0.0) -> Path:
+    """Make what looks like a complete environment of the project."""
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin" / "python").touch()
+    record = {"manager": "uv", "project": str(root), "complete": True, "made": at}
+    (prefix / "lab-environment.json").write_text(json.dumps(record))
+    return prefix
+
+
+def test_environment_whose_link_is_gone_is_kept_until_there_is_another(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    old = made(places.folder / "uv-20260101-000000", tmp_path, at=1.0)
+    newest = made(places.folder / "uv-20250101-000000", tmp_path, at=2.0)
+    made(places.folder / "uv-20260102-000000", tmp_path / "elsewhere", at=3.0)
+    assert places.spare == newest
+    places.link.symlink_to("nowhere")
+    assert places.spare == newest
+    places.remove_unused(spare=newest)
+    assert not old.exists()
+    places.lead_to_spare(newest)
+    assert places.current == newest
+    assert places.spare is None
+
+
+@pytest.mark.slow
+def test_link_that_somebody_has_removed_costs_no_environment(trial: Trial) -> None:
+    first = (trial.root / ".venv").resolve()
+    (trial.root / ".venv").unlink()
+    trial.wanted["nobody-has-this"] = ""
+    trial.write_lists()
+    assert trial.set_up() == 1
+    assert (trial.root / ".venv").resolve() == first
+    del trial.wanted["nobody-has-this"]
+    trial.write_lists()
+    (trial.root / ".venv").unlink()
+    assert trial.set_up() == 0
+    trial.check()
+    assert (trial.root / ".venv").resolve() != first
+
+
+def test_link_that_cannot_be_made_leaves_the_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(tmp_path)
+    made(places.link, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(Failure, match="cannot be made a link"):
+        places.exchange(made(places.folder / "uv-20260101-000000", tmp_path))
+    assert (places.link / "bin" / "python").is_file()
+    assert places.is_earlier
+
+
+def test_environment_in_another_folder_of_before_is_known(tmp_path: Path) -> None:
+    places = Places(tmp_path / "project", str(tmp_path / "disk"))
+    places.root.mkdir()
+    places.link.symlink_to(made(places.folder / "uv-20260101-000000", places.root))
+    assert not Places(places.root).leads_elsewhere
+    assert Places(places.root).current is not None
+    record = {"manager": "uv", "project": "/another"}
+    (places.link / "lab-environment.json").write_text(json.dumps(record))
+    assert Places(places.root).leads_elsewhere
+
+
+@pytest.mark.parametrize(
+    ("owner", "boot", "refused"),
+    [
+        ("{me} {host}", "{me} {started} {boot}", "already"),
+        ("{me} another", "{me} {started} {boot}", "already"),  # the machine has got another name
+        ("{me} {host}", "{me} 1 {boot}", ""),  # the number was given again
+        ("{me} {host}", "{me} {started} of-before pid:[1]", ""),  # restarted
+        ("{me} {host}", "{me} {started} {id} pid:[1]", "from another container"),
+        ("{me} another", "{me} {started} another pid:[1]", "from another"),
+        ("{me} {host}", "", "already"),  # the script alone writes no more
+        ("", "", ""),
+    ],
+)
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="processes are known by /proc")
+def test_lock_is_taken_over_only_from_a_setup_that_has_ended(
+    tmp_path: Path, owner: str, boot: str, refused: str
+) -> None:
+    words = {
+        "me": str(os.getpid()),
+        "host": platform.node(),
+        "started": processes.started(os.getpid()),
+        "boot": processes.this_boot(),
+        "id": processes.this_boot().split()[0],
+    }
+    path = tmp_path / "environment.lock"
+    path.mkdir()
+    for name, text in (("owner", owner), ("boot", boot)):
+        if text:
+            (path / name).write_text(text.format(**words) + "\n")
+    if refused:
+        with pytest.raises(Failure, match=refused), lock.locked(path):
+            pass
+    else:
+        with lock.locked(path):
+            assert (path / "owner").read_text().split()[0] == words["me"]
+
+
+def test_job_of_a_machine_that_has_got_another_name_is_no_job_elsewhere(tmp_path: Path) -> None:
+    job = tmp_path / ".lab" / "jobs" / "1"
+    job.mkdir(parents=True)
+    (job / "pid").write_text("1 another 7\n")
+    assert processes.users_of(tmp_path / "environment", tmp_path) == ["job 1"]
+    (job / "boot").write_text(f"1 another 7 {processes.this_boot()}\n")
+    assert processes.users_of(tmp_path / "environment", tmp_path) == []
+
+
+def test_conda_is_taken_only_where_there_is_a_list_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mamba", "uv"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("LAB_PROGRAM_FOLDERS", "")
+    for name in ("CONDA_EXE", "MAMBA_EXE"):
+        monkeypatch.delenv(name, raising=False)
+    nothing = State(None, None, "there is none")
+
+    def choice() -> str:
+        return choose_manager(tmp_path, Settings(), find_lists(tmp_path), nothing).name
+
+    assert choice() == "uv"
+    (tmp_path / "environment.yml").touch()
+    assert choice() == "mamba"
+
+
+@pytest.mark.parametrize(
+    ("before", "python", "task"),
+    [("uv", "3.12", "change"), ("uv", "3.13", "make"), ("mamba", "3.12", "make")],
+)
+def test_another_manager_or_python_is_made_anew_where_there_is_no_room_beside(
+    before: str, python: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(tmp_path)
+    made(places.link, tmp_path)
+    if before == "mamba":
+        (places.link / "conda-meta").mkdir()
+    record = {"manager": before, "python": "3.12"}
+    (places.link / "lab-environment.json").write_text(json.dumps(record))
+    done: list[str] = []
+    manager = MANAGERS["uv"]("uv")
+    for name in ("make", "change"):
+        monkeypatch.setattr(manager, name, lambda _, name=name: done.append(name))
+    monkeypatch.setattr(making, "prove", lambda *_: Record("uv"))
+    work = Work(tmp_path, places.link, find_lists(tmp_path), Settings(python=python))
+    making.make_in_place(places, manager, work)
+    assert done == [task]
+    assert (places.link / "bin").exists() == (task == "change")
+    assert not places.incomplete.exists()
+
+
+def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:
+    pytest.importorskip("packaging")
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "alpha==1.0 ; sys_platform == 'nowhere'\nbeta==1.0 ; python_version >= '3'\n"
+        "gamma==2.0+cpu\n"
+    )
+    versions = {"alpha": "1.1", "beta": "1.1", "gamma": "2.0"}
+    assert installed._differing(lock, versions) == ["beta is 1.1, not 1.0"]
 
 
 @pytest.mark.slow

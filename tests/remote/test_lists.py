@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from packaging.requirements import Requirement
 
 from ml_remote.errors import LabError
 from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.lists import environment_yml, lock, pyproject
+from ml_remote.lists.conda_locks import keep_conda_lock
+from ml_remote.ui.console import Console
 
 YML = """\
 # ours
@@ -78,3 +82,49 @@ def test_hash_is_the_same_on_every_system() -> None:
     assert digest_of({"pyproject.toml": "a\r\nb\r\n"}) == digest_of({"pyproject.toml": "a\nb\n"})
     assert digest_of({"pyproject.toml": "a"}) != digest_of({"environment.yml": "a"})
     assert digest_of({"pyproject.toml": "a", "x": "y"}) == digest_of({"pyproject.toml": "a"})
+
+
+def test_byte_order_mark_is_named() -> None:
+    with pytest.raises(LabError, match="byte order mark"):
+        pyproject.requirements("\ufeff[project]\n")
+
+
+URL = "https://conda.example/conda-forge/noarch/{}-1.0-py_0.conda#" + "0" * 32
+CONDA_LOCK = f"# lists: abc\n# card: \n@EXPLICIT\n{URL.format('alpha')}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("../conda-linux-64.lock", CONDA_LOCK),
+        ("conda-odd.lock", CONDA_LOCK),
+        ("conda-linux-64.lock", "nothing\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "$(touch here)\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "--channel=https://host/#0\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "# \x1b[31m\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + f"{URL.format('a')}\n" * 20_000),
+    ],
+)
+def test_only_a_lock_of_conda_is_taken_from_the_machine(
+    name: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_conda_lock(tmp_path, name, text, Console())
+    assert not list(tmp_path.parent.rglob("conda-*.lock"))
+    assert "was not taken" in capsys.readouterr().err
+
+
+def test_lock_of_conda_is_written_and_the_line_to_commit_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "conda-linux-64.lock"
+    keep_conda_lock(tmp_path, name, CONDA_LOCK, Console())
+    assert (tmp_path / name).read_text() == CONDA_LOCK
+    assert f"git add {name}; git commit" in capsys.readouterr().out
+    other_order = "".join(f"{line}\n" for line in reversed(CONDA_LOCK.splitlines()))
+    keep_conda_lock(tmp_path, name, other_order, Console())
+    assert capsys.readouterr().out == ""
+    keep_conda_lock(tmp_path, name, CONDA_LOCK.replace("# card: ", "# card: 12.6"), Console())
+    assert "for machines without a card, and stays" in capsys.readouterr().out
+    newer = CONDA_LOCK.replace("alpha-1.0", "alpha-1.1")
+    keep_conda_lock(tmp_path, name, newer, Console())
+    assert (tmp_path / name).read_text() == newer

@@ -108,7 +108,7 @@ def test_packages_are_added_locked_and_removed(packages_here: Place, wheels: Pat
     )
     assert installed(place) == {"torch": "2.9", "alpha": "1.1.5", "beta": "1.0"}
     again = lab(place, wheels, "add", "alpha")
-    assert again.stdout == "alpha is in the lists already.\n"
+    assert again.stdout == "alpha is in the lists already.\nNext: lab setup\n"
 
     before = texts(place)
     for words, said in (

@@ -86,6 +86,8 @@ class About:
     """The alias of a worker's host, as the run names it."""
     far: str = ""
     """The folder of the tool's far half that it uses, relative to the project."""
+    lists: str = ""
+    """The folder of the lists that a setup follows, relative to the project."""
     format: int = FORMAT
     """That of the version that started it. 1 was copied into projects; it wrote a line of text."""
 
@@ -94,6 +96,7 @@ class About:
         values: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "title": self.title}
         values |= {} if self.run is None else vars(self.run)
         values |= {"run": self.part_of, "host": self.host, "far": self.far}
+        values |= {"lists": self.lists}
         return json.dumps({key: value for key, value in values.items() if value})
 
     @classmethod
@@ -125,6 +128,7 @@ class About:
             part_of=part_of,
             host=host,
             far=far,
+            lists=_text(values, "lists"),
             format=values["format"],
         )
 

@@ -7,6 +7,7 @@
 | `environment_yml` | the list of conda |
 | `conda_names` | what a package is called on conda-forge |
 | `lock` | requirements.lock: names and versions, made by `uv pip compile` |
+| `conda_locks` | conda's own lock, which a setup on the machine has written |
 | `modules` | which package has a module that could not be imported |
 | `texts` | all of them together, written all or none |
 | `here` | the lists on this computer, and their hash |

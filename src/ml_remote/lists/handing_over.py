@@ -5,9 +5,11 @@ They never go into the working tree there: a tracked file that changed would blo
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
-from ..far.login.environment.lists import FOLDER, NAMES, digest_of
+from ..far.login.environment.lists import FOLDER, NAMES
 from ..installing import writing
 from ..machine import Machine
 from ..scripts import ask
@@ -16,6 +18,8 @@ from . import pyproject
 from .here import texts_here
 
 __all__ = ["hand_over"]
+
+_HASH_LENGTH = 16
 
 
 def hand_over(root: Path, machine: Machine) -> str:
@@ -26,12 +30,15 @@ def hand_over(root: Path, machine: Machine) -> str:
     texts = texts_here(root)
     if not texts:
         return ""
-    folder = f"{FOLDER}/{digest_of(texts)}"
     files = {name: text.rstrip("\n") + "\n" for name, text in texts.items()}
     if "pyproject.toml" in texts:
         wanted = pyproject.requirements(texts["pyproject.toml"])
         files["requirements.txt"] = "".join(f"{line}\n" for line in wanted) or "\n"
-    ask(machine, "hand-over-lists", folder, writing({**files, "commit": _commit(root)}))
+    files["commit"] = _commit(root)
+    # A folder is complete once it is there, so its name is about all that is in it.
+    everything = json.dumps(files, sort_keys=True).encode()
+    folder = f"{FOLDER}/{hashlib.sha256(everything).hexdigest()[:_HASH_LENGTH]}"
+    ask(machine, "hand-over-lists", folder, writing(files))
     return folder
 
 

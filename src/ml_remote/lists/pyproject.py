@@ -61,6 +61,11 @@ def without(text: str, name: str) -> str:
 
 
 def _read(text: str) -> tomlkit.TOMLDocument:
+    if text.startswith("\ufeff"):
+        raise LabError(
+            "pyproject.toml begins with a byte order mark, and no program can read it so.",
+            hint="Save it as UTF-8 without a byte order mark (BOM), then run the command again",
+        )
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:

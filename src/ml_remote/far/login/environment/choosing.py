@@ -5,6 +5,7 @@ from typing import Optional
 
 from .carried import carried_wheels
 from .failures import Failure
+from .lists import Lists
 from .managers import CONDA_FAMILY, MANAGERS, Manager
 from .managers.uv import Uv
 from .settings import Settings
@@ -16,8 +17,11 @@ __all__ = ["choose_manager"]
 _INSTALL_UV = "uv needs no administrator: curl -LsSf https://astral.sh/uv/install.sh | sh"
 
 
-def choose_manager(root: Path, settings: Settings, state: State) -> Manager:
-    """Return the manager; raises Failure if the one that is asked for is not installed."""
+def choose_manager(root: Path, settings: Settings, lists: Lists, state: State) -> Manager:
+    """Return the manager; raises Failure if the one that is asked for is not installed.
+
+    conda is not taken by itself for a project that has no list for it.
+    """
     wanted = settings.manager
     if wanted not in MANAGERS and wanted != "auto":
         raise Failure(
@@ -35,7 +39,8 @@ def choose_manager(root: Path, settings: Settings, state: State) -> Manager:
     if wanted == "auto" and carried_wheels() is not None:
         return _first(root, "uv") or _brought_or_pip(root)
     if wanted == "auto":
-        return _first(root, *CONDA_FAMILY, "uv") or _brought_or_pip(root)
+        of_conda = CONDA_FAMILY if lists.environment_yml.is_file() else ()
+        return _first(root, *of_conda, "uv") or _brought_or_pip(root)
     if wanted == "conda":
         found = _first(root, "conda", "mamba", "micromamba")
         if found is None:

@@ -15,6 +15,8 @@ from .places import interpreter_of
 
 __all__ = ["Device", "Inventory", "inventory", "normalised", "prove_device"]
 
+_PATIENCE = 90
+"""Seconds for a list of what is installed: a network disk that was idle takes long."""
 _PROBES = Path(__file__).resolve().parent / "probes"
 
 
@@ -43,7 +45,7 @@ class Device(NamedTuple):
 def inventory(prefix: Path, lists: Lists) -> Optional[Inventory]:
     """Return what is installed in an environment; None if its Python does not run."""
     lock = str(lists.lock) if lists.lock else ""
-    values = _ask(prefix, "installed.py", str(lists.pyproject), lock, seconds=30)
+    values = _ask(prefix, "installed.py", str(lists.pyproject), lock, seconds=_PATIENCE)
     if values is None:
         return None
     return Inventory(values["versions"], values["problems"], values["wanted"])

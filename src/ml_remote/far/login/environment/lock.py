@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List
 
 from .failures import Failure
+from .processes import is_same_boot, started, this_boot
 
 __all__ = ["locked"]
+
+_SOON = 0.3  # seconds
 
 
 @contextmanager
@@ -31,20 +35,38 @@ def locked(lock: Path) -> Iterator[None]:
     else:
         raise Failure("The environment is being set up already. Wait for it.")
     try:
-        (lock / "owner").write_text("{} {}\n".format(os.getpid(), host), encoding="utf-8")
+        me = "{} {}\n".format(os.getpid(), host)
+        boot = "{} {} {}\n".format(os.getpid(), started(os.getpid()), this_boot())
+        (lock / "boot").write_text(boot, encoding="utf-8")
+        (lock / "owner").write_text(me, encoding="utf-8")
         yield
     finally:
         shutil.rmtree(str(lock), ignore_errors=True)
 
 
 def _refuse_if_held(lock: Path, host: str) -> None:
-    try:
-        words = (lock / "owner").read_text(encoding="utf-8").split()
-    except OSError:
-        return
-    if len(words) != 2 or not words[0].isdigit():
+    """Raise Failure unless who made the lock has ended.
+
+    `boot` says it for sure: a container and a laptop change their names, and a number is given
+    again after a restart.
+    """
+    words = _words(lock / "owner")
+    if not words:  # it may have been made just now
+        time.sleep(_SOON)
+        words = _words(lock / "owner")
+    boot = _words(lock / "boot")
+    if len(words) != 2:
         return
     process, owner = words
+    if len(boot) > 2 and boot[0] == process:
+        if is_same_boot(boot[:2], boot):
+            if started(int(process)) != boot[1]:
+                return
+            owner = host
+        elif owner == host:
+            if boot[2] not in this_boot().split():  # it was restarted since
+                return
+            owner = "another container of {}".format(host)
     if owner != host:
         raise Failure(
             "The environment is being set up from {} (process {}).".format(owner, process),
@@ -54,6 +76,14 @@ def _refuse_if_held(lock: Path, host: str) -> None:
         raise Failure(
             "The environment is being set up already (process {}). Wait for it.".format(process)
         )
+
+
+def _words(path: Path) -> List[str]:
+    try:
+        words = path.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return []
+    return words if words and words[0].isdigit() else []
 
 
 def _is_alive(process: int) -> bool:

@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from .caches import choose_cache
 from .carried import describe, use_carried
@@ -44,6 +44,10 @@ def main(arguments: List[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # a full disk, a file that is not ours: an environment is not lost
+        hint = "See that there is room, and that the folder is yours, then run this again."
+        show_failure(Failure("The environment could not be set up: {}.".format(error), hint))
+        return 1
 
 
 def _set_up(root: Path, *, is_check: bool) -> int:
@@ -63,20 +67,26 @@ def _set_up(root: Path, *, is_check: bool) -> int:
         return 1
     with locked(places.lock):
         places.repair()
-        state = look(places, settings, lists)
-        record = _bring_up_to_date(places, settings, lists, state)
+        state, spare = look(places, settings, lists), places.spare
+        try:
+            record = _bring_up_to_date(places, settings, lists, state, spare)
+        except BaseException:
+            places.lead_to_spare(spare)
+            raise
     say("The environment is complete: {}".format(record.device))
     return 0
 
 
-def _bring_up_to_date(places: Places, settings: Settings, lists: Lists, state: State) -> Record:
+def _bring_up_to_date(
+    places: Places, settings: Settings, lists: Lists, state: State, spare: Optional[Path]
+) -> Record:
     if not state.reason and state.record is not None:  # repaired, or made by another setup
         return state.record
-    manager = choose_manager(places.root, settings, state)
+    manager = choose_manager(places.root, settings, lists, state)
     step(1, "Manager: {}".format(manager.name))
     check_torch_exists(manager)
     check_obstacles(places, state)
-    places.remove_unused()
+    places.remove_unused(spare=spare)
     settings = choose_cache(places, settings)
     current = Work(places.root, places.current or places.link, lists, settings, settings.torch)
     if _can_add(places, manager, state, current):

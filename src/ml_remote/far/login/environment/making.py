@@ -7,9 +7,9 @@ from typing import Callable, Optional
 
 from .failures import Failure, ManagerError
 from .inside import inventory, prove_device
-from .managers import Manager, Work
+from .managers import CONDA_FAMILY, Manager, Work
 from .places import Places, interpreter_of, remove
-from .record import Record, write_record
+from .record import Record, read_record, write_record
 from .speech import say
 
 __all__ = ["add_in_place", "explained", "make_beside", "make_in_place", "prove"]
@@ -40,10 +40,28 @@ def make_in_place(places: Places, manager: Manager, work: Work) -> Record:
     places.state.mkdir(parents=True, exist_ok=True)
     places.incomplete.touch()
     is_there = interpreter_of(work.prefix).exists()
+    if is_there and not _can_change(manager, work):
+        say("Another manager, or another Python: the environment is made anew in its place.")
+        for path in work.prefix.iterdir():  # the folder may be a mount
+            remove(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        is_there = False
     explained(manager, work, manager.change if is_there else manager.make)
     record = prove(manager, work)
     places.incomplete.unlink()
     return record
+
+
+def _can_change(manager: Manager, work: Work) -> bool:
+    """Return whether a manager can change what is there into what is asked for.
+
+    conda cannot change what uv and pip have made, nor they what it has; and they leave Python as it
+    is, which conda takes from its list.
+    """
+    is_of_conda = (work.prefix / "conda-meta").is_dir()
+    if is_of_conda != (manager.name in CONDA_FAMILY):
+        return False
+    record = read_record(work.prefix)
+    return is_of_conda or record is None or record.python == work.settings.python
 
 
 def explained(manager: Manager, work: Work, task: Callable[[Work], object]) -> bool:
@@ -107,7 +125,7 @@ def prove(manager: Manager, work: Work) -> Record:
             "Run this once more. If that does not help, send the lines above to whoever looks after"
             " the machine.",
         )
-    problems = manager.problems(found)
+    problems = manager.problems(work.prefix, work.lists, found, {})
     if problems:
         raise Failure(
             "{} has installed something else than the lists ask for: {}.".format(

@@ -80,7 +80,10 @@ class Places:
         folder = os.path.realpath(str(self.folder))
         target = os.path.realpath(str(self.link))
         inside = os.path.realpath(str(self.state / "envs"))
-        return os.path.dirname(target) not in (folder, inside) and os.path.exists(target)
+        if os.path.dirname(target) in (folder, inside) or not os.path.exists(target):
+            return False
+        record = read_record(Path(target))  # `folder` may have been another one then
+        return record is None or record.project != str(self.root)
 
     def new(self, manager: str) -> Path:
         """Return the path of a new environment, which does not exist yet."""
@@ -104,10 +107,35 @@ class Places:
             text = json.dumps({"new": str(prefix), "old": str(before)})
             self._journal.write_text(text, encoding="utf-8")
             self.link.rename(before)
-            self._lead_to(prefix)
+            try:
+                self._lead_to(prefix)
+            except Failure:
+                before.rename(self.link)
+                self._journal.unlink()
+                raise
             self._journal.unlink()
         else:
             self._lead_to(prefix)
+
+    @property
+    def spare(self) -> Optional[Path]:
+        """The newest complete environment, where `.venv` is gone or leads nowhere.
+
+        Who removes the link may want a new environment; until there is one, this one is kept.
+        """
+        if self.link.exists() or self.must_change_in_place:
+            return None
+        for path in sorted(self.others(), key=_made, reverse=True):
+            record = read_record(path)
+            is_ours = record is not None and record.complete and record.project == str(self.root)
+            if is_ours and interpreter_of(path).exists():
+                return path
+        return None
+
+    def lead_to_spare(self, spare: Optional[Path]) -> None:
+        """Let `.venv` lead to the environment that is kept, if there still is no other."""
+        if spare is not None and not self.link.exists():
+            self._lead_to(spare)
 
     def repair(self) -> None:
         """Finish an exchange that was killed between two renames."""
@@ -133,9 +161,11 @@ class Places:
         resolved = [Path(os.path.realpath(str(path))) for path in paths if _ID.match(path.name)]
         return [path for path in resolved if path != current]
 
-    def remove_unused(self) -> None:
-        """Remove the environments that are not current and that nobody uses."""
+    def remove_unused(self, *, spare: Optional[Path] = None) -> None:
+        """Remove the environments that are not current, nor `spare`, and that nobody uses."""
         for path in self.others():
+            if path == spare:
+                continue
             record = read_record(path)
             if not users_of(path, self.root, since=record.made if record else time.time()):
                 remove(path)
@@ -158,6 +188,11 @@ class Places:
                 ".venv cannot be made a link to {}: {}.".format(prefix, error.strerror or error),
                 "The environment is complete there; nothing else was changed.",
             )
+
+
+def _made(path: Path) -> float:
+    record = read_record(path)
+    return record.made if record is not None else 0.0
 
 
 def remove(path: Path) -> None:

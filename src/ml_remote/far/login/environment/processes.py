@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
-__all__ = ["users_of"]
+from .commands import answer
+
+__all__ = ["is_same_boot", "started", "this_boot", "users_of"]
 
 _LONGEST_JOB = 30 * 24 * 3600  # what is older than that and did not note its end was lost
 
@@ -62,6 +64,34 @@ def _listed() -> List[Tuple[int, str]]:
     return [(int(words[0]), words[1]) for words in lines if len(words) == 2 and words[0].isdigit()]
 
 
+def this_boot() -> str:
+    """Return what this machine keeps until it is restarted, whatever its name is; "" if unknown.
+
+    As far/login/processes.sh has it: process numbers mean something only within it.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return "{} {}".format(boot, os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        return (answer(["sysctl", "-n", "kern.bootsessionuuid"], seconds=5) or "").strip()
+
+
+def started(process: int) -> str:
+    """Return when a process began, as processes.sh says it; "" once it has ended."""
+    try:
+        text = Path("/proc/{}/stat".format(process)).read_text(errors="replace")
+    except OSError:
+        return ""
+    words = text.rpartition(")")[2].split()
+    return words[19] if len(words) > 19 and words[0] not in "ZX" else ""
+
+
+def is_same_boot(words: List[str], boot: List[str]) -> bool:
+    """Return whether a file `boot` with these words is of this boot and of the process `words`."""
+    now = this_boot().split()
+    return bool(now) and boot[: len(words)] == words and boot[len(words) :] == now
+
+
 def _jobs_elsewhere(root: Path, since: float) -> Iterator[str]:
     host = os.uname().nodename if hasattr(os, "uname") else ""
     for job in sorted((root / ".lab" / "jobs").glob("*")):
@@ -69,10 +99,12 @@ def _jobs_elsewhere(root: Path, since: float) -> Iterator[str]:
             began = job.stat().st_mtime
             ended = (job / "exit").read_text().split() if (job / "exit").exists() else []
             pid = (job / "pid").read_text().split() if (job / "pid").exists() else []
-        except OSError:
+            boot = (job / "boot").read_text().split() if (job / "boot").exists() else []
+        except (OSError, ValueError):
             continue
         is_over = len(ended) > 1 or began < time.time() - _LONGEST_JOB
-        is_here = not (job / "slurm").exists() and len(pid) > 1 and pid[1] == host
+        is_named = len(pid) > 1 and (pid[1] == host or is_same_boot(pid, boot))
+        is_here = is_named and not (job / "slurm").exists()
         if job.is_dir() and not is_over and not is_here and _last_change(job) >= since:
             yield "job " + job.name
 

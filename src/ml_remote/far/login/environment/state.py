@@ -1,5 +1,6 @@
 """The environment that is in use, and why it is not up to date, if it is not."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
 
@@ -50,11 +51,18 @@ def look(places: Places, settings: Settings, lists: Lists) -> State:
         return State(prefix, None, "a change was interrupted", found)
     if record is None:
         return State(prefix, None, "something else made it", found)
-    return State(prefix, record, _reason(places, settings, lists, record, found), found)
+    reason = _reason(places, settings, lists, record, prefix=prefix, found=found)
+    return State(prefix, record, reason, found)
 
 
 def _reason(
-    places: Places, settings: Settings, lists: Lists, record: Record, found: Inventory
+    places: Places,
+    settings: Settings,
+    lists: Lists,
+    record: Record,
+    *,
+    prefix: Path,
+    found: Inventory,
 ) -> str:
     if not record.complete:
         return "it was not completed"
@@ -68,8 +76,10 @@ def _reason(
         return "the lists have changed"
     if record.torch != settings.torch:
         return "another build of torch is asked for"
+    if os.environ.get("LAB_UPGRADE") == "1" and record.manager in CONDA_FAMILY:
+        return "the newest versions are asked for"
     gone = sorted(set(record.installed) - set(found.versions))
     if gone:
         return "{} is missing".format(gone[0])
-    problems = MANAGERS[record.manager].problems(found)
+    problems = MANAGERS[record.manager].problems(prefix, lists, found, record.installed)
     return problems[0] if problems else ""

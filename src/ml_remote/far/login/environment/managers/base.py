@@ -1,7 +1,7 @@
 """What every manager can do. One is an object that has found its program."""
 
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import List, Mapping, NamedTuple, Optional
 
 from ..failures import Failure, ManagerError
 from ..inside import Inventory
@@ -70,6 +70,11 @@ class Manager:
         return None
 
     @classmethod
-    def problems(cls, found: Inventory) -> List[str]:
-        """Return what the lists ask for in vain, by what was found in an environment."""
+    def problems(
+        cls, prefix: Path, lists: Lists, found: Inventory, before: Mapping[str, str]
+    ) -> List[str]:
+        """Return what the lists ask for in vain, by what was found in an environment.
+
+        `before` has the version of each package when it was proved last; empty if it never was.
+        """
         return found.problems

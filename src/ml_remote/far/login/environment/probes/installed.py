@@ -91,12 +91,13 @@ def _fits(version: str, bounds: str) -> bool:
 def _differing(lock: Path, versions: Dict[str, str]) -> List[str]:
     """Return what is installed in a version that the lock has not.
 
-    What the lock has and is not installed may be for another system.
+    What the lock has and is not installed may be for another system. A version for another system
+    does not count: nothing here asks for it.
     """
     locked: Dict[str, Set[str]] = {}
     for line in lock.read_text(encoding="utf-8").splitlines():
         name, equals, rest = line.partition("==")
-        if equals and not line.startswith("#"):
+        if equals and not line.startswith("#") and _applies(line.partition(";")[2].strip()):
             version = re.split(r"[\s;]", rest.strip(), maxsplit=1)[0]
             locked.setdefault(_normalised(name.strip()), set()).add(version)
     problems = []

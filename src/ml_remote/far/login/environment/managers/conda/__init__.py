@@ -3,6 +3,7 @@
 manager.py       makes and changes environments with one of the three clients
 finding.py       where people have them
 requirements.py  environment.yml, and the lock
+comparing.py     what the list asks for, against what is there
 packages.py      what is in an environment, by its conda-meta; packages that are damaged
 torch_build.py   torch for a card or for the CPU
 words.py         what the clients print when they fail, in words

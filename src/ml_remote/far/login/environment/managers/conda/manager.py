@@ -7,14 +7,16 @@ environment costs seconds and little room.
 import os
 import re
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from ...commands import answer, run
 from ...failures import Failure, ManagerError
 from ...inside import Inventory
+from ...lists import Lists
 from ...places import Places, interpreter_of, remove
 from ...speech import say
 from ..base import Manager, Work
+from .comparing import missing_or_other
 from .finding import Found, find_client
 from .output import Shown
 from .packages import damaged_folders, incomplete_packages, needless, packages_of, remove_damaged
@@ -93,15 +95,22 @@ class Conda(Manager):
         listed = work.root / ".lab" / "environment-in-place.yml"
         write_list(listed, wanted)
         words = ["env", "update", "--prefix", str(work.prefix), "--file", str(listed), "--prune"]
+        pins = self._pins(work, card, work.prefix)
         try:
+            self._cured(work, words, dict(card, **pins), is_new=False)
+        except ManagerError as error:
+            if not pins or not is_about_versions(error):
+                raise
             self._cured(work, words, card, is_new=False)
         finally:
             listed.unlink()
 
     @classmethod
-    def problems(cls, found: Inventory) -> List[str]:
-        """Return nothing: its versions come from its own lock."""
-        return []
+    def problems(
+        cls, prefix: Path, lists: Lists, found: Inventory, before: Mapping[str, str]
+    ) -> List[str]:
+        """Return what environment.yml asks for in vain; requirements.lock does not count."""
+        return missing_or_other(prefix, lists.environment_yml, found, before)
 
     def _made_from_lock(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> bool:
         """Make the environment from the lock, if there is one for this list and kind of card."""
@@ -143,6 +152,8 @@ class Conda(Manager):
 
     def _pins(self, work: Work, card: Dict[str, str], present: Optional[Path]) -> Dict[str, str]:
         """Return the variable that keeps the versions that are known; empty if there are none."""
+        if _wants_newest():
+            return {}
         lock = _lock_of(work)
         if lock is not None and _fits(lock, card):
             known = lock.packages
@@ -239,7 +250,7 @@ class Conda(Manager):
             constraints = work.prefix / "conda-meta" / "constraints.txt"
             constraints.write_text(kept or "", encoding="utf-8")
             command = [*pip, "--constraint", str(constraints), *_pip_words(wanted.pip)]
-            run(command, folder=work.lists.folder, variables=variables)
+            run(command, folder=work.root, variables=variables)
         command = [*pip, "--no-deps", "--no-build-isolation", "--editable", "."]
         run(command, folder=work.root, variables=variables)
 
@@ -292,12 +303,19 @@ class Micromamba(Mamba):
 
 def _lock_of(work: Work) -> Optional[CondaLock]:
     """Return the lock that counts: the one handed over or committed, else this machine's last."""
+    if _wants_newest():
+        return None
     name = lock_name()
     for folder in (work.lists.folder, work.root, work.root / ".lab"):
         lock = read_lock(folder / name)
         if lock is not None:
             return lock
     return None
+
+
+def _wants_newest() -> bool:
+    """Return whether `lab lock --upgrade` has asked: then no version that is known counts."""
+    return os.environ.get("LAB_UPGRADE") == "1"
 
 
 def _fits(lock: CondaLock, card: Dict[str, str]) -> bool:

@@ -75,7 +75,7 @@ class CondaLock(NamedTuple):
 def read_requirements(path: Path) -> Requirements:
     """Return what the file asks for. Raises Failure if it is missing or asks for nothing."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(
             "{} cannot be read: {}.".format(path, error),

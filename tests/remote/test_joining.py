@@ -1,0 +1,106 @@
+"""What `lab setup` asks, and what it makes of a setup that somebody else has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ml_remote import environment
+from ml_remote.context import Context
+from ml_remote.environment import Asked, Beginning, finish_setup, setup
+from ml_remote.errors import LabError
+from ml_remote.project import Project
+from ml_remote.ui.console import Console
+
+# Stands in for the real script, on a disk without room for a second environment.
+SCRIPT = """\
+if [ "${LAB_CHANGE_IN_PLACE:-}" != 1 ]; then
+    echo 'Error: A new environment beside the one that works needs 8 GB of disk.'
+    echo '  To change the one that works: LAB_CHANGE_IN_PLACE=1 before lab setup.'
+    exit 1
+fi
+echo 'The environment is complete: all of it'
+"""
+
+
+class Person(Console):
+    """Somebody at a terminal, or nobody, who answers every question with the same."""
+
+    def __init__(self, answer: bool | None) -> None:
+        super().__init__()
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def has_terminal(self) -> bool:
+        return self.answer is not None
+
+    def confirm(self, question: str, *, yes: bool, default: bool = True) -> bool:
+        self.asked.append(question)
+        return bool(self.answer)
+
+
+@pytest.mark.parametrize("answer", [None, False, True])
+def test_where_there_is_no_room_for_both_it_asks(
+    answer: bool | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "setup-environment.sh").write_text(SCRIPT)
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "lab"\n')
+    person = Person(answer)
+    context = Context(project=Project(root=tmp_path), console=person)
+    if answer:
+        setup(context, local=True)
+        assert "The environment is complete: all of it" in capsys.readouterr().out
+    else:
+        with pytest.raises(LabError, match="LAB_CHANGE_IN_PLACE=1"):
+            setup(context, local=True)
+    assert len(person.asked) == (answer is not None)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_ours", "answer", "again"),
+    [
+        ("done", True, None, None),
+        ("done", False, None, Asked()),
+        ("failed", False, None, Asked()),  # of lists that are not those of this laptop
+        ("failed", True, None, None),
+        ("failed", True, False, None),
+        ("failed", True, True, Asked(yes=True, in_place=True)),
+    ],
+)
+def test_setup_is_begun_again_where_that_was_not_what_was_asked(
+    state: str,
+    is_ours: bool,
+    answer: bool | None,
+    again: Asked | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Asked] = []
+
+    def follow(*_: object, on_line: Callable[[str], None], **__: object) -> object:
+        for line in SCRIPT.replace("echo '", "").replace("'", "").splitlines()[1:3]:
+            on_line(line[4:])
+        return SimpleNamespace(state=state)
+
+    def begin(_: object, __: object, asked: Asked) -> None:
+        begun.append(asked)
+
+    monkeypatch.setattr(environment, "follow", follow)
+    monkeypatch.setattr(environment, "begin_setup", begin)
+    monkeypatch.setattr(environment, "fetch_conda_lock", lambda *_: None)
+    monkeypatch.setattr(environment, "_log_command", lambda *_: "cat log")
+    context: Any = SimpleNamespace(console=Person(answer), project=SimpleNamespace(root=tmp_path))
+    machine: Any = SimpleNamespace(alias="gpu")
+    job: Any = SimpleNamespace(id="1")
+    beginning = Beginning(job=job, asked=Asked(), is_ours=is_ours)
+    if state == "failed" and again is None:
+        with pytest.raises(LabError, match="needs 8 GB"):
+            finish_setup(context, machine, beginning)
+    else:
+        finish_setup(context, machine, beginning)
+    assert begun == ([] if again is None else [again])
