@@ -27,8 +27,10 @@ from needs import need_root
 from ml_remote.far.login.environment import bringing, caches, lock, making, obstacles, processes
 from ml_remote.far.login.environment.choosing import choose_manager
 from ml_remote.far.login.environment.failures import Failure, ManagerError
+from ml_remote.far.login.environment.inside import Inventory
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work
+from ml_remote.far.login.environment.managers.installing import requirement_options
 from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.probes import installed
 from ml_remote.far.login.environment.progress import Progress
@@ -228,8 +230,9 @@ def test_environment_in_another_folder_of_before_is_known(tmp_path: Path) -> Non
     places.link.symlink_to(made(places.folder / "uv-20260101-000000", places.root))
     assert not Places(places.root).leads_elsewhere
     assert Places(places.root).current is not None
-    record = {"manager": "uv", "project": "/another"}
-    (places.link / "lab-environment.json").write_text(json.dumps(record))
+    # One that somebody has moved to another disk by hand is not replaced on this one.
+    places.link.unlink()
+    places.link.symlink_to(made(tmp_path / "moved", places.root))
     assert Places(places.root).leads_elsewhere
 
 
@@ -324,6 +327,35 @@ def test_another_manager_or_python_is_made_anew_where_there_is_no_room_beside(
     assert done == [task]
     assert (places.link / "bin").exists() == (task == "change")
     assert not places.incomplete.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[project]\nname = 'x'\n", 2),
+        ("# mine\n [ project ] # x\n", 2),
+        ("[project.optional-dependencies]\n", 2),
+        ("[build-system]\nrequires = []\n", 2),
+        ("[tool.ruff]\nline-length = 100\n", 1),
+        ("", 1),
+    ],
+)
+def test_project_that_is_no_package_is_not_installed(tmp_path: Path, text: str, count: int) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    folder = tmp_path / ".lab" / "lists" / "1"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text("torch\n")
+    lists = find_lists(tmp_path)._replace(requirements=folder / "requirements.txt")
+    work = Work(tmp_path, tmp_path / "environment", lists, Settings())
+    assert len(requirement_options(work)) == count
+
+
+def test_list_without_torch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "inventory", lambda *_: Inventory({"numpy": "2"}, []))
+    work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
+    with pytest.raises(Failure, match="no torch") as told:
+        making.prove(MANAGERS["uv"]("uv"), work)
+    assert told.value.hints == ("On the laptop: lab add torch",)
 
 
 def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ml_remote import environment
+from ml_remote import environment, packages
 from ml_remote.context import Context
 from ml_remote.environment import Asked, Beginning, finish_setup, setup
 from ml_remote.errors import LabError
@@ -104,3 +104,18 @@ def test_setup_is_begun_again_where_that_was_not_what_was_asked(
     else:
         finish_setup(context, machine, beginning)
     assert begun == ([] if again is None else [again])
+
+
+@pytest.mark.parametrize("has_conda", [True, False])
+def test_upgrade_reaches_conda_where_requirements_lock_is_the_newest(
+    has_conda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = []\n")
+    (tmp_path / "requirements.lock").write_text("")
+    if has_conda:
+        (tmp_path / "conda-osx-arm64.lock").write_text("@EXPLICIT\n")
+    done: list[dict[str, Any]] = []
+    monkeypatch.setattr(packages, "locked", lambda *_, **__: "")
+    monkeypatch.setattr(packages, "setup", lambda _, **options: done.append(options))
+    packages.renew(Context(project=Project(root=tmp_path)), upgrade=True)
+    assert done == ([{"alias": None, "local": False, "upgrade": True}] if has_conda else [])

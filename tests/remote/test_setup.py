@@ -98,6 +98,14 @@ def test_setup_shows_steps_and_the_second_has_nothing_to_do(project_there: Place
     assert again.stdout.splitlines()[0] == "The environment is up to date: all of it"
     assert (project_there.folder / "starts").read_text() == "started\n"
 
+    # The lock that conda wrote comes here; the machine could not commit it.
+    name, text = "conda-linux-64.lock", "# card: \n@EXPLICIT\nhttps://host/a-1-0.conda#0\n"
+    (project_there.folder / ".venv").mkdir()
+    (project_there.folder / ".venv/lab-environment.json").write_text('{\n "manager": "mamba"\n}\n')
+    (project_there.folder / ".lab" / name).write_text(text)
+    assert f"git add {name}" in project_there.lab("setup").stdout
+    assert (project_there.project.path / name).read_text() == text
+
 
 @pytest.mark.slow
 def test_setup_goes_on_when_the_laptop_is_gone_and_is_found_again(project_there: Place) -> None:

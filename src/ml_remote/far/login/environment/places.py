@@ -46,9 +46,12 @@ class Places:
 
     def _own(self, folder: str) -> Path:
         """Return this project's part of a folder that projects share."""
-        path = self.root / os.path.expanduser(folder)
+        return self.root / os.path.expanduser(folder) / self._own_name
+
+    @property
+    def _own_name(self) -> str:
         mark = hashlib.sha256(str(self.root).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        return path / "{}-{}".format(self.root.name, mark)
+        return "{}-{}".format(self.root.name, mark)
 
     @property
     def must_change_in_place(self) -> bool:
@@ -82,8 +85,8 @@ class Places:
         inside = os.path.realpath(str(self.state / "envs"))
         if os.path.dirname(target) in (folder, inside) or not os.path.exists(target):
             return False
-        record = read_record(Path(target))  # `folder` may have been another one then
-        return record is None or record.project != str(self.root)
+        # `folder` may have been another one when it was made.
+        return os.path.basename(os.path.dirname(target)) != self._own_name
 
     def new(self, manager: str) -> Path:
         """Return the path of a new environment, which does not exist yet."""

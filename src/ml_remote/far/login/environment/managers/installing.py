@@ -1,5 +1,7 @@
 """What uv and pip are told to install: the lists under the lock, and the project itself."""
 
+import re
+from pathlib import Path
 from typing import List
 
 from ..carried import carried_wheels
@@ -15,7 +17,21 @@ def requirement_options(work: Work) -> List[List[str]]:
     constraints = ["--constraint", str(work.lists.lock)] if work.lists.lock else []
     if work.lists.requirements is None:
         return [[*source, *constraints, "--editable", ".[lab,dev]"]]
-    return [
-        [*source, *constraints, "--requirement", str(work.lists.requirements)],
-        [*source, "--no-deps", "--editable", "."],
-    ]
+    options = [[*source, *constraints, "--requirement", str(work.lists.requirements)]]
+    if _is_installable(work.root):
+        options.append([*source, "--no-deps", "--editable", "."])
+    return options
+
+
+def _is_installable(root: Path) -> bool:
+    """Return whether the project itself can be installed: a pyproject.toml may have settings only.
+
+    setuptools would take whatever folders there are for packages, and fail.
+    """
+    if any((root / name).is_file() for name in ("setup.py", "setup.cfg")):
+        return True
+    try:
+        text = (root / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(re.search(r"(?m)^\s*\[\s*(project|build-system)\s*[\].]", text))

@@ -15,7 +15,7 @@ from .requirements import read_requirements
 __all__ = ["fits", "missing_or_other"]
 
 _SPEC = re.compile(r"^(?:[^\s\[]*::)?([A-Za-z0-9_.-]+?)(?:\[[^\]]*\])?\s*([<>=!~ ].*)?$")
-_NO_NAME = re.compile(r"^[-.]|;|\.(?:whl|zip|gz)$")
+_NO_NAME = re.compile(r"^[-.]|\.(?:whl|zip|gz)$")
 """A line of the section `pip:` that is an option, a path, or for some systems only."""
 _BOUND = re.compile(r"^(>=|<=|==|!=|~=|>|<|=)?\s*([0-9]+(?:\.[0-9]+)*)(\.?\*)?$")
 
@@ -52,8 +52,9 @@ def _unfulfilled(
 ) -> List[str]:
     problems = []
     for spec in specs:
-        parts = _SPEC.match(spec.partition(";")[0].partition("@")[0].strip())
-        if parts is None or (is_pip and _NO_NAME.search(spec)):
+        named = spec.partition("@")[0].strip()
+        parts = _SPEC.match(named)
+        if parts is None or (is_pip and (";" in spec or _NO_NAME.search(named))):
             continue
         name = normalised(parts.group(1)) if is_pip else parts.group(1).lower()
         bounds = (parts.group(2) or "").strip()
