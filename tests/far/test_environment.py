@@ -29,7 +29,7 @@ from ml_remote.far.login.environment.choosing import choose_manager
 from ml_remote.far.login.environment.failures import Failure, ManagerError
 from ml_remote.far.login.environment.inside import Inventory
 from ml_remote.far.login.environment.lists import find_lists
-from ml_remote.far.login.environment.managers import MANAGERS, Work
+from ml_remote.far.login.environment.managers import MANAGERS, Work, pip
 from ml_remote.far.login.environment.managers.installing import requirement_options
 from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.probes import installed
@@ -356,6 +356,24 @@ def test_list_without_torch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Failure, match="no torch") as told:
         making.prove(MANAGERS["uv"]("uv"), work)
     assert told.value.hints == ("On the laptop: lab add torch",)
+
+
+@pytest.mark.parametrize(
+    ("lock", "left"),
+    [("torch==2.9\nold_one==1.0\n", []), ("torch==2.9\n", ["old-one"]), (None, [])],
+)
+def test_package_that_left_the_lock_is_not_left_in_the_environment_by_pip(
+    lock: str | None, left: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "My_Lab"\n')
+    if lock is not None:
+        (tmp_path / "requirements.lock").write_text(lock)
+    installed = dict.fromkeys(("torch", "old-one", "my-lab", "pip"), "1.0")
+    record = {"manager": "venv", "installed": installed}
+    (tmp_path / "lab-environment.json").write_text(json.dumps(record))
+    work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
+    found = Inventory({**installed, "by-hand": "1.0"}, [])
+    assert pip._left_the_lock(work, found) == left
 
 
 def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Python's own venv and pip: slow, and there almost everywhere."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import List, Optional
@@ -12,6 +13,7 @@ from ..inside import Inventory, inventory, normalised
 from ..places import interpreter_of
 from ..progress import Progress
 from ..pythons import find_python
+from ..record import read_record
 from ..settings import OLDEST_PYTHON
 from .base import Manager, Work
 from .installing import requirement_options
@@ -23,6 +25,10 @@ _UV = (
     "uv brings its own Python, without an administrator:"
     " curl -LsSf https://astral.sh/uv/install.sh | sh"
 )
+
+
+_OWN = ("pip", "setuptools", "wheel")
+_PROJECT = re.compile(r"""(?m)^\s*name\s*=\s*["']([^"']+)["']""")
 
 
 class Pip(Manager):
@@ -61,7 +67,7 @@ class Pip(Manager):
     def only_adds(self, work: Work) -> bool:
         """Ask pip what it would install, and compare that with what is installed."""
         found = inventory(work.prefix, work.lists)
-        if found is None:
+        if found is None or _left_the_lock(work, found):
             return False
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder, "report.json")
@@ -92,3 +98,15 @@ class Pip(Manager):
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what pip's words mean."""
         return explain_network(error.text, work, program="pip")
+
+
+def _left_the_lock(work: Work, found: Inventory) -> List[str]:
+    """Return what setup once installed and the lock no longer has: pip would leave it there."""
+    record = read_record(work.prefix)
+    if work.lists.lock is None or record is None:
+        return []
+    text = work.lists.lock.read_text(encoding="utf-8", errors="replace")
+    locked = {normalised(line.partition("==")[0].strip()) for line in text.splitlines()}
+    project = _PROJECT.search(work.lists.pyproject.read_text(encoding="utf-8", errors="replace"))
+    kept = {*locked, *_OWN, normalised(project.group(1)) if project else ""}
+    return sorted((set(record.installed) & set(found.versions)) - kept)
