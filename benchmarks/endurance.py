@@ -11,6 +11,8 @@ import argparse
 import hashlib
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -324,19 +326,57 @@ def change(folder: Path, chance: random.Random) -> None:
             path.write_text(text)
 
 
+def collide(pair: Pair, chance: random.Random) -> None:
+    """Let the machine commit what is being worked on here, and is ignored; both sides commit.
+
+    In a true merge or rebase git itself does not look at such files.
+    """
+    for name in (*RESULTS, "data/set.csv"):
+        path = pair.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{chance.random()}\n")
+    if chance.random() < 0.5:
+        (pair.there / "outputs").symlink_to("/nonexistent/scratch")
+        git(pair.there, "add", "--force", "outputs")
+    else:
+        (pair.there / "data").mkdir()
+        (pair.there / "data" / "set.csv").write_text("from the other side\n")
+        git(pair.there, "add", "--force", "data")
+    commit(pair.there)
+    (pair.here / "mine.py").write_text("mine = 1\n")
+    commit(pair.here)
+
+
+def obey(pair: Pair, said: str) -> None:
+    """Run the commands that were proposed: they must be as safe as those that `lab` runs."""
+    for command in re.findall(r"Put yours on top: git (.*?);", said):
+        if git(pair.here, *shlex.split(command)).returncode != 0:
+            git(pair.here, "rebase", "--abort")
+    for commands in re.findall(r"put them on main: (git switch .*)", said):
+        for command in commands.split(" && "):
+            if git(pair.there, *shlex.split(command)[1:]).returncode != 0:
+                git(pair.there, "cherry-pick", "--abort")
+                break
+
+
 def sequences(pair: Pair, times: int, chance: random.Random) -> list[str]:
-    """Let two people work on both sides, and push and pull in between."""
+    """Let two people work on both sides, push and pull in between, and do what is proposed."""
     lost = []
     for number in range(times):
         new_project(pair)
         history = []
-        for _ in range(EVENTS):
-            for folder in (pair.here, pair.there):
-                for _ in range(chance.randrange(4)):
-                    change(folder, chance)
+        for event in range(EVENTS):
             words = chance.choice(WORDS)
+            if event == 0 and number % 2:
+                collide(pair, chance)
+                words = ("pull",)
+            else:
+                for folder in (pair.here, pair.there):
+                    for _ in range(chance.randrange(4)):
+                        change(folder, chance)
             before = {folder: precious(folder) for folder in (pair.here, pair.there)}
             code, said = pair.lab(*words)
+            obey(pair, said)
             history.append(f"{' '.join(words)}: {code}")
             if "Traceback" in said or "did not expect" in said:
                 lost.append(f"sequence {number}, {history}: {said[-500:]}")
