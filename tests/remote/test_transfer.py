@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import openssh_server
 import pytest
@@ -20,6 +22,7 @@ from ml_remote.ssh.client import Client
 from ml_remote.transfer import copying
 from ml_remote.transfer.choosing import EVERYTHING, Choice
 from ml_remote.transfer.fetching import Fetched, fetch_outputs
+from ml_remote.transfer.results import Results
 
 FOLDER = "my päper lab"
 AWKWARD = (
@@ -247,6 +250,40 @@ def test_nothing_is_written_through_a_link(
     subprocess.run(["git", "-C", tmp_path, "add", "outputs"], check=True)
     with pytest.raises(LabError, match="a link that git tracks"):
         bring(machine, tmp_path)
+
+
+def raise_killed(path: Path, missing_ok: bool = False) -> None:
+    """End what removes a file of those that have come."""
+    if ".incoming" in path.parts and path.name != ".lock":
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_pull_that_was_killed_while_it_placed_a_file_shares_none(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write(account, outputs / "a.txt", b"theirs")
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", raise_killed)
+        with pytest.raises(KeyboardInterrupt):
+            bring(machine, tmp_path)
+    assert (tmp_path / "outputs" / "a.txt").stat().st_nlink == 2
+    with (tmp_path / "outputs" / "a.txt").open("a") as file:
+        file.write(", and mine")
+    write(account, outputs / "a.txt", b"theirs, and theirs again", time=1_700_000_100)
+    bring(machine, tmp_path)
+    assert (tmp_path / "outputs" / "a.txt").read_bytes() == b"theirs, and mine"
+    # One that was noted and did not get to its place was not deleted here.
+    write(account, outputs / "lab/1/b.txt", b"theirs")
+    for error in (KeyboardInterrupt, PermissionError):
+        with monkeypatch.context() as killed, suppress(KeyboardInterrupt):
+            killed.setattr(Results, "put", Mock(side_effect=error))
+            assert bring(machine, tmp_path).left_out
+    fetched = bring(machine, tmp_path)
+    assert (fetched.new, fetched.deleted) == (("lab/1/b.txt",), ())
+    (tmp_path / "outputs" / "lab/1/b.txt").unlink()
+    assert bring(machine, tmp_path).deleted == ("lab/1/b.txt",)
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from ..machine import Machine
+from .copying import is_on_its_way
 from .manifest import Manifest, Record
-from .outputs import LeftOut, RemoteFile, sums_there
+from .outputs import INCOMING, LeftOut, RemoteFile, sums_there
 from .results import BlockedError, Results
 
 __all__ = ["Comparison", "compare", "record_of"]
@@ -59,8 +60,11 @@ def compare(
     for file in files:
         try:
             here = results.look(file.name)
-            was_deleted = here is None and (
-                bool(manifest.records(file.name)) or is_deleted(file.run)
+            # A process that was killed may have noted a file that it did not move to its place.
+            was_deleted = (
+                here is None
+                and (bool(manifest.records(file.name)) or is_deleted(file.run))
+                and not is_on_its_way(results.path / INCOMING, file)
             )
         except BlockedError:
             found.blocked.append(LeftOut(name=file.name, reason=_BLOCKED))

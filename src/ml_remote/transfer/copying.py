@@ -20,7 +20,7 @@ from .failures import explain_failure
 from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
 
-__all__ = ["Copying", "choose_program"]
+__all__ = ["Copying", "choose_program", "is_on_its_way"]
 
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _RSYNC_FILES = 23  # some files could not be read or written
@@ -35,6 +35,14 @@ def choose_program(
     """Return the copying of `files` to below `incoming`: by rsync if both ends have it."""
     program = _Rsync if _is_rsync(listing.rsync) and _has_rsync() else _Sftp
     return program(client, listing, files, incoming)
+
+
+def is_on_its_way(incoming: Path, file: RemoteFile) -> bool:
+    """Return whether a file has come, at least in part, and was not moved to its place yet."""
+    return any(
+        os.path.lexists(incoming / program.program / program.name_of(file))
+        for program in (_Rsync, _Sftp)
+    )
 
 
 class Copying(ABC):
@@ -61,9 +69,14 @@ class Copying(ABC):
         """Files that this program cannot copy."""
         self.files = [file for file in files if not self._why_not(file)]
 
-    @abstractmethod
     def staged(self, file: RemoteFile) -> Path:
         """Return where a file is until it is complete."""
+        return self.folder / self.name_of(file)
+
+    @staticmethod
+    @abstractmethod
+    def name_of(file: RemoteFile) -> str:
+        """Return the name that a file has in the program's folder."""
 
     @abstractmethod
     def is_complete(self, file: RemoteFile) -> bool:
@@ -134,6 +147,10 @@ class Copying(ABC):
         Raises ConfigurationError when it is not installed.
         """
         self.folder.mkdir(exist_ok=True)
+        for path in map(self.staged, self.files):
+            # One that was placed by a process that was killed then: the same file is in outputs/.
+            if path.is_file() and path.stat().st_nlink > 1:
+                path.unlink()
         with processes.running(
             self._command(), input=self._orders(), folder=self.folder, discard_output=True
         ) as program:
@@ -162,8 +179,9 @@ class _Rsync(Copying):
         self.keeps_holes = _rsync_version() >= _RSYNC_HOLES
         super().__init__(client, listing, files, incoming)
 
-    def staged(self, file: RemoteFile) -> Path:
-        return self.folder / file.name
+    @staticmethod
+    def name_of(file: RemoteFile) -> str:
+        return file.name
 
     def is_complete(self, file: RemoteFile) -> bool:
         path = self.staged(file)
@@ -203,9 +221,10 @@ class _Sftp(Copying):
             return "only rsync can bring names that are so long, and it is not on both sides"
         return ""
 
-    def staged(self, file: RemoteFile) -> Path:
+    @staticmethod
+    def name_of(file: RemoteFile) -> str:
         identity = f"{file.size} {file.time} ".encode() + os.fsencode(file.name)
-        return self.folder / hashlib.sha256(identity).hexdigest()[:40]
+        return hashlib.sha256(identity).hexdigest()[:40]
 
     def is_complete(self, file: RemoteFile) -> bool:
         path = self.staged(file)

@@ -58,12 +58,19 @@ class Placing:
             try:
                 self._place(copying.staged(file), record)
             except BlockedError:
+                self._forget_missing(file.name)
                 self.left_out.append(LeftOut(name=file.name, reason="a link is in the way here"))
             except OSError as error:
+                self._forget_missing(file.name)
                 reason = f"they cannot be written here ({error.strerror})"
                 self.left_out.append(LeftOut(name=file.name, reason=reason))
             else:
                 self.size += came.size
+
+    def _forget_missing(self, name: str) -> None:
+        """Forget a file that did not get to its place, or it would count as deleted here."""
+        if name in self._missing:
+            self._manifest.forget(lambda known: known == name)
 
     def _place(self, path: Path, record: Record) -> None:
         name = record.name
