@@ -43,6 +43,7 @@ from ml_remote.ui.console import Console  # noqa: E402
 
 RUNS, RESTARTS, AT_ONCE, CUTS, SEQUENCES = 50, 10, 40, 25, 200
 EVENTS = 6
+BOTH, PULLED, PUSHED = range(3)  # who commits what collides
 LIMIT = 120.0  # seconds for one command
 LINES = 200
 IGNORED = "/outputs\n/data\n/.lab\n/.venv\n*.log\n/lab.local.toml\n"
@@ -326,25 +327,28 @@ def change(folder: Path, chance: random.Random) -> None:
             path.write_text(text)
 
 
-def collide(pair: Pair, chance: random.Random) -> None:
-    """Let the machine commit what is being worked on here, and is ignored; both sides commit.
+def collide(pair: Pair, chance: random.Random, *, way: int) -> tuple[str, ...]:
+    """Let one side commit what the other is working on, and ignores; return what to run then.
 
     In a true merge or rebase git itself does not look at such files.
     """
+    working, committing = (pair.there, pair.here) if way == PUSHED else (pair.here, pair.there)
     for name in (*RESULTS, "data/set.csv"):
-        path = pair.here / name
+        path = working / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{chance.random()}\n")
     if chance.random() < 0.5:
-        (pair.there / "outputs").symlink_to("/nonexistent/scratch")
-        git(pair.there, "add", "--force", "outputs")
+        (committing / "outputs").symlink_to("/nonexistent/scratch")
+        git(committing, "add", "--force", "outputs")
     else:
-        (pair.there / "data").mkdir()
-        (pair.there / "data" / "set.csv").write_text("from the other side\n")
-        git(pair.there, "add", "--force", "data")
-    commit(pair.there)
-    (pair.here / "mine.py").write_text("mine = 1\n")
-    commit(pair.here)
+        (committing / "data").mkdir()
+        (committing / "data" / "set.csv").write_text("from the other side\n")
+        git(committing, "add", "--force", "data")
+    commit(committing)
+    if way == BOTH:
+        (working / "mine.py").write_text("mine = 1\n")
+        commit(working)
+    return ("push",) if way == PUSHED else ("pull",)
 
 
 def obey(pair: Pair, said: str) -> None:
@@ -368,8 +372,7 @@ def sequences(pair: Pair, times: int, chance: random.Random) -> list[str]:
         for event in range(EVENTS):
             words = chance.choice(WORDS)
             if event == 0 and number % 2:
-                collide(pair, chance)
-                words = ("pull",)
+                words = collide(pair, chance, way=(number // 2) % 3)
             else:
                 for folder in (pair.here, pair.there):
                     for _ in range(chance.randrange(4)):
