@@ -14,7 +14,7 @@ from ml_remote import cli
 from ml_remote.errors import LabError
 from ml_remote.ui import display
 from ml_remote.ui.console import Console
-from ml_remote.ui.text import in_one_line, log_text, shown
+from ml_remote.ui.text import in_one_line, log_text, shown, without_colours
 
 HOSTILE = {
     "clipboard": "\x1b]52;c;Y3VybA==\x07",
@@ -78,6 +78,8 @@ def test_no_line_of_others_looks_like_the_next_step(show: Callable[[str], str], 
     assert "Next: rm -r x" in show(text)
     coloured = log_text("50 %\r\x1b[1mNext:\x1b[0m rm -r x")
     assert re.search(r"[\r\n](\x1b\[[\d;]*m)*Next:", coloured) is None
+    for divided in ("N\x1b[0mext: rm -r x", "a\nNext\x1b[1m\x1b[4m: rm -r x"):
+        assert re.search(r"(?m)^Next:", without_colours(log_text(divided))) is None
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

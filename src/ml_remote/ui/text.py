@@ -17,7 +17,8 @@ _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _RESET = "\x1b[0m"
 _RESETS = (_RESET, "\x1b[m")
 _NEXT = re.compile(r"(?m)^(?=Next:)")
-_NEXT_IN_LOG = re.compile(r"(^|[\n\r])((?:\x1b\[[0-9;]*m)*)(?=Next:)")
+_ANY_SGR = rf"(?:{_SGR.pattern})*"
+_NEXT_IN_LOG = re.compile(rf"(^|[\n\r])({_ANY_SGR})(?={_ANY_SGR.join('Next:')})")
 
 
 def shown(text: str) -> str:
