@@ -370,7 +370,7 @@ def sequences(pair: Pair, times: int, chance: random.Random) -> list[str]:
         new_project(pair)
         history = []
         for event in range(EVENTS):
-            words = chance.choice(WORDS)
+            words: tuple[str, ...] = chance.choice(WORDS)
             if event == 0 and number % 2:
                 words = collide(pair, chance, way=(number // 2) % 3)
             else:
