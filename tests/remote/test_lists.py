@@ -11,6 +11,7 @@ from ml_remote.errors import LabError
 from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.lists import environment_yml, lock, pyproject
 from ml_remote.lists.conda_locks import keep_conda_lock
+from ml_remote.lists.texts import Texts, read_texts, write_texts
 from ml_remote.ui.console import Console
 
 YML = """\
@@ -82,6 +83,25 @@ def test_hash_is_the_same_on_every_system() -> None:
     assert digest_of({"pyproject.toml": "a\r\nb\r\n"}) == digest_of({"pyproject.toml": "a\nb\n"})
     assert digest_of({"pyproject.toml": "a"}) != digest_of({"environment.yml": "a"})
     assert digest_of({"pyproject.toml": "a", "x": "y"}) == digest_of({"pyproject.toml": "a"})
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml", "requirements.lock"])
+def test_lists_that_another_command_changes_meanwhile_are_all_left_as_they_are(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"[project]\r\ndependencies = []\r\n")
+    (tmp_path / "environment.yml").write_text("dependencies:\n  - python\n")
+    before = read_texts(tmp_path)
+    after = Texts(
+        pyproject=pyproject.with_requirement(before.pyproject, Requirement("timm")),
+        environment=environment_yml.with_package(before.environment, "timm", ""),
+        lock="timm==1.0\n",
+    )
+    (tmp_path / name).write_text("another one\n")
+    there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(LabError, match="The lists were not changed"):
+        write_texts(tmp_path, before, after)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == there
 
 
 def test_byte_order_mark_is_named() -> None:
