@@ -29,7 +29,7 @@ from ml_remote.far.login.environment.choosing import choose_manager
 from ml_remote.far.login.environment.failures import Failure, ManagerError
 from ml_remote.far.login.environment.inside import Inventory
 from ml_remote.far.login.environment.lists import find_lists
-from ml_remote.far.login.environment.managers import MANAGERS, Work, pip
+from ml_remote.far.login.environment.managers import MANAGERS, Work, pip, uv
 from ml_remote.far.login.environment.managers.installing import requirement_options
 from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.probes import installed
@@ -304,6 +304,27 @@ def test_conda_is_taken_only_where_there_is_a_list_for_it(
     assert choice() == "mamba"
 
 
+def test_uv_of_another_kind_of_machine_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lie in a home directory, or a project, that machines of several kinds share."""
+    program, brought = tmp_path / "bin" / "uv", tmp_path / ".lab" / "uv" / "bin" / "uv"
+    for path in (program, brought):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"\x7fELF of another machine")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("LAB_PROGRAM_FOLDERS", "")
+    assert MANAGERS["uv"].find(tmp_path) is None
+    monkeypatch.setattr(uv, "bring_uv", lambda _: brought)
+    with pytest.raises(Failure, match="does not run"):
+        uv.Uv.bring(tmp_path)
+    program.write_text("#!/bin/sh\n")
+    found = MANAGERS["uv"].find(tmp_path)
+    assert found is not None
+    assert found.program == str(program)
+
+
 @pytest.mark.parametrize(
     ("before", "python", "task"),
     [("uv", "3.12", "change"), ("uv", "3.13", "make"), ("mamba", "3.12", "make")],
@@ -352,6 +373,7 @@ def test_project_that_is_no_package_is_not_installed(tmp_path: Path, text: str, 
 
 def test_list_without_torch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "inventory", lambda *_: Inventory({"numpy": "2"}, []))
+    monkeypatch.setattr(making, "prove_device", lambda _: None)
     work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
     with pytest.raises(Failure, match="no torch") as told:
         making.prove(MANAGERS["uv"]("uv"), work)

@@ -118,12 +118,12 @@ def prove(manager: Manager, work: Work) -> Record:
     Raises Failure when the environment is not what the lists ask for, or torch cannot be used.
     """
     found = inventory(work.prefix, work.lists)
-    if found is not None and not {"torch", "pytorch"} & set(found.versions):
+    device = prove_device(work.prefix)
+    if device is None and found is not None and "torch" not in found.versions:
         raise Failure(
             "The lists ask for no torch, and the labs and the proof of the device need it.",
             "On the laptop: lab add torch",
         )
-    device = prove_device(work.prefix)
     if device is None or found is None:
         raise Failure(
             "torch was installed but cannot be imported.",

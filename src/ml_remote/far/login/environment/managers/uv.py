@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 
 from ..bringing import BROUGHT, bring_uv
 from ..carried import carried_wheels
-from ..commands import run
+from ..commands import answer, run
 from ..failures import Failure, ManagerError
 from ..places import interpreter_of
 from ..programs import find_program
@@ -20,6 +20,8 @@ from .network import explain_network
 
 __all__ = ["Uv"]
 
+_PATIENCE = 20  # seconds
+
 
 class Uv(Manager):
     """The program `uv`."""
@@ -28,14 +30,21 @@ class Uv(Manager):
 
     @classmethod
     def find(cls, root: Path, *, hint: str = "") -> Optional["Manager"]:
-        """Return uv, also the one in `.lab/uv`."""
-        program = find_program("uv", root / BROUGHT / "bin")
-        return cls(program) if program else None
+        """Return uv, also the one in `.lab/uv`.
+
+        One that does not run is for another kind of machine, which shares this home directory.
+        """
+        for program in (find_program("uv", root / BROUGHT / "bin"), find_program("uv")):
+            if program and _runs(program):
+                return cls(program)
+        return None
 
     @classmethod
     def bring(cls, root: Path) -> "Manager":
         """Bring it into `.lab/uv`. Raises Failure if it cannot be had."""
         program = bring_uv(root)
+        if not _runs(str(program)):
+            raise Failure("uv was fetched, and does not run on this machine.")
         say("uv was brought into {}; nothing outside this project was changed.".format(BROUGHT))
         return cls(str(program))
 
@@ -88,3 +97,7 @@ class Uv(Manager):
             variables["UV_CACHE_DIR"] = str(folder / "uv")
             variables["UV_PYTHON_INSTALL_DIR"] = str(folder / "pythons")
         return variables
+
+
+def _runs(program: str) -> bool:
+    return answer([program, "--version"], seconds=_PATIENCE) is not None
