@@ -32,7 +32,8 @@ def missing_or_other(
         wanted = read_requirements(environment_yml)
     except Failure:
         return []  # setup says it
-    problems = _unfulfilled(wanted.specs, _in_conda_meta(prefix))
+    there = _in_conda_meta(prefix)  # without any, nobody can tell
+    problems = _unfulfilled(wanted.specs, there) if there else []
     problems += _unfulfilled(wanted.pip, found.versions, is_pip=True)
     for name, version in sorted(before.items()):
         now = found.versions.get(name, version)
