@@ -11,6 +11,7 @@ from ml_remote.errors import LabError
 from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.lists import environment_yml, lock, pyproject
 from ml_remote.lists.conda_locks import keep_conda_lock
+from ml_remote.lists.here import texts_here
 from ml_remote.lists.texts import Texts, read_texts, write_texts
 from ml_remote.ui.console import Console
 
@@ -52,6 +53,31 @@ def test_package_goes_where_the_alphabet_has_it_and_comments_stay() -> None:
 def test_list_that_cannot_be_read_is_told(text: str) -> None:
     with pytest.raises(LabError, match=r"environment\.yml cannot be read"):
         environment_yml.with_package(text, "scipy", "")
+
+
+def test_link_to_something_else_is_neither_sent_nor_written(tmp_path: Path) -> None:
+    root, secret = tmp_path / "project", tmp_path / "id_ed25519"
+    (root / ".git").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(TOML)
+    for path in (secret, root / ".git" / "config", root / "lab.local.toml"):
+        path.write_text("secret")
+    (root / "shared.yml").write_text(YML)
+    (root / "environment.yml").symlink_to("shared.yml")
+    assert texts_here(root)["environment.yml"] == YML
+    for name in ("environment.yml", "requirements.lock", "conda-linux-64.lock"):
+        for target in ("../id_ed25519", ".git/config", "lab.local.toml", name):
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(target)
+            with pytest.raises(LabError, match="leads out of the project"):
+                texts_here(root)
+            if "conda" not in name:
+                with pytest.raises(LabError, match="leads out of the project"):
+                    read_texts(root)
+            else:
+                text = "@EXPLICIT\nhttps://example.com/a.conda#00\n"
+                keep_conda_lock(root, name, text, Console())
+        (root / name).unlink()
+    assert secret.read_text() == (root / ".git" / "config").read_text() == "secret"
 
 
 def test_requirement_is_inserted_replaced_and_taken_out() -> None:

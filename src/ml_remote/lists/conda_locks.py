@@ -15,6 +15,7 @@ from ..files import Change, commit, read_bytes
 from ..machine import Machine
 from ..scripts import ask
 from ..ui.console import Console
+from .own import own
 
 __all__ = ["fetch_conda_lock", "keep_conda_lock", "keep_lock_from_here"]
 
@@ -55,7 +56,11 @@ def keep_conda_lock(root: Path, name: str, text: str, console: Console) -> None:
     if not is_lock or not all(map(_LINE.fullmatch, lines)):
         console.warn("The machine has a lock of conda's that is not one; it was not taken.")
         return
-    path = root / name
+    try:
+        path = own(root, name)
+    except LabError as error:
+        console.warn(error.message)
+        return
     before = read_bytes(path)
     old = [] if before is None else before.decode("utf-8", "replace").splitlines()
     if set(old) == set(lines):
@@ -66,7 +71,7 @@ def keep_conda_lock(root: Path, name: str, text: str, console: Console) -> None:
         return
     new = "".join(f"{line}\n" for line in lines).encode()
     try:
-        commit([Change(path=path.resolve(), before=before, after=new)])
+        commit([Change(path=path, before=before, after=new)])
     except (OSError, LabError) as error:
         console.warn(f"{name} was not written: {error}")
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..far.login.environment.lists import NAMES, digest_of
+from .own import own
 
 __all__ = ["digest_here", "texts_here"]
 
@@ -22,7 +23,7 @@ def texts_here(root: Path) -> dict[str, str]:
     names = [*NAMES, *(path.name for path in sorted(root.glob("conda-*.lock")))]
     for name in names:
         try:
-            texts[name] = (root / name).read_text(encoding="utf-8")
+            texts[name] = own(root, name).read_text(encoding="utf-8")
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:

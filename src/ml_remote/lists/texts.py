@@ -10,6 +10,7 @@ from ..files import Change, commit, read_bytes
 from ..ui.console import Console
 from . import pyproject
 from .lock import LOCK, is_behind, lock_text
+from .own import own
 
 __all__ = ["LISTS", "Texts", "commit_line", "ensure_lock", "locked", "read_texts", "write_texts"]
 
@@ -58,7 +59,7 @@ def ensure_lock(root: Path, console: Console) -> None:
 
 def read_texts(root: Path) -> Texts:
     """Return the lists. Raises LabError when there is no pyproject.toml."""
-    found = [read_bytes(root / name) for name in (*LISTS, LOCK)]
+    found = [read_bytes(own(root, name)) for name in (*LISTS, LOCK)]
     if found[0] is None:
         raise LabError(
             f"There is no pyproject.toml in {root}, which lists the packages.",
@@ -94,7 +95,7 @@ def write_texts(root: Path, before: Texts, after: Texts) -> None:
     pairs = zip((*LISTS, LOCK), vars(before).values(), vars(after).values(), strict=True)
     changes = [
         Change(
-            path=(root / name).resolve(),
+            path=own(root, name),
             before=old.encode() if (root / name).is_file() else None,
             after=_as_before(new, old).encode(),
         )

@@ -1,0 +1,31 @@
+"""Where a list of the project is: never a link to something else of the person's.
+
+A commit can bring a link. What it leads to would be sent to the machine as a list, or written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import LabError
+from ..tables import LOCAL_FILE
+
+__all__ = ["own"]
+
+_PRIVATE = (".git", ".lab", LOCAL_FILE)
+
+
+def own(root: Path, name: str) -> Path:
+    """Return the path of a list. Raises LabError for a link that leads out of what is shared."""
+    path, top = root / name, root.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself
+        target = Path()
+    if target.is_relative_to(top) and not {*target.relative_to(top).parts[:1]} & {*_PRIVATE}:
+        return target
+    raise LabError(
+        f"{name} is a link that leads out of the project, to {target}. It was neither read nor "
+        "written.",
+        hint="Put the file itself in the place of the link, then run the command again",
+    )
