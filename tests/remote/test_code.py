@@ -17,6 +17,8 @@ from conftest import Bake
 from editor.json_with_comments import read_json
 from openssh_server import Account, Laptop, OpenSSHServer
 
+from ml_remote.editor.code import extensions_in
+
 pytestmark = pytest.mark.slow
 
 ALIAS = "gpu"
@@ -269,3 +271,20 @@ def test_laptops_command_on_the_remote_side_says_so(
     assert place in done.stderr
     assert "`lab` belongs on the laptop" in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_only_names_of_extensions_are_installed() -> None:
+    odd = [
+        "a.b",
+        "charliermarsh.ruff",
+        "--force",
+        "/tmp/x.vsix",
+        "../x.vsix",
+        "a.b;id",
+        "a",
+        5,
+        None,
+    ]
+    assert extensions_in(odd) == ["a.b", "charliermarsh.ruff"]
+    for nothing in (None, 5, "a.b", {"a.b": 1}):
+        assert extensions_in(nothing) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .. import answers
 from ..context import Context
 from ..errors import LabError
@@ -12,8 +14,9 @@ from .json_with_comments import read_object
 from .links import editor_configuration, folder_link
 from .workspace_file import write_workspace_file
 
-__all__ = ["code"]
+__all__ = ["code", "extensions_in"]
 
+_EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}\.[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # These run on the laptop; on the machine itself they have nothing to do.
 _LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers")
 
@@ -50,7 +53,7 @@ def _install_extensions(context: Context, editor: Editor, machine: Machine) -> N
     path = context.project.root / ".vscode" / "extensions.json"
     try:
         recommends = read_object(path, hint="git checkout -- .vscode") if path.exists() else {}
-        recommended = recommends.get("recommendations", [])
+        recommended = extensions_in(recommends.get("recommendations"))
         if editor.install_ssh_extension():
             console.say(f"Installed here: {editor.kind.ssh_extension}")
         there = [one for one in recommended if one not in _LAPTOP_ONLY]
@@ -58,6 +61,12 @@ def _install_extensions(context: Context, editor: Editor, machine: Machine) -> N
             console.say(f"Installed on {machine.alias}: {extension}")
     except LabError as error:
         console.warn(f"{error} The editor will offer to install the recommended extensions.")
+
+
+def extensions_in(recommended: object) -> list[str]:
+    """Return the names of extensions among what a file recommends: anybody may have written it."""
+    names = recommended if isinstance(recommended, list) else []
+    return [name for name in names if isinstance(name, str) and _EXTENSION.fullmatch(name)]
 
 
 def _say_what_to_click(context: Context, alias: str, folder: str) -> None:
