@@ -154,8 +154,9 @@ CONDA_LOCK = f"# lists: abc\n# card: \n@EXPLICIT\n{URL.format('alpha')}\n"
 def test_only_a_lock_of_conda_is_taken_from_the_machine(
     name: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep_conda_lock(tmp_path, name, text, Console())
-    assert not list(tmp_path.parent.rglob("conda-*.lock"))
+    (tmp_path / "project").mkdir()
+    keep_conda_lock(tmp_path / "project", name, text, Console())
+    assert not list(tmp_path.rglob("conda-*.lock"))
     assert "was not taken" in capsys.readouterr().err
 
 
