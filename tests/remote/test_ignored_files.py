@@ -182,6 +182,13 @@ def test_first_push_and_links_of_ones_own_replace_nothing(place: Place, tmp_path
     assert (place.folder / "README.md").read_text() == "mine"
     (place.folder / "README.md").unlink()
     assert place.lab("push").returncode == 0
+    (place.project.path / "outputs").symlink_to(tmp_path)
+    (place.project.path / "README.md").write_text("with a link that is ignored")
+    done = place.lab("push", "--dirty")
+    assert done.returncode == 0, done.stderr
+    (place.project.path / "outputs").unlink()
+    place.git("restore", "README.md")
+    assert place.lab("push").returncode == 0
     # Older projects ignore folders alone, so a link of that name would be sent as new.
     ignored = place.project.read(".gitignore").replace("/data\n/outputs", "/data/\n/outputs/")
     place.commit(".gitignore", ignored)
@@ -194,6 +201,19 @@ def test_first_push_and_links_of_ones_own_replace_nothing(place: Place, tmp_path
     assert done.returncode == 0, done.stderr
     assert_work(place.folder)
     assert "outputs" not in place.there("ls-tree", "--name-only", "HEAD").split()
+    # Nor does a project that ignores nothing send what belongs to this computer.
+    (place.project.path / ".gitignore").write_text("/data\n*.ipynb\n")
+    (place.project.path / "outputs").unlink()
+    for name in ("outputs/lab/1/a.txt", ".lab/fetched", "lab.local.toml", "new.txt"):
+        path = place.project.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    done = place.lab("push", "--dirty")
+    assert done.returncode == 0, done.stderr
+    sent = place.there("ls-tree", "-r", "--name-only", "HEAD").split()
+    assert "new.txt" in sent
+    assert not {"outputs/lab/1/a.txt", ".lab/fetched", "lab.local.toml"} & {*sent}
+    assert_work(place.folder)
 
 
 def test_update_that_was_interrupted_is_completed_on_either_side(place: Place) -> None:

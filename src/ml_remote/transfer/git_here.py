@@ -14,6 +14,7 @@ from ..errors import LabError
 from ..processes import Result
 from ..scripts import script
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
+from ..tables import LOCAL_FILE
 from ..ui.display import steps
 
 __all__ = [
@@ -37,8 +38,10 @@ _NAMED = 5  # names in one message
 _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
 _SWITCH = "git switch main --no-overwrite-ignore"  # git may replace what it ignores without that
-# A commit of what is not committed never has these, should they be links of one's own.
-_PLACES = ("outputs", "data", ".lab", ".venv")
+# A commit of what is not committed never has these, even where git does not ignore them...
+_OWN = ("outputs", ".lab", ".venv", LOCAL_FILE)
+# ...and these not, should they be links of one's own.
+_LINKS = ("data",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,12 @@ def snapshot(repository: Repository) -> str:
         if (Path(folder) / "index").is_file():
             shutil.copyfile(Path(folder) / "index", index)  # no file need be read anew then
         variables = {"GIT_INDEX_FILE": str(index)}
-        own = [name for name in _PLACES if (root / name).is_symlink() and not _tracks(root, name)]
+        own = [
+            name
+            for name in (*_OWN, *_LINKS)
+            if ((root / name).is_symlink() or (name in _OWN and (root / name).exists()))
+            and not (_tracks(root, name) or _ignores(root, name))
+        ]
         git(root, "add", "--all", "--", ".", *map(":(exclude,literal){}".format, own),
             variables=variables)  # fmt: skip
         tree = git(root, "write-tree", variables=variables).stdout.strip()
@@ -220,6 +228,11 @@ def _changes(root: Path) -> tuple[str, ...]:
         "--ignore-submodules=all", "-z",
     )  # fmt: skip
     return tuple(line[3:] for line in status.stdout.split("\0")[:-1])
+
+
+def _ignores(root: Path, name: str) -> bool:
+    """Return whether git ignores a file or folder; to exclude it once more is a fault for git."""
+    return git(root, "check-ignore", "--quiet", "--", name, check=False).returncode == 0
 
 
 def _tracks(root: Path, name: str) -> bool:
