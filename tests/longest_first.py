@@ -15,6 +15,8 @@ __all__ = ["pytest_collection_modifyitems"]
 LONGEST = (
     "bake/test_environment_script.py",
     "docs/test_commands.py",
+    "bake/test_conda.py",
+    "far/test_environment_sequences.py",
     "distributed/test_lost_hosts.py",
     "remote/test_journey.py",
     "devcontainer/test_build.py",
@@ -25,6 +27,9 @@ LONGEST = (
     "bake/test_updates.py",
     "sessions/test_sessions.py",
     "sessions/test_in_the_browser.py",
+    "far/test_environment.py",
+    "remote/test_lying_machine.py",
+    "bake/test_bounds.py",
     "remote/test_edit_properties.py",
     "remote/test_runs.py",
     "slurm/test_cluster.py",
