@@ -13,8 +13,8 @@ if [ -n "$found" ]; then
 fi
 # What git refuses leaves nothing to put back, and is not noted: a new file that is the same as the
 # one that comes, or its beginning, would look like a part of it.
-git update-index -q --refresh >/dev/null
-if git read-tree -n -m -u HEAD "$1" 2>/dev/null; then
+plain_git update-index -q --refresh >/dev/null
+if plain_git read-tree -n -m -u HEAD "$1" 2>/dev/null; then
     git rev-parse --verify "$1^{commit}" >"$(note)" || exit
 fi
 # git itself looks once more, under its own lock, before it touches a file.
