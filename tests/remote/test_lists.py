@@ -136,7 +136,7 @@ def test_byte_order_mark_is_named() -> None:
 
 
 URL = "https://conda.example/conda-forge/noarch/{}-1.0-py_0.conda#" + "0" * 32
-CONDA_LOCK = f"# lists: abc\n# card: \n@EXPLICIT\n{URL.format('alpha')}\n"
+CONDA_LOCK = f"# lists: abc\n# card: \n@EXPLICIT\n#0123\n{URL.format('alpha')}\n"
 
 
 @pytest.mark.parametrize(

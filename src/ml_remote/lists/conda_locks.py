@@ -22,7 +22,9 @@ __all__ = ["fetch_conda_lock", "keep_conda_lock", "keep_lock_from_here"]
 _NAME = re.compile(
     r"conda-(?:linux-(?:64|aarch64|ppc64le)|osx-(?:64|arm64)|win-(?:64|arm64))\.lock"
 )
-_LINE = re.compile(r"# [ -~]{0,200}|#|@EXPLICIT|(?:https?|file)://[!-~]{1,1000}#[0-9a-f]{0,64}")
+_LINE = re.compile(
+    r"# [ -~]{0,200}|#[0-9a-f]{0,64}|@EXPLICIT|(?:https?|file)://[!-~]{1,1000}#[0-9a-f]{0,64}"
+)
 _MOST = 1_000_000
 _CARD, _MARK = "# card: ", "@EXPLICIT"
 
