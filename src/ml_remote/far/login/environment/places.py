@@ -56,7 +56,7 @@ class Places:
     @property
     def must_change_in_place(self) -> bool:
         """Whether `.venv` cannot be a link: it is a mount, or links are not for everybody."""
-        return os.name == "nt" or os.path.ismount(str(self.link))
+        return os.name == "nt" or _is_mount(self.link)
 
     @property
     def changes_in_place(self) -> bool:
@@ -206,3 +206,23 @@ def remove(path: Path) -> None:
     except OSError:
         gone = path
     shutil.rmtree(str(gone), ignore_errors=True)
+
+
+def _is_mount(path: Path) -> bool:
+    """Return whether something is mounted at this path.
+
+    `os.path.ismount` does not see a folder of the same disk, as volumes of containers often are.
+    """
+    if os.path.ismount(str(path)):
+        return True
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return False
+    place = os.path.join(os.path.realpath(str(path.parent)), path.name)
+    return any(_unescaped(line.split()[4]) == place.encode() for line in lines)
+
+
+def _unescaped(text: bytes) -> bytes:
+    r"""Return a path of mountinfo, in which a blank is `\040`."""
+    return re.sub(rb"\\([0-7]{3})", lambda digits: bytes([int(digits.group(1), 8)]), text)
