@@ -298,7 +298,7 @@ def test_machine_where_everything_is_wrong_is_told(
     """A login shell that prints, and a machine without tools, space, quota or the right time."""
     programs = server.account.home / "bin"
     for name, prints in {
-        "df": "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/ 9 8 1048576 90% /",
+        "df": "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/ 9 8 1048576 90%% /",
         "quota": "Disk quotas for user\\n Filesystem blocks quota limit\\n/ 900* 800 1000",
         "date": str(int(time.time()) + 3600),
     }.items():
