@@ -179,10 +179,12 @@ def test_what_cannot_be_run_is_told_in_a_sentence(workplace: Workplace) -> None:
     assert outside.returncode == 2
     wrong = workplace.lab("run", "mnistlab", "-p", "epoch", "1")
     assert wrong.returncode == 2
-    last = wrong.stderr.splitlines()[-1]
-    assert last.startswith("Error: This lab has no parameter 'epoch'. It has: dataset, epochs,")
+    error, hint = wrong.stderr.splitlines()[-2:]
+    assert error.startswith("Error: This lab has no parameter 'epoch'. It has: dataset, epochs,")
+    assert hint == "Next: Did you mean -p epochs?"
     both = workplace.lab("run", "mnistlab", "--local", "--detach")
     assert both.returncode == 2
+    (workplace.folder / ".lab").mkdir()  # nothing was sent for these
     (workplace.folder / ".lab" / "environment.incomplete").touch()
     incomplete = workplace.lab("run", "mnistlab")
     assert incomplete.returncode == 1
