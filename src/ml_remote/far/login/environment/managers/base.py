@@ -1,5 +1,6 @@
 """What every manager can do. One is an object that has found its program."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional
 
@@ -24,7 +25,7 @@ class Work(NamedTuple):
     """The build of torch that was chosen; empty leaves it to the manager."""
 
 
-class Manager:
+class Manager(ABC):
     """The interface; `uv.py`, `pip.py` and `conda.py` have the real ones."""
 
     name = ""
@@ -36,23 +37,23 @@ class Manager:
         self.program = program
 
     @classmethod
+    @abstractmethod
     def find(cls, root: Path, *, hint: str = "") -> Optional["Manager"]:
         """Return the manager if its program is on this machine.
 
         `hint` is where it was last time, if that is known.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def make(self, work: Work) -> None:
         """Make an environment at `work.prefix`, with everything that the lists ask for.
 
         Raises ManagerError when a program fails, and Failure with a sentence of its own.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, work: Work) -> None:
         """Bring the environment at `work.prefix` up to date with the lists, in place."""
-        raise NotImplementedError
 
     def only_adds(self, work: Work) -> bool:
         """Return whether the lists ask for more packages only; no installed version would change.
@@ -63,7 +64,7 @@ class Manager:
 
     def add(self, work: Work) -> None:
         """Add what is missing, in place, where `only_adds`: what is there works all the while."""
-        raise NotImplementedError
+        self.change(work)
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what went wrong, in words; None if that is not known."""
