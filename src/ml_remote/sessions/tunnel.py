@@ -39,7 +39,7 @@ _FIRST_PATIENCE = 60.0  # seconds for the first connection, its login included
 _LEAST_PATIENCE = 5.0  # seconds for one after that; more where the first one took long
 _PAUSE = 1.0  # seconds between two attempts
 _PAUSE_AFTER_REFUSAL = 5.0  # servers bar an address that fails to log in too often
-_OPEN_PATIENCE = 120.0  # seconds for a session that runs to take connections
+_OPEN_PATIENCE = 50.0  # seconds for a session that runs to take connections
 _ANSWER_TIMEOUT = 60.0  # seconds until JupyterLab must have answered for the first time
 # A connection counts as lost when the machine has not answered for eight seconds.
 _OPTIONS = (
@@ -184,7 +184,7 @@ class _Connection:
             return LabError(
                 f"The session on {machine.alias} has run for {_OPEN_PATIENCE:.0f} seconds without "
                 "taking connections.",
-                hint="Try again, as its disk may be slow; or end it: lab jupyter --stop, or "
+                hint="It may still be starting: run the command again. Or end it: lab jupyter --stop, or "
                 "lab tensorboard --stop",
             )
         if self._is_late:
