@@ -126,6 +126,8 @@ def world(
     (root / "labs" / "answer.py").write_text(LAB)
     (root / "scripts" / "setup-environment.sh").write_text(SETUP)
     (root / ".gitignore").write_text("/.lab/\n/.venv\n/outputs/\n*.code-workspace\n")
+    # Lists that ask for nothing, so that they are handed over without a package index.
+    (root / "pyproject.toml").write_text('[project]\nname = "small"\nversion = "1"\n')
     (root / "lab.toml").write_text('[remote]\nalias = "machine"\nfolder = "small"\n')
     for words in (["init", "--quiet", "-b", "main"], ["add", "."], ["commit", "-qm", "Begin"]):
         subprocess.run(["git", *words], cwd=root, check=True)
