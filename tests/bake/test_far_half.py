@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
+from environment_events import TORCH
 from programs import path_without
 
 from ml_remote.far.installed import content_hash, far_files, install
@@ -37,17 +38,6 @@ case "$1 $2" in
 esac
 END
 chmod +x "$2/bin/python"
-"""
-TORCH = """
-__version__ = "2.9"
-class accelerator:
-    @staticmethod
-    def current_accelerator(check_available):
-        return None
-class cuda:
-    @staticmethod
-    def is_available():
-        return False
 """
 PIN = "# dependencies = []"
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import functools
-import hashlib
-import http.server
 import json
 import os
 import platform
@@ -14,31 +10,25 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import TOOL
 from environment_events import Computer, Trial, build_wheel
 from needs import need_root
 
-from ml_remote.far.login.environment import bringing, caches, lock, making, obstacles, processes
+from ml_remote.far.login.environment import lock, making, obstacles, processes
 from ml_remote.far.login.environment.choosing import choose_manager
-from ml_remote.far.login.environment.failures import Failure, ManagerError
+from ml_remote.far.login.environment.failures import Failure
 from ml_remote.far.login.environment.inside import Inventory
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work, pip, uv
 from ml_remote.far.login.environment.managers.installing import requirement_options
 from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.probes import installed
-from ml_remote.far.login.environment.progress import Progress
 from ml_remote.far.login.environment.record import Record
 from ml_remote.far.login.environment.settings import Settings, read_settings
 from ml_remote.far.login.environment.state import State
 
-PACKAGE = TOOL / "ml_remote"
 CARD = """
 __version__ = "2.9"
 class accelerator:
@@ -62,47 +52,6 @@ class nn:
     def Conv2d(*_):
         raise RuntimeError("CUDA error: {problem}")
 """
-
-
-def files_for_any_python() -> list[Path]:
-    """The files that the machine's own Python runs, before there is an environment."""
-    files = [PACKAGE / "__init__.py", *(PACKAGE / "far").glob("*.py")]
-    files += (PACKAGE / "far" / "login").rglob("*.py")
-    return [path for path in files if path.parent.name != "probes"]
-
-
-@pytest.mark.parametrize("path", files_for_any_python(), ids=lambda path: path.stem)
-def test_far_half_is_python_3_6(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
-    newer = {"capture_output", "missing_ok", "removeprefix", "removesuffix", "dirs_exist_ok"}
-    for node in ast.walk(tree):
-        names = {getattr(node, "attr", ""), getattr(node, "arg", "")}
-        assert not names & newer, f"line {getattr(node, 'lineno', 0)}: {names & newer}"
-        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and node.level:
-            continue
-        for module in modules:
-            assert module != "__future__"
-            assert module.partition(".")[0] in {*sys.stdlib_module_names, "ml_remote"}
-
-
-@pytest.mark.parametrize("version", ["3.6", "3.8", "3.10"])
-def test_old_python_says_what_is_to_be_done(tmp_path: Path, version: str) -> None:
-    python = shutil.which(f"python{version}")
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
-        pytest.skip(f"python{version} is not here")
-    command = [python, "-B", str(PACKAGE.parent), "environment", "--check"]
-    command[2:3] = ["-m", "ml_remote.far"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(TOOL)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "The environment is not up to date: there is none.\n", done.stderr
-    assert done.returncode == 1
 
 
 @pytest.fixture(scope="module")
@@ -594,154 +543,3 @@ def test_settings_are_read_without_a_library(tmp_path: Path) -> None:
     assert read_settings(tmp_path) == Settings(manager="uv", python="3.13")
     (tmp_path / "lab.local.toml").write_text('[environment]\nfolder = "/big # disk"\n')
     assert read_settings(tmp_path) == Settings("uv", "3.13", folder="/big # disk")
-
-
-FAILURES = [
-    ("uv", "cause: invalid peer certificate: UnknownIssuer", "does not trust the certificate"),
-    ("venv", "SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] failed: self-signed'", "not trust"),
-    ("uv", "cause: tcp connect error\n  cause: Connection refused (os error 111)", "cannot reach"),
-    ("uv", "cause: dns error\n  cause: failed to lookup address information", "cannot reach"),
-    ("venv", "Failed to establish a new connection: [Errno -2] Name or service", "cannot reach"),
-    ("uv", "cause: tunnel error: proxy authorization required", "The proxy refuses uv"),
-    ("venv", "ProxyError('Cannot connect to proxy.', NewConnectionError('", "cannot reach the pro"),
-    ("uv", "lack of valid authentication credentials (401 Unauthorized)", "name and a password"),
-    ("uv", "returned a 403 Forbidden error. Check that the index URL", "name and a password"),
-    ("venv", "username, password, save = self._prompt_for_password(", "name and a password"),
-    ("uv", "HTTP status server error (503 Service Unavailable) for url", "problem of its own"),
-    ("uv", "cause: Because nowhere was not found in the package registry", "called nowhere in"),
-    ("venv", "satisfies the requirement nowhere (from versions: none)", "called nowhere:"),
-    ("uv", "cause: Because alpha==1.0 depends on beta>2, we can", "do not fit together"),
-    ("uv", "failed to write: No space left on device (os error 28)", "disk where uv writes is"),
-    (
-        "venv",
-        "ERROR: Could not install packages due to an OSError: [Errno 28] No",
-        "disk where pip",
-    ),
-    ("uv", "File too large (os error 27)", "ulimit -f"),
-]
-
-
-@pytest.mark.parametrize(("manager", "text", "sentence"), FAILURES)
-def test_failure_is_told_as_what_it_is(
-    tmp_path: Path, manager: str, text: str, sentence: str
-) -> None:
-    work = Work(tmp_path, tmp_path / "e", find_lists(tmp_path), Settings())
-    error = ManagerError(["uv"], 2, f"Using Python 3.12\n{text}\n")
-    failure = MANAGERS[manager]("program").explain(error, work)
-    assert failure is not None
-    assert sentence in failure.sentence
-    assert failure.hints
-
-
-def test_downloads_are_shown_in_packages_and_bytes(capsys: pytest.CaptureFixture[str]) -> None:
-    uv = Progress()
-    lines = ["Resolved 40 packages in 2s", "Downloading torch (800.0MiB)"]
-    lines += ["Downloading numpy (15.0MiB)", " Downloaded numpy", " Downloaded torch"]
-    assert [uv.on_line(line) for line in lines] == [False, True, True, True, True]
-    assert capsys.readouterr().out.splitlines()[-2:] == [
-        "1 of 2 packages, 0.0 of 0.9 GB: torch",
-        "2 of 2 packages, 0.9 of 0.9 GB",
-    ]
-    pip = Progress()
-    for line in ["Collecting torch", "  Downloading torch-2.9.0-cp312.whl (900.1 MB)"]:
-        pip.on_line(line)
-    pip.on_line("Collecting numpy")
-    pip.on_line("  Downloading numpy-2.3.0-cp312.whl (16.6 MB)")
-    assert capsys.readouterr().out.splitlines() == [
-        "0 of 1 packages, 0.0 of 0.9 GB: torch",
-        "1 of 2 packages, 0.9 of 0.9 GB: numpy",
-    ]
-
-
-def test_downloads_go_to_the_project_where_the_home_directory_has_no_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home, project = tmp_path / "home", tmp_path / "project"
-    for folder in (home, project / ".lab"):
-        folder.mkdir(parents=True)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    monkeypatch.delenv("UV_CACHE_DIR")
-    free = {str(home): 1, str(project / ".lab"): 50}
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: usage._replace(free=free[path] * 1024**3)
-    )
-    monkeypatch.setattr(caches, "_device", lambda path: hash(path))
-    assert caches.choose_cache(Places(project), Settings()).cache == ".lab/cache"
-    assert f"{home} has 1 GB free" in capsys.readouterr().out
-    variables = caches.pip_variables(project, Settings(cache=".lab/cache"))
-    assert variables["PIP_CACHE_DIR"] == str(project / ".lab/cache/pip")
-    free[str(home)] = 40
-    assert caches.choose_cache(Places(project), Settings()).cache == ""
-    assert caches.choose_cache(Places(project), Settings(cache="/big")).cache == "/big"
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder; the address of it."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_uv_is_brought_without_pip_and_only_if_its_hash_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = tmp_path / "index" / "uv"
-    page.mkdir(parents=True)
-    names = [
-        f"uv-{one}-py3-none-manylinux_2_17_{platform.machine()}.whl" for one in ("1.9", "1.10")
-    ]
-    links = ['<a href="uv-9.0-py3-none-manylinux_2_17_another.whl#sha256=0">another</a>']
-    for name in names:
-        with zipfile.ZipFile(page / name, "w") as wheel:
-            wheel.writestr("uv-1.data/scripts/uv", f"#!/bin/sh\necho {name}\n")
-        digest = hashlib.sha256((page / name).read_bytes()).hexdigest()
-        links.append(f'<a href="../uv/{name}#sha256={digest}">{name}</a>')
-    (page / "index.html").write_text("\n".join(links))
-    monkeypatch.setattr(bringing, "_has_pip", lambda: False)
-    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
-    root = tmp_path / "project"
-    root.mkdir()
-    with serving(tmp_path / "index") as address:
-        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\n")
-        monkeypatch.delenv("PIP_INDEX_URL", raising=False)
-        program = bringing.bring_uv(root)
-        (tmp_path / "pip.conf").write_text("")
-        with pytest.raises(Failure, match="no package index is configured"):
-            bringing.bring_uv(root)
-        monkeypatch.setenv("LAB_INDEX", address)  # the laptop's
-        assert bringing.bring_uv(root) == program
-        assert subprocess.check_output([program], text=True).strip() == names[1]
-        (page / names[1]).write_bytes(b"something else")
-        with pytest.raises(Failure, match="another sha256"):
-            bringing.bring_uv(root)
-    assert program.exists()
-    assert [path.name for path in (root / ".lab").iterdir()] == ["uv"]
-
-
-@pytest.mark.slow
-def test_uv_is_brought_by_pip_where_there_is_no_manager(computer: Computer, tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    shutil.copytree(computer.wheels, wheels)
-    with zipfile.ZipFile(wheels / "uv-1.0-py3-none-any.whl", "w") as wheel:
-        about = "uv-1.0.dist-info"
-        uv = Path(computer.uv, "uv").resolve()
-        script = f'#!/bin/sh\nexec "{uv}" "$@"\n'
-        wheel.writestr("uv-1.0.data/scripts/uv", script)
-        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n")
-        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
-        wheel.writestr(f"{about}/RECORD", f"{about}/RECORD,,\n")
-    trial = Trial(computer, tmp_path / "project", random.Random(0), has_uv=False)
-    trial.more = {"PIP_FIND_LINKS": str(wheels), "UV_CACHE_DIR": ""}
-    trial.begin("auto")
-    assert "uv was brought into .lab/uv" in trial.said
-    assert (trial.root / ".lab/cache/uv").is_dir()
-    assert json.loads((trial.root / ".venv/lab-environment.json").read_text())["manager"] == "uv"
