@@ -184,8 +184,8 @@ class _Connection:
             return LabError(
                 f"The session on {machine.alias} has run for {_OPEN_PATIENCE:.0f} seconds without "
                 "taking connections.",
-                hint="It may still be starting: run the command again. Or end it: lab jupyter --stop, or "
-                "lab tensorboard --stop",
+                hint="It may still be starting: run the command again. Or end it: "
+                "lab jupyter --stop, or lab tensorboard --stop",
             )
         if self._is_late:
             return UnreachableError(
