@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from .context import Context
 from .jobs import no_sign
+from .jobs.document import job_document
 from .jobs.job import Job, parse_answer
 from .machine import Machine
 from .runs.listing import duration_in_words
@@ -55,11 +56,14 @@ class Load:
     has_environment: bool = True
 
 
-def status(context: Context, *, alias: str | None = None) -> None:
+def status(context: Context, *, alias: str | None = None, as_json: bool = False) -> None:
     """Carry out `lab status`. Raises UnreachableError."""
     machine, console = context.machine(alias), context.console
     example = context.project.example
     load = look_at(machine)
+    if as_json:
+        console.json(_document(load, machine))
+        return
     console.say(f"{machine.alias} ({load.host})")
     for job_id, fault in load.faults.items():
         console.warn(f"Job {job_id} on {machine.alias} is skipped: {fault}.")
@@ -127,6 +131,42 @@ def parse(output: str) -> Load:
     answer = parse_answer(output)
     load.jobs, load.faults = list(answer.jobs), dict(answer.faults)
     return load
+
+
+def _document(load: Load, machine: Machine) -> dict[str, object]:
+    """Return what `--json` prints; docs/contract.md lists the keys. Sizes are in bytes."""
+    memory, disk = load.memory or (None, None), load.disk or (None, None)
+    return {
+        "alias": machine.alias,
+        "folder": machine.folder,
+        "host": load.host,
+        "has_project": load.has_project,
+        "has_environment": load.has_environment and load.has_project,
+        "gpus": [
+            {
+                "index": gpu.index,
+                "name": gpu.name,
+                "busy_percent": gpu.busy_percent,
+                "memory_used": _bytes(gpu.used, 2**20),
+                "memory_total": _bytes(gpu.total, 2**20),
+                "memory_used_by": {user: used * 2**20 for user, used in gpu.users.items()},
+            }
+            for gpu in load.gpus
+        ],
+        "gpu_fault": load.gpu_fault or None,
+        "load": load.load,
+        "cores": load.cores,
+        "memory_free": _bytes(memory[0], 2**10),
+        "memory_total": _bytes(memory[1], 2**10),
+        "disk_free": _bytes(disk[0], 2**10),
+        "disk_total": _bytes(disk[1], 2**10),
+        "jobs": [job_document(job) for job in load.jobs if not job.is_over],
+        "damaged_jobs": load.faults,
+    }
+
+
+def _bytes(number: int | None, unit: int) -> int | None:
+    return None if number is None else number * unit
 
 
 def _lines(load: Load, folder: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -9,6 +10,7 @@ from openssh_server import Account, OpenSSHServer
 from remote_fixtures import Workplace, at
 
 from ml_remote import jobs, status
+from ml_remote.settings import FORMAT
 from ml_remote.ssh.client import Client
 
 # What nvidia-smi prints with `--format=csv,noheader,nounits`; the second GPU is divided into parts.
@@ -103,6 +105,11 @@ def test_command_reports_in_one_round_trip(workplace: Workplace) -> None:
     assert f"machine ({os.uname().nodename})" in done.stdout
     assert "Nothing of this project is running there." in done.stdout
     assert done.stdout.splitlines()[-1] == "Next: lab run labs/mnistlab.py"
+    found = json.loads(workplace.lab("status", "--json").stdout)
+    assert found["format"] == FORMAT
+    assert (found["alias"], found["host"]) == ("machine", os.uname().nodename)
+    assert found["has_project"] and found["has_environment"]
+    assert found["cores"] == os.cpu_count() and found["jobs"] == []
     (workplace.folder / ".venv").unlink()
     assert workplace.lab("status").stdout.splitlines()[-1] == "Next: lab setup"
     workplace.folder.rename(workplace.folder.with_name("elsewhere"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-__all__ = ["alias_option", "dry_run_option", "verbose_option", "yes_option"]
+__all__ = ["alias_option", "dry_run_option", "json_option", "verbose_option", "yes_option"]
 
 _Command = Callable[..., None]
 _Option = Callable[[_Command], _Command]
@@ -22,4 +22,10 @@ yes_option: _Option = click.option(
 )
 verbose_option: _Option = click.option(
     "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
+)
+json_option: _Option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object and nothing else; docs/contract.md lists its keys.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import alias_option
+from .options import alias_option, json_option
 
 __all__ = ["status"]
 
@@ -14,12 +14,14 @@ __all__ = ["status"]
     epilog="Example: lab status",
 )
 @alias_option
+@json_option
 @click.pass_obj
-def status(context: Context, alias: str | None) -> None:
+def status(context: Context, alias: str | None, as_json: bool) -> None:
     """Show how busy the machine is, and what of this project runs there.
 
-    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that go on.
+    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that have not
+    ended.
     """
     from ..status import status as carry_out
 
-    carry_out(context, alias=alias)
+    carry_out(context, alias=alias, as_json=as_json)

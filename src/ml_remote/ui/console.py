@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -52,6 +53,16 @@ class Console:
             yield
         finally:
             self._is_part_of_more = before
+
+    def json(self, document: Mapping[str, object]) -> None:
+        """Print what `--json` asks for: one object, the only thing on standard output.
+
+        It begins with the format of the contract under which its keys keep their meaning. All that
+        is not ASCII is escaped, so that text from the machine cannot control a terminal.
+        """
+        from ..settings import FORMAT
+
+        click.echo(json.dumps({"format": FORMAT, **document}, indent=2))
 
     def note(self, text: str) -> None:
         """Say something about work in progress, on standard error: stdout is for results alone."""

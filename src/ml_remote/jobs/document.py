@@ -1,0 +1,32 @@
+"""A job as `--json` prints it; docs/contract.md lists the keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from .job import Job
+
+__all__ = ["job_document"]
+
+
+def job_document(job: Job) -> dict[str, object]:
+    """Return a job as an object of JSON. What does not apply is null; times are ISO 8601."""
+    run = job.about.run
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "title": job.title,
+        "state": job.state,
+        "started": _time(job.started),
+        "ended": _time(job.ended),
+        "seconds": round(job.duration.total_seconds()),
+        "exit_code": job.exit_code,
+        "host": job.host,
+        "silent_since": _time(job.silent_since),
+        "slurm": None if job.slurm is None else {**vars(job.slurm)},
+        "run": None if run is None else {**vars(run), "parameters": dict(run.parameters)},
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone().isoformat(timespec="seconds")
