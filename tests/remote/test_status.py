@@ -108,8 +108,8 @@ def test_command_reports_in_one_round_trip(workplace: Workplace) -> None:
     found = json.loads(workplace.lab("status", "--json").stdout)
     assert found["format"] == FORMAT
     assert (found["alias"], found["host"]) == ("machine", os.uname().nodename)
-    assert found["has_project"] and found["has_environment"]
-    assert found["cores"] == os.cpu_count() and found["jobs"] == []
+    assert (found["has_project"], found["has_environment"]) == (True, True)
+    assert (found["cores"], found["jobs"]) == (os.cpu_count(), [])
     (workplace.folder / ".venv").unlink()
     assert workplace.lab("status").stdout.splitlines()[-1] == "Next: lab setup"
     workplace.folder.rename(workplace.folder.with_name("elsewhere"))
