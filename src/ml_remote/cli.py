@@ -100,6 +100,8 @@ lab.add_sections(
         "Interactive": {
             "code": ("code", "Open the project on the machine in VS Code."),
             **{name: ("sessions", summary) for name, summary in KINDS.items()},
+            "shell": ("shell", "Open a shell in the project's folder there, or run one command."),
+            "forward": ("forward", "Reach programs on the machine at ports of this computer."),
         },
         "This computer": {
             "completion": (

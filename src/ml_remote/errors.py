@@ -21,6 +21,7 @@ from __future__ import annotations
 
 __all__ = [
     "OTHER_FOLDER",
+    "OWN_FAILURE",
     "AliasTakenError",
     "ConfigurationError",
     "DamagedEntryError",
@@ -41,6 +42,10 @@ __all__ = [
 
 OTHER_FOLDER = "Choose another folder: folder in [remote], in lab.toml or lab.local.toml"
 """What to do where the project's folder on the machine is not this project's."""
+
+
+OWN_FAILURE = 125
+"""The exit code of lab's own failures where the other codes are those of a person's program."""
 
 
 class LabError(Exception):

@@ -25,6 +25,7 @@ __all__ = [
     "make_directory",
     "read_bytes",
     "remove_leftovers",
+    "try_lock",
 ]
 
 LOCK = ".lock"
@@ -179,7 +180,7 @@ def _acquire(directory: Path) -> tuple[int, bool]:
             continue  # another process has just taken the directory away
         try:
             # The holder before may have removed the file: a lock on that one keeps nobody out.
-            if _try_lock(descriptor) and _is_still(lock, descriptor):
+            if try_lock(descriptor) and _is_still(lock, descriptor):
                 return descriptor, made_parent
         except BaseException:
             os.close(descriptor)
@@ -194,7 +195,8 @@ def _acquire(directory: Path) -> tuple[int, bool]:
         time.sleep(0.02)
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Take the lock of an open file; return False when another process holds it."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from . import answers
 from .errors import LabError, MissingFolderError, RemoteCommandError, WrongFolderError
 from .far.exit_codes import ExitCode
 from .machine import Machine
 from .processes import Result
 from .ssh.explaining import explain
 
-__all__ = ["ExitCode", "Explanations", "ask", "check", "failure", "script"]
+__all__ = ["ExitCode", "Explanations", "absolute_folder", "ask", "check", "failure", "script"]
 
 _HEAD = re.compile(r"(# needs: .*\n)?(# shellcheck shell=sh\n)?")
 _NEEDS = re.compile(r"# needs: (.*)\n")
@@ -64,6 +65,13 @@ def ask(
     said = done.stdout.strip() or done.stderr.strip()
     check(done.returncode, said, machine=machine, job=job, explanations=explanations)
     return done
+
+
+def absolute_folder(machine: Machine) -> str:
+    """Return the absolute path of the project's folder on the machine. Raises LabError."""
+    # What start-up files print comes before it.
+    said = ask(machine, "where").stdout.rstrip("\n").rpartition("\n")[2]
+    return answers.folder(said, asked=machine.folder)
 
 
 def check(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from .context import Context
 from .jobs import no_sign
@@ -14,6 +14,7 @@ from .jobs.job import Job, parse_answer
 from .machine import Machine
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
+from .sessions.open_ports import open_ports
 
 __all__ = ["Gpu", "Load", "look_at", "parse", "status"]
 
@@ -61,8 +62,9 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
     machine, console = context.machine(alias), context.console
     example = context.project.example
     load = look_at(machine)
+    ways = [one for one in open_ports(context.project.state) if one.alias == machine.alias]
     if as_json:
-        console.json(_document(load, machine))
+        console.json({**_document(load, machine), "forwards": [asdict(one) for one in ways]})
         return
     console.say(f"{machine.alias} ({load.host})")
     for job_id, fault in load.faults.items():
@@ -75,6 +77,8 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
         how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
         how_long = how_long if job.silent_since is None else no_sign(job)
         console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.title}  ({how_long})")
+    for one in ways:
+        console.say(f"  Forward     http://127.0.0.1:{one.port} leads to {one.to} there")
     if not load.has_project:
         console.say(f"  This project is not there yet ({machine.folder}).")
         console.next_step("lab up")

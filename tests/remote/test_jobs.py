@@ -29,7 +29,7 @@ from ml_remote.jobs.about import About, Run
 from ml_remote.jobs.outage import Outage
 from ml_remote.sessions import tunnel
 from ml_remote.sessions.port import KeptPort
-from ml_remote.sessions.tunnel import Route, keep_open
+from ml_remote.sessions.tunnel import Forward, Route, keep_open
 from ml_remote.ssh.client import Client
 from ml_remote.ui.console import Console
 
@@ -403,7 +403,13 @@ def test_session_that_takes_no_connections_is_given_up(
     job = started(machine, "sleep 600")
     there = at(machine, folder)
     with KeptPort(0) as port:
-        route = Route(machine=there, job_id=job.id, directory="/tmp/none", port=port)
+        route = Route(
+            machine=there,
+            forwards=(Forward(port=port, to="/tmp/none/socket"),),
+            script=scripts.script("watch-session"),
+            arguments=(there.folder, job.id, "/tmp/none", "2"),
+            job_id=job.id,
+        )
         with pytest.raises(LabError, match="without taking connections"):
             keep_open(route, console=Console(), opened=pytest.fail)
     jobs.stop(there, job.id)

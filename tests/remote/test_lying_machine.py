@@ -30,7 +30,7 @@ ROWS: dict[str, list[str]] = {
     "connect": ["connect --yes"],
     "disconnect": [],
     "doctor": ["doctor --copy"],
-    "status": ["status"],
+    "status": ["status", "status --json"],
     "push": ["push --dirty"],
     "pull": ["pull --overwrite"],
     "setup": ["setup"],
@@ -45,6 +45,9 @@ ROWS: dict[str, list[str]] = {
     "code": ["code"],
     "jupyter": ["jupyter --no-browser", "jupyter --list"],
     "tensorboard": ["tensorboard --no-browser"],
+    "shell": ["shell -- true"],
+    # Open until Ctrl-C; it asks for the folder as `code` does.
+    "forward": [],
     "completion": [],
 }
 LAB = "# %%\nprint(6 * 7)\n"

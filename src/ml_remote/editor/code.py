@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from .. import answers
 from ..context import Context
 from ..errors import LabError
 from ..machine import Machine
-from ..scripts import ask
+from ..scripts import absolute_folder
 from .editors import EDITORS, Editor, find_editor
 from .json_with_comments import read_object
 from .links import editor_configuration, folder_link
@@ -29,8 +28,7 @@ def code(context: Context, *, alias: str | None = None) -> None:
     """
     project, console, machine = context.project, context.console, context.machine(alias)
     editor = find_editor()
-    said = ask(machine, "where").stdout.rstrip("\n").rpartition("\n")[2]
-    folder = answers.folder(said, asked=machine.folder)
+    folder = absolute_folder(machine)
     workspace = write_workspace_file(project.root, alias=machine.alias, folder=folder)
     setting = editor_configuration(machine.client.directory)
     if setting:

@@ -50,13 +50,17 @@ def login_page(path: Path, *, title: str, action: str, token: str) -> Iterator[P
             path.unlink(missing_ok=True)
 
 
-def show(page: Path) -> bool:
-    """Open a page in the person's browser; return whether there is a desktop to open it on."""
+def show(page: Path | str) -> bool:
+    """Open a page, a file or an address, in the person's browser.
+
+    Return whether there is a desktop to open it on.
+    """
     desktop = sys.platform in ("win32", "darwin") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )
     if not desktop:
         return False
+    address = page if isinstance(page, str) else page.as_uri()
     # Some browsers are waited for until they are closed.
-    threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     return True

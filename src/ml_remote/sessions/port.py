@@ -31,9 +31,13 @@ Way = str | int
 """Where ssh listens: the path of a socket, or on Windows, which has none, a port."""
 
 
-def take_port(preferred: int) -> socket.socket:
-    """Return a socket that listens on `preferred`, or on a port near it, of this computer only."""
-    for port in (*range(preferred, preferred + _PORTS_TRIED), 0):
+def take_port(preferred: int, *, is_exact: bool = False) -> socket.socket:
+    """Return a socket that listens on `preferred`, or on a port near it, of this computer only.
+
+    Raises LabError when there is none, or when `is_exact` is set and another program has that one.
+    """
+    others = () if is_exact else (*range(preferred + 1, preferred + _PORTS_TRIED), 0)
+    for port in (preferred, *others):
         listener = socket.socket()
         try:
             if is_windows():  # there another program could take the port away otherwise
@@ -49,18 +53,24 @@ def take_port(preferred: int) -> socket.socket:
             listener.close()
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
+    if is_exact:
+        raise LabError(
+            f"Port {preferred} of this computer is in use, or may not be used by you.",
+            hint="Name another one before the colon",
+        )
     raise LabError("This computer has no free port left.", hint="Close some programs")
 
 
 class KeptPort:
     """A port that listens until the block ends; connections go the way that is open, or are closed.
 
-    Raises LabError when there is no port, or no private directory for ssh's socket.
+    It is `preferred` or, unless `is_exact` is set, one near it. Raises LabError when there is no
+    port, or no private directory for ssh's socket.
     """
 
-    def __init__(self, preferred: int) -> None:
+    def __init__(self, preferred: int, *, is_exact: bool = False) -> None:
+        self._listener = take_port(preferred, is_exact=is_exact)
         self._directory = None if is_windows() else _private_directory()
-        self._listener = take_port(preferred)
         self.number: int = self._listener.getsockname()[1]
         self._ways = 0
         self._way: Way | None = None

@@ -8,9 +8,6 @@ there are: far/env/sessions.
 from __future__ import annotations
 
 import shlex
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,9 +21,11 @@ from ..far.env.sessions import find_kind
 from ..installing import ensure_far
 from ..machine import Machine
 from ..scripts import ExitCode, ask, script
+from ..transfer.identity import identity
 from . import browser
+from .closing import closing_on_signals
 from .port import KeptPort
-from .tunnel import Route, keep_open
+from .tunnel import BEAT, Forward, Route, keep_open
 
 __all__ = ["Sessions"]
 
@@ -67,7 +66,7 @@ class Sessions:
         """
         alias = self._machine.alias
         try:
-            with _closing_on_signals():
+            with closing_on_signals():
                 session = self._find_or_start()
                 in_order = self._hold_tunnel(session, open_browser=open_browser)
         except KeyboardInterrupt:
@@ -141,10 +140,13 @@ class Sessions:
     def _start(self) -> jobs.Job:
         """Start a session as a job on the machine."""
         far = ensure_far(self._machine)
+        name, email = identity(self._context.project.root)
         variables = {
             "FAR": far,
             "KIND": self._name,
             "IDLE_HOURS": f"{self._context.project.settings.idle_hours:g}",
+            "git_name": name,
+            "git_email": email,
         }
         settings = "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items())
         about = jobs.About(kind=self._name, title=self._kind.title, far=far)
@@ -181,16 +183,23 @@ class Sessions:
                 )
             route = Route(
                 machine=self._machine,
+                forwards=(Forward(port=port, to=f"{session.directory}/socket"),),
+                script=script("watch-session"),
+                arguments=(
+                    self._machine.folder,
+                    session.job.id,
+                    session.directory,
+                    f"{BEAT:g}",
+                ),
                 job_id=session.job.id,
-                directory=session.directory,
-                port=port,
             )
             return self._hold_route(route, token=session.token, open_browser=open_browser)
 
     def _hold_route(self, route: Route, *, token: str, open_browser: bool) -> bool:
         """Keep this tunnel open until the session ends, and open the browser once it answers."""
         title = f"{self._kind.title} on {self._machine.alias}"
-        address = f"http://127.0.0.1:{route.port.number}"
+        number = route.forwards[0].port.number
+        address = f"http://127.0.0.1:{number}"
 
         def tell(page: Path) -> None:
             shown = open_browser and browser.show(page)
@@ -205,7 +214,7 @@ class Sessions:
             )
 
         with browser.login_page(
-            self._context.project.state / f"open-{self._name}-{route.port.number}.html",
+            self._context.project.state / f"open-{self._name}-{number}.html",
             title=title,
             action=f"{address}/login?next={self._kind.start_page}",
             token=token,
@@ -235,15 +244,3 @@ class Sessions:
             f"{title} on {alias} ended with exit code {job.exit_code}. The end of its log:\n{said}",
             hint="If a package is missing: lab setup",
         )
-
-
-@contextmanager
-def _closing_on_signals() -> Iterator[None]:
-    """Let the signals of a closed terminal or a shutdown end the block as Ctrl-C does."""
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,9 +1,9 @@
-"""A port of this computer that leads to a session on the remote machine, whatever the network does.
+"""Ports of this computer that lead to the remote machine, whatever the network does.
 
 The tunnel is one ssh process with a connection of its own: a forward over a shared connection would
 outlive the command. ssh itself notices when the machine does not answer any more, and ends. Then
-another connection is made, until the session is over. That a login comes to an end is watched here:
-ssh's own limits cover the connection before it and the signs of life after it.
+another connection is made, until a session that they lead to is over. That a login comes to an end
+is watched here: ssh's own limits cover the connection before it and the signs of life after it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,15 +26,16 @@ from ..errors import (
 )
 from ..machine import Machine
 from ..processes import MOST_OUTPUT, Running, running
-from ..scripts import ExitCode, failure, script
+from ..scripts import ExitCode, failure
 from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, script_input
 from ..ssh.explaining import explain
 from ..ui.console import Console
 from .port import KeptPort, Way
 
-__all__ = ["Route", "keep_open"]
+__all__ = ["BEAT", "Forward", "Route", "keep_open"]
 
-_BEAT = 2.0  # seconds between two signs of life of the script on the machine
+BEAT = 2.0
+"""Seconds between two signs of life of the script on the machine."""
 _FIRST_PATIENCE = 60.0  # seconds for the first connection, its login included
 _LEAST_PATIENCE = 5.0  # seconds for one after that; more where the first one took long
 _PAUSE = 1.0  # seconds between two attempts
@@ -52,24 +53,47 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forward:
+    """A port of this computer, and where it leads."""
+
+    port: KeptPort
+    to: str
+    """As ssh names it, seen from the machine: the path of a socket, or `host:port`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """Where a tunnel leads."""
 
     machine: Machine
-    job_id: str
-    """The session."""
-    directory: str
-    """Where the session's socket lies on the machine."""
-    port: KeptPort
-    """The port of this computer."""
+    forwards: tuple[Forward, ...]
+    script: str
+    """Runs there meanwhile and prints signs of life: `open`, `alive`, `ended`, `failed`.
+
+    It ends with its descriptor 3."""
+    arguments: tuple[str, ...]
+    job_id: str = ""
+    """The session that the first forward leads to; nothing where it leads to no session."""
 
 
-def keep_open(route: Route, *, console: Console, opened: Callable[[], None]) -> bool:
+def _leave_alone(said: str) -> None:
+    """Do nothing about what ssh has said."""
+
+
+def keep_open(
+    route: Route,
+    *,
+    console: Console,
+    opened: Callable[[], None],
+    heard: Callable[[str], None] = _leave_alone,
+) -> bool:
     """Keep the tunnel open until the session is over; return whether it ended in order.
 
-    `opened` is called once, when the session has answered a first request. Raises UnreachableError
-    when the first connection cannot be made, HostKeyChangedError at any time, and LabError when the
-    session or the project's folder is no longer there, or when it takes no connections for long.
+    `opened` is called once, when the way is open and a session has answered a first request;
+    `heard` every few seconds with all that ssh has written in this connection. Raises
+    UnreachableError when the first connection cannot be made, HostKeyChangedError at any time, and
+    LabError when the session or the project's folder is no longer there, or when it takes no
+    connections for long.
     """
     patience = _FIRST_PATIENCE
     is_known = False  # whether there has been a connection already
@@ -87,53 +111,59 @@ def keep_open(route: Route, *, console: Console, opened: Callable[[], None]) -> 
                     return word == "ended"
                 if word == "open":
                     if not is_open:
-                        _await_answer(route, connection)
+                        if route.job_id:
+                            _await_answer(route, connection)
                         opened()
                     elif lost:
                         console.note(f"Connected to {alias} again.")
                     is_open = True
                     lost = False
+                heard(connection.said())
             error = connection.failure()
         if not is_known or not isinstance(error, UnreachableError):
             raise error
         if isinstance(error, HostKeyChangedError | HostKeyUnknownError):
             raise error
         if not lost:
-            console.note(f"{error.message} The session continues; connecting again.")
+            continues = "The session continues; connecting" if route.job_id else "Connecting"
+            console.note(f"{error.message} {continues} again.")
             lost = True
         time.sleep(_PAUSE_AFTER_REFUSAL if isinstance(error, LoginRefusedError) else _PAUSE)
 
 
 @contextmanager
 def _connected(route: Route, patience: float) -> Iterator[_Connection]:
-    """Forward the port while the context lasts, and run the script that watches the session.
+    """Forward the ports while the context lasts, and run the script that gives signs of life.
 
     `patience` is how many seconds there are until that says a first word.
     """
     client = route.machine.client.with_options(
         *_OPTIONS, f"ConnectTimeout={min(CONNECT_TIMEOUT, math.ceil(patience))}"
     )
-    way = route.port.new_way()
-    near = way if isinstance(way, str) else f"127.0.0.1:{way}"
-    forward = f"{near}:{route.directory}/socket"
-    arguments = (route.machine.folder, route.job_id, route.directory, f"{_BEAT:g}")
-    with running(client.command("sh", flags=("-L", forward)), own_session=True) as process:
-        connection = _Connection(route, process, patience, way)
+    ways = [one.port.new_way() for one in route.forwards]
+    flags: list[str] = []
+    for way, one in zip(ways, route.forwards, strict=True):
+        near = way if isinstance(way, str) else f"127.0.0.1:{way}"
+        flags += ["-L", f"{near}:{one.to}"]
+    with running(client.command("sh", flags=flags), own_session=True) as process:
+        connection = _Connection(route, process, patience, ways)
         try:
-            # The script reads descriptor 3, and ends with it.
-            process.send(f"exec 3<&0\n{script_input(script('watch-session'), *arguments)}")
+            process.send(f"exec 3<&0\n{script_input(route.script, *route.arguments)}")
             yield connection
         finally:
-            route.port.lead(None)
+            for one in route.forwards:
+                one.port.lead(None)
             connection.alarm.cancel()
 
 
 class _Connection:
     """What comes from the machine over one connection."""
 
-    def __init__(self, route: Route, process: Running, patience: float, way: Way) -> None:
+    def __init__(
+        self, route: Route, process: Running, patience: float, ways: Sequence[Way]
+    ) -> None:
         self._route = route
-        self._way = way
+        self._ways = ways
         self._process = process
         self._is_late = False
         self._is_closed = False
@@ -141,7 +171,7 @@ class _Connection:
         self.watch(patience, self._give_up)
 
     def words(self) -> Iterator[str]:
-        """Yield what the script says, until nothing more comes; the port leads there meanwhile."""
+        """Yield what the script says until nothing more comes; the ports lead there meanwhile."""
         lines = self._process.lines()
         # What the login shell prints comes first, and may be anything.
         size = 0
@@ -162,7 +192,8 @@ class _Connection:
             is_first = False
             if self._has_no_way():
                 return
-            self._route.port.lead(self._way)
+            for one, way in zip(self._route.forwards, self._ways, strict=True):
+                one.port.lead(way)
             if line in ("open", "alive", "ended", "failed"):
                 yield line
             else:
@@ -217,14 +248,16 @@ class _Connection:
 
     def _has_no_way(self) -> bool:
         """Return whether ssh could not listen: it says so before it runs anything there."""
-        pattern = rf"cannot (listen to port|bind to path):? {re.escape(str(self._way))}\b"
+        ways = "|".join(re.escape(str(way)) for way in self._ways)
+        pattern = rf"cannot (listen to port|bind to path):? ({ways})\b"
         return re.search(pattern, self.said()) is not None
 
 
 def _await_answer(route: Route, connection: _Connection) -> None:
     """Send the first request and wait until it is answered. Raises LabError when it is not."""
     connection.watch(_ANSWER_TIMEOUT, connection.give_up_session)  # it may answer bit by bit
-    request = http.client.HTTPConnection("127.0.0.1", route.port.number, timeout=_ANSWER_TIMEOUT)
+    number = route.forwards[0].port.number
+    request = http.client.HTTPConnection("127.0.0.1", number, timeout=_ANSWER_TIMEOUT)
     try:
         request.request("GET", "/login")
         request.getresponse().read(1024)

@@ -1,4 +1,5 @@
-# needs: enter
+# needs: enter identity
 # shellcheck shell=sh disable=SC2154
-# The command of a session's job; FAR, KIND and IDLE_HOURS are set before it.
+# The command of a session's job; FAR, KIND, IDLE_HOURS, git_name and git_email are
+# set before it.
 exec "$python" "$FAR" serve "$KIND" --idle-hours "$IDLE_HOURS"

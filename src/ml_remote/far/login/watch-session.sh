@@ -1,16 +1,8 @@
-# needs: session
+# needs: lifeline session
 # shellcheck shell=sh disable=SC2154
 # Prints `open` when the session $1 takes connections, and `alive` again and again until it is over;
 # then `ended` or, if that was not in order, `failed`. $2 is the session's directory, $3 how many
-# seconds lie between signs of life. Its own input must be its descriptor 3.
-#
-# Nobody may be there any more: then the input ends, or else writing fails.
-{
-    cat <&3
-    kill "$$"
-} >/dev/null 2>&1 &
-lifeline=$!
-trap 'kill "$lifeline" 2>/dev/null' EXIT
+# seconds lie between signs of life.
 until [ -S "$2/socket" ] || is_over "$job"; do
     echo alive || exit
     blink

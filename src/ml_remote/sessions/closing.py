@@ -1,0 +1,21 @@
+"""Ending as Ctrl-C does, whatever ends the command."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["closing_on_signals"]
+
+
+@contextmanager
+def closing_on_signals() -> Iterator[None]:
+    """Let the signals of a closed terminal or a shutdown end the block as Ctrl-C does."""
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
