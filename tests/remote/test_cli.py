@@ -19,10 +19,17 @@ from openssh_server import Laptop
 from remote_fixtures import Lab, at_terminal
 
 from ml_remote import cli
-from ml_remote.errors import UnsafeEditError
+from ml_remote.errors import OWN_FAILURE, UnsafeEditError
 from ml_remote.settings import FORMAT
 
 COMMANDS = sorted(cli.lab.commands)
+ARGUMENTS = {
+    "run": ["labs/a.py"],
+    "add": ["x"],
+    "remove": ["x"],
+    "forward": ["80"],
+    "shell": ["ls"],
+}
 
 
 def test_starts_as_a_script_and_as_a_module(lab: Lab, default_project: BakedProject) -> None:
@@ -105,8 +112,8 @@ def test_folder_without_a_project_is_told_in_one_sentence(
     capsys.readouterr()
     for name in COMMANDS:
         if name != "completion":
-            arguments = {"run": ["labs/a.py"], "add": ["x"], "remove": ["x"]}.get(name, [])
-            assert cli.main([name, *arguments]) == 1, name
+            code = OWN_FAILURE if name == "shell" else 1
+            assert cli.main([name, *ARGUMENTS.get(name, [])]) == code, name
             printed = capsys.readouterr().err
             assert f"There is no lab.toml in {tmp_path}" in printed
             assert len(printed.splitlines()) == 2
