@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC1090,SC1091
+# shellcheck shell=bash disable=SC1090,SC1091,SC2154
 # What bash reads instead of ~/.bashrc: the files of a login shell, then the environment comes first.
 [ ! -r /etc/profile ] || . /etc/profile
 for lab_file in ~/.bash_profile ~/.bash_login ~/.profile ~/.bashrc; do

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC1090,SC1091
+# shellcheck shell=sh disable=SC1090,SC1091,SC2154
 # What ENV leads to: the files of a login shell, then the environment comes first.
 ENV=$lab_env
 [ ! -r /etc/profile ] || . /etc/profile

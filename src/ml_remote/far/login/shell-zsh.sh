@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC1090,SC2034
+# shellcheck shell=sh disable=SC1090,SC2034,SC2154
 # Read by zsh in place of each of its start-up files, $lab_file: reads the person's own one, and puts
 # the environment first after the last of them.
 lab_files=$ZDOTDIR
