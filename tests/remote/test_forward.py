@@ -72,10 +72,14 @@ class Echo(socketserver.BaseRequestHandler):
 
 
 class UnixServer(socketserver.ThreadingUnixStreamServer):
+    """Listens on a socket, and ends with the test."""
+
     daemon_threads = True
 
 
 class TcpServer(socketserver.ThreadingTCPServer):
+    """Listens on a port, and ends with the test."""
+
     daemon_threads = True
 
 

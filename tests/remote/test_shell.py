@@ -7,14 +7,11 @@ import pty
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from baking import TOOL
 from needs import need_root
-from openssh_server import Account
 from place import Place
 from remote_fixtures import SHELLS
 
@@ -35,20 +32,13 @@ NO_ENVIRONMENT = "There is no complete environment here yet"
 
 
 @pytest.fixture
-def there(place: Place) -> Iterator[Place]:
+def there(place: Place) -> Place:
     """A project on both sides, with a program of an environment there."""
     place.lab("push")
     place.write_there(".lab/envs/one/bin/python", "#!/bin/sh\necho environment\n")
     (place.folder / ".lab/envs/one/bin/python").chmod(0o755)
     (place.folder / ".venv").symlink_to(".lab/envs/one")
-    yield place
-
-
-@contextmanager
-def login_shell(account: Account, program: str) -> Iterator[None]:
-    """Give the account another login shell."""
-    subprocess.run(["usermod", "--shell", program, account.user], check=True)
-    yield
+    return place
 
 
 def typed(place: Place, *lines: str) -> tuple[int, str]:
@@ -84,8 +74,8 @@ def test_shell_is_the_persons_own_and_has_the_environment(there: Place) -> None:
         program = shutil.which(name)
         if program is None:
             continue
-        with login_shell(account, program):
-            code, screen = typed(there, "python; pwd; echo is $OWN-$0", "exit 7")
+        subprocess.run(["usermod", "--shell", program, account.user], check=True)
+        code, screen = typed(there, "python; pwd; echo is $OWN-$0", "exit 7")
         assert "environment" in screen.splitlines() or "environment\r" in screen, (name, screen)
         assert str(there.folder) in screen, (name, screen)
         assert "is own-" in screen.replace("is $OWN-", ""), (name, screen)
