@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .context import Context
 from .jobs import no_sign
@@ -14,9 +15,9 @@ from .jobs.job import Job, parse_answer
 from .machine import Machine
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
-from .sessions.open_ports import open_ports
+from .sessions.open_ports import OpenPort, open_ports
 
-__all__ = ["Gpu", "Load", "look_at", "parse", "status"]
+__all__ = ["Gpu", "Load", "look_at", "parse", "status", "status_document"]
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
@@ -64,7 +65,7 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
     load = look_at(machine)
     ways = [one for one in open_ports(context.project.state) if one.alias == machine.alias]
     if as_json:
-        console.json({**_document(load, machine), "forwards": [asdict(one) for one in ways]})
+        console.json(status_document(load, machine, ways))
         return
     console.say(f"{machine.alias} ({load.host})")
     for job_id, fault in load.faults.items():
@@ -137,7 +138,7 @@ def parse(output: str) -> Load:
     return load
 
 
-def _document(load: Load, machine: Machine) -> dict[str, object]:
+def status_document(load: Load, machine: Machine, ways: Sequence[OpenPort]) -> dict[str, Any]:
     """Return what `--json` prints; docs/contract.md lists the keys. Sizes are in bytes."""
     memory, disk = load.memory or (None, None), load.disk or (None, None)
     return {
@@ -166,6 +167,7 @@ def _document(load: Load, machine: Machine) -> dict[str, object]:
         "disk_total": _bytes(disk[1], 2**10),
         "jobs": [job_document(job) for job in load.jobs if not job.is_over],
         "damaged_jobs": load.faults,
+        "forwards": [asdict(one) for one in ways],
     }
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,13 @@ from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from template_copy import TEMPLATE_FOLDER, tracked_files
 
 from ml_remote.jobs.about import About, Run
+from ml_remote.jobs.document import job_document
+from ml_remote.jobs.job import Job
+from ml_remote.machine import Machine
 from ml_remote.project import Project
 from ml_remote.settings import ENVIRONMENT_MANAGERS, FORMAT
+from ml_remote.ssh.client import Client
+from ml_remote.status import Gpu, Load, status_document
 from ml_remote.tables import KEYS
 
 CONTRACT = (TEMPLATE_ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -45,6 +51,21 @@ def test_every_key_is_named() -> None:
         for table, keys in rows("Settings").items()
     }
     assert named == {table: set(keys) for table, keys in KEYS.items()}
+
+
+def test_keys_of_json_are_those_that_are_listed() -> None:
+    """Those of a job, and of `lab status`."""
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    job = Job(
+        id="1", about=About(kind="run", title="", run=Run(lab="a.py")), state="done",
+        started=started, ended=None, exit_code=0, host="", duration=timedelta(),
+    )  # fmt: skip
+    load = Load(gpus=[Gpu(index="0", name="", busy_percent=0, used=0, total=1)], jobs=[job])
+    machine = Machine(client=Client(alias="gpu"), folder="my-lab")
+    below = CONTRACT.partition("## JSON\n")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`([a-z_]+)`", below))
+    found = {*job_document(job), *vars(job.run), *status_document(load, machine, [])}
+    assert found | {*status_document(load, machine, [])["gpus"][0]} <= listed
 
 
 def test_smallest_project_is_one(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     kernel = Kernel(page)
     secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
     assert kernel.run(FIND_TOOL) == "None False\n"  # cells see nothing of what starts them
+    # A commit in a terminal there has the name from here, as git there knows none.
+    assert (
+        kernel.run("print(os.environ['GIT_AUTHOR_EMAIL'])")
+        == desk.project.run("git", "config", "user.email").stdout
+    )
     assert command.interrupt() == 0
     assert "A session on handwriting-lab continues" in command.said
     assert not page.exists()

@@ -109,7 +109,7 @@ class Console:
         if not self.has_terminal():
             raise UsageError(
                 f"{question} There is no terminal to answer in.",
-                hint="To answer yes beforehand, add --yes; to only look, add --dry-run.",
+                hint="To answer yes beforehand, add --yes",
             )
         return click.confirm(shown(question), default=default, err=True)
 
