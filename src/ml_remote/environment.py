@@ -19,6 +19,7 @@ from .lists.handing_over import hand_over
 from .lists.texts import ensure_lock
 from .lists.uv import index_of_uv
 from .machine import Machine
+from .next_steps import Known, what_next
 from .processes import running
 from .project import Project
 from .scripts import ExitCode, Explanations, ask, script
@@ -56,12 +57,12 @@ def setup(
         ensure_lock(context.project.root, context.console)
         context.console.say(_set_up_here(context, upgrade=upgrade))
         keep_lock_from_here(context.project.root, context.console)
-        context.console.next_step(f"lab run {context.project.example} --local")
+        context.console.next_step(what_next(context, Known(is_local=True)))
         return
     machine = context.machine(alias)
     asked = Asked(carry=carry, yes=yes, upgrade=upgrade)
     finish_setup(context, machine, begin_setup(context, machine, asked))
-    context.console.next_step(f"lab run {context.project.example}")
+    context.console.next_step(what_next(context, after="lab setup"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Project", "current_folder", "nearest_root"]
 
 _DIGITS = "labs/mnistlab.py"
+_ANY = "LAB"
 
 
 class Project:
@@ -51,11 +52,16 @@ class Project:
         return self.root / "outputs"
 
     @property
+    def has_labs(self) -> bool:
+        """Whether there is a lab that can be named in a command."""
+        return self.example != _ANY
+
+    @property
     def example(self) -> str:
         """A lab to name in a command: the one for digits, else the first, else a name for any."""
         found = sorted((self.root / "labs").glob("*.py"))
         labs = [f"labs/{path.name}" for path in found if path.name.isprintable()]
-        return shlex.quote(_DIGITS if _DIGITS in labs else labs[0]) if labs else "LAB"
+        return shlex.quote(_DIGITS if _DIGITS in labs else labs[0]) if labs else _ANY
 
     def alias(self, given: str | None = None) -> str:
         """Return the alias to work with: the one `given` on the command line, else `lab.toml`'s.

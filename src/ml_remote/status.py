@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .context import Context
@@ -13,6 +13,7 @@ from .jobs import no_sign
 from .jobs.document import job_document
 from .jobs.job import Job, parse_answer
 from .machine import Machine
+from .next_steps import Known, read_environment, what_next
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
 from .sessions.open_ports import OpenPort, open_ports
@@ -55,13 +56,12 @@ class Load:
     faults: dict[str, str] = field(default_factory=dict)
     """The ids of jobs that cannot be read, and why."""
     has_project: bool = True
-    has_environment: bool = True
+    environment: Known = field(default_factory=Known)
 
 
 def status(context: Context, *, alias: str | None = None, as_json: bool = False) -> None:
     """Carry out `lab status`. Raises UnreachableError."""
     machine, console = context.machine(alias), context.console
-    example = context.project.example
     load = look_at(machine)
     ways = [one for one in open_ports(context.project.state) if one.alias == machine.alias]
     if as_json:
@@ -82,15 +82,13 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
         console.say(f"  Forward     http://127.0.0.1:{one.port} leads to {one.to} there")
     if not load.has_project:
         console.say(f"  This project is not there yet ({machine.folder}).")
-        console.next_step("lab up")
+        console.next_step(what_next(context, Known(is_sent=False)))
         return
     if not going_on:
         console.say("  Nothing of this project is running there.")
     runs = [job for job in going_on if job.kind == "run"]
-    if runs:
-        console.next_step(f"lab attach {runs[-1].id}")
-    else:
-        console.next_step(f"lab run {example}" if load.has_environment else "lab setup")
+    known = replace(load.environment, running=[job.id for job in runs])
+    console.next_step(what_next(context, known, after="lab status"))
 
 
 def look_at(machine: Machine) -> Load:
@@ -110,8 +108,8 @@ def parse(output: str) -> Load:
     lines = [line.split("\t") for line in output.split("\n")]
     for fields in lines:
         match fields:
-            case ["environment", "missing"]:
-                load.has_environment = False
+            case ["environment", *state]:
+                load.environment = read_environment(state)
             case ["host", host]:
                 load.host = host
             case ["gpu", uuid, index, name, busy, used, total]:
@@ -146,7 +144,7 @@ def status_document(load: Load, machine: Machine, ways: Sequence[OpenPort]) -> d
         "folder": machine.folder,
         "host": load.host,
         "has_project": load.has_project,
-        "has_environment": load.has_environment and load.has_project,
+        "has_environment": load.environment.has_environment and load.has_project,
         "gpus": [
             {
                 "index": gpu.index,

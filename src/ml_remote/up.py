@@ -9,6 +9,7 @@ from .errors import HostKeyUnknownError, LabError
 from .login.connecting import connect
 from .login.logins import log_in
 from .machine import Machine
+from .next_steps import what_next
 from .transfer.pushing import push_to
 
 __all__ = ["up"]
@@ -27,7 +28,7 @@ def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bo
     if code:
         _open_editor(context, machine)
     finish_setup(context, machine, job)
-    context.console.next_step(f"lab run {context.project.example}")
+    context.console.next_step(what_next(context, after="lab up"))
 
 
 def _connect(context: Context, machine: Machine, *, yes: bool) -> None:

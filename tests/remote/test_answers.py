@@ -12,7 +12,7 @@ import click
 import pytest
 
 import ml_remote
-from ml_remote import answers, jobs
+from ml_remote import answers, jobs, scripts
 from ml_remote.answers import UnusableAnswerError
 from ml_remote.commands.runs import run_lab
 from ml_remote.context import Context
@@ -206,7 +206,7 @@ OURS = re.compile(
     r"|ids\[-1\]|going_on\[-1\]\.id|runs\[-1\]\.id|self\._name|_[A-Z]+|UNCOMMITTED|meant|known|line"
     r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|log|word|quoted"
     r"|requirement\.name|name|' '\.join\(names\)"
-    r"|self\._kind\.what_next|address or EXAMPLES|close\[0\]"
+    r"|what_to_open\((context\.)?project\)|self\._kind\.what_next|address or EXAMPLES|close\[0\]"
     r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
 )
 
@@ -252,7 +252,7 @@ def machine_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         def answered(*_: object, **__: object) -> Result:
             return Result(returncode=0, stdout=text, stderr="")
 
-        for module in (session, resuming, one_machine, code, jobs):
+        for module in (session, resuming, one_machine, scripts, jobs):
             monkeypatch.setattr(module, "ask", answered)
 
     return say

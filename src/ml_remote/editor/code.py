@@ -7,6 +7,7 @@ import re
 from ..context import Context
 from ..errors import LabError
 from ..machine import Machine
+from ..next_steps import what_to_open
 from ..scripts import absolute_folder
 from .editors import EDITORS, Editor, find_editor
 from .json_with_comments import read_object
@@ -39,7 +40,7 @@ def code(context: Context, *, alias: str | None = None) -> None:
     _install_extensions(context, editor, machine)
     editor.open(workspace)
     console.say(f"{editor.kind.name} opens {machine.alias}:{folder} ({workspace.name}).")
-    console.next_step(f"in its window, open {project.example} and press Run All Cells")
+    console.next_step(f"in its window, open {what_to_open(project)} and press Run All Cells")
 
 
 def _install_extensions(context: Context, editor: Editor, machine: Machine) -> None:
@@ -78,4 +79,4 @@ def _say_what_to_click(context: Context, alias: str, folder: str) -> None:
         "Or, in VS Code: Remote Explorer in the bar on the left (it comes with the extension "
         f"Remote - SSH), {alias}, Connect in Current Window; then Open Folder, {folder}"
     )
-    console.next_step(f"in VS Code, open {context.project.example} and press Run All Cells")
+    console.next_step(f"in VS Code, open {what_to_open(context.project)} and press Run All Cells")

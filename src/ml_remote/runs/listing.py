@@ -9,6 +9,7 @@ from ..context import Context
 from ..errors import UsageError
 from ..jobs import no_sign
 from ..jobs.job import Job
+from ..next_steps import what_next
 from .places import find_jobs
 
 __all__ = ["choose_run", "duration_in_words", "list_runs", "table"]
@@ -22,7 +23,7 @@ def list_runs(context: Context, *, alias: str | None = None, show_all: bool = Fa
     runs = [found.job for found in find_jobs(context, alias, "run")]
     if not runs:
         console.say(f"No lab has been run on {context.project.alias(alias)} yet.")
-        console.next_step(f"lab run {context.project.example}")
+        console.next_step(what_next(context, after="lab runs"))
         return
     shown = runs if show_all else runs[-_SHOWN:]
     for line in table(shown):
@@ -32,13 +33,16 @@ def list_runs(context: Context, *, alias: str | None = None, show_all: bool = Fa
     console.next_step(_what_next(runs))
 
 
-def choose_run(runs: Sequence[Job], text: str | None, *, alias: str) -> Job:
+def choose_run(
+    runs: Sequence[Job], text: str | None, *, alias: str, otherwise: str | None = None
+) -> Job:
     """Return the run whose id is, or alone contains, `text`; None means the one to look at now.
 
-    That is the newest of those that are going on, or else the newest. Raises UsageError.
+    That is the newest of those that are going on, or else the newest. `otherwise` is what to do
+    where there is none. Raises UsageError.
     """
     if not runs:
-        raise UsageError(f"No lab has been run on {alias} yet.", hint="lab run labs/mnistlab.py")
+        raise UsageError(f"No lab has been run on {alias} yet.", hint=otherwise)
     if text is None:
         return next((run for run in reversed(runs) if not run.is_over), runs[-1])
     found = [run for run in runs if run.id == text] or [run for run in runs if text in run.id]

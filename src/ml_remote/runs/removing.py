@@ -15,6 +15,7 @@ from ..errors import LabError
 from ..files import exclusive
 from ..jobs.job import Job
 from ..machine import Machine
+from ..next_steps import what_next
 from ..scripts import ExitCode, Explanations, ask
 from ..transfer.fetching import manifest_of
 from ..transfer.outputs import INCOMING
@@ -52,8 +53,9 @@ def remove_runs(
     """
     console, outputs = context.console, context.project.outputs
     found = find_jobs(context, alias, "run")
-    name = context.project.alias(alias)
-    removals = [_removal(found, choose_run([one.job for one in found], text, alias=name))
+    name, otherwise = context.project.alias(alias), what_next(context)
+    known = [one.job for one in found]
+    removals = [_removal(found, choose_run(known, text, alias=name, otherwise=otherwise))
                 for text in texts]  # fmt: skip
     results = Results(outputs)
     results.check()

@@ -6,6 +6,7 @@ from .. import jobs
 from ..context import Context
 from ..errors import LabError, UnreachableError, UsageError
 from ..far.env.sessions import KINDS
+from ..next_steps import what_next
 from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
 from .listing import choose_run
@@ -32,7 +33,7 @@ def attach(
     """
     known = find_jobs(context, alias, "run")
     name = context.project.alias(alias)
-    job = choose_run([one.job for one in known], text, alias=name)
+    job = choose_run([one.job for one in known], text, alias=name, otherwise=what_next(context))
     (found,) = [one for one in known if one.job is job]
     context.console.note(
         f"{job.title}, started {job.started.astimezone():%d %b %H:%M} on {found.machine.alias}"
@@ -58,7 +59,9 @@ def stop_runs(
         return
     known = find_jobs(context, alias, "run", "setup")
     if text is not None:
-        job = choose_run([found.job for found in known], text, alias=name)
+        job = choose_run(
+            [found.job for found in known], text, alias=name, otherwise=what_next(context)
+        )
         chosen = [found for found in known if found.job is job]
     else:
         chosen = [found for found in known if found.job.kind == "run" and not found.job.is_over]
@@ -80,7 +83,7 @@ def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
         raise UsageError("`--forget` needs the job to forget.", hint="List them: lab runs")
     known = find_jobs(context, alias, "run", "setup", "worker", *KINDS)
     name = context.project.alias(alias)
-    job = choose_run([found.job for found in known], text, alias=name)
+    job = choose_run([found.job for found in known], text, alias=name, otherwise=what_next(context))
     (found,) = [found for found in known if found.job is job]
     jobs.forget(found.machine, job.id)
     context.console.say(

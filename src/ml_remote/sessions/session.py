@@ -20,6 +20,7 @@ from ..far.__main__ import INCOMPLETE
 from ..far.env.sessions import find_kind
 from ..installing import ensure_far
 from ..machine import Machine
+from ..next_steps import what_next
 from ..scripts import ExitCode, ask, script
 from ..transfer.identity import identity
 from . import browser
@@ -72,7 +73,7 @@ class Sessions:
         except KeyboardInterrupt:
             self._console.say(f"The tunnel is closed. A session on {alias} continues.")
             self._console.next_step(
-                f"lab {self._name} reaches it again; lab {self._name} --stop ends it"
+                f"lab {self._name} --stop ends it; without --stop you reach it again"
             )
             return
         if not in_order:
@@ -80,7 +81,7 @@ class Sessions:
             own = self._machine.client.with_options("ControlPath=none")
             raise self._explain_end(replace(self._machine, client=own), session.job.id)
         self._console.say(f"The {self._kind.title} session on {alias} has ended.")
-        self._console.next_step(f"lab {self._name} starts another one")
+        self._console.next_step(what_next(self._context, after=f"lab {self._name}"))
 
     def show(self) -> None:
         """Show the sessions on the machine: those that run, and the last that have ended."""

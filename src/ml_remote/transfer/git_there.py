@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from .. import answers
 from ..errors import RemoteCommandError, WrongFolderError
 from ..machine import Machine
+from ..next_steps import Known, read_environment
 from ..processes import Result
 from ..scripts import ExitCode, Explanations, check, script
 
@@ -56,6 +57,8 @@ class RemoteRepository:
     """The last commit of uncommitted work that was sent; empty if that never happened."""
     changes: tuple[str, ...]
     """Files that git knows and that hold work that is not committed."""
+    environment: Known
+    """What is known of the environment there."""
     submodules: tuple[str, ...]
     """Submodules whose files are not what the commit that is checked out says."""
 
@@ -205,5 +208,6 @@ def _parse(result: Result, machine: Machine) -> RemoteRepository:
         roots=tuple(map(answers.commit, named(result, "root"))),
         sent=answers.commit(facts.get("sent")),
         changes=named(result, "change"),
+        environment=read_environment(facts.get("environment", "").split()),
         submodules=named(result, "submodule"),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import LabError, WrongFolderError
 from ..machine import Machine
+from ..next_steps import Known, what_next
 from ..ui.console import Console
 from .bringing import bring_outputs
 from .choosing import EVERYTHING, Choice
@@ -60,9 +61,10 @@ def pull(
     """
     console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
+    known = Known()
     try:
         if not choice.is_named:
-            _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
+            known = _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
     except WrongFolderError:
         raise
     except LabError as error:
@@ -78,7 +80,7 @@ def pull(
         raise failure
     outputs = context.project.outputs
     has_results = outputs.is_dir() and any(outputs.iterdir())
-    console.next_step("look at outputs/" if has_results else f"lab run {context.project.example}")
+    console.next_step("look at outputs/" if has_results else what_next(context, known))
 
 
 def _files(number: int, one: str = "", more: str = "") -> str:
@@ -87,19 +89,22 @@ def _files(number: int, one: str = "", more: str = "") -> str:
     return words.rstrip()
 
 
-def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool: bool) -> None:
-    """Bring the branch that is checked out here up to what it is there."""
+def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool: bool) -> Known:
+    """Bring the branch that is checked out here up to what it is there.
+
+    Returns what is known of the machine.
+    """
     repository = read_repository(root)
     there = read(machine, branch=repository.branch)
     if there is None:
         console.say(f"There is no repository on {machine.alias}; only outputs come.")
-        return
+        return Known()
     if is_another_project(root, there.roots):
         raise another_project(machine)
     _warn(machine, repository, there, console)
     if not there.tip or is_ancestor(root, there.tip, repository.commit):
         console.say(f"No new commits on {machine.alias}.")
-        return
+        return there.environment
     local = f"refs/lab/{repository.branch}"
     source = f"{machine.alias}:{there.folder}"
     done = git_through(
@@ -109,6 +114,7 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
     if done.returncode != 0:
         raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
     _fast_forward(machine, repository, local, console, accept_tool=accept_tool)
+    return there.environment
 
 
 def _warn(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..context import Context
 from ..errors import RemoteCommandError
 from ..machine import Machine
+from ..next_steps import Known, what_next
 from .failures import explain_failure
 from .git_here import (
     Repository,
@@ -30,12 +31,12 @@ def push(context: Context, *, alias: str | None = None, dirty: bool = False) -> 
 
     Raises LabError, in words, when it cannot be done; nothing is lost on either side then.
     """
-    push_to(context, context.machine(alias), dirty=dirty)
-    context.console.next_step("lab setup")
+    known = push_to(context, context.machine(alias), dirty=dirty)
+    context.console.next_step(what_next(context, known, after="lab push"))
 
 
-def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
-    """Push, and say in a line what was done."""
+def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known:
+    """Push, say in a line what was done, and return what is known of the machine now."""
     console = context.console
     repository = read_repository(context.project.root)
     coming = _what_comes(repository, dirty=dirty)
@@ -64,6 +65,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> None:
             f"{files} not committed and not pushed: {some(repository.changed)}. Commit {them}, or "
             f"send {them} without a commit: lab push --dirty"
         )
+    return there.environment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,8 @@ __all__ = ["Console", "colour", "is_dumb"]
 
 # What takes --alias, unless it is named already or means this computer.
 _COMMAND = re.compile(
-    r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|runs?|attach|stop|code|jupyter|"
-    r"tensorboard|shell|forward)\b(?![^;,\n]*? --(?:alias|local|hosts)\b)"
+    r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|add|remove|lock|runs?|attach|"
+    r"stop|code|jupyter|tensorboard|shell|forward)\b(?![^;,\n]*? --(?:alias|local|hosts)\b)"
 )
 
 

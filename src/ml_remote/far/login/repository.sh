@@ -1,4 +1,4 @@
-# needs: trees free
+# needs: trees free environment-state
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts about the project's repository share.
 command -v git >/dev/null 2>&1 || exit "$NO_GIT"
@@ -15,6 +15,7 @@ trap tell_full EXIT
 # describe BRANCH BASE: the state of the repository, in lines of a word and what it is
 describe() {
     printf 'folder %s\n' "$(pwd -P)"
+    printf 'environment %s\n' "$(environment_state)"
     printf 'head %s\n' "$(git rev-parse --quiet --verify HEAD)"
     printf 'branch %s\n' "$(git symbolic-ref --quiet --short HEAD)"
     printf 'tip %s\n' "$(git rev-parse --quiet --verify "refs/heads/$1")"

@@ -1,6 +1,4 @@
-# needs: load list
+# needs: load list environment-state
 # shellcheck shell=sh
 # How busy the machine is, then the jobs of the project, if it is there.
-if [ ! -x .venv/bin/python ] || [ -e .lab/environment.incomplete ]; then
-    printf 'environment\tmissing\n'
-fi
+printf 'environment\t%s\n' "$(environment_state | tr ' ' '\t')"

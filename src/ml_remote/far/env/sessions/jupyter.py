@@ -81,6 +81,6 @@ KIND = Kind(
     """,
     port=8888,
     start_page="/lab",
-    what_next="open a script in labs/ there: it opens as a notebook.",
+    what_next="open a lab there: it opens as a notebook.",
     serve=serve,
 )

@@ -1,0 +1,89 @@
+"""What comes next, from the state of things: the one place that decides what `Next:` proposes.
+
+A command tells what it has learnt on its way. Nobody asks the machine anything for the sake of a
+hint: what is not known counts as in order, and the command that is proposed says so if it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .context import Context
+from .errors import LabError
+from .project import Project
+
+__all__ = ["Known", "read_environment", "what_next", "what_to_open"]
+
+_STATES = ("complete", "incomplete", "missing")
+_WITHOUT_LABS = "lab shell -- COMMAND"
+_WITHOUT_LABS_HERE = "run your programs with .venv/bin/python"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a command has learnt about the project on a machine."""
+
+    is_sent: bool = True
+    """Whether the project is there."""
+    has_environment: bool = True
+    """Whether its environment is there, and complete."""
+    lists: str | None = None
+    """The hash of the lists that the environment was made from; None if that is not known."""
+    running: Sequence[str] = ()
+    """The ids of the runs that are not over, the latest last."""
+    is_local: bool = False
+    """Whether the machine is this computer."""
+
+
+def what_next(context: Context, known: Known | None = None, *, after: str = "") -> str:
+    """Return what to run next; `after` is the command that was just run, which is not proposed."""
+    known = known or Known()
+    proposals = _proposals(context.project, known)
+    return next(step for step in proposals if step != after)
+
+
+def what_to_open(project: Project) -> str:
+    """Return what to open in an editor, as the object of a sentence."""
+    return project.example if project.has_labs else "a script with cells (# %%)"
+
+
+def read_environment(fields: Sequence[str]) -> Known:
+    """Return what a script on the machine says of the environment: its state, and its lists or -.
+
+    Another answer tells nothing.
+    """
+    state, lists = (*fields, "", "")[:2]
+    if state not in _STATES:
+        return Known()
+    is_hash = bool(lists) and set(lists) <= set("0123456789abcdef")
+    return Known(has_environment=state == "complete", lists=lists if is_hash else None)
+
+
+def _proposals(project: Project, known: Known) -> list[str]:
+    """Return what may come next, the most urgent first; of the last, one is always left."""
+    here = " --local" if known.is_local else ""
+    steps = []
+    if not known.is_sent:
+        steps.append("lab up")
+    if not known.has_environment or _is_older(project, known):
+        steps.append(f"lab setup{here}")
+    if known.running:
+        steps.append(f"lab attach {known.running[-1]}")
+    if project.has_labs:
+        steps.append(f"lab run {project.example}{here}")
+    else:
+        steps.append(_WITHOUT_LABS_HERE if known.is_local else _WITHOUT_LABS)
+    return [*steps, "lab status"]
+
+
+def _is_older(project: Project, known: Known) -> bool:
+    """Return whether the environment was made from other lists than those that are here."""
+    if known.lists is None:
+        return False
+    from .lists.here import digest_here
+
+    try:
+        return known.lists != digest_here(project.root)
+    except LabError:  # told by what reads the lists
+        return False

@@ -1,0 +1,95 @@
+"""What `Next:` proposes follows from the state of things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from ml_remote.cli import lab
+from ml_remote.context import Context
+from ml_remote.lists.here import digest_here
+from ml_remote.next_steps import Known, read_environment, what_next, what_to_open
+from ml_remote.project import Project
+from ml_remote.ui.console import Console
+
+LISTS = "[project]\nname = 'x'\ndependencies = ['numpy']\n"
+NO_ENVIRONMENT = Known(has_environment=False)
+OLDER = Known(lists="0" * 16)
+RUN = "2026-01-02_03-04-05"
+
+
+@pytest.mark.parametrize(
+    ("known", "after", "labs", "step"),
+    [
+        (Known(is_sent=False), "lab status", ["a"], "lab up"),
+        (Known(is_sent=False, has_environment=False), "lab up", ["a"], "lab setup"),
+        (NO_ENVIRONMENT, "lab push", ["a"], "lab setup"),
+        (NO_ENVIRONMENT, "lab setup", ["a"], "lab run labs/a.py"),
+        (OLDER, "lab push", ["a"], "lab setup"),
+        (Known(), "lab push", ["a"], "lab run labs/a.py"),
+        (Known(), "lab push", ["a", "mnistlab"], "lab run labs/mnistlab.py"),
+        (Known(), "lab push", ["it's"], "lab run 'labs/it'\"'\"'s.py'"),
+        (Known(), "lab push", [], "lab shell -- COMMAND"),
+        (Known(running=[RUN]), "lab status", ["a"], f"lab attach {RUN}"),
+        (Known(running=[RUN]), f"lab attach {RUN}", ["a"], "lab run labs/a.py"),
+        (Known(is_local=True), "lab setup --local", ["a"], "lab run labs/a.py --local"),
+        (
+            Known(is_local=True, has_environment=False),
+            "lab add --local",
+            ["a"],
+            "lab setup --local",
+        ),
+        (Known(is_local=True), "", [], "run your programs with .venv/bin/python"),
+    ],
+)
+def test_next_step_follows_from_what_is_known(
+    tmp_path: Path, known: Known, after: str, labs: list[str], step: str
+) -> None:
+    (tmp_path / "labs").mkdir()
+    for name in labs:
+        (tmp_path / "labs" / f"{name}.py").touch()
+    (tmp_path / "pyproject.toml").write_text(LISTS)
+    context = Context(project=Project(root=tmp_path))
+    assert what_next(context, known, after=after) == step
+
+
+def test_environment_made_from_the_lists_that_are_here_is_not_older(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(LISTS)
+    context = Context(project=Project(root=tmp_path))
+    known = read_environment(["complete", digest_here(tmp_path)])
+    assert what_next(context, known) == "lab shell -- COMMAND"
+    (tmp_path / "pyproject.toml").write_text(LISTS.replace("numpy", "scipy"))
+    assert what_next(context, known) == "lab setup"
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff")  # told by what reads the lists
+    assert what_next(context, known) == "lab shell -- COMMAND"
+
+
+def test_answer_about_the_environment_that_cannot_be_so_tells_nothing() -> None:
+    for fields in ([], ["x"], ["complete\x1b[2J", "abc"], ["; reboot"]):
+        assert read_environment(fields) == Known()
+    assert read_environment(["complete", "$(id)"]) == Known()
+    assert read_environment(["incomplete", "-"]) == NO_ENVIRONMENT
+
+
+def test_editor_is_told_to_open_what_is_there(tmp_path: Path) -> None:
+    project = Project(root=tmp_path)
+    assert what_to_open(project) == "a script with cells (# %%)"
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "labs" / "a.py").touch()
+    assert what_to_open(project) == "labs/a.py"
+
+
+def test_every_command_for_another_machine_is_proposed_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console()
+    console.alias = "second"
+    context = click.Context(lab)
+    for name in lab.list_commands(context):
+        command = lab.get_command(context, name)
+        assert command is not None
+        console.next_step(f"lab {name}")
+        takes_alias = any("--alias" in option.opts for option in command.params)
+        assert ("--alias second" in capsys.readouterr().out) == takes_alias, name
