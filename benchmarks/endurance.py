@@ -356,7 +356,7 @@ def obey(pair: Pair, said: str) -> None:
     for command in re.findall(r"Put yours on top: git (.*?);", said):
         if git(pair.here, *shlex.split(command)).returncode != 0:
             git(pair.here, "rebase", "--abort")
-    for commands in re.findall(r"put them on main: (git switch .*)", said):
+    for commands in re.findall(r"put them on main: (git checkout .*)", said):
         for command in commands.split(" && "):
             if git(pair.there, *shlex.split(command)[1:]).returncode != 0:
                 git(pair.there, "cherry-pick", "--abort")

@@ -37,16 +37,42 @@ NO_SOURCE = """\
 No version of the tool is pinned above, so lab.local.toml must name the folder of its source.
 """
 
-# Which repository git means is for the folder to say, not for a git hook that called cookiecutter.
-GIT_PLACES = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
+# Which repository git means is for the folder to say, not for a git hook that called cookiecutter:
+# what `git rev-parse --local-env-vars` lists, and what else leads to another repository, or makes a
+# new one of another kind. As in src/ml_remote/git.py, which this file cannot import.
+GIT_REMOVED = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+    "GIT_ATTR_SOURCE",
+    "GIT_DEFAULT_HASH",
+    "GIT_NAMESPACE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_LITERAL_PATHSPECS",
+)
+# What a person has set must not stop the first commit, which is ours, nor change what git prints.
+GIT_SETTINGS = (
+    "color.ui=false",
+    "color.advice=false",
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    "init.defaultBranch=main",
+    "log.showSignature=false",
+    "commit.gpgSign=false",
+    "user.useConfigOnly=true",  # else git may make up an identity from the machine's name
 )
 # Nothing that runs here may ask for anything: neither in the terminal nor in a window.
 ASK_NOTHING = {
@@ -55,6 +81,15 @@ ASK_NOTHING = {
     "SSH_ASKPASS_REQUIRE": "never",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+# What would have another Python, or another package, take the place of what runs `lab connect`.
+PYTHON_REMOVED = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "UV_PYTHON",
+    "UV_PROJECT",
+    "VIRTUAL_ENV",
+)
 STEP = "Next: "  # begins what is left to do by a command, among what is to be said
 COMMIT_ALL = "git add . && git commit -m 'Start'"
 SECONDS = 60  # how long the SSH entry, or git, may take
@@ -142,7 +177,7 @@ def source_of_tool(answers: dict[str, object]) -> tuple[str | None, str]:
     clone = template_folder(answers)
     if clone is None:
         return None, ""
-    git = ("git", "-C", str(clone))
+    git = git_command("-C", str(clone))
     top, _, commit = output_of(*git, "rev-parse", "--show-toplevel", "HEAD").partition("\n")
     if not top or Path(top).resolve() != clone.resolve():
         return None, ""
@@ -314,25 +349,46 @@ def set_up_git() -> list[str]:
     """Make the project a git repository with a first commit; return what is left to do by hand."""
     if Path(".git").exists():
         return []  # generated into the person's own repository: what it commits is theirs to say
-    initialised = run_command("git", "init", "--quiet", "--initial-branch", "main")
-    begin = f"{STEP}git init -b main && {COMMIT_ALL}"
+    begin = f"{STEP}git init && git checkout -b main && {COMMIT_ALL}"
+    initialised = run_command(*git_command("init", "--quiet"))
     if initialised is None:
         return ["git is not installed, and `lab` sends code by it. Install it first.", begin]
-    if initialised.returncode != 0:
-        return ["git init failed.", begin]
-    # Without useConfigOnly git may make up an identity from the machine's name.
-    git = ("git", "-c", "user.useConfigOnly=true")
-    commit = ("commit", "--quiet", "--message", "Start from ml-remote-template")
-    if succeeds("git", "add", ".") and succeeds(*git, *commit):
-        return []
-    if succeeds(*git, "var", "GIT_AUTHOR_IDENT"):
-        return ["Nothing is committed: git did not do it. This shows why:", f"{STEP}{COMMIT_ALL}"]
+    # A git before 2.28 has no option for the name of the branch.
+    branch = git_command("symbolic-ref", "HEAD", "refs/heads/main")
+    if initialised.returncode != 0 or not succeeds(*branch):
+        return ["git init failed.", *initialised.stderr.splitlines(), begin]
+    message = ("--message", "Start from ml-remote-template")
+    for words in (("add", "."), ("commit", "--quiet", *message)):
+        done = run_command(*git_command(*words))
+        if done is None or done.returncode != 0:
+            return [*why_uncommitted("" if done is None else done.stdout + done.stderr)]
+    if output_of("git", "config", "--bool", "commit.gpgSign") == "true":
+        return [
+            "The first commit is not signed, as that may ask for a passphrase. To sign it:",
+            "  git commit --amend --no-edit --gpg-sign",
+        ]
+    return []
+
+
+def why_uncommitted(said: str) -> list[str]:
+    """Return why nothing is committed, and what is left to do; `said` is what git printed."""
+    if succeeds(*git_command("var", "GIT_AUTHOR_IDENT")):
+        return [
+            "Nothing is committed: git did not do it.",
+            *said.splitlines(),
+            f"{STEP}{COMMIT_ALL}",
+        ]
     return [
         "Nothing is committed: git does not know who you are.",
         f'{STEP}git config --global user.name "Ada Lovelace"  # your own name',
         f"{STEP}git config --global user.email ada@example.com  # your own address",
         f"{STEP}{COMMIT_ALL}",
     ]
+
+
+def git_command(*words: str) -> tuple[str, ...]:
+    """Return the command that runs git with these words, and with our settings."""
+    return ("git", *(word for setting in GIT_SETTINGS for word in ("-c", setting)), *words)
 
 
 def print_next_steps(answers: dict[str, object], notes: list[str]) -> None:
@@ -366,14 +422,17 @@ def run_command(*command: str) -> subprocess.CompletedProcess[str] | None:
             env=quiet_variables(),
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", "")
+        return subprocess.CompletedProcess(
+            command, 1, "", f"{command[0]} did not end within {SECONDS} seconds."
+        )
     except OSError:
         return None
 
 
 def quiet_variables() -> dict[str, str]:
     """Return the environment for a program that may ask nothing, nor be led to another folder."""
-    kept = {name: value for name, value in os.environ.items() if name not in GIT_PLACES}
+    removed = (*GIT_REMOVED, *PYTHON_REMOVED)
+    kept = {name: value for name, value in os.environ.items() if name not in removed}
     return {**kept, **ASK_NOTHING}
 
 

@@ -69,21 +69,22 @@ def run(
     *,
     input: str = "",
     timeout: float | None = None,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str | None] | None = None,
     folder: Path | None = None,
     echo_errors: bool = False,
 ) -> Result:
     """Run a program and return what it printed, whatever its exit status.
 
-    `timeout` is in seconds; `variables` are set beside those of this process. With `echo_errors`
-    standard error is shown at once as well: what a server has to say before it asks for a password.
+    `timeout` is in seconds; `variables` are set beside those of this process, None removes one.
+    With `echo_errors` standard error is shown at once as well: what a server has to say before it
+    asks for a password.
     Raises ConfigurationError when the program cannot be started, and subprocess.TimeoutExpired.
     """
     with running(command, variables=variables, folder=folder, echo_errors=echo_errors) as program:
         return program.result(input, timeout=timeout)
 
 
-def converse(command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> int:
+def converse(command: Sequence[str], *, variables: Mapping[str, str | None] | None = None) -> int:
     """Leave the terminal to a program that asks the person something; return its exit code.
 
     Raises ConfigurationError when it cannot be started.
@@ -234,7 +235,7 @@ def running(
     command: Sequence[str],
     *,
     input: str | None = None,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str | None] | None = None,
     folder: Path | None = None,
     discard_output: bool = False,
     echo_errors: bool = False,
@@ -318,7 +319,7 @@ def _start(
     stdin: int | IO[bytes] | None = None,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str | None] | None = None,
     folder: Path | None = None,
     own_session: bool = False,
 ) -> subprocess.Popen[bytes]:
@@ -330,7 +331,7 @@ def _start(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env={**os.environ, **(variables or {})},
+            env=_environment(variables or {}),
             start_new_session=own_session,
         )
     except FileNotFoundError:
@@ -339,6 +340,12 @@ def _start(
         raise program_missing(command[0]) from None
     except OSError as error:
         raise ConfigurationError(f"{command[0]} cannot be started: {error.strerror}.") from None
+
+
+def _environment(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the variables of this process with these; None removes one."""
+    merged = {**os.environ, **variables}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -69,10 +69,12 @@ def _number_in(checkout: Path) -> str:
 def _checked_out(checkout: Path) -> str | None:
     """Return the commit that is checked out, None without git."""
     from .errors import ConfigurationError
+    from .git import git_command, git_variables
     from .processes import run
 
+    command = git_command("-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD")
     try:
-        done = run(["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"])
+        done = run(command, variables=git_variables())
     except ConfigurationError:
         return None
     top, _, commit = done.stdout.strip().partition("\n")

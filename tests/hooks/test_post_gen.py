@@ -41,11 +41,9 @@ def test_without_an_identity_nothing_is_committed_and_the_commands_are_told(
 ) -> None:
     configuration = home / "no-identity"
     configuration.touch()
-    # bake_project writes an identity; GIT_CONFIG variables come on top of it.
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
-    for number, key in enumerate(("user.name", "user.email")):
-        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
-        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", "")
+    # bake_project writes an identity; these variables come on top of it.
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "")
     project = bake().path
     printed = capfd.readouterr()
     assert "git does not know who you are" in printed.err

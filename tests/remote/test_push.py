@@ -232,9 +232,9 @@ def test_nothing_there_is_told_with_what_to_do(place: Place) -> None:
     [
         ("no commit", "git add . && git commit"),
         ("no identity", "git config --global user.name"),
-        ("no repository", "git init -b main"),
+        ("no repository", "git init && git checkout -b main"),
         ("inside another", "a folder of another repository"),
-        ("no branch", "git switch main"),
+        ("no branch", "git checkout --no-overwrite-ignore main"),
     ],
 )
 def test_repository_here_that_cannot_be_pushed(place: Place, damage: str, said: str) -> None:

@@ -82,7 +82,7 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
         return f"{name}: not in this commit"
     text = _decoded(raw, name)
     if not text.strip():
-        raise _PairError(f"{name} is empty. Nothing was changed. Undo that: git restore {name}")
+        raise _PairError(f"{name} is empty. Nothing was changed. Undo that: git checkout -- {name}")
     from_script = jupytext.reads(text, SCRIPT_FORMAT)
     script_text = _as_script(from_script)
     if not notebook.exists():
@@ -136,7 +136,7 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
 
 def _in_git(script: Path, revision: str) -> bytes | None:
     """Return the script in a commit, or in the index; None where there is none."""
-    command = ["git", "show", f"{revision}:./{script.name}"]
+    command = ["git", "cat-file", "blob", f"{revision}:./{script.name}"]
     try:
         done = subprocess.run(command, cwd=script.parent, capture_output=True)
     except OSError:

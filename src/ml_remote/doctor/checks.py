@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import ConfigurationError, LabError
+from ..git import git_command, git_variables
 from ..login.keys import Key, agent_keys, read_key
 from ..project import Project
 from ..ssh.client import Client
@@ -217,7 +218,10 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
         return skipped("repository", "the machine's name is not a public address")
     try:
         done = processes.run(
-            ["git", "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host],
+            git_command(
+                "grep", "--cached", "--name-only", "--fixed-strings", "--word-regexp", host
+            ),
+            variables=git_variables(),
             folder=root,
         )
     except ConfigurationError:

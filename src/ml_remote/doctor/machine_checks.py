@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .. import git
 from ..errors import OTHER_FOLDER, LabError
 from ..scripts import script
 from ..ssh.client import Client
@@ -119,7 +120,15 @@ def check_git(version: str) -> Finding:
             detail="not installed; commits cannot be pushed there",
             remedy="There: sudo apt install git (or ask whoever runs the machine)",
         )
-    return ok("git", version.removeprefix("git version "))
+    number = version.removeprefix("git version ")
+    if git.is_old(number):
+        return Finding(
+            name="git",
+            state="failed",
+            detail=f"{number} is too old; commits need {git.oldest()} or newer there",
+            remedy="There: sudo apt install git; without an administrator: conda install git",
+        )
+    return ok("git", number)
 
 
 def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:

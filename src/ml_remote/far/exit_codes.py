@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """The project has no script that makes its environment."""
     NOT_YOURS = 11
     """The project's folder belongs to another user."""
+    OLD_GIT = 12
+    """The machine's git is older than the oldest that is of use; its version is printed."""
     IN_THE_WAY = 40
     """Files that git does not track would be replaced or removed; they are printed."""
     AHEAD = 41

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import LabError
+from ..git import REMOVED, git_command, git_variables, is_old, oldest
 from ..processes import Result
 from ..scripts import script
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
@@ -33,11 +34,13 @@ __all__ = [
 _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
-_QUIET = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}  # English, and no questions
 _NAMED = 5  # names in one message
 _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
-_SWITCH = "git switch main --no-overwrite-ignore"  # git may replace what it ignores without that
+# These mean the same to an old git as well, which has neither `init -b` nor `switch`.
+_BEGIN = "git init && git checkout -b main"
+# git may replace what it ignores without that option
+_SWITCH = "git checkout --no-overwrite-ignore main --"
 # A commit of what is not committed never has these, even where git does not ignore them...
 _OWN = ("outputs", ".lab", ".venv", LOCAL_FILE)
 # ...and these not, should they be links of one's own.
@@ -62,24 +65,28 @@ def read_repository(root: Path) -> Repository:
     Raises LabError, with what to do, when there is none, when it begins further up, when no branch
     is checked out, and when nothing is committed yet.
     """
+    version = git(root, "version").stdout.strip()
+    if is_old(version):
+        raise LabError(
+            f"{version} on this computer is too old; lab needs {oldest()} or newer.",
+            hint="Install a newer one: https://git-scm.com/downloads",
+        )
     top = git(root, "rev-parse", "--show-toplevel", check=False)
     if top.returncode != 0 and "not a git repository" in top.stderr:
-        raise LabError(
-            f"{root} is not under version control.", hint=f"git init -b main && {_COMMIT}"
-        )
+        raise LabError(f"{root} is not under version control.", hint=f"{_BEGIN} && {_COMMIT}")
     if top.returncode != 0:
         raise _failed("rev-parse", top)
     if Path(top.stdout.strip()).resolve() != root.resolve():
         raise LabError(
             f"The project is a folder of another repository, {top.stdout.strip()}; what goes to "
             "the machine is a repository of its own.",
-            hint=f"Make it one, in the project's folder: git init -b main && {_COMMIT}",
+            hint=f"Make it one, in the project's folder: {_BEGIN} && {_COMMIT}",
         )
     branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip()
     if not branch:
         raise LabError(
             "No branch is checked out here (git calls it a detached HEAD).",
-            hint=f"{_SWITCH}, or keep this state as a branch: git switch -c NAME",
+            hint=f"{_SWITCH}, or keep this state as a branch: git checkout -b NAME",
         )
     commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).stdout.strip()
     if not commit:
@@ -112,11 +119,11 @@ def snapshot(repository: Repository) -> str:
     It is the same commit as long as nothing changes, and HEAD when all is committed.
     """
     root, head = repository.root, repository.commit
-    folder = git(root, "rev-parse", "--absolute-git-dir").stdout.strip()
+    folder = root / git(root, "rev-parse", "--git-dir").stdout.strip()
     with tempfile.TemporaryDirectory(prefix="lab-", dir=folder) as temporary:
-        index = Path(temporary) / "index"
-        if (Path(folder) / "index").is_file():
-            shutil.copyfile(Path(folder) / "index", index)  # no file need be read anew then
+        index = Path(temporary).resolve() / "index"
+        if (folder / "index").is_file():
+            shutil.copyfile(folder / "index", index)  # no file need be read anew then
         variables = {"GIT_INDEX_FILE": str(index)}
         own = [
             name
@@ -181,9 +188,9 @@ def run_script_here(root: Path, name: str, *arguments: str) -> Result:
 
     It is git that starts sh: on Windows, git brings the only one that there is.
     """
-    command = ["git", "-C", str(root), "-c", "alias.lab-script=!sh", "lab-script"]
+    command = git_command("-C", str(root), "-c", "alias.lab-script=!sh", "lab-script")
     text = script_input(script(name), *arguments)
-    done = processes.run(command, input=text, variables=_QUIET)
+    done = processes.run(command, input=text, variables=git_variables())
     return replace(done, stdout=done.stdout.rpartition(SCRIPT_BEGINS)[2])
 
 
@@ -195,36 +202,61 @@ def git(
 ) -> Result:
     """Run git in `root`, with further environment variables; its messages are in English.
 
-    With `check` a failing command raises LabError in git's words.
+    Every git here is started by this function or by `git_through`. With `check` a failing command
+    raises LabError in git's words.
     """
-    environment = {**_QUIET, **(variables or {})}
-    result = processes.run(["git", "-C", str(root), *arguments], variables=environment)
+    command = git_command("-C", str(root), *arguments)
+    result = processes.run(command, variables=git_variables(variables))
     if check and result.returncode != 0:
         raise _failed(arguments[0], result)
     return result
 
 
-def git_through(client: Client, root: Path, *arguments: str) -> Result:
-    """Run a git command that speaks to the machine through ssh, and show how far it is.
+def git_through(client: Client, root: Path, command: str, folder: str, *arguments: str) -> Result:
+    """Push or fetch (`command`) by ssh, from or to a folder on the machine; show how far it is.
 
-    Whatever comes of it is returned.
+    `arguments` are options, and what comes or goes. Whatever comes of it is returned.
     """
     *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
-    variables = {**_QUIET, "GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
-    command = ["git", "-C", str(root), *arguments]
+    variables = git_variables({"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"})
+    address = f"{client.alias}:{folder}"
+    program = "receive-pack" if command == "push" else "upload-pack"
+    options = [argument for argument in arguments if argument.startswith("--")]
+    refs = [argument for argument in arguments if not argument.startswith("--")]
+    words = git_command(
+        "-C", str(root), *_to_itself(address), "-c", "protocol.ssh.allow=always",
+        command, "--progress", f"--{program}={_clean_program(program)}", *options, "--",
+        address, *refs,
+    )  # fmt: skip
     with (
         steps() as shown,
-        processes.running(command, input="", variables=variables, discard_output=True) as program,
+        processes.running(words, input="", variables=variables, discard_output=True) as started,
     ):
-        while not program.ends_within(_LOOK_EVERY):
+        while not started.ends_within(_LOOK_EVERY):
             # A carriage return ends a line of progress.
-            shown.line((program.errors().splitlines() or [""])[-1])
-        return Result(returncode=program.wait(), stdout="", stderr=program.errors())
+            shown.line((started.errors().splitlines() or [""])[-1])
+        return Result(returncode=started.wait(), stdout="", stderr=started.errors())
+
+
+def _to_itself(address: str) -> list[str]:
+    """Return the settings with which no url.*.insteadOf leads elsewhere: the longest one counts."""
+    if "=" in address:  # git would end the setting's name there
+        return []
+    names = ("insteadOf", "pushInsteadOf")
+    return [word for name in names for word in ("-c", f"url.{address}.{name}={address}")]
+
+
+def _clean_program(name: str) -> str:
+    """Return the command by which ssh starts git's other half, in words of every login shell.
+
+    A start-up file on the machine may set variables that lead that to another repository, too.
+    """
+    return f"sh -c 'unset {' '.join(REMOVED)}; exec git {name} \"$1\"' sh"
 
 
 def _changes(root: Path) -> tuple[str, ...]:
     status = git(
-        root, "status", "--porcelain", "--no-renames", "--untracked-files=all",
+        root, "status", "--porcelain", "--untracked-files=all",
         "--ignore-submodules=all", "-z",
     )  # fmt: skip
     return tuple(line[3:] for line in status.stdout.split("\0")[:-1])

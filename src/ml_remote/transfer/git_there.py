@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import answers
+from .. import answers, git
 from ..errors import RemoteCommandError, WrongFolderError
 from ..machine import Machine
 from ..next_steps import Known, read_environment
@@ -34,6 +34,7 @@ __all__ = [
 UNCOMMITTED = "lab-uncommitted"
 """The branch there that holds work which was sent without being committed."""
 
+_INSTALL = "sudo apt install git; without an administrator: conda install git"
 _UPDATE_TIMEOUT = 3600.0  # seconds: a large tree on a slow disk
 
 
@@ -75,7 +76,7 @@ def prepare(machine: Machine, *, branch: str, base: str) -> RemoteRepository:
         {
             ExitCode.NO_GIT: lambda _: RemoteCommandError(
                 f"git is not installed on {machine.alias}; the code goes there by it.",
-                hint="There: sudo apt install git; without an administrator: conda install git",
+                hint=f"There: {_INSTALL}",
             ),
             ExitCode.NO_FOLDER: lambda said: RemoteCommandError(
                 f"The folder {machine.folder} cannot be made on {machine.alias}: {said}",
@@ -188,7 +189,18 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
         f"The disk of {machine.alias} is full.",
         hint="Make room there (lab status shows the disk), then run this again",
     )
-    known: Explanations = {**explanations, ExitCode.DISK: lambda _: full}
+
+    def old(version: str) -> RemoteCommandError:
+        return RemoteCommandError(
+            f"git {version} on {machine.alias} is too old; lab needs {git.oldest()} or newer.",
+            hint=f"There: {_INSTALL}",
+        )
+
+    known: Explanations = {
+        **explanations,
+        ExitCode.DISK: lambda _: full,
+        ExitCode.OLD_GIT: old,
+    }
     code = result.returncode
     if code not in (0, ExitCode.NO_FOLDER, ExitCode.NOT_YOURS, *known):
         raise RemoteCommandError(f"On {machine.alias}, git failed: {said}")

@@ -107,7 +107,7 @@ class Incoming:
 
     def commits(self) -> Iterator[str]:
         """Yield the commits that touch what runs here, each in a line with its files."""
-        words = ("-c", "log.showSignature=false", "log", "-z", "-m", "--name-only", "--no-renames")
+        words = ("log", "-z", "-m", "--name-only", "--no-renames")
         shape = ("--format=%x01%h %s", f"--max-count={_COMMITS + 1}")
         places = [f":(icase){name}" for name in _WATCHED] + [":(icase,glob)**/uv.toml"]
         listed = git(self.root, *words, *shape, f"{self.old}..{self.new}", "--", *places).stdout

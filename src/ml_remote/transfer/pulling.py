@@ -106,10 +106,9 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
         console.say(f"No new commits on {machine.alias}.")
         return there.environment
     local = f"refs/lab/{repository.branch}"
-    source = f"{machine.alias}:{there.folder}"
     done = git_through(
-        machine.client, root, "fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--",
-        source, f"+refs/heads/{repository.branch}:{local}",
+        machine.client, root, "fetch", there.folder, "--no-tags", "--no-recurse-submodules",
+        f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:
         raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
@@ -149,8 +148,8 @@ def _how_to_move(machine: Machine, repository: Repository, there: RemoteReposito
             f"{repository.branch}: {some(in_the_way)}. Move these to another name, then: lab pull"
         )
     return (
-        f"There, put them on {repository.branch}: git switch {shlex.quote(repository.branch)} "
-        f"--no-overwrite-ignore && {_GIT} cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
+        f"There, put them on {repository.branch}: git checkout --no-overwrite-ignore "
+        f"{shlex.quote(repository.branch)} -- && {_GIT} cherry-pick {there.sent[:7]}..{UNCOMMITTED}"
     )
 
 

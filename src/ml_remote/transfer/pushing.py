@@ -116,8 +116,8 @@ def _check(
     if coming.branch == UNCOMMITTED and elsewhere and not is_sent:
         raise RemoteCommandError(
             f"{alias} has commits on {there.branch} that are not here. Nothing was pushed.",
-            hint=f"On {alias}, in {shlex.quote(folder)}: git switch "
-            f"{shlex.quote(repository.branch)} --no-overwrite-ignore",
+            hint=f"On {alias}, in {shlex.quote(folder)}: git checkout "
+            f"--no-overwrite-ignore {shlex.quote(repository.branch)} --",
         )
     if coming.branch == UNCOMMITTED and there.tip != there.sent:
         raise RemoteCommandError(
@@ -144,8 +144,8 @@ def _send(
     """Push the commit under a name that nothing uses there. Raises LabError when that fails."""
     commit = coming.commit
     done = git_through(
-        machine.client, repository.root, "push", "--progress", "--recurse-submodules=no", "--",
-        f"{machine.alias}:{there.folder}", f"+{commit}:refs/lab/coming/{commit}",
+        machine.client, repository.root, "push", there.folder,
+        "--recurse-submodules=no", f"+{commit}:refs/lab/coming/{commit}",
     )  # fmt: skip
     if done.returncode != 0:
         said = done.stderr

@@ -1,4 +1,4 @@
-# needs: owner free
+# needs: owner free git
 # shellcheck shell=sh
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.
@@ -6,7 +6,7 @@ case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac
 say() { printf 'lab-fact %s\n' "$*"; }
 say time "$(date +%s)"
 say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
-say git "$(git --version 2>/dev/null)"
+say git "$git_version"
 [ ! -x "$place/.venv/bin/python" ] || [ -e "$place/.lab/environment.incomplete" ] || say made yes
 if is_foreign "$place"; then
     say foreign yes

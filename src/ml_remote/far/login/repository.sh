@@ -1,7 +1,11 @@
 # needs: trees free environment-state
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts about the project's repository share.
-command -v git >/dev/null 2>&1 || exit "$NO_GIT"
+[ -n "$git_version" ] || exit "$NO_GIT"
+if is_old_git; then
+    printf '%s\n' "$numbers" >&2
+    exit "$OLD_GIT"
+fi
 # Whatever fails on a disk that is full (less than a MiB is free) fails because of that.
 tell_full() {
     code=$?
@@ -28,6 +32,6 @@ describe() {
 # changed: names the files with work that is not committed. What is in a submodule, or where it
 # leads, is not a matter of this repository.
 changed() {
-    plain_git status --porcelain --no-renames --untracked-files=no --ignore-submodules=all |
+    plain_git status --porcelain --untracked-files=no --ignore-submodules=all |
         sed 's/^.../change /'
 }

@@ -1,12 +1,12 @@
+# needs: git
 # shellcheck shell=sh disable=SC2034,SC2154
 # Compares a tree that is about to be checked out with the files on the disk: the only place that
 # does, for pushes on the machine and for pulls here. git writes a name with a line break, a quote
 # or a backslash between quotes, so that every name is one line.
 export LC_ALL=C
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
 tab=$(printf '\t')
 plain_git() {
-    git -c core.quotePath=false -c submodule.recurse=false -c core.hooksPath=/dev/null "$@"
+    git -c core.hooksPath=/dev/null "$@"
 }
 
 # changes OLD NEW: one line for each path that differs: modes, objects, a tab, the name

@@ -21,7 +21,7 @@ fi
 set -- "$1" ${2:+-c core.hooksPath=/dev/null}
 commit=$1
 shift
-git -c submodule.recurse=false -c gc.auto=0 -c maintenance.auto=false "$@" \
+git -c gc.auto=0 -c maintenance.auto=false "$@" \
     merge --ff-only --quiet --no-overwrite-ignore "$commit"
 code=$?
 if [ "$code" -eq 0 ]; then rm -f "$(note)"; elif [ -e "$(note)" ]; then mend; fi
