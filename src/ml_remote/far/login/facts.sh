@@ -1,5 +1,5 @@
 # needs: owner free git
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.
 case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac

@@ -13,7 +13,7 @@ unset $(git rev-parse --local-env-vars 2>/dev/null) \
     GIT_TRACE_PACKET GIT_TRACE_PERFORMANCE GIT_TRACE_SETUP
 GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=''
 export GIT_TERMINAL_PROMPT GIT_ASKPASS
-git_version=$(git --version 2>/dev/null)
+git_version=$(command git --version 2>/dev/null)
 git() {
     command git \
         -c color.ui=false -c color.advice=false -c color.diff=false -c color.grep=false \
