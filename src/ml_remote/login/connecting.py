@@ -7,23 +7,25 @@ the entry, the copy of the key, and last the proof, a login of its own that asks
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from .. import answers
 from ..context import Context
-from ..errors import ConfigurationError, HostKeyUnknownError, LabError, LoginRefusedError
+from ..errors import ConfigurationError, HostKeyUnknownError, LabError
+from ..ssh.agents import agent_hangs, silent_agent
 from ..ssh.client import Client
 from ..ssh.entry import Entry, render
 from ..ssh.ssh_config import plan_connect
+from ..ssh.ssh_directory import ssh_directory
 from ..ui.console import Console
-from .choosing import choose_key
+from .choosing import check_key_type, choose_key, our_keys
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
 from .host_keys import ask_for_host_key, pin
-from .logins import Login, log_in
-from .providing import announce_key, copy_key, prepare_key
+from .logins import Login, log_in, with_key_alone
+from .providing import announce_key, copy_key, prepare_key, type_to_make
+from .proving import Before, prove
 
 __all__ = ["connect"]
-
-_DEFAULT_KEY_TYPE = "ed25519"
 
 
 def connect(
@@ -46,38 +48,83 @@ def connect(
     if entry is None:
         _use_own_host(Client(alias=alias), context.console, yes=yes)
     else:
-        _connect(context, entry, key_type=key_type, replace_other=replace_other, yes=yes)
+        _connect(
+            context,
+            entry,
+            key_type=key_type,
+            replace_other=replace_other,
+            yes=yes,
+            named=identity is not None,
+        )
 
 
 def _connect(
-    context: Context, entry: Entry, *, key_type: str | None, replace_other: bool, yes: bool
+    context: Context,
+    entry: Entry,
+    *,
+    key_type: str | None,
+    replace_other: bool,
+    yes: bool,
+    named: bool,
 ) -> None:
     """Find out what is to be done, have it agreed to, do it, and prove that the login works."""
-    console = context.console
+    console, directory = context.console, ssh_directory()
     # Before anything is pinned: an alias that means another machine stops it all.
-    plan_connect(entry, directory=Client(alias=entry.alias).directory, replace_other=replace_other)
-    login = _first_login(_client_for(entry), console, yes=yes)
-    choice = choose_key(_client_for(entry), entry, login, new_only=key_type is not None)
+    plan_connect(entry, directory=directory, replace_other=replace_other)
+    check_key_type(entry, key_type, directory)
+    before = Before.of(entry.alias, Client(alias=entry.alias))
+    entry = _without_silent_agent(entry, console)
+    login = _login_so_far(entry, console, directory, yes=yes)
+    if entry.identity is not None and not named and login.only_sha1:
+        entry = replace(entry, identity=None)  # a key that this machine takes with no signature
+    client = _client_for(entry)
+    choice = choose_key(client, entry, login, new_only=key_type is not None)
     entry = replace(entry, identity=choice.path)
-    client = Client(alias=entry.alias)
-    plan = plan_connect(entry, directory=client.directory, replace_other=replace_other)
+    plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
     if not unchanged:
         announce_key(choice, login, console, alias=entry.alias)
+        if key_type and not choice.make:
+            console.note(f"A key logs in already: none of type {key_type} is made.")
         notes = agree(plan, console, yes=yes)
-        key_type = key_type or _DEFAULT_KEY_TYPE
-        prepare_key(choice, entry.alias, console, key_type=key_type, yes=yes)
-        write_plan(plan, console, said=notes)
+        made_type = type_to_make(login, client, key_type=key_type) if choice.make else ""
+        prepare_key(choice, entry.alias, console, key_type=made_type, yes=yes)
+        before.entry = write_plan(plan, console, said=notes)
         if choice.copy:
             copy_key(_client_for(entry), choice, login, console)
-    _prove(client)
+    prove(Client(alias=entry.alias), console, before, written=not unchanged)
     if unchanged:
         console.say(f"Nothing to change: `ssh {entry.alias}` logs in without a password.")
     else:
         console.say(f"`ssh {entry.alias}` now logs in without a password.")
-    folder = _folder_there(client, context.project.settings.folder)
-    say_how_it_opens(entry.alias, client.directory, console, folder=folder)
+    folder = _folder_there(Client(alias=entry.alias), context.project.settings.folder)
+    say_how_it_opens(entry.alias, directory, console, folder=folder)
     console.next_step("lab up")
+
+
+def _without_silent_agent(entry: Entry, console: Console) -> Entry:
+    """Return the entry, without the agent if that takes connections and never answers."""
+    resolved = _client_for(entry).resolve()
+    if not agent_hangs(resolved):
+        return entry
+    console.warn(
+        f"{silent_agent(resolved)} `ssh {entry.alias}` will not ask it (IdentityAgent none), so "
+        "that only keys in files log in."
+    )
+    return replace(entry, without_agent=True)
+
+
+def _login_so_far(entry: Entry, console: Console, directory: Path, *, yes: bool) -> Login:
+    """Log in with a key of ours, if there is one, else in whatever way the person has."""
+    client = _client_for(entry)
+    ours = our_keys(entry, directory) if entry.identity is None else []
+    if not ours:
+        return _first_login(client, console, yes=yes)
+    login = _first_login(with_key_alone(client, ours[0]), console, yes=yes)
+    if login.succeeded or login.second_factor:
+        return login
+    other = log_in(client)
+    return replace(other, offered=other.offered | login.offered)
 
 
 def _client_for(entry: Entry) -> Client:
@@ -113,27 +160,11 @@ def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
     return log_in(client)
 
 
-def _prove(client: Client) -> None:
-    """Log in over a connection of its own, asking nothing. Raises LoginRefusedError."""
-    login = log_in(client)
-    if login.second_factor:
-        raise LoginRefusedError(
-            f"{client.alias} takes the key but asks for a second factor as well, at every login.",
-            hint=f"Log in by hand: ssh {client.alias}; then, within ten minutes: lab up --no-code, "
-            "which shares that connection",
-        )
-    if login.refusal is not None:
-        raise LoginRefusedError(
-            f"{client.alias} still refuses the login: {login.refusal.message}",
-            hint="Often ~ or ~/.ssh on the machine is writable for others (chmod go-w), or its "
-            "home directory is not mounted. See more: lab doctor",
-        )
-
-
 def _use_own_host(client: Client, console: Console, *, yes: bool) -> None:
     """Take a machine as the person's own configuration has it; nothing is written."""
+    before = Before.of(client.alias, client)
     _first_login(client, console, yes=yes)
-    _prove(client)
+    prove(client, console, before, written=False)
     console.say(f"`ssh {client.alias}` logs in without a password.")
     console.next_step("lab up")
 

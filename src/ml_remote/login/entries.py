@@ -12,7 +12,7 @@ from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
 from ..ssh.address import parse_destination, parse_jump
 from ..ssh.entry import Entry
-from ..ssh.ssh_config import Plan, apply, plan_connect, read_entry, verify
+from ..ssh.ssh_config import AppliedPlan, Plan, apply, plan_connect, read_entry, verify
 from ..ssh.ssh_directory import made_key_path, our_directory, ssh_directory
 from ..ui.console import Console
 
@@ -90,8 +90,11 @@ def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
     return notes
 
 
-def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> None:
-    """Write a plan and say what was written where; warnings already `said` are not repeated."""
+def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> AppliedPlan:
+    """Write a plan, say what was written where, and return it.
+
+    Warnings already `said` are not repeated.
+    """
     applied = apply(plan)
     for sentence in applied.notes:
         if sentence not in said:
@@ -103,6 +106,7 @@ def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> N
         console.say(f"{'Removed' if change.after is None else 'Written'}: {change.path}")
     for backup in applied.backups:
         console.say(f"What stood there before: {backup}")
+    return applied
 
 
 def say_how_it_opens(alias: str, directory: Path, console: Console, *, folder: str) -> None:
@@ -171,12 +175,15 @@ def _merged(
         same = existing is not None and existing.destination == destination
         hops = existing.jump if existing is not None and same else ()
     path = None
+    without_agent = existing is not None and identity is None and existing.without_agent
     if identity is not None:
         path = _named_identity(identity)
     elif existing is not None and existing.identity is not None:
         # One that has been deleted since is forgotten: another key is looked for.
         path = existing.identity if existing.identity.expanduser().is_file() else None
-    return Entry(alias=alias, destination=destination, jump=hops, identity=path)
+    return Entry(
+        alias=alias, destination=destination, jump=hops, identity=path, without_agent=without_agent
+    )
 
 
 def _named_identity(text: str) -> Path:

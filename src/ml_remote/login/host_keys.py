@@ -16,7 +16,7 @@ from ..ssh.client import Client
 from ..ssh.explaining import explain
 from .keys import PublicKey, parse_public_key
 
-__all__ = ["HostKey", "ask_for_host_key", "pin"]
+__all__ = ["HostKey", "ask_for_host_key", "known_hosts_file", "pin"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
     `resolved` is what `Client.resolve` returned. The names are hashed where the person wants that.
     Raises ConfigurationError when there is no such file, or it cannot be written.
     """
-    path = _known_hosts_file(resolved)
+    path = known_hosts_file(resolved)
     if path is None:
         raise ConfigurationError(
             "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine could "
@@ -119,7 +119,7 @@ def _check_is_new(host_key: HostKey, path: Path) -> None:
             )
 
 
-def _known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:
+def known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:
     """Return the file that ssh would add a host key to, or None when there is none."""
     (files, *_) = resolved.get("userknownhostsfile", [""])
     # ssh lists them with spaces in between and does not quote those within a path.

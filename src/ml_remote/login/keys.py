@@ -24,15 +24,18 @@ from pathlib import Path
 from .. import processes
 from ..errors import KeyFileError
 from ..scripts import ExitCode, script
+from ..ssh.agents import agent_variables
 from ..ssh.client import Client
 from .permissions import make_private
 
 __all__ = [
     "KEY_TYPES",
+    "SIGNATURES",
     "Key",
     "PublicKey",
     "add_to_agent",
     "agent_keys",
+    "can_make",
     "copy_to",
     "create_key",
     "parse_public_key",
@@ -41,8 +44,19 @@ __all__ = [
     "write_public_key",
 ]
 
-KEY_TYPES = {"ed25519": ("-t", "ed25519"), "ecdsa-521": ("-t", "ecdsa", "-b", "521")}
-"""What `--key-type` takes, and the arguments of ssh-keygen that make it."""
+KEY_TYPES = {
+    "ed25519": ("-t", "ed25519"),
+    "ecdsa-521": ("-t", "ecdsa", "-b", "521"),
+    "rsa-4096": ("-t", "rsa", "-b", "4096"),
+}
+"""What `--key-type` takes, the best first, and the arguments of ssh-keygen that make it."""
+
+SIGNATURES = {
+    "ed25519": frozenset({"ssh-ed25519"}),
+    "ecdsa-521": frozenset({"ecdsa-sha2-nistp521"}),
+    "rsa-4096": frozenset({"rsa-sha2-256", "rsa-sha2-512"}),
+}
+"""The algorithms that a key of each type signs with, as servers name them."""
 
 _PUBLIC_LINE = re.compile(r"(?P<type>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+=*)(?: (?P<comment>.*))?")
 
@@ -67,6 +81,28 @@ class PublicKey:
     def line(self) -> str:
         """The line for authorized_keys; its comment holds only letters, digits and @ . _ -"""
         return f"{self.type} {self.blob} {re.sub(r'[^A-Za-z0-9@._-]+', '-', self.comment)}".rstrip()
+
+    @property
+    def is_certificate(self) -> bool:
+        """Whether it is a certificate; its fingerprint is that of the key it is for."""
+        return "-cert-v01@" in self.type
+
+    @property
+    def signatures(self) -> frozenset[str]:
+        """The algorithms that the key signs with, as servers name them, without SHA-1."""
+        if self.type.startswith("ssh-rsa"):
+            return frozenset(
+                self.type.replace("ssh-rsa", f"rsa-sha2-{bits}") for bits in (256, 512)
+            )
+        return frozenset({self.type})
+
+    @property
+    def made_as(self) -> str | None:
+        """Which of KEY_TYPES it is, None if it is none of them."""
+        for name, signatures in SIGNATURES.items():
+            if self.signatures <= signatures:
+                return name
+        return None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -164,6 +200,19 @@ def _fingerprint(file: str | Path, *, text: str = "") -> str:
     return found.stdout.split()[1] if found.returncode == 0 else ""
 
 
+def can_make(key_type: str) -> bool:
+    """Return whether the ssh-keygen of this computer makes keys of a type: in FIPS mode not of all.
+
+    An RSA key, which takes seconds to make, is taken for granted.
+    """
+    if key_type.startswith("rsa"):
+        return True
+    with tempfile.TemporaryDirectory(prefix="lab-key-") as folder:
+        made = str(Path(folder) / "key")
+        command = ["ssh-keygen", "-q", *KEY_TYPES[key_type], "-N", "", "-C", "", "-f", made]
+        return processes.run(command).returncode == 0
+
+
 def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool) -> Key:
     """Make a new key at `path`, of one of KEY_TYPES; never over an existing file.
 
@@ -206,7 +255,7 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
     `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
     """
     try:
-        result = processes.run(["ssh-add", "-L"], timeout=10, variables=_agent_variables(resolved))
+        result = processes.run(["ssh-add", "-L"], timeout=10, variables=agent_variables(resolved))
     except subprocess.TimeoutExpired:  # one that hangs is of no use to ssh either
         return None
     if result.returncode not in (0, 1):  # 1: it holds none; 2: there is no agent
@@ -217,19 +266,7 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
 
 def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
     """Let ssh-add ask for the passphrase of `path` and load it; return whether it did."""
-    return processes.converse(["ssh-add", str(path)], variables=_agent_variables(resolved)) == 0
-
-
-def _agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the variables that lead ssh-add to the agent which ssh itself would use."""
-    (socket, *_) = resolved.get("identityagent", ["SSH_AUTH_SOCK"])
-    if socket == "SSH_AUTH_SOCK":
-        return {}
-    if socket == "none":
-        return {"SSH_AUTH_SOCK": ""}
-    if socket.startswith("$"):
-        return {"SSH_AUTH_SOCK": os.environ.get(socket.strip("${}"), "")}
-    return {"SSH_AUTH_SOCK": str(Path(socket).expanduser())}
+    return processes.converse(["ssh-add", str(path)], variables=agent_variables(resolved)) == 0
 
 
 def copy_to(client: Client, public: PublicKey) -> bool:
@@ -244,6 +281,7 @@ def copy_to(client: Client, public: PublicKey) -> bool:
         "NumberOfPasswordPrompts=3",
         # Keys were tried before; offering them again could use up the server's patience.
         "PubkeyAuthentication=no",
+        "PreferredAuthentications=password,keyboard-interactive",
         "PasswordAuthentication=yes",
         "KbdInteractiveAuthentication=yes",
     )

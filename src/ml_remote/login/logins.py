@@ -11,12 +11,15 @@ from pathlib import Path
 from ..errors import LoginRefusedError
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
+from .certificates import fault_of_certificates
 from .keys import PublicKey
 
-__all__ = ["Login", "log_in", "log_in_with_any"]
+__all__ = ["Login", "log_in", "log_in_one_by_one", "log_in_with_any", "with_key_alone"]
 
 _OFFERED_KEY = re.compile(r"Offering public key: .* (SHA256:\S+)")
-_ACCEPTED = re.compile(r"Server accepts key: .* (SHA256:\S+)")
+_ACCEPTED = re.compile(r"Server accepts key: .* (\S+) (SHA256:\S+)")
+_SIGNATURES = re.compile(r"server-sig-algs=<([^>\n]*)>")
+_NO_SIGNATURE = "no mutual signature algorithm"
 _METHOD = re.compile(r'(?:Authenticated to .* using "|Authentication succeeded \()([a-z-]+)')
 _PARTIAL = re.compile(r'Authenticated using "publickey" with partial success')
 _METHODS = re.compile(r"Authentications that can continue: (\S+)")
@@ -35,11 +38,19 @@ class Login:
     """The fingerprint of the key that the machine takes; None where no key was needed or taken."""
     methods: frozenset[str] = frozenset()
     """What the machine would still have taken, such as `password`, when it failed."""
+    certificate: bool = False
+    """Whether the machine takes a certificate for that key, and maybe not the key alone."""
     offered: frozenset[str] = frozenset()
     """The fingerprints of the keys that were refused."""
     second_factor: bool = False
     """Whether the key was let in but the machine wants something else as well."""
     refusal: LoginRefusedError | None = None
+    fault: LoginRefusedError | None = None
+    """Why a certificate was refused, where that is known."""
+    signatures: frozenset[str] = frozenset()
+    """The algorithms that the machine says its keys may sign with; none where it says nothing."""
+    only_sha1: bool = False
+    """Whether it takes RSA keys with SHA-1 only, which this ssh does not use."""
 
     @property
     def takes_password(self) -> bool:
@@ -56,23 +67,64 @@ def log_in(client: Client) -> Login:
     proving = client.with_options(*PROOF, "LogLevel=DEBUG1")
     result = proving.attempt("exit", timeout=4 * CONNECT_TIMEOUT)
     taken = _ACCEPTED.findall(result.stderr)
-    fingerprint = taken[-1] if taken else None
+    kind, fingerprint = taken[-1] if taken else ("", None)
+    told = _SIGNATURES.findall(result.stderr)
+    signatures = frozenset(told[-1].split(",")) if told else frozenset()
+    certificate = kind.endswith("-CERT")
     if _METHOD.search(result.stderr):
-        return Login(succeeded=True, fingerprint=fingerprint)
+        return Login(
+            succeeded=True,
+            fingerprint=fingerprint,
+            certificate=certificate,
+            signatures=signatures,
+        )
     error = explain(_without_debugging(result.stderr), alias=client.alias)
     if not isinstance(error, LoginRefusedError):
         raise error
     lists = _METHODS.findall(result.stderr)
     methods = frozenset(lists[0].split(",")) if lists else frozenset()
-    keys = frozenset(_OFFERED_KEY.findall(result.stderr))
+    fault = None
+    if "-CERT SHA256:" in result.stderr:
+        fault = fault_of_certificates(result.stderr, client.resolve())
+    only_sha1 = _NO_SIGNATURE in result.stderr
     return Login(
         succeeded=False,
         fingerprint=fingerprint,
+        certificate=certificate,
         methods=methods,
-        offered=keys,
+        offered=frozenset(_OFFERED_KEY.findall(result.stderr)),
         second_factor=_PARTIAL.search(result.stderr) is not None,
-        refusal=error,
+        refusal=fault or (_too_old(client.alias) if only_sha1 else error),
+        fault=fault,
+        signatures=signatures,
+        only_sha1=only_sha1,
     )
+
+
+def _too_old(alias: str) -> LoginRefusedError:
+    """Return the error for a machine that takes RSA keys only with SHA-1."""
+    return LoginRefusedError(
+        f"{alias} takes RSA keys only with SHA-1, which this ssh does not use any more.",
+        hint="A key of another type: lab disconnect; then: lab connect --key-type ed25519",
+    )
+
+
+def log_in_one_by_one(client: Client, files: Sequence[Path]) -> Login | None:
+    """Try keys one at a time, each over a connection of its own; return the login that succeeded.
+
+    A server that ends a login after the first failed key (MaxAuthTries) sees each of them.
+    """
+    for file in files:
+        login = log_in(with_key_alone(client, file))
+        if login.succeeded or login.second_factor:
+            return login
+    return None
+
+
+def with_key_alone(client: Client, file: Path) -> Client:
+    """Return the client with one key to offer, and no other."""
+    name = str(file).replace("%", "%%")
+    return client.with_options("IdentitiesOnly=yes", f'IdentityFile="{name}"')
 
 
 def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:

@@ -7,11 +7,20 @@ import shlex
 from ..errors import KeyFileError, LoginRefusedError
 from ..ssh.client import Client
 from ..ui.console import Console
-from .choosing import KeyChoice
-from .keys import Key, add_to_agent, agent_keys, copy_to, create_key, read_key, write_public_key
+from .choosing import KeyChoice, keys_to_make
+from .keys import (
+    Key,
+    add_to_agent,
+    agent_keys,
+    can_make,
+    copy_to,
+    create_key,
+    read_key,
+    write_public_key,
+)
 from .logins import Login
 
-__all__ = ["announce_key", "copy_key", "prepare_key"]
+__all__ = ["announce_key", "copy_key", "prepare_key", "type_to_make"]
 
 
 def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: str) -> None:
@@ -19,14 +28,35 @@ def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: st
     if choice.make:
         console.say(f"A new key will be made: {choice.path}")
     elif choice.pinned is not None:
+        what = "certificate for" if choice.pinned.is_certificate else "key"
         console.say(
-            f"Your agent's key {choice.pinned.fingerprint} logs in. Its public half will "
+            f"Your agent's {what} {choice.pinned.fingerprint} logs in. Its public half will "
             f"be kept, so that ssh offers no other: {choice.path}"
         )
     elif choice.path is not None:
         console.say(f"The key {choice.path} will be used.")
+    public = choice.pinned or (choice.key and choice.key.public)
+    if public and public.type.startswith("sk-"):
+        console.note("Touch your security key when it blinks: every login asks for that.")
     if choice.copy and login.takes_password:
         console.say(f"It will be copied to {alias}; ssh asks for your password there once.")
+
+
+def type_to_make(login: Login, client: Client, *, key_type: str | None) -> str:
+    """Return the type of the key to make: `key_type` if it was asked for, else the best that fits.
+
+    Raises LoginRefusedError, or KeyFileError, when what was asked for cannot be made or used.
+    """
+    fitting = list(keys_to_make(login, client.resolve(), client.alias))
+    if key_type is None:
+        return fitting[0]
+    if key_type not in fitting:
+        who = client.alias if can_make(key_type) else "ssh-keygen on this computer"
+        raise KeyFileError(
+            f"--key-type {key_type} cannot be honoured: {who} does not take keys of that type.",
+            hint=f"lab connect --key-type {fitting[0]}",
+        )
+    return key_type
 
 
 def prepare_key(
@@ -71,6 +101,8 @@ def copy_key(client: Client, choice: KeyChoice, login: Login, console: Console) 
     """
     assert choice.path is not None
     public = read_key(choice.path).public
+    if login.fault is not None and not login.takes_password:
+        raise login.fault
     if not login.takes_password:
         raise LoginRefusedError(
             f"{client.alias} takes no passwords, so the key must get there another way. Add this "

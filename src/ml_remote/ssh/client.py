@@ -16,9 +16,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import processes
-from ..errors import ConfigurationError, RemoteCommandError, UnreachableError
+from ..errors import (
+    ConfigurationError,
+    LoginRefusedError,
+    RemoteCommandError,
+    UnreachableError,
+)
 from ..far.exit_codes import ExitCode
 from ..processes import Result
+from .agents import agent_hangs, silent_agent
 from .explaining import explain
 from .ssh_directory import ssh_directory, ssh_options
 
@@ -53,6 +59,17 @@ _PLAIN = (
     "StrictHostKeyChecking=yes",
 )
 
+# What a login consists of besides logging in: nothing is asked, and nothing else is started.
+_LOGIN_ALONE = (
+    "BatchMode=yes",
+    f"ConnectTimeout={CONNECT_TIMEOUT}",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "LogLevel=INFO",
+)
+
 PROOF = ("ControlPath=none", "BatchMode=yes")
 """Options for a login of its own that asks nothing: what proves that a login needs no password."""
 
@@ -80,6 +97,19 @@ class Client:
         options = [part for option in (*self.options, *_PLAIN) for part in ("-o", option)]
         remote = [" ".join(quote(word) for word in words)] if words else []
         return ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, *remote]
+
+    def prove(self, *flags: str) -> Result:
+        """Log in as the person's own `ssh ALIAS` would, asking nothing, and return what came of it.
+
+        Only what runs then is set, nothing that decides how to log in; `flags` are further
+        arguments of ssh. Raises UnreachableError after a minute.
+        """
+        options = [part for option in _LOGIN_ALONE for part in ("-o", option)]
+        command = ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, "exit"]
+        try:
+            return processes.run(command, timeout=4 * CONNECT_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(f"`ssh {self.alias}` did not end within a minute.") from None
 
     def run(
         self,
@@ -124,6 +154,14 @@ class Client:
                 client.command(*words), input=input, timeout=timeout, echo_errors=interactive
             )
         except subprocess.TimeoutExpired:
+            resolved = self.resolve()
+            if agent_hangs(resolved):
+                raise LoginRefusedError(
+                    f"{silent_agent(resolved)} ssh waited for it, and {self.alias} was never "
+                    "logged in to.",
+                    hint="End that agent and start another one, or unset SSH_AUTH_SOCK; then try "
+                    "again",
+                ) from None
             raise UnreachableError(
                 f"{self.alias} did not answer within {timeout:g} seconds.",
                 hint="See what is wrong: lab doctor",

@@ -67,6 +67,7 @@ def parse_entry(data: bytes, *, alias: str, path: Path) -> Entry:
             ),
             jump=parse_jump(values.get("proxyjump", "")),
             identity=None if identity is None else Path(identity.replace("%%", "%")),
+            without_agent=values.get("identityagent") == "none",
         )
     except (ValueError, UsageError) as error:
         raise DamagedEntryError(

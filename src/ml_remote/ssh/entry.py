@@ -19,13 +19,15 @@ class Entry:
     `jump` are the hosts to go through, in the order they are met. `identity` is the private key (or
     the `.pub` of a key that only an agent has): absolute, or beginning with `~/`. Without it the
     entry has neither IdentityFile nor IdentitiesOnly, so that a key that works today goes on
-    working. Raises UsageError on an alias, a path or a combination that cannot be written safely.
+    working. `without_agent` keeps ssh from asking an agent, which might never answer. Raises
+    UsageError on an alias, a path or a combination that cannot be written safely.
     """
 
     alias: str
     destination: Destination
     jump: tuple[Destination, ...] = ()
     identity: Path | None = None
+    without_agent: bool = False
 
     def __post_init__(self) -> None:
         validate_alias(self.alias)
@@ -61,6 +63,8 @@ def plain_options(entry: Entry) -> dict[str, str]:
     if entry.identity is not None:
         options["IdentityFile"] = _identity_text(entry.identity)
         options["IdentitiesOnly"] = "yes"
+    if entry.without_agent:
+        options["IdentityAgent"] = "none"
     options["ForwardAgent"] = "no"
     options["ServerAliveInterval"] = "30"
     options["ServerAliveCountMax"] = "4"

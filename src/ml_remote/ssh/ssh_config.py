@@ -20,7 +20,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ConfigurationError, DamagedEntryError, UnsafeEditError
-from ..files import Change, commit, drop_backups, exclusive, keep_backup, remove_leftovers
+from ..files import (
+    Change,
+    commit,
+    drop_backups,
+    exclusive,
+    keep_backup,
+    read_bytes,
+    remove_leftovers,
+)
 from . import verification
 from .address import validate_alias
 from .edits import (
@@ -61,6 +69,7 @@ __all__ = [
     "resolve",
     "ssh_directory",
     "ssh_options",
+    "undo",
     "verify",
 ]
 
@@ -200,6 +209,24 @@ def apply(plan: Plan) -> AppliedPlan:
             instructions=plan.instructions,
             hint="Add the text by hand, or mend that and run this again.",
         ) from error
+
+
+def undo(applied: AppliedPlan) -> None:
+    """Take back what `apply` has written, byte for byte; a file changed since is left alone.
+
+    Raises OSError, or LabError when another process keeps the lock.
+    """
+    ours = our_directory(applied.plan.before.directory)
+    folder = ours / BACKUPS
+    with exclusive(ours):
+        back = [
+            Change(path=change.path, before=change.after, after=change.before)
+            for change in reversed(applied.plan.changes)
+        ]
+        commit([change for change in back if read_bytes(change.path) == change.before])
+        for backup in applied.backups:
+            backup.unlink(missing_ok=True)
+        drop_backups((), folder=folder)
 
 
 def resolve(alias: str, *, directory: Path) -> dict[str, tuple[str, ...]]:

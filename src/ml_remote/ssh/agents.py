@@ -1,0 +1,47 @@
+"""The SSH agent that ssh would ask: where it is, and if it answers at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .. import processes
+
+__all__ = ["agent_hangs", "agent_variables", "silent_agent"]
+
+_SECONDS_TO_ANSWER = 5.0
+
+
+def agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the variables that lead ssh-add to the agent which ssh itself would use.
+
+    `resolved` is what `Client.resolve` returned: the configuration may name an agent of its own.
+    """
+    (socket, *_) = resolved.get("identityagent", ["SSH_AUTH_SOCK"])
+    if socket == "SSH_AUTH_SOCK":
+        return {}
+    if socket == "none":
+        return {"SSH_AUTH_SOCK": ""}
+    if socket.startswith("$"):
+        return {"SSH_AUTH_SOCK": os.environ.get(socket.strip("${}"), "")}
+    return {"SSH_AUTH_SOCK": str(Path(socket).expanduser())}
+
+
+def agent_hangs(resolved: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether an agent takes the connection and never answers: ssh would wait for ever."""
+    variables = agent_variables(resolved)
+    if not variables.get("SSH_AUTH_SOCK", os.environ.get("SSH_AUTH_SOCK")):
+        return False
+    try:
+        processes.run(["ssh-add", "-l"], timeout=_SECONDS_TO_ANSWER, variables=variables)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def silent_agent(resolved: Mapping[str, Sequence[str]]) -> str:
+    """Return the sentence that names the agent which does not answer."""
+    socket = agent_variables(resolved).get("SSH_AUTH_SOCK") or os.environ.get("SSH_AUTH_SOCK", "")
+    return f"Your SSH agent does not answer (its socket: {socket})."
