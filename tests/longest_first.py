@@ -35,6 +35,7 @@ LONGEST = (
     "slurm/test_cluster.py",
     "remote/test_many_processes.py",
     "remote/test_setup.py",
+    "remote/test_failed_logins.py",
 )
 """The files whose slow tests take a minute or longer together, the longest first."""
 

@@ -36,6 +36,7 @@ __all__ = [
     "account",
     "agent",
     "end_processes_of",
+    "folder_of_its_own",
     "laptop",
     "openssh_server",
     "run",
@@ -319,6 +320,13 @@ def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
     finally:
         end_processes_of(home)
         shutil.rmtree(folder)
+
+
+@contextmanager
+def folder_of_its_own() -> Iterator[Path]:
+    """A folder that sshd may read files of: nobody else may write to it, nor to those above."""
+    with tempfile.TemporaryDirectory(prefix="lab-sshd-") as made:
+        yield Path(made)
 
 
 def end_processes_of(home: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ from ml_remote.ssh.address import (
     suggest_remote,
     validate_alias,
 )
+from ml_remote.ssh.control_sockets import LONGEST_CONTROL_DIRECTORY
 from ml_remote.ssh.edits import parse_entry, rendered
 from ml_remote.ssh.entry import Entry, render
-from ml_remote.ssh.ssh_directory import LONGEST_CONTROL_DIRECTORY, control_path
+from ml_remote.ssh.ssh_directory import control_path
 
 DESTINATIONS = {
     "gpu": ("gpu", None, None),
@@ -235,13 +237,26 @@ def test_the_entry_leaves_to_the_person_what_is_theirs() -> None:
     assert "ForwardAgent no" in text
 
 
-def test_connections_are_shared_where_the_socket_has_room(tmp_path: Path) -> None:
+def test_connections_are_shared_where_the_socket_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     short, long = Path("/tmp/s"), Path(f"/tmp/{'long' * 12}")
     assert f'ControlPath "/tmp/s/{OURS}/%C"' in rendered(entry(), short).decode()
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(long))
     assert b"Control" not in rendered(entry(), long)
+    with tempfile.TemporaryDirectory(prefix="s-") as session:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", session)  # its mode is 0700
+        assert f'ControlPath "{session}/ml-remote-%C"' in rendered(entry(), long).decode()
+        Path(session).chmod(0o755)  # others could listen there
+        assert b"Control" not in rendered(entry(), long)
+        monkeypatch.setenv("XDG_STATE_HOME", session)
+        assert f'ControlPath "{session}/ml-remote/%C"' in rendered(entry(), long).decode()
 
 
-def test_a_control_path_of_the_longest_directory_fits_a_socket(tmp_path: Path) -> None:
+def test_a_control_path_of_the_longest_directory_fits_a_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", f"/tmp/{'long' * 12}")
     room = LONGEST_CONTROL_DIRECTORY - len(f"/tmp//{OURS}")
     assert control_path(Path("/tmp") / ("x" * room)) is not None
     assert control_path(Path("/tmp") / ("x" * (room + 1))) is None

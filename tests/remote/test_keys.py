@@ -93,11 +93,18 @@ def test_comment_cannot_bring_anything_into_authorized_keys(laptop: Laptop) -> N
     assert hostile.line == f"{public.type} {public.blob} -touch-x-id-n-"
 
 
-@pytest.mark.parametrize("key_type", list(keys.KEY_TYPES))
+@pytest.mark.parametrize(
+    "key_type",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "rsa-4096" else ())
+        for name in keys.KEY_TYPES
+    ],
+)
 def test_key_is_made_private_and_of_its_type(tmp_path: Path, key_type: str) -> None:
     key = create_key(tmp_path / "key", key_type=key_type, comment="lab-x", ask_passphrase=False)
     assert key.path.stat().st_mode & 0o777 == 0o600
-    bits = {"ed25519": "256", "ecdsa-521": "521"}[key_type]
+    bits = {"ed25519": "256", "ecdsa-521": "521", "rsa-4096": "4096"}[key_type]
+    assert key.public.made_as == key_type
     assert openssh_server.run("ssh-keygen", "-lf", str(key.path)).startswith(f"{bits} SHA256:")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "key.pub"]
 

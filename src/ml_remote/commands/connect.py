@@ -19,8 +19,8 @@ __all__ = ["connect", "disconnect"]
 @click.option("--identity", metavar="PATH", help="The key to log in with.")
 @click.option(
     "--key-type",
-    type=click.Choice(["ed25519", "ecdsa-521"]),
-    help="Make a new key of this type, unless one logs in already. [default: ed25519]",
+    type=click.Choice(["ed25519", "ecdsa-521", "rsa-4096"]),
+    help="Make a new key of this type, unless one logs in already. [default: the best that fits]",
 )
 @click.option(
     "--replace", "replace_other", is_flag=True, help="Let the alias mean another machine from now."

@@ -19,10 +19,11 @@ from ..ssh.ssh_config import plan_connect
 from ..ssh.ssh_directory import ssh_directory
 from ..ui.console import Console
 from .choosing import check_key_type, choose_key, our_keys
+from .copying import copy_key
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
 from .host_keys import ask_for_host_key, pin
 from .logins import Login, log_in, with_key_alone
-from .providing import announce_key, copy_key, prepare_key, type_to_make
+from .providing import announce_key, prepare_key, type_to_make
 from .proving import Before, prove
 
 __all__ = ["connect"]
@@ -89,9 +90,21 @@ def _connect(
         notes = agree(plan, console, yes=yes)
         made_type = type_to_make(login, client, key_type=key_type) if choice.make else ""
         prepare_key(choice, entry.alias, console, key_type=made_type, yes=yes)
-        before.entry = write_plan(plan, console, said=notes)
+        before.written.append(write_plan(plan, console, said=notes))
         if choice.copy:
-            copy_key(_client_for(entry), choice, login, console)
+            copied = copy_key(
+                client,
+                choice,
+                login,
+                console,
+                only_this=named or key_type is not None,
+                ask=console.has_terminal() and not yes,
+            )
+            before.fault = copied.fault
+            entry = replace(entry, identity=copied.choice.path)
+            plan = plan_connect(entry, directory=directory, replace_other=replace_other)
+            if not plan.is_empty:
+                before.written.append(write_plan(plan, console, said=notes))
     prove(Client(alias=entry.alias), console, before, written=not unchanged)
     if unchanged:
         console.say(f"Nothing to change: `ssh {entry.alias}` logs in without a password.")

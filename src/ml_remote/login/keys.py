@@ -269,14 +269,16 @@ def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
     return processes.converse(["ssh-add", str(path)], variables=agent_variables(resolved)) == 0
 
 
-def copy_to(client: Client, public: PublicKey) -> bool:
+def copy_to(
+    client: Client, public: PublicKey, *, connection: Sequence[str] = ("ControlPath=none",)
+) -> bool:
     """Let `public` in on the machine; return False when it was let in already.
 
-    ssh asks for the password itself, once. Raises KeyFileError when the machine does not take it,
-    and the errors of `Client.run`.
+    ssh asks for the password itself, once; `connection` are the options by which copies share one.
+    Raises KeyFileError when the machine does not take it, and the errors of `Client.run`.
     """
     asking = client.with_options(
-        "ControlPath=none",
+        *connection,
         "BatchMode=no",
         "NumberOfPasswordPrompts=3",
         # Keys were tried before; offering them again could use up the server's patience.

@@ -1,10 +1,10 @@
-"""Providing the key that was chosen: making it, loading it into the agent, copying it."""
+"""Providing the key that was chosen: making it, or loading it into the agent."""
 
 from __future__ import annotations
 
 import shlex
 
-from ..errors import KeyFileError, LoginRefusedError
+from ..errors import KeyFileError
 from ..ssh.client import Client
 from ..ui.console import Console
 from .choosing import KeyChoice, keys_to_make
@@ -13,14 +13,12 @@ from .keys import (
     add_to_agent,
     agent_keys,
     can_make,
-    copy_to,
     create_key,
-    read_key,
     write_public_key,
 )
 from .logins import Login
 
-__all__ = ["announce_key", "copy_key", "prepare_key", "type_to_make"]
+__all__ = ["announce_key", "prepare_key", "type_to_make"]
 
 
 def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: str) -> None:
@@ -92,23 +90,3 @@ def _load_into_agent(key: Key, alias: str, console: Console) -> None:
             hint='Start an agent if none runs: eval "$(ssh-agent)"; then: '
             f"ssh-add {shlex.quote(str(key.path))}; then: lab connect",
         )
-
-
-def copy_key(client: Client, choice: KeyChoice, login: Login, console: Console) -> None:
-    """Let the key in on the machine, with a password.
-
-    Raises LoginRefusedError with the line to pass on where the machine takes no passwords.
-    """
-    assert choice.path is not None
-    public = read_key(choice.path).public
-    if login.fault is not None and not login.takes_password:
-        raise login.fault
-    if not login.takes_password:
-        raise LoginRefusedError(
-            f"{client.alias} takes no passwords, so the key must get there another way. Add this "
-            "line to ~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n"
-            f"{public.line}",
-            hint="Then: lab connect",
-        )
-    added = copy_to(client, public)
-    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} had it already")

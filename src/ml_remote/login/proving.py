@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigurationError, LabError, LoginRefusedError, UnreachableError
@@ -24,10 +24,13 @@ _FRESH = ("-o", "ControlPath=none")
 
 @dataclass
 class Before:
-    """What was there before `lab connect`: keys and known hosts, and later what was written."""
+    """What was there before `lab connect` (keys, known hosts), and what came of it since."""
 
     files: dict[Path, bytes | None]
-    entry: AppliedPlan | None = None
+    written: list[AppliedPlan] = field(default_factory=list)
+    """What was written into the configuration since, in its order."""
+    fault: LoginRefusedError | None = None
+    """Why no login can work, where that is known already."""
 
     @classmethod
     def of(cls, alias: str, client: Client) -> Before:
@@ -48,8 +51,8 @@ class Before:
                 path.unlink()
             elif now is None or now.startswith(content) or path.suffix == ".pub":
                 path.write_bytes(content)
-        if self.entry is not None:
-            undo(self.entry)
+        for applied in reversed(self.written):
+            undo(applied)
 
 
 def prove(client: Client, console: Console, before: Before, *, written: bool) -> None:
@@ -59,9 +62,13 @@ def prove(client: Client, console: Console, before: Before, *, written: bool) ->
     LoginRefusedError, or another UnreachableError.
     """
     try:
-        _check_login(client)
+        if before.fault is not None:
+            raise before.fault
         for flags in (_FRESH, (), ()):
-            _check(client.prove(*flags), client)
+            result = client.prove(*flags)
+            if result.returncode != 0:
+                _explain_refusal(client)
+                raise _as_configured(result, client)
     except _SecondFactorError as error:
         raise LoginRefusedError(error.message, hint=error.hint) from None
     except (UnreachableError, ConfigurationError) as error:
@@ -74,8 +81,8 @@ class _SecondFactorError(LoginRefusedError):
     """The key is taken, and something else is asked for at every login: nothing is taken back."""
 
 
-def _check_login(client: Client) -> None:
-    """Log in over a connection of its own, asking nothing, to know why where it fails."""
+def _explain_refusal(client: Client) -> None:
+    """Raise LoginRefusedError if a login with options of our own is refused as well."""
     login = log_in(client)
     if login.second_factor:
         raise _SecondFactorError(
@@ -93,12 +100,10 @@ def _check_login(client: Client) -> None:
         )
 
 
-def _check(result: Result, client: Client) -> None:
-    """Raise the error that says why `ssh ALIAS` did not log in, if it did not."""
-    if result.returncode == 0:
-        return
+def _as_configured(result: Result, client: Client) -> LabError:
+    """Return the error for an `ssh ALIAS` that does not log in, although our own logins do."""
     error = explain(result.stderr, alias=client.alias)
-    raise type(error)(
+    return type(error)(
         f"`ssh {client.alias}` does not log in as your configuration has it: {error.message}",
         hint=error.hint,
         quoted=error.quoted,

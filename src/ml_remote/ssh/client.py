@@ -218,7 +218,9 @@ class Client:
         socket = Path(path).expanduser()
         if path == "none" or not socket.exists():
             return
-        command = ["ssh", *ssh_options(self.directory), "-O", "exit", "--", self.alias]
+        options = [part for option in self.options for part in ("-o", option)]
+        flags = [*ssh_options(self.directory), *options, "-O", "exit"]
+        command = ["ssh", *flags, "--", self.alias]
         with suppress(subprocess.TimeoutExpired):
             processes.run(command, timeout=10)
         socket.unlink(missing_ok=True)  # the other process may be a moment later

@@ -31,6 +31,12 @@ from ..files import (
 )
 from . import verification
 from .address import validate_alias
+from .control_sockets import (
+    make_socket_folder,
+    remove_socket_folder,
+    socket_place,
+    takes_sockets,
+)
 from .edits import (
     changes_between,
     check_alias_is_free,
@@ -277,6 +283,8 @@ def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
     for place in (ours, folder, plan.before.config.parent):
         remove_leftovers(place)
     _keep_private(ours)
+    if plan.entry is not None and os.name == "posix":
+        make_socket_folder(socket_place(ours))
     notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
     earlier = {*folder.glob("*")}
     backups: list[Path] = []
@@ -292,6 +300,7 @@ def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
         raise
     if plan.entry is None and not plan.after.entries:
         # The person's files are again as they would be without us.
+        remove_socket_folder()
         now = {plan.before.data, plan.after.data, with_include(plan.after)}
         backups = drop_backups(now, folder=folder)
     return AppliedPlan(plan=plan, notes=tuple(notes), backups=tuple(backups))
@@ -326,7 +335,13 @@ def _warnings(plan: Plan) -> Iterator[str]:
         and os.name == "posix"
         and control_path(plan.before.directory) is None
     ):
+        ours = our_directory(plan.before.directory)
+        why = (
+            f"the path {ours} is too long for a socket"
+            if takes_sockets(ours)
+            else (f"{ours} is on a disk that takes no sockets")
+        )
         yield (
-            f"Connections are not shared, because the path {our_directory(plan.before.directory)} "
-            "is too long for a socket: every command logs in anew."
+            f"Connections are not shared, because {why}, and there is no other place: every "
+            "command logs in anew."
         )

@@ -15,6 +15,7 @@ from typing import Literal
 from ..errors import ConfigurationError
 from ..files import read_bytes
 from .configuration import Line, home_directory, include_home, parse
+from .control_sockets import socket_place
 
 __all__ = [
     "State",
@@ -37,9 +38,6 @@ NO_CONFIG_MARK = ".config-was-missing"
 # What glob, quoting or expansion in ssh would give a meaning to, in a path that we must write
 # there.
 ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}]")
-# A socket's path holds 104 bytes on macOS (108 on Linux); ssh puts /, 40 digits, and for a moment a
-# dot and 16 characters behind the directory, and a null byte ends it.
-LONGEST_CONTROL_DIRECTORY = 104 - 1 - 40 - 17 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,15 +142,18 @@ def is_our_include(line: Line, *, directory: Path) -> bool:
 def control_path(directory: Path) -> str | None:
     """Return the ControlPath for entries in `directory`, or `None` where none is possible.
 
-    That is on Windows, whose ssh cannot share connections, and where the path would be too long for
-    a socket: ssh would only notice it when connecting.
+    That is on Windows, whose ssh cannot share connections, and where no place takes a socket: ssh
+    would only notice it when connecting. Where our own directory takes none, another one does.
     """
-    ours = our_directory(directory).as_posix()
-    if os.name == "nt" or ODD_IN_PATH.search(ours):
+    ours = our_directory(directory)
+    if os.name == "nt":
         return None
-    if len(os.fsencode(ours)) > LONGEST_CONTROL_DIRECTORY:
+    place = socket_place(ours)
+    if place is None or ODD_IN_PATH.search(place):
         return None
-    return f"~/.ssh/{OURS}/%C" if is_default_directory(directory) else f"{ours}/%C"
+    if place == f"{ours.as_posix()}/" and is_default_directory(directory):
+        return f"~/.ssh/{OURS}/%C"
+    return f"{place}%C"
 
 
 def read_state(directory: Path) -> State:

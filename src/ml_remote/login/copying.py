@@ -1,0 +1,146 @@
+"""Copying a key to the machine with a password, and another one where it does not use that."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import processes
+from ..errors import LoginRefusedError
+from ..scripts import script
+from ..ssh.client import Client
+from ..ssh.control_sockets import takes_sockets
+from ..ssh.ssh_directory import made_key_path
+from ..ui.console import Console
+from .choosing import KeyChoice, keys_to_make
+from .keys import Key, copy_to, create_key, public_path, read_key
+from .logins import Login, log_in, with_key_alone
+
+__all__ = ["Copied", "copy_key"]
+
+_CLOSED = ("~", "~/.ssh", "~/.ssh/authorized_keys")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """The key that was copied, or the one in its place; `fault` is why the machine uses neither."""
+
+    choice: KeyChoice
+    fault: LoginRefusedError | None = None
+
+
+def copy_key(
+    client: Client, choice: KeyChoice, login: Login, console: Console, *, only_this: bool, ask: bool
+) -> Copied:
+    """Let the key in on the machine, with one password.
+
+    Servers do not say which types of key they take. So where a key is not used, one of another
+    type is made and copied, unless `only_this` was asked for; `ask` lets ssh-keygen ask for a
+    passphrase.
+    Raises LoginRefusedError, with the line to pass on, where the machine takes no passwords.
+    """
+    assert choice.path is not None
+    key = read_key(choice.path)
+    if login.takes_password and "publickey" not in login.methods:
+        raise LoginRefusedError(
+            f"{client.alias} takes no keys: it asks for a password at every login.",
+            hint="Ask whoever runs the machine for PubkeyAuthentication yes in its sshd_config",
+        )
+    if not login.takes_password:
+        raise login.fault or LoginRefusedError(
+            f"{client.alias} takes no passwords, so the key must get there another way. Add this "
+            "line to ~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n"
+            f"{key.public.line}",
+            hint="Then: lab connect",
+        )
+    with _one_password(client) as sharing:
+        _copy(client, key, console, sharing)
+        if _is_taken(client, key) or only_this:
+            return Copied(choice=choice)
+        open_to_others = _open_to_others(client.with_options(*sharing))
+        if open_to_others:
+            return Copied(choice=choice, fault=open_to_others)
+        return _copy_another(client, choice, login, console, sharing=sharing, ask=ask)
+
+
+def _copy_another(
+    client: Client,
+    choice: KeyChoice,
+    login: Login,
+    console: Console,
+    *,
+    sharing: tuple[str, ...],
+    ask: bool,
+) -> Copied:
+    """Make and copy keys of other types until the machine takes one."""
+    assert choice.path is not None
+    tried = [read_key(choice.path).public]
+    made = made_key_path(client.alias, client.directory)
+    if choice.make:
+        _delete(made)
+    for key_type in keys_to_make(login, client.resolve(), client.alias):
+        if made.exists() or key_type in {public.made_as for public in tried}:
+            continue
+        console.say(
+            f"{client.alias} does not use a key of the type {tried[-1].type}. A new key will be "
+            f"made: {made}"
+        )
+        key = create_key(made, key_type=key_type, comment=f"lab-{client.alias}", ask_passphrase=ask)
+        _copy(client, key, console, sharing)
+        if _is_taken(client, key):
+            return Copied(choice=KeyChoice(path=key.path, key=key))
+        tried.append(key.public)
+        _delete(made)
+    types = ", ".join(public.type for public in tried)
+    fault = LoginRefusedError(
+        f"{client.alias} has the key but lets nobody in with it (tried: {types}). It may take only "
+        "other types, such as certificates or RSA with SHA-1, or not let this account in.",
+        hint="Ask whoever runs the machine which keys it takes (PubkeyAcceptedAlgorithms, "
+        "AuthorizedKeysFile, AllowUsers in its sshd_config)",
+    )
+    return Copied(choice=choice, fault=fault)
+
+
+def _copy(client: Client, key: Key, console: Console, sharing: tuple[str, ...]) -> None:
+    added = copy_to(client, key.public, connection=sharing)
+    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} had it already")
+
+
+def _is_taken(client: Client, key: Key) -> bool:
+    login = log_in(with_key_alone(client, key.path))
+    return login.succeeded or login.second_factor
+
+
+def _open_to_others(client: Client) -> LoginRefusedError | None:
+    """Return the error for what others may write to on the machine: sshd looks at no key then."""
+    done = client.run_script(script("key-modes"), check=False)
+    names = [name for name in done.stdout.splitlines() if name in _CLOSED]
+    if not names:
+        return None
+    return LoginRefusedError(
+        f"{client.alias} has the key but does not use it, because others may write to "
+        f"{', '.join(names)} there.",
+        hint=f"On the machine: chmod go-w {' '.join(names)}; then: lab connect with the address",
+    )
+
+
+@contextmanager
+def _one_password(client: Client) -> Iterator[tuple[str, ...]]:
+    """Yield options for a connection that one password opens and every copy shares."""
+    with tempfile.TemporaryDirectory(prefix="lab-copy-", ignore_cleanup_errors=True) as folder:
+        if processes.is_windows() or not takes_sockets(Path(folder)):
+            yield ("ControlPath=none",)
+            return
+        sharing = ("ControlMaster=auto", "ControlPersist=60", f'ControlPath="{folder}/s"')
+        try:
+            yield sharing
+        finally:
+            client.with_options(*sharing).close()
+
+
+def _delete(key: Path) -> None:
+    for path in (key, public_path(key)):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,308 @@
+"""Logins that fail, or that only fail by what `lab connect` does: each on a server set up that way.
+
+The rows share one account. Each has a server with the options of its row, and a laptop of its own.
+Where a program is a stand-in, its row says so: it refuses what the real one refuses.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openssh_server
+import pytest
+from baking import BakedProject
+from needs import need_root
+from openssh_server import Account, Laptop, OpenSSHServer, run
+from remote_fixtures import files_in
+
+from ml_remote.cli import main
+
+ALIAS = "handwriting-lab"
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Row:
+    """A laptop, a server and what is started for one row."""
+
+    laptop: Laptop
+    account: Account
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    stack: ExitStack
+    options: dict[str, str] = field(default_factory=dict)
+    programs: Path | None = None
+    """Stand-ins for programs of the laptop."""
+    arguments: list[str] = field(default_factory=list)
+
+    def certificate(self, key: Path, valid: str = "-1h:+1h") -> Path:
+        """Make a certificate for a key, by the authority that the server trusts."""
+        made = key.with_name(f"{key.name}-cert.pub")
+        authority = self.folder / "authority"
+        names = ("-I", "me", "-n", self.account.user)
+        run("ssh-keygen", "-q", "-s", str(authority), *names, "-V", valid, f"{key}.pub")
+        return made
+
+    def trust_certificates(self) -> None:
+        """Have the server trust an authority, and no passwords."""
+        authority = self.folder / "authority"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ca", "-f", str(authority))
+        self.options |= {
+            "TrustedUserCAKeys": f"{authority}.pub",
+            "PasswordAuthentication": "no",
+        }
+        self.folder.chmod(0o755)
+
+    def agent(self, *keys: Path) -> None:
+        """Start an agent with these keys."""
+        for name, value in self.stack.enter_context(openssh_server.agent(self.laptop.home)).items():
+            self.monkeypatch.setenv(name, value)
+        for key in keys:
+            run("ssh-add", "-q", str(key))
+
+    def know_password(self) -> None:
+        """Have ssh told the password when it asks."""
+        for name, value in self.laptop.askpass(self.account.password or "").items():
+            self.monkeypatch.setenv(name, value)
+
+
+def certificate_in_the_agent(row: Row) -> None:
+    row.trust_certificates()
+    key = row.laptop.make_key("signed")
+    row.certificate(key)
+    row.agent(key)  # ssh-add takes the certificate beside the key, too
+    for path in row.laptop.ssh.glob("signed*"):
+        path.unlink()
+
+
+def certificate_in_the_agent_of_a_key_here(row: Row) -> None:
+    row.trust_certificates()
+    key = row.laptop.make_key("id_ed25519")
+    certificate = row.certificate(key)
+    row.agent(key)
+    certificate.unlink()
+
+
+def certificate_beside_the_key(row: Row) -> None:
+    row.trust_certificates()
+    row.certificate(row.laptop.make_key("id_ed25519"))
+
+
+def certificate_that_the_configuration_names(row: Row) -> None:
+    row.trust_certificates()
+    certificate = row.certificate(row.laptop.make_key("id_ed25519"))
+    moved = certificate.rename(row.laptop.ssh / "work.pub")
+    text = row.laptop.config.read_text()
+    row.laptop.config.write_text(f'{text}    CertificateFile "{moved}"\n')
+
+
+def expired_certificate(row: Row) -> None:
+    row.trust_certificates()
+    row.certificate(row.laptop.make_key("id_ed25519"), valid="-2h:-1h")
+
+
+def expired_certificate_in_the_agent(row: Row) -> None:
+    expired_certificate(row)
+    row.agent(row.laptop.ssh / "id_ed25519")
+    for path in row.laptop.ssh.glob("id_ed25519*"):
+        path.unlink()
+
+
+def only_ecdsa(row: Row) -> None:
+    row.options["PubkeyAcceptedAlgorithms"] = "ecdsa-sha2-nistp521"
+    row.know_password()
+
+
+def only_sha1(row: Row) -> None:
+    row.options["PubkeyAcceptedAlgorithms"] = "ssh-rsa"
+    row.laptop.make_key("id_rsa", key_type="rsa")
+    row.know_password()
+
+
+def one_attempt(row: Row) -> None:
+    row.options |= {"MaxAuthTries": "1", "PasswordAuthentication": "no"}
+    row.laptop.make_key("id_ed25519")
+    key = row.laptop.make_key("id_rsa", key_type="rsa")
+    row.account.authorize(key.with_suffix(".pub").read_text())
+
+
+def home_of_a_group(row: Row) -> None:
+    row.account.home.chmod(0o777)
+    row.stack.callback(row.account.home.chmod, 0o700)
+    row.know_password()
+
+
+def no_keys(row: Row) -> None:
+    row.options["PubkeyAuthentication"] = "no"
+    row.know_password()
+
+
+def another_user_alone(row: Row) -> None:
+    row.options["AllowUsers"] = "somebody-else"
+    row.know_password()
+
+
+def no_root(row: Row) -> None:
+    row.options["PermitRootLogin"] = "no"
+    row.arguments = ["root@127.0.0.1"]
+    row.know_password()
+
+
+def second_factor(row: Row) -> None:
+    row.options["AuthenticationMethods"] = "publickey,password"
+    row.account.authorize(row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+
+
+def silent_agent(row: Row) -> None:
+    path = row.laptop.home / "silent"
+    listener = row.stack.enter_context(socket.socket(socket.AF_UNIX))
+    listener.bind(str(path))
+    listener.listen()  # takes connections, and nobody serves them
+    row.monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+    row.know_password()
+
+
+def keygen_in_fips_mode(row: Row) -> None:
+    programs = row.laptop.home / "bin"
+    programs.mkdir()
+    real = shutil.which("ssh-keygen")
+    (programs / "ssh-keygen").write_text(
+        "#!/bin/sh\n"
+        'case " $* " in *" -t ed25519 "*)\n'
+        "    echo 'ED25519 keys are not allowed in FIPS mode' >&2; exit 255 ;;\n"
+        f'esac\nexec {real} "$@"\n'
+    )
+    (programs / "ssh-keygen").chmod(0o700)
+    row.programs = programs
+    row.know_password()
+
+
+def type_that_ssh_keygen_refuses(row: Row) -> None:
+    keygen_in_fips_mode(row)
+    row.arguments = ["--key-type", "ed25519"]
+
+
+def type_of_another_key(row: Row) -> None:
+    row.laptop.make_key("chosen")
+    row.arguments = ["--identity", str(row.laptop.ssh / "chosen"), "--key-type", "ecdsa-521"]
+
+
+Setup = Callable[[Row], None]
+LOGS_IN: list[tuple[Setup, str]] = [
+    (certificate_in_the_agent, "now logs in without a password"),
+    (certificate_in_the_agent_of_a_key_here, "now logs in without a password"),
+    (certificate_beside_the_key, "now logs in without a password"),
+    (certificate_that_the_configuration_names, "now logs in without a password"),
+    (only_ecdsa, "does not use a key of the type ssh-ed25519"),
+    (one_attempt, "now logs in without a password"),
+    (silent_agent, "Your SSH agent does not answer"),
+    (keygen_in_fips_mode, "now logs in without a password"),  # a stand-in for RHEL's ssh-keygen
+]
+FAILS: list[tuple[Setup, str]] = [
+    (expired_certificate, "expired on"),
+    (expired_certificate_in_the_agent, "expired on"),
+    (only_sha1, "RSA with SHA-1"),
+    (home_of_a_group, "others may write to ~ there"),
+    (no_keys, "takes no keys"),
+    (another_user_alone, "refused the login"),
+    (no_root, "refused the login"),
+    (second_factor, "second factor"),
+    (type_that_ssh_keygen_refuses, "--key-type ed25519 cannot be honoured"),  # the same stand-in
+    (type_of_another_key, "--key-type ecdsa-521 cannot be honoured"),
+]
+RESTORED = (only_sha1, home_of_a_group)
+
+
+@pytest.fixture(scope="module")
+def somebody() -> Iterator[Account]:
+    """An account that all rows share."""
+    need_root("make an account with a password")
+    with openssh_server.account() as made:
+        yield made
+
+
+@pytest.fixture
+def row(
+    somebody: Account,
+    laptop: Laptop,
+    default_project: BakedProject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Row]:
+    """A row without anything yet."""
+    somebody.authorize()
+    monkeypatch.chdir(default_project.path)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(openssh_server.folder_of_its_own()))
+        yield Row(laptop, somebody, folder, monkeypatch, stack)
+
+
+@pytest.fixture
+def capture(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run the `lab` command in this process; return its exit code and all that it printed."""
+
+    def lab(*arguments: str) -> tuple[int, str]:
+        capfd.readouterr()
+        code = main(list(arguments))
+        said = capfd.readouterr()
+        return code, said.out + said.err
+
+    return lab
+
+
+def connect(
+    row: Row, setup: Setup, lab: Callable[..., tuple[int, str]]
+) -> tuple[int, str, OpenSSHServer, dict[str, bytes]]:
+    setup(row)
+    server = row.stack.enter_context(openssh_server.openssh_server(row.account, **row.options))
+    row.laptop.known_hosts.write_text("")
+    before = files_in(row.laptop)
+    if row.programs is not None:
+        row.monkeypatch.setenv("PATH", str(row.programs), prepend=":")
+    arguments = row.arguments
+    if arguments[:1] != ["root@127.0.0.1"]:
+        arguments = [server.address, *arguments]
+    else:
+        arguments = [f"{arguments[0]}:{server.port}"]
+    code, said = lab("connect", *arguments, "--yes")
+    return code, said, server, before
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"), LOGS_IN, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_login_works_and_is_proved_as_it_is_used(
+    row: Row, capture: Callable[..., tuple[int, str]], setup: Setup, words: str
+) -> None:
+    began = time.monotonic()
+    code, said, server, _ = connect(row, setup, capture)
+    assert code == 0, said
+    assert words in said
+    assert time.monotonic() - began < 40
+    assert len(row.laptop.questions) <= 1
+    logins = server.logins
+    options = ("-o", "BatchMode=yes")
+    assert row.laptop.run_ssh(*options, "-S", "none", ALIAS, "true").returncode == 0
+    assert row.laptop.run_ssh(*options, ALIAS, "true").returncode == 0
+    assert server.logins == logins + 1  # the second shares the connection of the proof
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"), FAILS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_failed_login_is_told_by_its_reason(
+    row: Row, capture: Callable[..., tuple[int, str]], setup: Setup, words: str
+) -> None:
+    code, said, _, before = connect(row, setup, capture)
+    assert code != 0
+    assert words in said
+    if setup in RESTORED:
+        assert "is restored" in said
+        assert files_in(row.laptop) == before
