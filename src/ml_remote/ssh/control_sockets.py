@@ -81,8 +81,8 @@ def _can_listen(listener: socket.socket, folder: Path) -> bool:
     try:
         listener.bind(str(folder / "s"))
         os.link(folder / "s", folder / "t")
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno is None  # Python itself: the path is too long to try
     return True
 
 
