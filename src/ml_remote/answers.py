@@ -24,10 +24,12 @@ __all__ = [
     "INTERFACE",
     "JOB",
     "LAB",
+    "NAME",
     "SLURM_ID",
     "SLURM_STATE",
     "SOCKET_FOLDER",
     "TOKEN",
+    "VARIABLE",
     "VERSION",
     "WORD",
     "Kind",
@@ -72,6 +74,8 @@ FAR_FOLDER = _kind("folder of the tool", r"\.lab/far/[A-Za-z0-9]{1,80}")
 HOST = _kind("host name", r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 JOB = _kind("id of a job", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 LAB = _kind("lab", rf"(?![-~/]){_NO_WAY_UP}[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,300}}")
+NAME = _kind("name of results", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
+VARIABLE = _kind("name of a variable", r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 COMMIT = _kind("commit", r"[0-9a-f]{40}|[0-9a-f]{64}")
 # As git has it (git-check-ref-format); it also knows no quotes and no `$`.
 BRANCH = _kind("branch", rf"(?!-)(?!.*(?:\.\.|//|@\{{|\.lock$))(?:(?![ ~^:?*\[]){_PLAIN}){{1,200}}")

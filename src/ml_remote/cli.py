@@ -90,12 +90,13 @@ lab.add_sections(
         },
         "Run": {
             "run": (
-                "runs",
-                "Run all cells of a lab on the remote machine, and bring its results home.",
+                "run",
+                "Run a lab or any program on the remote machine, and bring its results home.",
             ),
-            "runs": ("runs", "List the runs of labs on the remote machine, the latest last."),
+            "runs": ("runs", "List the runs on the remote machine, the latest last."),
             "attach": ("runs", "Follow a run to its end, and bring its results home."),
             "stop": ("runs", "End a run, and all that it has started."),
+            "secret": ("secret", "Keep secrets on the machine that runs find as variables."),
         },
         "Interactive": {
             "code": ("code", "Open the project on the machine in VS Code."),
@@ -125,4 +126,8 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     root = root or nearest_root()
     project = None if root is None else Project(root=root)
     context = Context(project=project)
-    return run_reporting(lab, arguments, name="lab", context=context)
+    try:
+        return run_reporting(lab, arguments, name="lab", context=context)
+    finally:
+        if project is not None:
+            project.ignore_state()

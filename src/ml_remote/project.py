@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,13 @@ class Project:
     def state(self) -> Path:
         """The folder of what the tool remembers about this project here; git ignores it."""
         return self.root / ".lab"
+
+    def ignore_state(self) -> None:
+        """See that git ignores that folder, whatever the project's own .gitignore says."""
+        mark = self.state / ".gitignore"
+        if self.state.is_dir() and not mark.exists():
+            with suppress(OSError):  # somebody else's folder, or a full disk
+                mark.write_text("*\n", encoding="utf-8")
 
     @property
     def outputs(self) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
 from .slurm_options import SlurmOptions, read_options
-from .tables import Tables
+from .tables import LOCAL_FILE, Tables
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",
@@ -31,6 +31,7 @@ TORCH_BUILDS = re.compile(r"auto|cpu|xpu|cu[1-9][0-9]{1,2}|rocm[1-9][0-9]*(\.[0-
 DEFAULT_IDLE_HOURS = 12.0
 DEFAULT_PYTHON = "3.12"
 OLDEST_PYTHON = 11  # of Python 3
+_NOT_RESULTS = (".lab", ".git", ".venv", "outputs")  # in the project, and no results
 _PYTHON = re.compile(r"3\.([0-9]{1,2})(?:\.[0-9]{1,2})?")
 
 
@@ -56,6 +57,10 @@ class Settings:
     """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     """What `lab run --slurm` asks for."""
+    output_folders: tuple[str, ...] = ()
+    """Folders of the project, beside outputs/, whose new files are results of a run."""
+    notify_command: tuple[str, ...] = ()
+    """What is given the sentence of `lab run --notify`; empty leaves it to the system."""
 
 
 def read_settings(tables: Tables) -> Settings:
@@ -90,6 +95,8 @@ def read_settings(tables: Tables) -> Settings:
         torch=_torch(tables),
         idle_hours=_idle_hours(tables),
         slurm=read_options(tables),
+        output_folders=_output_folders(tables),
+        notify_command=_notify_command(tables),
     )
 
 
@@ -176,3 +183,41 @@ def _idle_hours(tables: Tables) -> float:
             "itself."
         )
     return float(value)
+
+
+def _output_folders(tables: Tables) -> tuple[str, ...]:
+    """Return the optional folders in [outputs], each of which must be in the project."""
+    folders = _texts(tables, "outputs", "folders")
+    for folder in folders:
+        parts = PurePosixPath(folder).parts
+        is_inside = parts and folder[0] not in "/~-" and ".." not in parts
+        if not is_inside or "\\" in folder or parts[0] in _NOT_RESULTS:
+            raise ConfigurationError(
+                f"{tables.source('outputs', 'folders')}: folders in [outputs] has {folder!r}; each "
+                'must be a folder in the project, such as "checkpoints".'
+            )
+    return tuple(str(PurePosixPath(folder)) for folder in folders)
+
+
+def _notify_command(tables: Tables) -> tuple[str, ...]:
+    """Return the optional command in [notify], which may only be one person's."""
+    if "notify" in tables.shared:
+        raise ConfigurationError(
+            f"{tables.project}: [notify] names a program that runs on your computer, so it counts "
+            f"in {LOCAL_FILE} only.",
+            hint=f"Move [notify] to {LOCAL_FILE}, which git ignores",
+        )
+    return _texts(tables, "notify", "command")
+
+
+def _texts(tables: Tables, table: str, key: str) -> tuple[str, ...]:
+    """Return a list of texts. Raises ConfigurationError when it is none."""
+    values = tables.table(table).get(key, [])
+    if not isinstance(values, list) or not all(
+        isinstance(value, str) and value and value.isprintable() for value in values
+    ):
+        raise ConfigurationError(
+            f"{tables.source(table, key)}: {key} in [{table}] is {values!r}; it must be a list of "
+            "texts."
+        )
+    return tuple(values)

@@ -14,6 +14,7 @@ __all__ = [
     "HANDED",
     "KEYS",
     "LOCAL_FILE",
+    "ONE_PERSONS",
     "PROJECT_FILE",
     "Tables",
     "read_tables",
@@ -31,9 +32,13 @@ KEYS: Mapping[str, frozenset[str]] = {
     "environment": frozenset({"manager", "python", "folder", "cache", "torch"}),
     "sessions": frozenset({"idle_hours"}),
     "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
+    "outputs": frozenset({"folders"}),
+    "notify": frozenset({"command"}),
     "tool": frozenset({"path"}),
 }
 """The tables and keys that this tool knows; docs/contract.md says what they mean."""
+ONE_PERSONS = ("tool", "notify")
+"""Tables that say what runs on this computer: they count in `lab.local.toml` only."""
 FOR_THE_MACHINE = ("folder", "cache")
 """Keys of [environment] that count on this computer only in `lab.local.toml`."""
 HANDED = Path(".lab") / "settings.toml"
@@ -81,13 +86,15 @@ class Tables:
     def text(self) -> str:
         """Return both files as the text of one TOML file, without their remarks.
 
-        Left out is [tool], which names a folder on this computer, and what only `lab.local.toml`
+        Left out is what is about this computer, [tool] and [notify], and what only `lab.local.toml`
         has and nobody knows: it may be anything of this person's.
         """
         import tomli_w
 
         own = replace(self, local=_known(self.local))
-        return tomli_w.dumps({key: value for key, value in own.merged.items() if key != "tool"})
+        return tomli_w.dumps(
+            {key: value for key, value in own.merged.items() if key not in ONE_PERSONS}
+        )
 
     def text_for_here(self) -> str:
         """Return `text` for this computer, on which `lab.toml` names no folder.
@@ -136,7 +143,9 @@ def read_tables(root: Path) -> Tables:
     local = read_toml(root / LOCAL_FILE) or {}
     if _is_newest(root / HANDED, project, root / LOCAL_FILE):
         handed = read_toml(root / HANDED) or {}
-        local = _merge(local, {key: value for key, value in handed.items() if key != "tool"})
+        local = _merge(
+            local, {key: value for key, value in handed.items() if key not in ONE_PERSONS}
+        )
     return Tables(project=project, shared=shared, local=local)
 
 

@@ -88,6 +88,11 @@ def test_every_setting_of_a_project_is_named(default_project: BakedProject) -> N
 def test_every_key_of_a_job_is_named() -> None:
     run = Run(
         lab="labs/a.py",
+        command=("python", "train.py"),
+        name="train",
+        tty=True,
+        variables=(("LR", "0.1"),),
+        secrets=("TOKEN",),
         parameters=(("epochs", "5"),),
         hosts=("anna", "bert"),
         processes=2,

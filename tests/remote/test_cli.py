@@ -29,6 +29,7 @@ ARGUMENTS = {
     "remove": ["x"],
     "forward": ["80"],
     "shell": ["ls"],
+    "secret": ["list"],
 }
 
 
@@ -136,11 +137,14 @@ def test_every_command_is_listed_under_one_heading() -> None:
         importlib.import_module(f"ml_remote.commands.{path.stem}")
         for path in (TOOL / "ml_remote" / "commands").glob("[a-z]*.py")
     ]
+    groups = [one for module in modules for one in vars(module).values()
+              if isinstance(one, click.Group)]  # fmt: skip
+    below = [command for group in groups for command in group.commands.values()]
     written = {
         command.name
         for module in modules
         for command in vars(module).values()
-        if isinstance(command, click.Command)
+        if isinstance(command, click.Command) and command not in below
     }
     assert written <= set(COMMANDS)
     listed = cli.lab.list_commands(click.Context(cli.lab))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from baking import BakedProject
 from remote_fixtures import Lab
 
-from ml_remote.errors import UsageError
+from ml_remote import cli
 from ml_remote.runs.launchers import LAUNCHERS, launcher_asked_for, launcher_of
+from ml_remote.runs.pairs import NEEDED, PAIRS, RUNS_PAIRS, written
 
 NOTHING: dict[str, object] = {
     option.name or "": False if option.is_flag else None
@@ -28,19 +30,58 @@ def test_launcher_is_the_one_that_the_options_ask_for(given: dict[str, object], 
     assert launcher_asked_for({**NOTHING, **given}) is LAUNCHERS[name]
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"slurm": True, "hosts": "a,b"}, "--slurm and --hosts or --nproc-per-node cannot be comb"),
-        ({"max_restarts": 0}, "--max-restarts can only be used with --hosts or --nproc-per-node."),
-        ({"slurm": True, "network": "10.0.0.0/24"}, "--network can only be used with --hosts or"),
-    ],
-)
-def test_options_that_belong_to_no_launcher_together_are_told(
-    given: dict[str, object], said: str
+GIVEN: dict[str, list[str]] = {
+    "lab": ["labs/mnistlab.py"],
+    "command": ["--", "true"],
+    "parameters": ["-p", "epochs", "1"],
+    "variables": ["--env", "A=b"],
+    "env_file": ["--env-file", "x"],
+    "alias": ["--alias", "gpu"],
+    "first_free": ["--first-free", "a,b"],
+    "resume": ["--resume", "14-05"],
+    "hosts": ["--hosts", "a,b"],
+    "nproc_per_node": ["--nproc-per-node", "2"],
+    "max_restarts": ["--max-restarts", "0"],
+    "network": ["--network", "10.0.0.0/24"],
+    "name": ["--name", "x"],
+    "wait": ["--wait"],
+    "all": ["--all"],
+    "remove": ["--remove", "x"],
+    "run": ["14-05"],
+}
+"""How an option is given; a flag that is not named here is its own name."""
+
+
+def words(*names: str) -> list[str]:
+    """Return these options as on a command line, the program last."""
+    ordered = sorted(names, key=lambda name: name == "command")
+    return [word for name in ordered for word in GIVEN.get(name, [written(name)])]
+
+
+def test_what_cannot_be_combined_is_refused(
+    default_project: BakedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        launcher_asked_for({**NOTHING, **given})
+    for command, pairs in (("run", PAIRS), ("runs", RUNS_PAIRS)):
+        for one, other in pairs:
+            more = [] if command == "runs" or {"lab", "command"} & {one, other} else ["lab"]
+            code = cli.main([command, *words(*more, one, other)], root=default_project.path)
+            said = capsys.readouterr().err
+            assert "cannot be combined." in said, (command, one, other, said)
+            assert written(one) in said or written(other) in said
+            own = "command" in (one, other) or "wait" in (one, other)
+            assert code == (125 if own else 2), (command, one, other)
+
+
+def test_what_says_more_about_another_option_is_refused_alone(
+    default_project: BakedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, others in NEEDED.items():
+        assert cli.main(["run", *words("lab", name)], root=default_project.path) == 2
+        said = capsys.readouterr().err
+        needed = " or ".join(map(written, others))
+        assert f"{written(name)} can only be used with {needed}." in said
+    assert cli.main(["run"], root=default_project.path) == 2
+    assert "There is nothing to run." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

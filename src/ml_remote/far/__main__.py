@@ -3,7 +3,7 @@
     .venv/bin/python .lab/far/<hash> headless labs/mnistlab.py -p epochs 5
 
 The words that may follow are the keys of PARTS. A part is imported only when it is asked for: most
-of them load something large. `install` and `environment` need no more than Python 3.6.
+of them load something large. `program`, `install` and `environment` need no more than Python 3.6.
 """
 
 import importlib
@@ -25,6 +25,7 @@ PARTS = {
     "launch": "ml_remote.far.env.launch",
     "card": "ml_remote.far.env.card",
     "meet": "ml_remote.far.env.meet",
+    "program": "ml_remote.far.login.program",
     "install": "ml_remote.far.installed",
     "environment": "ml_remote.far.login.environment.main",
 }

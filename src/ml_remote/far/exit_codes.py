@@ -38,6 +38,8 @@ class ExitCode(IntEnum):
     """git does not check the commit out; what it says is printed."""
     STILL_RUNNING = 44
     """The run that is to be removed is not over."""
+    NO_SECRET = 45
+    """There is no secret of that name."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71

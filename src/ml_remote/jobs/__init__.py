@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -111,12 +111,18 @@ class Beginning:
 
 
 def start(
-    machine: Machine, about: About, command: str, *, beginning: Beginning | None = None
+    machine: Machine,
+    about: About,
+    command: str,
+    *,
+    beginning: Beginning | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Job:
     """Start a shell script in the project's folder and return without waiting for its end.
 
-    Unless `beginning` says otherwise it runs on the machine itself, in a session of its own. Raises
-    LabError when the folder is not there or cannot be written to, and UnreachableError.
+    Unless `beginning` says otherwise it runs on the machine itself, in a session of its own. The
+    values of `secrets` are kept there in files of their own. Raises LabError when the folder is not
+    there or cannot be written to, and UnreachableError.
     """
     how = beginning or Beginning(script="start", runner=script("runner"))
     done = ask(
@@ -125,6 +131,7 @@ def start(
         about.to_json(),
         command,
         how.runner,
+        *(word for pair in (secrets or {}).items() for word in pair),
         explanations=how.explanations,
     )
     return _only_job(parse_answer(done.stdout), machine)
@@ -156,13 +163,15 @@ def follow(
     *,
     console: Console,
     on_line: Callable[[str], None],
+    on_update: Callable[[str], None] | None = None,
     again: str,
     patience: float = _PATIENCE,
     cancel: Cancel | None = None,
 ) -> Job:
     """Pass on every line that the job prints, from the first one, until it ends; return it then.
 
-    A carriage return ends a line, too: that is how progress bars rewrite theirs. When the
+    A carriage return ends a line, too: that is how progress bars rewrite theirs. Such a line goes
+    to `on_update`, if that is given. When the
     connection is lost it is made again, for up to `patience` seconds in which this computer is
     awake, and no line is missed or passed on twice. Raises LabError when there is no such job,
     UnreachableError when the machine does not come back, with `again`, the command that follows the
@@ -170,7 +179,7 @@ def follow(
     """
     cancel = cancel or Cancel()
     job = find_job(machine, job_id)
-    log = _Log(on_line, cancel)
+    log = _Log(on_line, cancel, on_update or on_line)
     own = replace(machine, client=machine.client.with_options(*_OWN_CONNECTION, "BatchMode=yes"))
     outage = Outage(machine.alias, again=again, patience=patience)
     while True:
@@ -296,8 +305,14 @@ def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
 class _Log:
     """What has been read of a job's log so far."""
 
-    def __init__(self, on_line: Callable[[str], None], cancel: Cancel) -> None:
+    def __init__(
+        self,
+        on_line: Callable[[str], None],
+        cancel: Cancel,
+        on_update: Callable[[str], None],
+    ) -> None:
         self._on_line = on_line
+        self._on_update = on_update
         self._cancel = cancel
         self.offset = 0
         """How many bytes of complete lines have been passed on."""
@@ -320,23 +335,25 @@ class _Log:
     def _pass_on(self, pieces: Iterator[bytes]) -> bytes:
         """Pass on the complete lines; return what follows the last one."""
         text = b""
-        for piece in pieces:
+        for more in pieces:
             looked_at = max(0, len(text) - 1)  # its last byte may be the first of a line's end
-            text += piece
+            text += more
             begin = 0
             for end in _LINE_END.finditer(text, looked_at):
-                self._take(text[begin : end.start()], size=end.end() - begin)
+                take = self._on_update if end[0] == b"\r" else self._on_line
+                self._take(text[begin : end.start()], size=end.end() - begin, take=take)
                 begin = end.end()
             while len(text) - begin > LONGEST_LINE:
-                self._take(text[begin : begin + LONGEST_LINE], size=LONGEST_LINE)
+                piece = text[begin : begin + LONGEST_LINE]
+                self._take(piece, size=LONGEST_LINE, take=self._on_line)
                 begin += LONGEST_LINE
             text = text[begin:]
         return text
 
-    def _take(self, line: bytes, *, size: int) -> None:
+    def _take(self, line: bytes, *, size: int, take: Callable[[str], None]) -> None:
         """Pass on a line, or a piece of a very long one, that took `size` bytes of the log."""
         for start in range(0, max(1, len(line)), LONGEST_LINE):
-            self._on_line(line[start : start + LONGEST_LINE].decode(errors="replace"))
+            take(line[start : start + LONGEST_LINE].decode(errors="replace"))
         self.offset += size
 
 

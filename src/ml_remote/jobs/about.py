@@ -7,8 +7,9 @@ starts a job, and every later command reads it back from the machine.
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,8 +19,9 @@ from ..settings import FORMAT
 from ..ssh.address import alias_fault
 from ..ui.text import in_one_line
 
-__all__ = ["About", "DamagedError", "NewerFormatError", "Run"]
+__all__ = ["About", "DamagedError", "NewerFormatError", "Run", "program_name"]
 
+_SCRIPT = re.compile(r"[^-\s]\S*\.(?:py|sh|bash|R|r|jl|pl|js|lua|m|ipynb)")
 _OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
 
 
@@ -33,10 +35,20 @@ class NewerFormatError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A lab to run, with which parameters, and how. Two runs that are equal do the same."""
+    """A lab or a program to run, and how. Two runs that are equal do the same."""
 
-    lab: str
-    """Its script, relative to the project, with slashes."""
+    lab: str = ""
+    """Its script, relative to the project, with slashes; empty for a program."""
+    command: tuple[str, ...] = ()
+    """The program and its arguments; empty for a lab."""
+    name: str = ""
+    """The folder below outputs/ of a program."""
+    tty: bool = False
+    """Whether the output of a program is a terminal."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Variables that it finds, beside what every run finds."""
+    secrets: tuple[str, ...] = ()
+    """The names of those whose values are known to it alone."""
     parameters: tuple[tuple[str, str], ...] = ()
     launcher: str = "ssh"
     """What starts it: a name in `launchers.LAUNCHERS`."""
@@ -55,19 +67,49 @@ class Run:
     @property
     def title(self) -> str:
         """All that makes it another run than others, as behind `lab run`, in one line of text."""
-        words = self.words
+        return in_one_line(self.call())
+
+    def call(self, *more: str) -> str:
+        """Return what starts it again, as behind `lab run`, with more options."""
+        options = ["--tty"] if self.tty else []
+        if self.command and self.name != program_name(self.command):
+            options += ["--name", self.name]
+        given = [f"{name}={value}" for name, value in self.variables]
+        for one in (*given, *self.secrets):
+            options += ["--env", one]
         if self.hosts:
-            words += ["--hosts", ",".join(self.hosts)]
+            options += ["--hosts", ",".join(self.hosts)]
         if self.processes is not None:
-            words += ["--nproc-per-node", str(self.processes)]
+            options += ["--nproc-per-node", str(self.processes)]
         if self.resume:
-            words += ["--resume", self.resume]
-        return in_one_line(shlex.join(words))
+            options += ["--resume", self.resume]
+        options += more
+        words = [*options, "--", *self.command] if self.command else [*self.words, *options]
+        return shlex.join(words)
 
     @property
     def output_folder(self) -> str:
         """The folder below outputs/ that its results go to."""
-        return PurePosixPath(self.lab).stem
+        return PurePosixPath(self.lab).stem if self.lab else self.name
+
+
+def program_name(command: Sequence[str]) -> str:
+    """Return the name of the results of a program: the stem of its script, or else its own.
+
+    The script is the first word that names one: `torchrun --standalone src/train.py` has `train`,
+    and so has `python -m package.train`.
+    """
+    scripts = [word for word in command if _SCRIPT.fullmatch(word)]
+    if scripts:
+        return _as_name(PurePosixPath(scripts[0]).stem)
+    if "-m" in command[1:-1]:
+        return _as_name(command[command.index("-m", 1) + 1].rpartition(".")[2])
+    return _as_name(PurePosixPath(command[0]).stem)
+
+
+def _as_name(text: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", text).lstrip("-.")[:80]
+    return name or "program"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +156,7 @@ class About:
         if values["format"] > FORMAT:
             raise NewerFormatError(values["format"])
         kind, part_of, host = (_text(values, key) for key in ("kind", "run", "host"))
-        run = _run_of(values) if "lab" in values else None
+        run = _run_of(values) if "lab" in values or "command" in values else None
         far = _text(values, "far")
         if not answers.is_a(answers.WORD, kind) or (kind in ("run", "worker") and run is None):
             raise DamagedError(text)
@@ -171,12 +213,8 @@ def _run_of(values: Mapping[str, Any]) -> Run:
 
     Its words reach a command line or a path here, and the machine may say anything.
     """
-    lab, processes, hosts = values["lab"], values.get("processes"), values.get("hosts", [])
+    processes, hosts = values.get("processes"), values.get("hosts", [])
     parameters = values.get("parameters", [])
-    if not answers.is_a(answers.LAB, lab) or not lab.isprintable():
-        raise DamagedError(lab)
-    if PurePosixPath(lab).stem in ("", ".", ".."):
-        raise DamagedError(lab)
     if processes is not None and (type(processes) is not int or not 0 < processes < 10**6):
         raise DamagedError(processes)
     if not isinstance(hosts, list) or not all(map(_is_alias, hosts)):
@@ -190,13 +228,45 @@ def _run_of(values: Mapping[str, Any]) -> Run:
     ):
         raise DamagedError((resume, launcher))
     return Run(
-        lab=lab,
+        **_what_runs(values),
         parameters=tuple((name, value) for name, value in parameters),
         launcher=launcher,
         hosts=tuple(hosts),
         processes=processes,
         resume=resume,
     )
+
+
+def _what_runs(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run says of its lab or program. Raises DamagedError."""
+    variables, secrets = values.get("variables", []), values.get("secrets", [])
+    if not isinstance(variables, list) or not all(map(_is_pair, variables)):
+        raise DamagedError(variables)
+    if not isinstance(secrets, list) or not all(map(_is_name, secrets)):
+        raise DamagedError(secrets)
+    if not all(_is_name(name) for name, _ in variables):
+        raise DamagedError(variables)
+    found: dict[str, Any] = {
+        "variables": tuple((name, value) for name, value in variables),
+        "secrets": tuple(secrets),
+    }
+    if "command" not in values:
+        lab = values["lab"]
+        if not answers.is_a(answers.LAB, lab) or not lab.isprintable():
+            raise DamagedError(lab)
+        if PurePosixPath(lab).stem in ("", ".", ".."):
+            raise DamagedError(lab)
+        return {**found, "lab": lab}
+    command, name = values["command"], values.get("name")
+    if not isinstance(command, list) or not command or not all(type(one) is str for one in command):
+        raise DamagedError(command)
+    if not answers.is_a(answers.NAME, name):
+        raise DamagedError(name)
+    return {**found, "command": tuple(command), "name": name, "tty": values.get("tty") is True}
+
+
+def _is_name(value: object) -> bool:
+    return answers.is_a(answers.VARIABLE, value)
 
 
 def _check_part(part_of: str, host: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from .about import Run
 from .job import Job
 
 __all__ = ["job_document"]
@@ -24,8 +25,12 @@ def job_document(job: Job) -> dict[str, object]:
         "host": job.host,
         "silent_since": _time(job.silent_since),
         "slurm": None if job.slurm is None else {**vars(job.slurm)},
-        "run": None if run is None else {**vars(run), "parameters": dict(run.parameters)},
+        "run": None if run is None else {**vars(run), **_pairs(run)},
     }
+
+
+def _pairs(run: Run) -> dict[str, object]:
+    return {"parameters": dict(run.parameters), "variables": dict(run.variables)}
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from ..errors import UsageError
+from ..jobs.about import Run
 from ..project import Project, current_folder
 
-__all__ = ["check_parameters", "find_lab", "known_labs", "source_of"]
+__all__ = ["check_parameters", "find_lab", "known_labs", "sources_of", "text_of"]
 
 _PARAMETERS = re.compile(
     r'^# %%[^\n]*\btags=\[[^\]\n]*"parameters"[^\]\n]*\][^\n]*\n(?P<code>(?:(?!# %%)[^\n]*\n?)*)',
@@ -62,9 +63,25 @@ def check_parameters(source: str, parameters: Sequence[tuple[str, str]]) -> None
             )
 
 
-def source_of(project: Project, lab: str) -> str:
-    """Return the text of a lab and of the package it imports here, one file after the other."""
+def sources_of(project: Project, run: Run) -> tuple[str, ...]:
+    """Return the files whose text a run is: the lab, or the scripts that a command names."""
+    if run.lab:
+        return (run.lab,)
+    root = project.root
+    return tuple(
+        dict.fromkeys(
+            word.removeprefix("./")
+            for word in run.command
+            if word.endswith((".py", ".sh")) and not word.startswith(("/", "-"))
+            if ".." not in word.split("/") and (root / word).is_file()
+        )
+    )
+
+
+def text_of(project: Project, sources: Sequence[str]) -> str:
+    """Return the text of these files and of the package here, one file after the other."""
     package = project.settings.package
     imported = sorted((project.root / "src" / package).glob("*.py")) if package else []
-    text = b"".join(path.read_bytes() for path in (project.root / lab, *imported))
+    paths = (*(project.root / source for source in sources), *imported)
+    text = b"".join(path.read_bytes() for path in paths)
     return text.decode(errors="replace").replace("\r\n", "\n")

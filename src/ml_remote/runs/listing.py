@@ -8,6 +8,7 @@ from datetime import timedelta
 from ..context import Context
 from ..errors import UsageError
 from ..jobs import no_sign
+from ..jobs.document import job_document
 from ..jobs.job import Job
 from ..next_steps import what_next
 from .places import find_jobs
@@ -17,10 +18,27 @@ __all__ = ["choose_run", "duration_in_words", "list_runs", "table"]
 _SHOWN = 20
 
 
-def list_runs(context: Context, *, alias: str | None = None, show_all: bool = False) -> None:
-    """Carry out `lab runs`. Raises LabError when the machine or the folder is not there."""
+def list_runs(
+    context: Context,
+    text: str | None = None,
+    *,
+    alias: str | None = None,
+    show_all: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Carry out `lab runs`, only of those whose id has `text` in it, if given.
+
+    Raises LabError when the machine or the folder is not there.
+    """
     console = context.console
-    runs = [found.job for found in find_jobs(context, alias, "run")]
+    found = [one for one in find_jobs(context, alias, "run") if (text or "") in one.job.id]
+    if as_json:
+        documents = [{**job_document(one.job), "alias": one.machine.alias} for one in found]
+        console.json({"runs": documents})
+        return
+    runs = [one.job for one in found]
+    if not runs and text:
+        raise UsageError(f"No run is meant by {text!r}.", hint="lab runs --all")
     if not runs:
         console.say(f"No lab has been run on {context.project.alias(alias)} yet.")
         console.next_step(what_next(context, after="lab runs"))

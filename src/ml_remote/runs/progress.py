@@ -77,6 +77,10 @@ class Progress:
         else:
             self._console.note(cell)
 
+    def on_update(self, line: str) -> None:
+        """Take a line that a progress bar will rewrite: shown where it can be rewritten, too."""
+        self._console.update(line)
+
 
 @contextmanager
 def show_progress(console: Console, *, verbose: bool) -> Iterator[Progress]:

@@ -16,6 +16,7 @@ from ..jobs.about import Run
 from ..jobs.job import Job
 from ..machine import Machine
 from ..scripts import ask, script
+from ..ui.text import in_one_line
 
 __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
 
@@ -46,7 +47,8 @@ def resumed(run: Run, text: str | None, machines: Sequence[Machine]) -> Run:
     where = ", ".join(machine.alias for machine in machines)
     latest = ", ".join((found or known)[-3:]) or "none; one is written after every epoch"
     raise UsageError(
-        f"{which} of {run.lab} on {where} can be meant by {text!r}. The latest: {latest}.",
+        f"{which} of {run.lab or run.name} on {where} can be meant by {text!r}. "
+        f"The latest: {latest}.",
         hint="lab runs --all",
     )
 
@@ -67,4 +69,4 @@ def resume_command(job: Job, *, alias: str | None = None) -> str:
     how = [] if job.slurm is None else ["--slurm"]
     if alias is not None and not job.run.hosts:
         how += ["--alias", alias]
-    return f"lab run {replace(job.run, resume='').title} {shlex.join([*how, '--resume', job.id])}"
+    return f"lab run {in_one_line(replace(job.run, resume='').call(*how, '--resume', job.id))}"

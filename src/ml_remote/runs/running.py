@@ -11,23 +11,26 @@ from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
 from .listing import choose_run
 from .places import Found, find_jobs
+from .watching import own_failures
 
-__all__ = ["attach", "run", "stop_runs"]
+__all__ = ["attach", "run", "stop_runs", "wait_for"]
 
 
-def run(context: Context, order: Order) -> None:
-    """Carry out `lab run` on the remote machine, or on several.
+def run(context: Context, order: Order) -> int:
+    """Carry out `lab run` on the remote machine, or on several; return its exit code.
 
     Raises UsageError for a lab, parameter or mixture of options that does not exist, and LabError
     when the run cannot be started or fails.
     """
-    launcher_asked_for(order.options).run(context, order)
+    return launcher_asked_for(order.options).run(context, order)
 
 
 def attach(
     context: Context, text: str | None, *, alias: str | None = None, verbose: bool = False
-) -> None:
+) -> int:
     """Carry out `lab attach`: follow a run to its end and bring its results home.
+
+    Return the exit code of a program, 0 for a lab.
 
     Raises UsageError when it is not clear which run is meant, LabError when not every cell ran.
     """
@@ -38,7 +41,32 @@ def attach(
     context.console.note(
         f"{job.title}, started {job.started.astimezone():%d %b %H:%M} on {found.machine.alias}"
     )
-    launcher_of(job.run.launcher).watch(context, found, verbose=verbose)
+    return launcher_of(job.run.launcher).watch(context, found, verbose=verbose)
+
+
+def wait_for(context: Context, text: str | None, *, alias: str | None = None) -> int:
+    """Carry out `lab runs --wait`: return the exit code of a run once it has ended.
+
+    Raises LabError, whose exit code is OWN_FAILURE, when that cannot be known.
+    """
+    with own_failures():
+        known = find_jobs(context, alias, "run")
+        name = context.project.alias(alias)
+        job = choose_run([one.job for one in known], text, alias=name, otherwise="lab runs")
+        (found,) = [one for one in known if one.job is job]
+        ended = jobs.follow(
+            found.machine,
+            job.id,
+            console=context.console,
+            on_line=lambda line: None,
+            again=f"lab runs --wait {job.id}",
+        )
+        if ended.exit_code is None:
+            raise LabError(
+                f"Run {job.id} is {ended.state}, and left no exit code.", hint="lab runs"
+            )
+        context.console.note(f"Run {job.id} is {ended.state}; exit code {ended.exit_code}.")
+        return ended.exit_code
 
 
 def stop_runs(

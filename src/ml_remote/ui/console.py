@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import click
 
 from ..errors import UsageError
-from .text import log_text, shown
+from .text import log_text, shown, without_colours
 
 __all__ = ["Console", "colour", "is_dumb"]
 
@@ -20,7 +21,8 @@ __all__ = ["Console", "colour", "is_dumb"]
 # What takes --alias, unless it is named already or means this computer.
 _COMMAND = re.compile(
     r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|add|remove|lock|runs?|attach|"
-    r"stop|code|jupyter|tensorboard|shell|forward)\b(?![^;,\n]*? --(?:alias|local|hosts)\b)"
+    r"stop|code|jupyter|tensorboard|shell|forward|secret (?:set|list|remove))\b"
+    r"(?![^;,\n]*? --(?:alias|local|hosts)\b)"
 )
 
 
@@ -33,6 +35,7 @@ class Console:
 
     def __init__(self) -> None:
         self._is_part_of_more = False
+        self._is_updated = False  # whether a line is shown that is to be replaced
         self.alias: str | None = None
         """Another machine than the one of `lab.toml`: commands that are proposed name it, too."""
 
@@ -70,7 +73,27 @@ class Console:
 
     def log(self, line: str) -> None:
         """Pass on a line that a run has printed, with its colours, on standard error."""
+        self._end_update()
         _write(log_text(line), err=True)
+
+    def update(self, line: str) -> None:
+        """Show a line in the place of the one before, as progress bars do; only on a terminal."""
+        if line.strip() and sys.stderr.isatty() and not is_dumb():
+            self._end_update()
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(log_text(without_colours(line))[:width], err=True, nl=False)
+            self._is_updated = True
+
+    def ring(self) -> None:
+        """Ring the terminal's bell, where there is one."""
+        if sys.stderr.isatty():
+            click.echo("\a", err=True, nl=False)
+
+    def _end_update(self) -> None:
+        """Take away the line that is to be replaced."""
+        if self._is_updated:
+            click.echo("\r\x1b[K", err=True, nl=False)
+            self._is_updated = False
 
     def warn(self, text: str) -> None:
         """Say what the person should know although the command continues."""

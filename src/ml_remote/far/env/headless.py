@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ..login.masking import masked_text, secret_values
 from .parameters import (
     RunError,
     add_parameter_option,
@@ -174,6 +175,7 @@ def _execute(
     from traitlets.config import Config
 
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
+    _mask_secrets(output)
     # torch's threads wait for each other many times per step. Where other programs compute as well,
     # waiting in a loop made a training four to ten times slower than soon falling asleep. The
     # second variable is that of GNU's OpenMP, which pip's torch brings: a short loop is fastest.
@@ -199,6 +201,25 @@ def _execute(
     except DeadKernelError:
         return 1, "The kernel was killed while it ran this cell. Often it needed too much memory."
     return 0, ""
+
+
+def _mask_secrets(output: Path) -> None:
+    """Let the notebook that is written have no value of a secret in it."""
+    values = secret_values(project_root())
+    if not values:
+        return
+    import nbformat
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class Masking(LocalHandler):
+        """Writes a notebook whose texts have been masked."""
+
+        def write(self, buf: str, path: str) -> None:
+            # Read first, which joins the lines that a text is written in.
+            content = masked_text(nbformat.reads(buf, as_version=nbformat.NO_CONVERT), values)
+            super().write(nbformat.writes(nbformat.from_dict(content)), path)
+
+    papermill_io.register(str(output), Masking())
 
 
 def _lacks_data(error: str, message: str) -> bool:

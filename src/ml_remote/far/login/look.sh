@@ -1,20 +1,23 @@
 # needs: folder environment-state
 # shellcheck shell=sh disable=SC2034,SC2154
-# What is to be known before a run: $1 is the lab, $2 the package (may be empty), $3 a run that may
-# be the same. Prints the state of the environment, whether the code has changed since that run
-# began, and the hash of the lists that the environment was made from (or -); on the next lines the code.
-lab=$1 package=src/$2 run=$3
-set -- "$lab"
-[ "$package" = src/ ] || set -- "$lab" "$package"
+# What is to be known before a run: $1 is the package (may be empty), $2 a run that may be the same
+# (may be empty), the rest are the lab or the scripts. Prints the state of the environment, whether the
+# code has changed since that run began, and the hash of the lists that the environment was made from
+# (or -); on the next lines the code.
+package=src/$1 run=$2
+shift 2
 changed=no
-if [ -n "$run" ]; then
-    newer=$(find "$@" -name '*.py' -newer ".lab/jobs/$run/command" 2>/dev/null)
+if [ -n "$run" ] && { [ $# -gt 0 ] || [ "$package" != src/ ]; }; then
+    newer=$(
+        [ "$package" = src/ ] || set -- "$@" "$package"
+        find "$@" \( -name '*.py' -o -name '*.sh' \) -newer ".lab/jobs/$run/command" 2>/dev/null
+    )
     [ -z "$newer" ] || changed=yes
 fi
 state=$(environment_state)
 printf '%s %s %s\n' "${state% *}" "$changed" "${state#* }"
 LC_ALL=C
 export LC_ALL
-[ "$package" = src/ ] || set -- "$lab" "$package"/*.py
+[ "$package" = src/ ] || set -- "$@" "$package"/*.py
 cat -- "$@" 2>/dev/null
 exit 0

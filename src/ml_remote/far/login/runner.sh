@@ -1,4 +1,4 @@
-# needs: processes
+# needs: processes gather
 # shellcheck shell=sh disable=SC2034,SC2154
 # Written to the machine as $job/runner: runs the job's command and notes how it ended. $1 is its id.
 job=$(pwd -P)/.lab/jobs/$1
@@ -45,5 +45,11 @@ give_signs &
 signs=$!
 LAB_JOB=$1 LAB_JOB_FOLDER=$job/ sh "$job/command"
 code=$?
+# Whoever stops the job ends what the runner has started, too; this is to come to its end.
+(
+    trap '' HUP INT TERM
+    gather "$job"
+)
+rm -rf "$job/secrets"
 kill "$signs" 2>/dev/null
 printf '%-3s %s\n' "$code" "$(date +%s)" 1<>"$job/exit"

@@ -16,6 +16,9 @@ git_name=$2 git_email=$3
 shift 3
 # shellcheck source=src/ml_remote/far/login/identity.sh
 . "$here/identity.sh"
+# shellcheck source=src/ml_remote/far/login/secrets.sh
+. "$here/secrets.sh"
+take_secrets
 lab_bin=''
 if [ -x .venv/bin/python ] && [ ! -e .lab/environment.incomplete ]; then
     lab_bin=$(CDPATH='' cd -P -- .venv/bin && pwd -P)

@@ -1,4 +1,4 @@
-# needs: enter
+# needs: enter run
 # shellcheck shell=sh disable=SC2034,SC2154
 # What srun runs on every node: the lab, by torchrun where it takes more than one process. They meet
 # at the first node, at the address by which Slurm itself reaches it. torchrun listens on every
@@ -10,10 +10,10 @@ address() {
 }
 # A job that trains on the CPU beside its card says so, while the lab begins.
 [ "$SLURM_NODEID" != 0 ] || "$python" "$FAR" card &
-first=$1 processes=${SLURM_GPUS_ON_NODE:-1}
+tty='' first=$1 processes=${SLURM_GPUS_ON_NODE:-1}
 shift
 if [ "$SLURM_JOB_NUM_NODES" = 1 ]; then
-    [ "$processes" -gt 1 ] || exec "$python" "$@"
+    [ "$processes" -gt 1 ] || run "$python" "$@"
     set -- --standalone "$@"
 else
     is_host=0
@@ -22,4 +22,4 @@ else
         --rdzv-endpoint "$(address "$first"):$((20000 + SLURM_JOB_ID % 10000))" \
         --rdzv-conf is_host=$is_host --local-addr "$(address "$SLURMD_NODENAME")" "$@"
 fi
-exec "$python" -m torch.distributed.run --nproc-per-node "$processes" "$@"
+run "$python" -m torch.distributed.run --nproc-per-node "$processes" "$@"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import UsageError
 from . import slurm, ssh, torchrun
 from .launcher import Launcher
 
@@ -35,15 +34,8 @@ def given_options(options: Mapping[str, Any]) -> set[str]:
 def launcher_asked_for(options: Mapping[str, Any]) -> Launcher:
     """Return the launcher that the options of `lab run` ask for.
 
-    Raises UsageError for options of several launchers, or of one that is not asked for.
+    Which of them cannot be combined is in `pairs.py`.
     """
     given = given_options(options)
     asked = [one for one in LAUNCHERS.values() if given.intersection(one.asked_by)]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(one.flags for one in asked)} cannot be combined.")
-    chosen = asked[0] if asked else _DEFAULT
-    for other in LAUNCHERS.values():
-        alone = [option.opts[0] for option in other.options if option.name in given]
-        if other is not chosen and alone:
-            raise UsageError(f"{', '.join(alone)} can only be used with {other.flags}.")
-    return chosen
+    return asked[0] if asked else _DEFAULT

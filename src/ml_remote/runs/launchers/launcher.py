@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import click
@@ -20,13 +21,23 @@ if TYPE_CHECKING:
     from ...machine import Machine
     from ..places import Found
 
-__all__ = ["Launcher", "OneMachine", "Order", "Stopped"]
+__all__ = ["Launcher", "OneMachine", "Order", "Stopped", "Variables"]
+
+
+class Variables(NamedTuple):
+    """What `--env` and `--env-file` give a run."""
+
+    recorded: tuple[tuple[str, str], ...] = ()
+    """Those that are kept with the run, names and values."""
+    secret: Mapping[str, str] = MappingProxyType({})
+    """Those whose values only the run itself knows."""
 
 
 class Order(NamedTuple):
     """What `lab run` was asked for; the fields are its options."""
 
     lab: str
+    """Empty for a program."""
     options: Mapping[str, Any]
     """The options of the launchers, by name."""
     parameters: Sequence[tuple[str, str]] = ()
@@ -35,6 +46,11 @@ class Order(NamedTuple):
     detach: bool = False
     again: bool = False
     verbose: bool = False
+    command: Sequence[str] = ()
+    """The program and its arguments."""
+    name: str | None = None
+    tty: bool = False
+    variables: Variables = Variables()
 
 
 class Stopped(NamedTuple):
@@ -57,12 +73,18 @@ class Launcher(ABC):
     """How the options that ask for it are written."""
 
     @abstractmethod
-    def run(self, context: Context, order: Order) -> None:
-        """Carry out `lab run`. Raises LabError when it cannot be started, or fails."""
+    def run(self, context: Context, order: Order) -> int:
+        """Carry out `lab run`; return the exit code.
+
+        Raises LabError when it cannot be started, or a lab fails.
+        """
 
     @abstractmethod
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
-        """Follow a run to its end, and bring its results home. Raises LabError when it fails."""
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
+        """Follow a run to its end and bring its results home; return the exit code.
+
+        Raises LabError when a lab fails, or a program ends without one.
+        """
 
     @abstractmethod
     def stop(self, context: Context, found: Found) -> Stopped:
@@ -76,12 +98,14 @@ class OneMachine(Launcher):
     """Whether what it prints is condensed to the cells that it goes through."""
 
     def far(self, machine: Machine) -> str:
-        """Return the folder of the far half that the job uses, if it does; it is there then."""
-        return ""
+        """Return the folder of the far half that the job uses; it is there then."""
+        from ...installing import ensure_far
+
+        return ensure_far(machine)
 
     @abstractmethod
     def command(self, run: Run, *, far: str) -> str:
-        """Return what the job runs, in sh; `LAB_OUTPUT_DIR` is set."""
+        """Return what the job runs for a lab, in sh; `LAB_OUTPUT_DIR` is set."""
 
     @abstractmethod
     def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning | None:
@@ -91,17 +115,17 @@ class OneMachine(Launcher):
     def started(self, context: Context, machine: Machine, job: Job) -> str:
         """Return the sentence that says that a run has started."""
 
-    def run(self, context: Context, order: Order) -> None:
+    def run(self, context: Context, order: Order) -> int:
         """Start the run, or find the one that is the same, and follow it."""
         from .one_machine import run
 
-        run(self, context, order)
+        return run(self, context, order)
 
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
         """Follow its job."""
         from .one_machine import watch
 
-        watch(context, found.machine, found.job, verbose=verbose or not self.is_condensed)
+        return watch(context, found.machine, found.job, verbose=verbose or not self.is_condensed)
 
     def stop(self, context: Context, found: Found) -> Stopped:
         """End its job."""

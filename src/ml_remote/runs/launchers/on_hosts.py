@@ -39,8 +39,6 @@ def run_on_hosts(context: Context, order: Order) -> None:
     hosts, processes, restarts = (
         options[name] for name in ("hosts", "nproc_per_node", "max_restarts")
     )
-    if hosts is not None and order.alias is not None:
-        raise UsageError("--hosts names the machines, so there is no --alias beside it.")
     aliases = _aliases(context, hosts) if hosts is not None else [project.alias(order.alias)]
     within = parse_network(options["network"])
     machines = [context.machine(one) for one in aliases]
@@ -50,6 +48,8 @@ def run_on_hosts(context: Context, order: Order) -> None:
         launcher="torchrun",
         hosts=tuple(aliases),
         processes=processes,
+        variables=order.variables.recorded,
+        secrets=tuple(order.variables.secret),
     )
     wanted = resumed(wanted, order.resume, machines)
     first = _same_run(context, machines, wanted)
@@ -67,7 +67,13 @@ def run_on_hosts(context: Context, order: Order) -> None:
         )
         remember(project, seats[0].machine.alias)
         restarts = _MAX_RESTARTS if restarts is None else restarts
-        first = start_parts(wanted, seats, max_restarts=restarts)[0]
+        first = start_parts(
+            wanted,
+            seats,
+            max_restarts=restarts,
+            folders=project.settings.output_folders,
+            secrets_of_run=order.variables.secret,
+        )[0]
         where = ", ".join(seat.machine.alias for seat in seats)
         console.note(f"Run {first.job.id} started on {where}; it goes on without this computer.")
     if order.detach:

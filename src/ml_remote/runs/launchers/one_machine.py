@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ... import jobs
 from ...answers import unusable
 from ...context import Context
-from ...errors import LabError
-from ...jobs.about import About, Run
+from ...errors import OWN_FAILURE, LabError
+from ...jobs.about import About, Run, program_name
 from ...jobs.job import Job
 from ...jobs.slurm_words import ending, remedy
 from ...lists.here import digest_here
 from ...lists.modules import missing_package
 from ...machine import Machine
+from ...project import Project
 from ...scripts import ask
-from ..labs import check_parameters, find_lab, source_of
+from ...ui.text import in_one_line
+from ..homecoming import bring_home
+from ..labs import check_parameters, find_lab, sources_of, text_of
 from ..listing import duration_in_words
 from ..places import remember
 from ..progress import Progress, show_progress
 from ..resuming import resumed, taking_checkpoint
-from ..watching import watching
+from ..settling import program, variables
+from ..watching import own_failures, watching
 
 if TYPE_CHECKING:
     from .launcher import OneMachine, Order
@@ -31,36 +37,54 @@ __all__ = ["run", "watch"]
 _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
 
 
-def run(launcher: OneMachine, context: Context, order: Order) -> None:
+def run(launcher: OneMachine, context: Context, order: Order) -> int:
     """Carry out `lab run`; a run that is the same and not over is followed instead.
 
-    Raises UsageError for a lab or parameter that does not exist, and LabError when the run cannot
-    be started or not every cell ran.
+    Return the exit code of a program, 0 for a lab. Raises UsageError for a lab or parameter that
+    does not exist, and LabError when the run cannot be started or not every cell ran.
     """
     machine = context.machine(order.alias)
-    lab = find_lab(context.project, order.lab)
-    wanted = Run(lab=lab, parameters=tuple(order.parameters), launcher=launcher.name)
-    wanted = resumed(wanted, order.resume, [machine])
+    wanted = resumed(_wanted(launcher, context.project, order), order.resume, [machine])
     same = _same_run(context, machine, wanted, again=order.again)
-    job = same or _start(launcher, context, machine, wanted)
+    job = same or _start(launcher, context, machine, wanted, order.variables.secret)
     if order.alias is not None:
         remember(context.project, machine.alias)
     if order.detach:
         context.console.next_step(f"lab attach {job.id}")
-    else:
-        watch(context, machine, job, verbose=order.verbose or not launcher.is_condensed)
+        return 0
+    return watch(context, machine, job, verbose=order.verbose or not launcher.is_condensed)
 
 
-def _start(launcher: OneMachine, context: Context, machine: Machine, wanted: Run) -> Job:
+def _wanted(launcher: OneMachine, project: Project, order: Order) -> Run:
+    """Return the run that is asked for. Raises UsageError when there is no such lab."""
+    run = Run(
+        launcher=launcher.name,
+        variables=order.variables.recorded,
+        secrets=tuple(order.variables.secret),
+    )
+    if order.command:
+        command = tuple(order.command)
+        name = order.name or program_name(command)
+        return replace(run, command=command, name=name, tty=order.tty)
+    return replace(run, lab=find_lab(project, order.lab), parameters=tuple(order.parameters))
+
+
+def _start(
+    launcher: OneMachine,
+    context: Context,
+    machine: Machine,
+    wanted: Run,
+    secrets: Mapping[str, str],
+) -> Job:
     far = launcher.far(machine)
     command = (
-        f'LAB_OUTPUT_DIR="$PWD"/outputs/{shlex.quote(wanted.output_folder)}/"$LAB_JOB"\n'
-        "export LAB_OUTPUT_DIR PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
-        f"{taking_checkpoint(wanted)}{launcher.command(wanted, far=far)}"
+        variables(wanted, folders=context.project.settings.output_folders)
+        + taking_checkpoint(wanted)
+        + (program(wanted, far=far) if wanted.command else launcher.command(wanted, far=far))
     )
     about = About(kind="run", title=wanted.title, run=wanted, far=far)
     beginning = launcher.beginning(context, machine, wanted)
-    job = jobs.start(machine, about, command, beginning=beginning)
+    job = jobs.start(machine, about, command, beginning=beginning, secrets=secrets)
     context.console.note(launcher.started(context, machine, job))
     return job
 
@@ -90,7 +114,8 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
     Warns when it is not the code that is here. Raises LabError when no lab can be run there.
     """
     package = context.project.settings.package or ""
-    done = ask(machine, "look", wanted.lab, package, "" if since is None else since.id)
+    sources = sources_of(context.project, wanted)
+    done = ask(machine, "look", package, "" if since is None else since.id, *sources)
     facts, _, source = done.stdout.partition("\n")
     environment, changed, lists = (*facts.split(), "", "", "-")[:3]
     if environment not in ("complete", "incomplete", "missing") or changed not in ("yes", "no"):
@@ -99,22 +124,29 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
         raise LabError(
             f"The environment on {machine.alias} is {environment}.", hint="Make it: lab setup"
         )
-    check_parameters(source, wanted.parameters)
+    if wanted.lab:
+        check_parameters(source, wanted.parameters)
     if lists not in ("-", digest_here(context.project.root)):
         context.console.warn(
             f"The lists of packages here are not those of the environment on {machine.alias}. "
             "To install what they ask for: lab setup"
         )
-    if source != source_of(context.project, wanted.lab):
+    if source != text_of(context.project, sources):
+        what = in_one_line(", ".join(sources)) or "The package"
         context.console.warn(
-            f"{wanted.lab}, or what it imports from src/, differs between here and "
-            f"{machine.alias}; what runs is what is there. To send what is here: lab push"
+            f"{what}, or what it imports from src/, differs between here and {machine.alias}; "
+            "what runs is what is there. To send what is here: lab push"
         )
     return changed == "yes"
 
 
-def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> None:
-    """Follow a run and bring its results home. Raises LabError when not every cell ran."""
+def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int:
+    """Follow a run and bring its results home; return the exit code of a program, 0 for a lab.
+
+    Raises LabError when not every cell ran, or a program ended without an exit code.
+    """
+    if job.run.command:
+        return watch_program(context, machine, job)
     console = context.console
     verbose = verbose or job.about.format == 1  # what it prints has no events
     with (
@@ -134,19 +166,55 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> Non
         console.say(f"{what}{ended.title} ran on {machine.alias} in {took}.")
     elif ended.slurm is None:  # of a script everything was shown, and 2 means nothing special
         progress.show_failure(ended.exit_code)
-    from ..homecoming import bring_home  # of no use before there are results
-
     results = bring_home(context, machine, ended)
     if ended.state != "done":
         more = None if ended.slurm is None else remedy(ended.slurm)
         package = missing_package(progress.lines, context.project.root)
         if ended.state == "failed" and package is not None:
             more = f"lab add {shlex.quote(package)}"
-        raise LabError(_failure(ended, progress, where=machine.alias), hint=more or results)
+        raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
     console.next_step(results)
+    return 0
 
 
-def _failure(ended: Job, progress: Progress, *, where: str) -> str:
+def watch_program(context: Context, machine: Machine, job: Job) -> int:
+    """Follow a program, whose output is shown as it comes, and return its exit code.
+
+    Raises LabError, whose exit code is OWN_FAILURE, when it ended without one.
+    """
+    console = context.console
+    with own_failures():
+        with (
+            watching(console, job.id, where=machine.alias, exit_code=OWN_FAILURE),
+            show_progress(console, verbose=True) as progress,
+        ):
+            ended = jobs.follow(
+                machine,
+                job.id,
+                console=console,
+                on_line=progress.on_line,
+                on_update=progress.on_update,
+                again=f"lab attach {job.id}",
+            )
+        results = bring_home(context, machine, ended)
+        if ended.exit_code is None:
+            more = None if ended.slurm is None else remedy(ended.slurm)
+            raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
+    if ended.exit_code == 0 and ended.state == "done":
+        took = duration_in_words(ended.duration)
+        console.say(f"{ended.title} ran on {machine.alias} in {took}.")
+        console.next_step(results)
+        return 0
+    package = missing_package(progress.lines, context.project.root)
+    add = ended.state == "failed" and package is not None
+    console.error(
+        failure(ended, progress, where=machine.alias),
+        hint=f"lab add {shlex.quote(package or '')}" if add else results,
+    )
+    return ended.exit_code
+
+
+def failure(ended: Job, progress: Progress, *, where: str) -> str:
     """Return the sentence that says how a run ended that did not get to its end."""
     if ended.state == "stopped":
         return f"Run {ended.id} was stopped{progress.where}."

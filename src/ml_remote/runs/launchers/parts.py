@@ -13,7 +13,7 @@ import shlex
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,10 +24,10 @@ from ...errors import LabError, LoginRefusedError, UnreachableError
 from ...installing import ensure_far
 from ...jobs.about import About, Run
 from ...jobs.job import Job
-from ...scripts import script
 from ...ui.console import Console
 from ..places import Found
 from ..resuming import taking_checkpoint
+from ..settling import running, variables
 from .addresses import Seat
 
 __all__ = ["End", "find_parts", "follow_parts", "start_parts", "stop_parts"]
@@ -54,7 +54,14 @@ class End:
         return isinstance(self.outcome, Job) and self.outcome.state != "done"
 
 
-def start_parts(run: Run, seats: Sequence[Seat], *, max_restarts: int) -> list[Found]:
+def start_parts(
+    run: Run,
+    seats: Sequence[Seat],
+    *,
+    max_restarts: int,
+    folders: Sequence[str] = (),
+    secrets_of_run: Mapping[str, str] | None = None,
+) -> list[Found]:
     """Start a run on all hosts, rank 0's first. Raises LabError; then nothing of it goes on."""
     secret = secrets.token_hex()
     first, *others = seats
@@ -69,11 +76,12 @@ def start_parts(run: Run, seats: Sequence[Seat], *, max_restarts: int) -> list[F
         launch = [about.far, "launch", *_options(run, seat, seats)]
         launch += ["--max-restarts", str(max_restarts), *run.words]
         command = (
-            _variables(run, part_of=part_of, secret=secret)
+            _variables(run, part_of=part_of, secret=secret, folders=folders)
             + taking_checkpoint(run)
-            + f'{script("enter")}exec "$python" {shlex.join(launch)}\n'
+            + running(f'"$python" {shlex.join(launch)}', far=about.far)
         )
-        parts.append(Found(machine=machine, job=jobs.start(machine, about, command)))
+        job = jobs.start(machine, about, command, secrets=secrets_of_run)
+        parts.append(Found(machine=machine, job=job))
 
     try:
         start(first)
@@ -85,16 +93,17 @@ def start_parts(run: Run, seats: Sequence[Seat], *, max_restarts: int) -> list[F
     return parts
 
 
-def _variables(run: Run, *, part_of: str, secret: str) -> str:
+def _variables(run: Run, *, part_of: str, secret: str, folders: Sequence[str]) -> str:
     """Return the lines of sh that set what a part finds in its environment."""
-    folder = f"outputs/{shlex.quote(run.output_folder)}/{part_of or '$LAB_JOB'}"
     return (
-        f'LAB_OUTPUT_DIR="$PWD"/{folder}\n'
-        f"LAB_RENDEZVOUS_SECRET={secret}\n"
-        "PYTHONUNBUFFERED=1 PYTHONIOENCODING=utf-8\n"
-        "TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}\n"  # its warnings are harmless
-        "export LAB_OUTPUT_DIR LAB_RENDEZVOUS_SECRET PYTHONUNBUFFERED PYTHONIOENCODING\n"
-        "export TORCH_CPP_LOG_LEVEL\n"
+        variables(
+            run,
+            part_of=part_of,
+            folders=() if part_of else folders,
+            LAB_RENDEZVOUS_SECRET=secret,
+        )
+        # torch's warnings are harmless.
+        + 'export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"\n'
         'mkdir -p "$LAB_OUTPUT_DIR" || exit\n'  # a worker keeps its checkpoints there
     )
 

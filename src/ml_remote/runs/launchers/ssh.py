@@ -22,19 +22,12 @@ class Ssh(OneMachine):
     name = "ssh"
     is_condensed = True
 
-    def far(self, machine: Machine) -> str:
-        """Return the folder of the far half, which runs the cells."""
-        from ...installing import ensure_far
-
-        return ensure_far(machine)
-
     def command(self, run: Run, *, far: str) -> str:
         """Return the command of a headless run."""
-        from ...scripts import script
+        from ..settling import running
 
-        words = [far, "headless", *run.words]
-        enter = script("enter")
-        return f'{enter}export LAB_PROGRESS=json\nexec "$python" {shlex.join(words)}\n'
+        words = shlex.join([far, "headless", *run.words])
+        return "export LAB_PROGRESS=json\n" + running(f'"$python" {words}', far=far)
 
     def beginning(self, context: Context, machine: Machine, run: Run) -> None:
         """Return None: it is a job of the machine itself."""

@@ -66,17 +66,19 @@ class Torchrun(Launcher):
     asked_by = ("hosts", "nproc_per_node")
     flags = "--hosts or --nproc-per-node"
 
-    def run(self, context: Context, order: Order) -> None:
+    def run(self, context: Context, order: Order) -> int:
         """Bring code and environment to every host, start the run on all, and follow it."""
         from .on_hosts import run_on_hosts
 
         run_on_hosts(context, order)
+        return 0
 
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> None:
+    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
         """Follow the run on all its hosts; a script has no cells, so all it prints is shown."""
         from .on_hosts import watch_run
 
         watch_run(context, found)
+        return 0
 
     def stop(self, context: Context, found: Found) -> Stopped:
         """End the run on all its hosts."""

@@ -1,0 +1,16 @@
+# shellcheck shell=sh disable=SC2016,SC2154
+# gather JOB: copy what the run has written into the folders that the file JOB/folders names, one a
+# line, into its results. It is not moved: a program may need it, and may write it again.
+gather() {
+    [ -s "$1/folders" ] || return 0
+    { read -r results && while IFS= read -r folder; do
+        [ ! -d "$folder" ] || find "$folder/" -type f -newer "$1/started" -exec sh -c '
+            results=$1
+            shift
+            for file; do
+                to=$results/$file
+                [ ! -e "$to" ] || continue
+                mkdir -p "${to%/*}" && cp -p "$file" "$to.part" && mv "$to.part" "$to"
+            done' sh "$results" {} +
+    done; } <"$1/folders"
+}

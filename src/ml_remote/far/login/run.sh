@@ -1,0 +1,14 @@
+# needs: secrets
+# shellcheck shell=sh disable=SC2154
+# run COMMAND...: become the command of a run; $python, $FAR and $tty are set before. What it prints
+# goes through the far half where it must be masked, or is to go to a terminal.
+run() {
+    take_secrets
+    if ! command -v "$1" >/dev/null 2>&1; then
+        printf '%s: there is no such program here.\n' "$1" >&2
+        exit 127
+    fi
+    # shellcheck disable=SC2086
+    [ -z "$secrets$tty" ] || set -- "$python" "$FAR" program $tty -- "$@"
+    exec "$@"
+}

@@ -1,0 +1,43 @@
+"""What every run finds in its environment, and how its command begins, as lines of sh."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from ..jobs.about import Run
+from ..scripts import script
+
+__all__ = ["program", "running", "variables"]
+
+
+def variables(run: Run, *, part_of: str = "", folders: Sequence[str] = (), **own: str) -> str:
+    """Return the lines that set what a run finds; `own` are further variables.
+
+    `part_of` is the run that a worker belongs to; what is new in `folders` when the run has ended
+    is copied into its results.
+    """
+    folder = f"outputs/{shlex.quote(run.output_folder)}/{part_of or '$LAB_JOB'}"
+    plain = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **own, **dict(run.variables)}
+    lines = [
+        f'LAB_OUTPUT_DIR="$PWD"/{folder}',
+        "export LAB_OUTPUT_DIR",
+        *(f"export {name}={shlex.quote(value)}" for name, value in plain.items()),
+    ]
+    if run.command:
+        lines.append('mkdir -p "$LAB_OUTPUT_DIR" || exit')
+    if folders:
+        words = shlex.join(folders)
+        lines.append(f'printf \'%s\\n\' "$LAB_OUTPUT_DIR" {words} >"${{LAB_JOB_FOLDER}}folders"')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def running(words: str, *, far: str, tty: bool = False) -> str:
+    """Return the lines that become a command; `words` are in sh, and may name `$python`."""
+    settings = f"FAR={shlex.quote(far)} tty={'--tty' if tty else ''}\n"
+    return f"{settings}{script('enter')}{script('run')}run {words}\n"
+
+
+def program(run: Run, *, far: str) -> str:
+    """Return the lines that become the program of a run."""
+    return running(shlex.join(run.command), far=far, tty=run.tty)

@@ -1,0 +1,77 @@
+"""`lab secret`: values that runs, sessions and shells on the machine find as variables.
+
+They are kept there, in `.lab/secrets/`, one file for each that only its owner may read. A value
+goes through the standard input of ssh and of the shell there, and is in no argument of a program.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from . import answers
+from .context import Context
+from .errors import LabError, UsageError
+from .far.login.masking import SHORTEST
+from .runs.variables import check_name, check_value
+from .scripts import ExitCode, Explanations, ask
+
+__all__ = ["list_secrets", "remove_secret", "set_secret"]
+
+
+def set_secret(context: Context, name: str, *, alias: str | None = None) -> None:
+    """Carry out `lab secret set`. Raises UsageError for a name or value that cannot be."""
+    console = context.console
+    check_name(name)
+    machine = context.machine(alias)
+    value = _typed(context, name)
+    check_value(name, value)
+    ask(machine, "secret", "set", name, value)
+    if len(value) < SHORTEST:
+        console.warn(
+            f"{name} has fewer than {SHORTEST} characters, so it is not masked where a run "
+            "prints it."
+        )
+    console.say(f"{name} is kept on {machine.alias}.")
+    console.next_step("lab secret list")
+
+
+def list_secrets(context: Context, *, alias: str | None = None, as_json: bool = False) -> None:
+    """Carry out `lab secret list`: names, and no values."""
+    console, machine = context.console, context.machine(alias)
+    lines = ask(machine, "secret", "list").stdout.split("\n")
+    names = [line for line in lines if answers.is_a(answers.VARIABLE, line)]
+    if as_json:
+        console.json({"alias": machine.alias, "secrets": [{"name": name} for name in names]})
+        return
+    for name in names:
+        console.say(name)
+    if not names:
+        console.say(f"No secret is kept on {machine.alias}.")
+    console.next_step("lab secret set NAME")
+
+
+def remove_secret(context: Context, name: str, *, alias: str | None = None) -> None:
+    """Carry out `lab secret remove`. Raises LabError when there is no such secret."""
+    check_name(name)
+    machine = context.machine(alias)
+    missing = LabError(
+        f"No secret {name} is kept on {machine.alias}.", hint="See which there are: lab secret list"
+    )
+    explanations: Explanations = {ExitCode.NO_SECRET: lambda said: missing}
+    ask(machine, "secret", "remove", name, explanations=explanations)
+    context.console.say(f"{name} is removed from {machine.alias}.")
+    context.console.next_step("lab secret list")
+
+
+def _typed(context: Context, name: str) -> str:
+    """Return the value: typed without being shown, or all of standard input, less its last end."""
+    if context.console.has_terminal():
+        value: str = click.prompt(f"Value of {name}", hide_input=True, err=True)
+        return value
+    if sys.stdin is None:
+        raise UsageError("There is no terminal and no input to read the value from.")
+    data = sys.stdin.buffer.read()
+    text = data.decode(errors="surrogateescape")
+    return text.removesuffix("\n").removesuffix("\r")
