@@ -205,7 +205,7 @@ def _notify_command(tables: Tables) -> tuple[str, ...]:
         raise ConfigurationError(
             f"{tables.project}: [notify] names a program that runs on your computer, so it counts "
             f"in {LOCAL_FILE} only.",
-            hint=f"Move [notify] to {LOCAL_FILE}, which git ignores",
+            hint="Move [notify] to lab.local.toml, which git ignores",
         )
     return _texts(tables, "notify", "command")
 

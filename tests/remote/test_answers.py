@@ -14,7 +14,7 @@ import pytest
 import ml_remote
 from ml_remote import answers, jobs, scripts
 from ml_remote.answers import UnusableAnswerError
-from ml_remote.commands.runs import run_lab
+from ml_remote.commands.run import run
 from ml_remote.context import Context
 from ml_remote.editor import code
 from ml_remote.errors import LabError, UsageError
@@ -42,6 +42,8 @@ GOOD = {
     answers.HOST: ["gpu", "gpu-1.example.com", "a_b", "10.0.0.1"],
     answers.JOB: ["2026-01-02_03-04-05", "2026-01-02_03-04-05_2"],
     answers.LAB: ["labs/mnistlab.py", "labs/my lab.py", "größe.py"],
+    answers.NAME: ["train", "train.v2", "_a-1"],
+    answers.VARIABLE: ["LR", "_x1"],
     answers.COMMIT: ["a" * 40, "0" * 64],
     answers.BRANCH: ["main", "feature/größe-1", "lab-uncommitted"],
     answers.SLURM_ID: ["12", "12_3"],
@@ -58,6 +60,8 @@ BAD = {
     answers.HOST: ["", "-oProxyCommand=x", "a b", "a/b", "a;b", ".a", "a" * 300],
     answers.JOB: ["", ".", "..", "-a", "a/b", "a b", "é", "a" * 200],
     answers.LAB: ["", "/etc/x.py", "~/x.py", "-x.py", "labs/../../x.py"],
+    answers.NAME: ["", ".", "..", "-a", "a/b", "a b", "é", "a" * 81],
+    answers.VARIABLE: ["", "1a", "A-B", "A B", "é"],
     answers.COMMIT: ["", "HEAD", "A" * 40, "a" * 41],
     answers.BRANCH: ["", "-x", "a b", "a..b", "a:b", "a^", "x.lock", "a~1", "a@{1}", "a?"],
     answers.SLURM_ID: ["", "-1", "1;scancel", "١"],
@@ -336,6 +340,6 @@ def test_shell_completes_no_name_that_it_would_obey(tmp_path: Path) -> None:
     (tmp_path / "labs").mkdir()
     for name in ("a.py", "b\n--slurm.py", "c\x1b[2J.py", "d\u202e.py"):
         (tmp_path / "labs" / name).touch()
-    context = click.Context(run_lab, obj=Context(project=Project(root=tmp_path)))
-    lab = next(one for one in run_lab.params if one.name == "lab")
+    context = click.Context(run, obj=Context(project=Project(root=tmp_path)))
+    lab = next(one for one in run.params if one.name == "lab")
     assert [item.value for item in lab.shell_complete(context, "labs/")] == ["labs/a.py"]

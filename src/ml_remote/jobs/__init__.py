@@ -179,7 +179,7 @@ def follow(
     """
     cancel = cancel or Cancel()
     job = find_job(machine, job_id)
-    log = _Log(on_line, cancel, on_update or on_line)
+    log = _Log(on_line, cancel, on_update)
     own = replace(machine, client=machine.client.with_options(*_OWN_CONNECTION, "BatchMode=yes"))
     outage = Outage(machine.alias, again=again, patience=patience)
     while True:
@@ -309,10 +309,10 @@ class _Log:
         self,
         on_line: Callable[[str], None],
         cancel: Cancel,
-        on_update: Callable[[str], None],
+        on_update: Callable[[str], None] | None = None,
     ) -> None:
         self._on_line = on_line
-        self._on_update = on_update
+        self._on_update = on_update or on_line
         self._cancel = cancel
         self.offset = 0
         """How many bytes of complete lines have been passed on."""

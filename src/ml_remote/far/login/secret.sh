@@ -1,5 +1,5 @@
 # needs: folder secrets
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 # Keeps the project's secrets: `set NAME VALUE`, `remove NAME`, or `list`. One that is written anew is
 # exchanged whole, so that whoever reads it meanwhile has the old one or the new one.
 folder=.lab/secrets

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2016
+# shellcheck shell=sh disable=SC2016,SC2034
 # The person's own login shell in the project's folder, $1, or one command there; the environment's
 # programs come first on PATH. $2 and $3 are the name and e-mail of the laptop's git, the rest is the
 # command. Each argument is written as `printf %b` reads it. It is read from the far half as a file,
