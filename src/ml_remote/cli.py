@@ -16,8 +16,9 @@ from .context import Context
 from .far.env.sessions import KINDS
 from .programs import keep_out_of_this_folder
 from .project import Project, nearest_root
+from .ui.console import Console
 from .ui.help import SectionedGroup
-from .ui.reporting import run_reporting
+from .ui.reporting import report_unforeseen, run_reporting
 
 __all__ = ["HANDED_OVER", "lab", "main"]
 
@@ -123,7 +124,11 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     """
     keep_out_of_this_folder()
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
-    root = root or nearest_root()
+    try:
+        root = root or nearest_root()
+    except OSError as error:  # a folder above this one that cannot be looked into
+        report_unforeseen(error, Console())
+        return 1
     project = None if root is None else Project(root=root)
     context = Context(project=project)
     try:

@@ -238,6 +238,7 @@ def running(
     variables: Mapping[str, str | None] | None = None,
     folder: Path | None = None,
     discard_output: bool = False,
+    output_as_errors: bool = False,
     echo_errors: bool = False,
     merge_errors: bool = False,
     own_session: bool = False,
@@ -245,18 +246,20 @@ def running(
     """Run a program for as long as the context lasts; at its end it is ended if it still runs.
 
     `input` is all that it reads; without it, `send` or `result` writes the input. `discard_output`
-    is for a program whose standard output nobody reads. With `echo_errors` standard error is shown
-    at once as well; with `merge_errors` it comes among the lines of standard output. With
+    is for a program whose standard output nobody reads; with `output_as_errors` that is kept among
+    its errors. With `echo_errors` standard error is shown at once as well;
+    with `merge_errors` it comes among the lines of standard output. With
     `own_session` Ctrl-C at the terminal reaches only us. Raises ConfigurationError when the program
     cannot be started.
     """
     with _kept() as errors:
         with errors.open("ab") as kept, _input_file(input) as given:
+            near = subprocess.DEVNULL if discard_output else subprocess.PIPE
             pipe_or_file = subprocess.PIPE if echo_errors else kept
             process = _start(
                 command,
                 stdin=subprocess.PIPE if given is None else given,
-                stdout=subprocess.DEVNULL if discard_output else subprocess.PIPE,
+                stdout=kept if output_as_errors else near,
                 stderr=subprocess.STDOUT if merge_errors else pipe_or_file,
                 variables=variables,
                 folder=folder,

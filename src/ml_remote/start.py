@@ -23,7 +23,7 @@ def main() -> int:
     """Run `lab` for the project that one is in, and return its exit code."""
     from .errors import LabError
     from .ui.console import Console
-    from .ui.reporting import report
+    from .ui.reporting import report, report_unforeseen
 
     keep_out_of_this_folder()
     arguments = sys.argv[1:]
@@ -37,6 +37,10 @@ def main() -> int:
         if "_LAB_COMPLETE" not in os.environ:  # a shell that completes shows nothing else
             report(error, Console())
         return error.exit_code
+    except Exception as error:
+        if "_LAB_COMPLETE" not in os.environ:
+            report_unforeseen(error, Console())
+        return 1
     if script is not None:
         return _hand_over(script, arguments)
     from .cli import main as run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import os
 import re
@@ -212,7 +213,7 @@ def test_traceback_is_only_shown_on_request(lab: Lab, laptop: Laptop) -> None:
 
 
 def test_error_that_nobody_foresaw_is_a_sentence_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
     def fail() -> None:
         raise ZeroDivisionError("by zero")
@@ -227,6 +228,40 @@ def test_error_that_nobody_foresaw_is_a_sentence_too(
         assert words in printed
         assert "LAB_DEBUG=1" in printed
         assert "Traceback" not in printed
+        (log,) = home.rglob("last-error.log")
+        assert str(log) in printed
+        assert log.stat().st_mode & 0o777 == 0o600
+        kept = log.read_text()
+        assert "Traceback" in kept
+        assert words in kept
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/x")  # there is no place for the file
+    assert cli.main(["doctor"]) == 1
+    assert "LAB_DEBUG=1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk of this computer is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "may not read or change"),
+        (errno.EMFILE, "no more files"),
+    ],
+)
+def test_what_the_system_refuses_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, words: str
+) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), "/the/file")
+
+    monkeypatch.setitem(cli.lab.commands, "doctor", click.Command("doctor", callback=fail))
+    assert cli.main(["doctor"]) == 1
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert "/the/file" in printed
+    assert "Next: " in printed
+    assert "did not expect" not in printed
 
 
 def test_text_to_add_by_hand_is_printed(

@@ -5,37 +5,72 @@ from __future__ import annotations
 from ..errors import LabError, RemoteCommandError
 from ..ssh.client import Client
 from ..ssh.explaining import recognise
+from .git_words import git_failure, has_reason, told
 
-__all__ = ["explain_failure"]
+__all__ = ["explain_failure", "explain_git"]
+
+_AGAIN = "Run the command again; it goes on where it stopped. If it fails again: lab doctor"
+
+
+def explain_git(client: Client, stderr: str, *, what: str, has_hook: bool = False) -> LabError:
+    """Return the error that says why git, run here, could not push or fetch through ssh.
+
+    `what` is what it was doing, `has_hook` whether a hook here could have refused it.
+    """
+    known = recognise(_own(stderr), alias=client.alias)
+    if known is not None:
+        return known
+    if not has_reason(stderr):
+        shell = _printing_shell(client, what)
+        if shell is not None:
+            return shell
+    return git_failure(stderr, what=what, alias=client.alias, has_hook=has_hook)
 
 
 def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
-    """Return the error that says why a program failed that speaks through ssh.
+    """Return the error that says why rsync or sftp failed, which speak through ssh.
 
-    `what` is what it was doing. What ssh says is put in words; a login shell that prints something
-    at every login breaks all of these programs, and they do not say so.
+    What ssh says is put in words; a login shell that prints something at every login breaks both,
+    and they do not say so.
     """
     known = recognise(stderr, alias=client.alias)
     if known is not None:
         return known
-    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+    lines = told(stderr)
+    full = [line for line in lines if "No space left on" in line or "quota exceeded" in line]
+    if full:
+        place = client.alias if "[sender]" in full[0] else "this computer"
         return RemoteCommandError(
-            f"{what} failed: the disk is full.",
+            f"{what} failed: the disk of {place} is full, or your quota is used up.",
             hint="Make room (lab status shows the disk there), then run the command again; "
             "it goes on where it stopped",
         )
+    shell = _printing_shell(client, what)
+    if shell is not None:
+        return shell
+    said = "\n".join(f"  {line}" for line in lines)
+    return RemoteCommandError(
+        f"{what} failed:\n{said}" if lines else f"{what} failed: no reason was given.",
+        hint=_AGAIN,
+        quoted=tuple(lines),
+    )
+
+
+def _own(stderr: str) -> str:
+    """Return what was said without the lines of the machine's own programs."""
+    return "\n".join(line for line in stderr.split("\n") if not line.startswith("remote: "))
+
+
+def _printing_shell(client: Client, what: str) -> LabError | None:
+    """Return the error for a login shell that prints at every login; None if it does not."""
     try:
         noise = client.run("true", check=False).stdout.strip()
     except LabError as error:
         return error  # the machine is out of reach by now: that is the reason
-    if noise:
-        return RemoteCommandError(
-            f"{what} failed: on {client.alias} a file such as ~/.bashrc prints "
-            f"{noise.splitlines()[0]!r} at every login, and git and file copies break on that.",
-            hint="There, put above that line: case $- in *i*) ;; *) return ;; esac",
-        )
-    said = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if not noise:
+        return None
     return RemoteCommandError(
-        f"{what} failed: {said[-1] if said else 'no reason was given'}",
-        hint="Run the command again; it goes on where it stopped. If it fails again: lab doctor",
+        f"{what} failed: on {client.alias} a file such as ~/.bashrc prints "
+        f"{noise.splitlines()[0]!r} at every login, and git and file copies break on that.",
+        hint="There, put above that line: case $- in *i*) ;; *) return ;; esac",
     )

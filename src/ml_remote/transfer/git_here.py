@@ -17,6 +17,7 @@ from ..scripts import script
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
 from ..tables import LOCAL_FILE
 from ..ui.display import steps
+from .git_words import git_failure
 
 __all__ = [
     "Repository",
@@ -34,6 +35,7 @@ __all__ = [
 _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
+_UNFINISHED = {"rebase-merge": "rebase", "rebase-apply": "rebase", "BISECT_LOG": "bisect"}
 _NAMED = 5  # names in one message
 _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
@@ -84,6 +86,7 @@ def read_repository(root: Path) -> Repository:
         )
     branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).stdout.strip()
     if not branch:
+        _check_finished(root)
         raise LabError(
             "No branch is checked out here (git calls it a detached HEAD).",
             hint=f"{_SWITCH}, or keep this state as a branch: git checkout -b NAME",
@@ -97,6 +100,18 @@ def read_repository(root: Path) -> Repository:
             hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
         )
     return Repository(root=root, branch=branch, commit=commit, changed=_changes(root))
+
+
+def _check_finished(root: Path) -> None:
+    """Raise LabError when a rebase or bisect was begun here, which checks no branch out."""
+    folder = Path(git(root, "rev-parse", "--absolute-git-dir").stdout.rstrip("\n"))
+    for name, work in _UNFINISHED.items():
+        if (folder / name).exists():
+            raise LabError(
+                f"A {work} is in progress here, so no branch is checked out.",
+                hint=f"Finish it, or give it up: git {work} "
+                + ("reset" if work == "bisect" else "--continue, or git rebase --abort"),
+            )
 
 
 def is_another_project(root: Path, first_commits: Sequence[str]) -> bool:
@@ -219,6 +234,7 @@ def git_through(client: Client, root: Path, command: str, folder: str, *argument
     """
     *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
     variables = git_variables({"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"})
+    variables |= {"GIT_LFS_SKIP_PUSH": "1"}  # the machine is no server of Git LFS
     address = f"{client.alias}:{folder}"
     program = "receive-pack" if command == "push" else "upload-pack"
     options = [argument for argument in arguments if argument.startswith("--")]
@@ -230,7 +246,7 @@ def git_through(client: Client, root: Path, command: str, folder: str, *argument
     )  # fmt: skip
     with (
         steps() as shown,
-        processes.running(words, input="", variables=variables, discard_output=True) as started,
+        processes.running(words, input="", variables=variables, output_as_errors=True) as started,
     ):
         while not started.ends_within(_LOOK_EVERY):
             # A carriage return ends a line of progress.
@@ -272,5 +288,4 @@ def _tracks(root: Path, name: str) -> bool:
 
 
 def _failed(command: str, result: Result) -> LabError:
-    said = (result.stderr.strip() or result.stdout.strip() or "it printed nothing").splitlines()
-    return LabError(f"git {command} failed: {' '.join(said)}", hint="See what it says: git status")
+    return git_failure(result.stderr or result.stdout, what=f"git {command} here", alias="")

@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import answers, git
-from ..errors import RemoteCommandError, WrongFolderError
+from ..errors import LabError, RemoteCommandError, WrongFolderError
 from ..machine import Machine
 from ..next_steps import Known, read_environment
 from ..processes import Result
 from ..scripts import ExitCode, Explanations, check, script
+from .git_words import git_failure
 
 __all__ = [
     "UNCOMMITTED",
+    "Incomplete",
     "RemoteRepository",
     "another_project",
     "in_the_way_of_moving",
@@ -35,7 +37,18 @@ UNCOMMITTED = "lab-uncommitted"
 """The branch there that holds work which was sent without being committed."""
 
 _INSTALL = "sudo apt install git; without an administrator: conda install git"
+_UNFINISHED = ("rebase", "merge", "cherry-pick", "revert", "bisect")
 _UPDATE_TIMEOUT = 3600.0  # seconds: a large tree on a slow disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incomplete:
+    """What a commit that is checked out there names, and git alone does not bring."""
+
+    submodules: tuple[str, ...]
+    """Submodules whose files are not what the commit says."""
+    pointers: tuple[str, ...] = ()
+    """A few of the files whose content Git LFS keeps elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +71,8 @@ class RemoteRepository:
     """The last commit of uncommitted work that was sent; empty if that never happened."""
     changes: tuple[str, ...]
     """Files that git knows and that hold work that is not committed."""
+    doing: str
+    """What of several steps was begun there and is not finished, such as `rebase`."""
     environment: Known
     """What is known of the environment there."""
     submodules: tuple[str, ...]
@@ -99,11 +114,11 @@ def read(machine: Machine, *, branch: str) -> RemoteRepository | None:
     return _parse(result, machine)
 
 
-def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str, ...]:
+def update(machine: Machine, *, branch: str, commit: str, tip: str) -> Incomplete:
     """Let a branch lead to a commit that is there, and check it out.
 
-    `tip` is what the branch led to before. Returns the submodules whose files are not what the
-    commit says. Raises RemoteCommandError when anything would be lost; nothing has changed then.
+    `tip` is what the branch led to before. Returns what did not come. Raises LabError when anything
+    would be lost; nothing has changed then.
     """
     alias, folder = machine.alias, machine.folder
     result = _run(machine, "update-repository", branch, commit, tip, timeout=_UPDATE_TIMEOUT)
@@ -124,11 +139,9 @@ def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str
             hint="Move them to another name there, then: lab push",
         )
 
-    def refused(said: str) -> RemoteCommandError:
-        return RemoteCommandError(
-            f"{branch} could not be checked out on {alias}: {said}",
-            hint=f"See what git says there: ssh {alias}, then git status in that folder",
-        )
+    def refused(_: str) -> LabError:
+        what = f"Checking out {branch} on {alias}"
+        return git_failure(result.stderr, what=what, alias=alias, is_there=True)
 
     def moved(_: str) -> RemoteCommandError:
         return RemoteCommandError(
@@ -143,7 +156,7 @@ def update(machine: Machine, *, branch: str, commit: str, tip: str) -> tuple[str
         ExitCode.AHEAD: moved,
     }
     _check(machine, result, explanations)
-    return named(result, "submodule")
+    return Incomplete(submodules=named(result, "submodule"), pointers=named(result, "pointer"))
 
 
 def in_the_way_of_moving(machine: Machine, branch: str, since: str) -> tuple[str, ...]:
@@ -203,7 +216,8 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
     }
     code = result.returncode
     if code not in (0, ExitCode.NO_FOLDER, ExitCode.NOT_YOURS, *known):
-        raise RemoteCommandError(f"On {machine.alias}, git failed: {said}")
+        what = f"git on {machine.alias}"
+        raise git_failure(result.stderr, what=what, alias=machine.alias, is_there=True)
     check(code, said, machine=machine, explanations=known)
 
 
@@ -220,6 +234,7 @@ def _parse(result: Result, machine: Machine) -> RemoteRepository:
         roots=tuple(map(answers.commit, named(result, "root"))),
         sent=answers.commit(facts.get("sent")),
         changes=named(result, "change"),
+        doing=doing if (doing := facts.get("doing", "")) in _UNFINISHED else "",
         environment=read_environment(facts.get("environment", "").split()),
         submodules=named(result, "submodule"),
     )

@@ -13,7 +13,7 @@ from ..next_steps import Known, what_next
 from ..ui.console import Console
 from .bringing import bring_outputs
 from .choosing import EVERYTHING, Choice
-from .failures import explain_failure
+from .failures import explain_git
 from .git_here import (
     Repository,
     about_submodules,
@@ -33,6 +33,7 @@ from .git_there import (
     read,
     some,
 )
+from .git_words import git_failure
 from .incoming import examine, settle
 
 __all__ = ["pull"]
@@ -106,14 +107,26 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
         console.say(f"No new commits on {machine.alias}.")
         return there.environment
     local = f"refs/lab/{repository.branch}"
+    _make_way(root, local)
     done = git_through(
         machine.client, root, "fetch", there.folder, "--no-tags", "--no-recurse-submodules",
         f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:
-        raise explain_failure(machine.client, done.stderr, what="Fetching the commits")
+        raise explain_git(machine.client, done.stderr, what="Fetching the commits")
     _fast_forward(machine, repository, local, console, accept_tool=accept_tool)
     return there.environment
+
+
+def _make_way(root: Path, local: str) -> None:
+    """Remove what earlier pulls of other branches have left where git now needs a folder, or none.
+
+    These refs are ours; for git, `a` and `a/b` exclude each other.
+    """
+    refs = git(root, "for-each-ref", "--format=%(refname)", "refs/lab/").stdout.split()
+    for ref in refs:
+        if local.startswith(f"{ref}/") or ref.startswith(f"{local}/"):
+            git(root, "update-ref", "-d", ref)
 
 
 def _warn(
@@ -184,10 +197,7 @@ def _fast_forward(
                 f"{some(files)}.",
                 hint="Commit it or put it aside (git stash), then: lab pull",
             )
-        raise LabError(
-            f"git could not update the files here: {' '.join(done.stderr.split())}",
-            hint="See what it says: git status; then: lab pull",
-        )
+        raise git_failure(done.stderr, what="Updating the files here", alias=machine.alias)
     if incoming.changes_tool:
         _remember_tool(root, console)
     commits = "1 commit" if count == "1" else f"{count} commits"

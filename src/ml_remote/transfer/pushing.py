@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from ..context import Context
 from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..next_steps import Known, what_next
-from .failures import explain_failure
+from .failures import explain_git
 from .git_here import (
     Repository,
     about_submodules,
@@ -21,7 +22,15 @@ from .git_here import (
     read_repository,
     snapshot,
 )
-from .git_there import UNCOMMITTED, RemoteRepository, another_project, prepare, some, update
+from .git_there import (
+    UNCOMMITTED,
+    Incomplete,
+    RemoteRepository,
+    another_project,
+    prepare,
+    some,
+    update,
+)
 
 __all__ = ["push", "push_to"]
 
@@ -41,23 +50,29 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
     repository = read_repository(context.project.root)
     coming = _what_comes(repository, dirty=dirty)
     there = prepare(machine, branch=coming.branch, base=repository.branch)
-    submodules = there.submodules
+    incomplete = Incomplete(submodules=there.submodules)
     if there.tip == coming.commit and there.branch == coming.branch:
         console.say(
             f"Nothing to push: {coming.name} is on {machine.alias} already, in {there.folder}."
         )
     else:
         _check(machine, repository, there, coming)
-        submodules = _bring(machine, repository, there, coming)
+        incomplete = _bring(machine, repository, there, coming)
         console.say(
             f"Pushed{_amount(repository, there, coming)} to {machine.alias}: {there.folder} is now "
             f"at {coming.name}."
         )
     how = f"In {there.folder} there: git submodule update --init"
     for warning in about_submodules(
-        repository.root, coming.commit, submodules, where=f"on {machine.alias}", how=how
+        repository.root, coming.commit, incomplete.submodules, where=f"on {machine.alias}", how=how
     ):
         console.warn(warning)
+    if incomplete.pointers:
+        console.warn(
+            f"Git LFS keeps the content of these files elsewhere, and it did not come to "
+            f"{machine.alias}: {some(incomplete.pointers)}. In {there.folder} there, with git-lfs "
+            "installed: git config lfs.url ADDRESS, then git lfs pull"
+        )
     if repository.changed and not dirty:
         number = len(repository.changed)
         files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")
@@ -93,6 +108,12 @@ def _check(
     alias, folder = machine.alias, there.folder
     if is_another_project(repository.root, there.roots):
         raise another_project(machine)
+    if there.doing:
+        raise RemoteCommandError(
+            f"A {there.doing} is in progress on {alias}, in {folder}. Nothing was pushed.",
+            hint=f"Finish it there, or give it up: ssh {alias}, then in that folder git status "
+            "names the command",
+        )
     if there.changes:
         raise RemoteCommandError(
             f"There is uncommitted work on {alias}, in {folder}: {some(there.changes)}. Nothing "
@@ -128,8 +149,8 @@ def _check(
 
 def _bring(
     machine: Machine, repository: Repository, there: RemoteRepository, coming: _Coming
-) -> tuple[str, ...]:
-    """Push the commit and check it out there; return the submodules that did not come.
+) -> Incomplete:
+    """Push the commit and check it out there; return what did not come.
 
     Raises LabError when one of both fails.
     """
@@ -148,10 +169,14 @@ def _send(
         "--recurse-submodules=no", f"+{commit}:refs/lab/coming/{commit}",
     )  # fmt: skip
     if done.returncode != 0:
-        said = done.stderr
-        if "unable to write" in said and "No space left" not in said:
-            said += "\nNo space left on device"
-        raise explain_failure(machine.client, said, what="The push")
+        has_hook = _has_hook(repository, "pre-push")
+        raise explain_git(machine.client, done.stderr, what="The push", has_hook=has_hook)
+
+
+def _has_hook(repository: Repository, name: str) -> bool:
+    """Return whether git runs a hook of this name here."""
+    place = git(repository.root, "rev-parse", "--git-path", f"hooks/{name}").stdout.rstrip("\n")
+    return os.access(repository.root / place, os.X_OK)
 
 
 def _amount(repository: Repository, there: RemoteRepository, coming: _Coming) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +19,27 @@ from .console import Console, colour
 if TYPE_CHECKING:
     from ..context import Context
 
-__all__ = ["report", "run_reporting"]
+__all__ = ["report", "report_unforeseen", "run_reporting"]
+
+_LOG = "last-error.log"
+_AGAIN = "then run the command again"
+# What the system refuses, which is no fault of lab: the sentence, and what to do.
+_REFUSED = {
+    errno.ENOSPC: ("The disk of this computer is full", f"Make room, {_AGAIN}"),
+    errno.EDQUOT: ("Your quota on this computer is used up", f"Make room, {_AGAIN}"),
+    errno.EROFS: (
+        "That file system on this computer is read-only",
+        f"Make it writable, or move the project to another one, {_AGAIN}",
+    ),
+    errno.EACCES: (
+        "You may not read or change that file on this computer",
+        f"See whose it is (ls -ld), correct that, {_AGAIN}",
+    ),
+    errno.EMFILE: (
+        "This computer lets a program open no more files",
+        f"Raise the limit (ulimit -n 1024), {_AGAIN}",
+    ),
+}
 
 
 def run_reporting(
@@ -44,12 +67,7 @@ def run_reporting(
         report(error, context.console)
         return error.exit_code
     except Exception as error:
-        if debugging:
-            context.console.note(traceback.format_exc())
-        context.console.error(
-            f"something happened that lab did not expect: {_in_words(error)}",
-            hint="run it again with LAB_DEBUG=1 in the environment, and report what it prints.",
-        )
+        report_unforeseen(error, context.console)
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
@@ -60,6 +78,44 @@ def report(error: LabError, console: Console) -> None:
     """Say what went wrong and what to do, on standard error."""
     more = f"\n{error.instructions}" if isinstance(error, UnsafeEditError) else ""
     console.error(f"{error}{more}", hint=error.hint)
+
+
+def report_unforeseen(error: Exception, console: Console) -> None:
+    """Say what went wrong that no part of lab has foreseen; its traceback is kept in a file."""
+    details = "".join(traceback.format_exception(error))
+    if os.environ.get("LAB_DEBUG") == "1":
+        console.note(details)
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        sentence, remedy = _REFUSED[error.errno]
+        console.error(f"{sentence} ({_in_words(error)}).", hint=remedy)
+        return
+    kept = _keep(details)
+    where = "" if kept is None else f"The details are in {shlex.quote(str(kept))}: report them. "
+    console.error(
+        f"something happened that lab did not expect: {_in_words(error)}",
+        hint=f"{where}To see them here: run it again with LAB_DEBUG=1 in the environment.",
+    )
+
+
+def _keep(details: str) -> Path | None:
+    """Write the details of an error into a file that only this person can read; return its path.
+
+    It replaces the one before. None where there is no place for it.
+    """
+    try:
+        from platformdirs import user_state_path
+
+        folder = user_state_path("ml-remote", appauthor=False)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / _LOG
+        path.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        command = shlex.join(sys.argv)
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{command}\nPython {sys.version}\n{details}")
+    except (ImportError, OSError, ValueError):
+        return None
+    return path
 
 
 def _in_words(error: Exception) -> str:

@@ -6,10 +6,19 @@ CDPATH=''
 cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
 ! is_foreign . || exit "$NOT_YOURS"
 # Nothing that leads further up means that a repository begins here.
-[ -z "$(git rev-parse --show-cdup 2>/dev/null || echo none)" ] || git init --quiet . || exit
+if ! up=$(git rev-parse --show-cdup 2>&1); then
+    case $up in
+    'fatal: not a git repository (or any'*) up=none ;; # none, or one whose making was interrupted
+    *)
+        printf '%s\n' "$up" >&2 # why git refuses to work here
+        exit 128
+        ;;
+    esac
+fi
+[ -z "$up" ] || git init --quiet . || exit
 lock
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$3"
 free_index
 mend
-describe "$2" "$3"
+describe "$2" "$3" || exit
 submodules

@@ -5,4 +5,4 @@ if [ ! -e .git ]; then
     trap - EXIT
     exit "$NO_REPOSITORY"
 fi
-describe "$1"
+describe "$1" || exit

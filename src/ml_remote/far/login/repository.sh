@@ -18,6 +18,9 @@ trap tell_full EXIT
 
 # describe BRANCH BASE: the state of the repository, in lines of a word and what it is
 describe() {
+    # A repository that git refuses to read is not one without commits: what it says is the reason.
+    git rev-parse --git-dir >/dev/null || return
+    printf 'doing %s\n' "$(doing)"
     printf 'folder %s\n' "$(pwd -P)"
     printf 'environment %s\n' "$(environment_state)"
     printf 'head %s\n' "$(git rev-parse --quiet --verify HEAD)"
@@ -27,6 +30,29 @@ describe() {
     printf 'sent %s\n' "$(git rev-parse --quiet --verify refs/lab/uncommitted)"
     git rev-list --max-parents=0 HEAD -- 2>/dev/null | sed 's/^/root /'
     changed
+}
+
+# doing: the merge, rebase or other work of several steps that was begun here and is not finished
+doing() {
+    git_dir=$(git rev-parse --git-dir)
+    if [ -e "$git_dir/rebase-merge" ] || [ -e "$git_dir/rebase-apply" ]; then
+        echo rebase
+    elif [ -e "$git_dir/MERGE_HEAD" ]; then
+        echo merge
+    elif [ -e "$git_dir/CHERRY_PICK_HEAD" ]; then
+        echo cherry-pick
+    elif [ -e "$git_dir/REVERT_HEAD" ]; then
+        echo revert
+    elif [ -e "$git_dir/BISECT_LOG" ]; then
+        echo bisect
+    fi
+}
+
+# pointers: names a few files whose content Git LFS keeps elsewhere and has not brought
+pointers() {
+    [ -f .gitattributes ] && grep -q 'filter=lfs' .gitattributes || return 0
+    plain_git grep -l -I -e '^version https://git-lfs.github.com/spec/' | head -n 6 |
+        sed 's/^/pointer /'
 }
 
 # changed: names the files with work that is not committed. What is in a submodule, or where it

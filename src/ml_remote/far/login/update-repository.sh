@@ -30,3 +30,4 @@ fi
 rm -f "$(note)"
 git for-each-ref --format='delete %(refname)' refs/lab/coming/ | git update-ref --stdin
 submodules
+pointers
