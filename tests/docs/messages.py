@@ -16,9 +16,10 @@ from baking import TEMPLATE_ROOT, TOOL
 from remote.test_explaining import MESSAGES
 
 from ml_remote.ssh.explaining import explain
+from ml_remote.transfer.git_words import REASONS
 from ml_remote.ui.console import Console
 
-__all__ = ["is_said", "modules"]
+__all__ = ["is_said", "modules", "said_about_git"]
 
 SCRIPT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "scripts" / "setup-environment.sh"
 EXPLAINING = "ssh/explaining.py"
@@ -43,7 +44,7 @@ def modules() -> dict[str, ast.Module]:
 @cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     errors, printing = _error_names(), _printing_methods()
-    said = {*_said_by_the_script(), *_said_about_ssh()}
+    said = {*_said_by_the_script(), *_said_about_ssh(), *said_about_git()}
     for module in modules().values():
         for node in ast.walk(module):
             if isinstance(node, ast.Call) and _is_read_by_people(node.func, errors, printing):
@@ -99,6 +100,12 @@ def _said_about_ssh() -> Iterator[str]:
             pattern = _pattern(node.value, r"\{\w+\}")
             if any(re.fullmatch(pattern, sentence) for sentence in produced):
                 yield pattern
+
+
+def said_about_git() -> Iterator[str]:
+    """Yield what may follow on the words that git failed."""
+    for reason in REASONS:
+        yield ".+ failed: " + _pattern(reason.sentence, r"\{place\}")
 
 
 def _said_by_the_script() -> Iterator[str]:

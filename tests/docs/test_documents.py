@@ -12,7 +12,7 @@ import click
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
 from docs.documents import Document, File, all_documents, read_document
-from docs.messages import is_said, modules
+from docs.messages import is_said, modules, said_about_git
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -163,6 +163,15 @@ def messages() -> list[str]:
 @pytest.mark.parametrize("message", messages())
 def test_message_is_one_that_lab_prints(message: str) -> None:
     assert is_said(message)
+
+
+def test_every_reason_of_git_is_explained() -> None:
+    listed = messages()
+    assert not [
+        pattern
+        for pattern in said_about_git()
+        if not any(re.fullmatch(pattern, message) for message in listed)
+    ]
 
 
 def test_message_that_nobody_prints_would_be_found() -> None:

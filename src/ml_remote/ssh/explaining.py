@@ -80,7 +80,7 @@ def _without_program(program: str, *, alias: str) -> LabError:
     where = where_it_is_named(program)
     return ConfigurationError(
         f"The way to {alias} needs the program {program} (ProxyCommand in {where}), which is not "
-        " installed on this computer, or not on your PATH.",
+        "installed on this computer, or not on your PATH.",
         hint="Install it, or correct the ProxyCommand",
         quoted=(program,),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..errors import LabError, RemoteCommandError
 from ..ssh.explaining import NOISE
 
-__all__ = ["git_failure", "has_reason", "told"]
+__all__ = ["REASONS", "git_failure", "has_reason", "told"]
 
 _MOST = 60  # lines that are shown
 _PROGRESS = re.compile(
@@ -35,7 +35,7 @@ _ERASE = re.compile(r"\x1b\[[0-9;]*[Km]")  # the rest of a line, and colours
 
 
 @dataclass(frozen=True)
-class _Reason:
+class Reason:
     """A message of git's, what it means, and what to do; {place} is where it is so."""
 
     pattern: str
@@ -45,35 +45,35 @@ class _Reason:
 
 _AGAIN = "then run the command again"
 # An earlier one wins: causes stand before their consequences.
-_REASONS = (
-    _Reason(
+REASONS = (
+    Reason(
         r"\((?:[\w-]+ )?hook declined\)|ref updates aborted by hook",
         "a hook of the repository on {place} refused the commits.",
         f"Do what the hook asks for, {_AGAIN}",
     ),
-    _Reason(
+    Reason(
         r"(?i)disk quota exceeded|quota exceeded",
         "your quota on {place} is used up.",
         f"Make room there, {_AGAIN}; it goes on where it stopped",
     ),
-    _Reason(
+    Reason(
         r"Read-only file system",
         "the file system of the folder on {place} is read-only.",
         "Ask whoever runs it, or choose another folder: folder in [remote] of lab.toml",
     ),
-    _Reason(
+    Reason(
         r"detected dubious ownership|unsafe repository",
         "the folder on {place} belongs to another user, so git refuses to work in it.",
         "If you trust what is in it, run there the command that git names: "
         "git config --global --add safe.directory FOLDER",
     ),
-    _Reason(
+    Reason(
         r"\.lock': File exists|Another git process seems to be running",
         "on {place} another git is at work in the repository, or one that was killed has left its "
         "lock.",
         f"Look there for a running git; if there is none, remove the file that git names, {_AGAIN}",
     ),
-    _Reason(
+    Reason(
         r"insufficient permission for adding an object|"
         r"(?:unable to|could not|cannot|failed to) .*: Permission denied|"
         r"unable to create temporary object directory",
@@ -81,76 +81,76 @@ _REASONS = (
         "often root.",
         'There, as administrator: sudo chown -R "YOUR NAME" FOLDER/.git',
     ),
-    _Reason(
+    Reason(
         r"No space left on device|file write error|unable to write (?:file|loose|sha1)",
         "the disk of {place} is full.",
         f"Make room (lab status shows the disk there), {_AGAIN}; it goes on where it stopped",
     ),
-    _Reason(
+    Reason(
         r"git: 'lfs' is not a git command|'git-lfs' was not found|git-lfs: (?:command )?not found|"
         r"git-lfs.*: No such file|cannot (?:run|spawn) git-lfs",
         "the repository uses Git LFS, and git-lfs is not installed on {place}.",
         "Install it there (Debian and Ubuntu: sudo apt install git-lfs; without an administrator: "
         "conda install git-lfs), then: git lfs install",
     ),
-    _Reason(
+    Reason(
         r"smudge filter lfs failed|Error downloading object|git-lfs filter-process.*failed|"
         r"\[404\] Object does not exist|Unable to find source for object|LFS: .*|batch response: ",
         "files that Git LFS keeps elsewhere could not be had on {place}.",
         "There, in the project's folder: git lfs pull (the address of the LFS server: "
         "git config lfs.url ADDRESS)",
     ),
-    _Reason(
+    Reason(
         r"shallow update not allowed|shallow (?:roots|file)|(?:from|to) (?:a )?shallow",
         "a repository is a shallow clone, which has only a part of its history.",
         f"Fetch the rest where the clone was made: git fetch --unshallow, {_AGAIN}",
     ),
-    _Reason(
+    Reason(
         r"could not fetch .* from promisor remote|promisor remote",
         "the repository on {place} is a partial clone, and objects that it needs did not come.",
         f"There, with a connection to where it was cloned from: git fetch --refetch, {_AGAIN}",
     ),
-    _Reason(
+    Reason(
         r"'refs/\S+' exists; cannot create 'refs/\S+'|there are still refs under|"
         r"directory/file conflict|refname conflict",
         "a branch cannot have the name of a folder that other branches are in (a and a/b): on "
         "{place} there is such a branch.",
         "Rename one of the two: git branch -m OLD NEW",
     ),
-    _Reason(
+    Reason(
         r"mismatched algorithms|does not support this repository's hash algorithm|"
         r"object ?format|hash algorithm",
         "the repositories of both sides name commits by different hashes (sha1 and sha256).",
         "Make the one on the machine anew with the same: move that folder away, then there: "
         "git init --object-format=FORMAT FOLDER",
     ),
-    _Reason(
+    Reason(
         r"exceeds maximum allowed size|receive\.maxInputSize|pack (?:is )?too large",
         "{place} takes no push of this size.",
         "Take large files out of the commits (data belongs into data/), or raise "
         "receive.maxInputSize there",
     ),
-    _Reason(
+    Reason(
         r"refusing to update checked out branch|branch is currently checked out",
         "{place} takes no commits for the branch that is checked out there.",
         "There: git config receive.denyCurrentBranch updateInstead",
     ),
-    _Reason(
+    Reason(
         r"already (?:checked out|used by worktree) at",
         "the branch is checked out in another worktree of the repository on {place}.",
         "There, remove that worktree (git worktree remove FOLDER), or switch it to another branch",
     ),
-    _Reason(
+    Reason(
         r"deny updating a hidden ref",
         "the settings of git on {place} forbid the names under which lab sends commits.",
         "There, take refs/lab out of transfer.hideRefs and receive.hideRefs",
     ),
-    _Reason(
+    Reason(
         r"non-fast-forward|fetch first|tip of your current branch is behind",
         "{place} has commits that are not here.",
         "lab pull",
     ),
-    _Reason(
+    Reason(
         r"(?:object file|loose object|index file|pack).*(?:is empty|corrupt)|bad signature|"
         r"inflate: |bad object|unable to read (?:tree|sha1)|missing (?:blob|tree|commit)|"
         r"missing necessary objects|did not receive expected object|unable to unpack|"
@@ -159,24 +159,24 @@ _REASONS = (
         "See what is missing there: git fsck --full. On the machine, moving the folder away and "
         "lab push makes it anew",
     ),
-    _Reason(
+    Reason(
         r"invalid path '|unable to create file .*: (?:Invalid argument|File name too long)|"
         r"paths have collided|cannot create directory at .*: Invalid argument|Filename too long",
         "the file system of {place} cannot hold a file of such a name.",
         f"Rename the file (git mv OLD NEW), commit, {_AGAIN}",
     ),
-    _Reason(
+    Reason(
         r"unknown (?:option|switch) `|unrecognized argument|is not a git command|^usage: git",
         "git on {place} is too old for what lab asks of it.",
         "Install a newer git there (without an administrator: conda install git)",
     ),
-    _Reason(
+    Reason(
         r"You have not concluded your merge|in the middle of|is in progress|MERGE_HEAD exists|"
         r"cannot switch branch while|needs merge|unmerged files",
         "on {place} a merge, rebase or bisect is in progress.",
         "Finish it there, or give it up: git status names the command",
     ),
-    _Reason(
+    Reason(
         r"not a git repository: |invalid gitfile|gitdir file does not exist",
         "the file .git on {place} leads to a repository that is not there any more.",
         "Move that file away there, then: lab push; or bring back what it leads to",
@@ -202,7 +202,7 @@ def git_failure(
         sentence = reason.sentence.format(place=place)
         return error(f"{what} failed: {sentence}{full}", hint=reason.hint, quoted=tuple(lines))
     if has_hook and not any(line.startswith(_GITS_OWN) for line in lines):
-        return error(
+        return LabError(
             f"{what} failed: the hook pre-push of the repository here refused it.{full}",
             hint="Do what the hook asks for, then run the command again",
             quoted=tuple(lines),
@@ -240,11 +240,11 @@ def _lines(stderr: str) -> Iterator[str]:
             yield line.replace("\t", "    ")
 
 
-def _reason(lines: list[str], *, alias: str, is_there: bool) -> tuple[_Reason, str] | None:
+def _reason(lines: list[str], *, alias: str, is_there: bool) -> tuple[Reason, str] | None:
     """Return the reason that git gave, and where it is so; None if it is not a known one."""
     # What the other half of git says reaches us without the prefix when ssh itself passes it on.
     is_there = is_there or any(line.startswith(" ! [remote rejected]") for line in lines)
-    for reason in _REASONS:
+    for reason in REASONS:
         for line in lines:
             if re.search(reason.pattern, line):
                 there = is_there or line.startswith("remote: ")

@@ -90,10 +90,10 @@ def report_unforeseen(error: Exception, console: Console) -> None:
         console.error(f"{sentence} ({_in_words(error)}).", hint=remedy)
         return
     kept = _keep(details)
-    where = "" if kept is None else f"The details are in {shlex.quote(str(kept))}: report them. "
+    shown_in = "" if kept is None else f"The details are in {shlex.quote(str(kept))}: report them. "
     console.error(
         f"something happened that lab did not expect: {_in_words(error)}",
-        hint=f"{where}To see them here: run it again with LAB_DEBUG=1 in the environment.",
+        hint=f"{shown_in}To see them here: run it again with LAB_DEBUG=1 in the environment.",
     )
 
 
