@@ -203,7 +203,7 @@ def git_failure(
         return error(f"{what} failed: {sentence}{full}", hint=reason.hint, quoted=tuple(lines))
     if has_hook and not any(line.startswith(_GITS_OWN) for line in lines):
         return LabError(
-            f"{what} failed: the hook pre-push of the repository here refused it.{full}",
+            f"{what} failed: the hook pre-push of the repository here refused it." + full,
             hint="Do what the hook asks for, then run the command again",
             quoted=tuple(lines),
         )
