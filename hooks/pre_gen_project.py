@@ -63,6 +63,9 @@ class Fault:
 def main() -> int:
     """Report a folder with files in it, or all faulty answers; return 1 to stop cookiecutter."""
     answers = json.loads(ANSWERS_AS_JSON)
+    if "{" + "{" in str(answers.get("__project_name_quoted")):
+        print(refuse_version(), file=sys.stderr)
+        return 1
     names = {entry.name for entry in os.scandir()} - {".git"}
     if names:
         print(refuse_folder(names, answers), file=sys.stderr)
@@ -72,6 +75,18 @@ def main() -> int:
         print(report(answers, faults), file=sys.stderr)
         return 1
     return 0
+
+
+def refuse_version() -> str:
+    """Say that this cookiecutter is too old: it does not render what the template derives."""
+    try:
+        from cookiecutter import __version__ as found
+    except ImportError:
+        found = "1"
+    return (
+        f"Nothing was generated: cookiecutter {found} is too old; this template needs 2.0 or "
+        "newer.\nWith a newer one: uvx cookiecutter ..."
+    )
 
 
 def refuse_folder(names: set[str], answers: dict[str, object]) -> str:

@@ -24,7 +24,7 @@ from .processes import running
 from .project import Project
 from .scripts import ExitCode, Explanations, ask, script
 from .ssh.client import quote
-from .ssh.ssh_directory import ssh_options
+from .ssh.ssh_directory import shown_options
 from .ui.display import Steps, steps
 from .version import this_version
 
@@ -186,7 +186,7 @@ def _may_change_in_place(context: Context, failure: LabError) -> bool:
 def _log_command(machine: Machine, job: Job) -> str:
     """Return the command that shows all that was printed there."""
     remote = f"cat {quote(f'{machine.folder}/.lab/jobs/{job.id}/log')}"
-    return shlex.join(["ssh", *ssh_options(machine.client.directory), machine.alias, remote])
+    return shlex.join(["ssh", *shown_options(machine.client.directory), machine.alias, remote])
 
 
 def _is_complete(machine: Machine, settings: str, *sent: str) -> tuple[str, bool]:

@@ -19,6 +19,7 @@ from ml_remote import files
 from ml_remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
 from ml_remote.ssh import ssh_config
 from ml_remote.ssh.configuration import home_directory
+from ml_remote.ssh.ssh_directory import shown_options
 
 BEFORE = "Host a\n    User u\n"
 
@@ -309,7 +310,7 @@ def test_another_directory_gets_an_absolute_line(tmp_path: Path) -> None:
     connect(directory)
     line = f'Include "{directory}/{OURS}/*.conf"\n'
     assert (directory / "config").read_text() == line
-    assert ssh_config.ssh_options(directory) == ["-F", str(directory / "config")]
+    assert shown_options(directory) == ["-F", str(directory / "config")]
     assert ssh_config.resolve("gpu", directory=directory)["user"] == ("ada",)
 
 

@@ -274,7 +274,12 @@ print("Python", sys.version.split()[0] + ", torch", torch.__version__)') ||
     say "The environment is complete: $device"
 }
 
-unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME
+# What would lead to another Python, put the packages elsewhere, or have git take another repository.
+# shellcheck disable=SC2046 # one word for each
+unset VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME PYTHONPATH PYTHONUSERBASE UV_PYTHON UV_PROJECT \
+    UV_SYSTEM_PYTHON PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON $(git rev-parse --local-env-vars 2>/dev/null)
+PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
+export PIP_USER PIP_REQUIRE_VIRTUALENV
 python=$(setting environment python)
 python=${python:-3.12}
 base=$(any_python)
@@ -287,4 +292,6 @@ fi
 if [ -n "$base" ] && [ -f .lab/far/current/__main__.py ]; then
     exec "$base" .lab/far/current environment "$@"
 fi
+PYTHONNOUSERSITE=1
+export PYTHONNOUSERSITE
 alone "$@"

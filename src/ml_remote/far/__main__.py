@@ -12,6 +12,7 @@ import sys
 from typing import List, Optional
 
 from ml_remote.far.exit_codes import ExitCode
+from ml_remote.far.login.variables import cleaned
 
 __all__ = ["INCOMPLETE", "PARTS", "main"]
 
@@ -38,7 +39,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if not given or given[0] not in PARTS:
         print(f"Give one of these: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    _start_by_resolved_path()
+    _start_properly(PARTS[given[0]])
     # Parts that hand the rest to another program's own parser find it where that one looks.
     sys.argv = [given[0], *given[1:]]
     try:
@@ -52,15 +53,22 @@ def main(arguments: Optional[List[str]] = None) -> int:
     return code
 
 
-def _start_by_resolved_path() -> None:
-    """Start anew if this was started through the link `.venv`.
+def _start_properly(module: str) -> None:
+    """Start anew if this was started through the link `.venv`, or with other people's packages.
 
-    It may be exchanged for a new environment, whose packages do not fit those imported before.
+    The link may be exchanged for a new environment, whose packages do not fit those imported
+    before. A part that needs the environment gets no packages but its own, whatever is set.
     """
-    if os.name != "nt" and os.path.islink(sys.prefix) and hasattr(sys, "orig_argv"):
+    if os.name == "nt" or not hasattr(sys, "orig_argv"):
+        return
+    program, variables = sys.executable, dict(os.environ)
+    if os.path.islink(sys.prefix):
         program = os.path.join(os.path.realpath(sys.prefix), "bin", "python")
+    if ".far.env." in module and "-m" not in sys.orig_argv[:3]:
+        variables = cleaned(variables)
+    if (program, variables) != (sys.executable, dict(os.environ)):
         sys.stdout.flush()
-        os.execv(program, [program, *sys.orig_argv[1:]])
+        os.execve(program, [program, *sys.orig_argv[1:]], variables)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import LabError
 from ..far.installed import FAR, install
+from ..far.login.variables import REMOVED, SET
 from ..jobs.about import Run
 from ..jobs.events import ASKING
 from ..lists.modules import missing_package
@@ -37,7 +38,13 @@ def run_here(
     run = Run(lab=find_lab(project, name), parameters=tuple(parameters))
     far = install(project.root / FAR)
     command = [str(_interpreter(project)), str(far), "headless", *run.words]
-    variables = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **ASKING}
+    variables: dict[str, str | None] = {
+        **dict.fromkeys(REMOVED),
+        **SET,
+        **ASKING,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
     with (
         running(command, folder=project.root, variables=variables, merge_errors=True) as program,
         show_progress(console, verbose=verbose) as progress,

@@ -70,6 +70,8 @@ _LOGIN_ALONE = (
     "LogLevel=INFO",
 )
 
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._-]*")
+
 PROOF = ("ControlPath=none", "BatchMode=yes")
 """Options for a login of its own that asks nothing: what proves that a login needs no password."""
 
@@ -95,7 +97,7 @@ class Client:
         RequestTTY, forwardings...) is set back. `flags` are further arguments of ssh.
         """
         options = [part for option in (*self.options, *_PLAIN) for part in ("-o", option)]
-        remote = [" ".join(quote(word) for word in words)] if words else []
+        remote = [" ".join(map(_word, words))] if words else []
         return ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, *remote]
 
     def prove(self, *flags: str) -> Result:
@@ -235,6 +237,11 @@ def script_input(script: str, *arguments: str) -> str:
     begins = f"printf '%s\\n' {shlex.quote(SCRIPT_BEGINS.strip())}"
     # sh reads the braces to their end before it runs anything: no command can eat the script.
     return f"{settings}{{\n{begins}\n{script}\n}} </dev/null\n"
+
+
+def _word(word: str) -> str:
+    """Return a word for the login shell; a plain one as it is, for nushell prints a quoted one."""
+    return word if _PLAIN_WORD.fullmatch(word) else quote(word)
 
 
 def quote(word: str) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import errno
 import os
 import re
+import shutil
 import stat
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +32,15 @@ __all__ = [
     "our_directory",
     "pinned_key_path",
     "read_state",
+    "shown_options",
     "ssh_directory",
     "ssh_options",
 ]
 
 OURS = "ml-remote.d"
 BACKUPS = ".backup"
+# The keys that ssh tries where no configuration names one.
+_DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
 # Its presence says that there was no configuration at all before our first edit.
 NO_CONFIG_MARK = ".config-was-missing"
 # What glob, quoting or expansion in ssh would give a meaning to, in a path that we must write
@@ -95,12 +103,47 @@ def is_default_directory(directory: Path) -> bool:
     return directory == home_directory() / ".ssh"
 
 
-def ssh_options(directory: Path) -> list[str]:
-    """Return the options that make ssh read the configuration in `directory`, if it has one."""
+def shown_options(directory: Path) -> list[str]:
+    """Return the options that make ssh read the configuration in `directory`, for people."""
     if is_default_directory(directory):
         return []
     config = directory / "config"
     return ["-F", str(config) if config.exists() else "none"]
+
+
+def ssh_options(directory: Path) -> list[str]:
+    """Return the options that make ssh read the configuration in `directory`, and nothing else.
+
+    What that leaves open, such as the known hosts, ssh would look for in the home directory of the
+    password database. So it gets a configuration that includes the person's and then names the
+    files of `directory`: the first value counts, also for a jump host.
+    """
+    if is_default_directory(directory):
+        return []
+    file = _made_folder() / sha256(os.fsencode(directory)).hexdigest()[:16]
+    text = _whole_configuration(directory)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+    return ["-F", str(file)]
+
+
+def _whole_configuration(directory: Path) -> str:
+    keys = [path for name in _DEFAULT_KEYS if (path := directory / name).is_file()]
+    known = " ".join(f'"{directory.as_posix()}/{name}"' for name in ("known_hosts", "known_hosts2"))
+    identities = [f'"{path.as_posix()}"' for path in keys] or ["none"]
+    return (
+        f'Include "{directory.as_posix()}/config"\n'
+        f"Match all\n  UserKnownHostsFile {known}\n"
+        + "".join(f"  IdentityFile {identity}\n" for identity in identities)
+    )
+
+
+@cache
+def _made_folder() -> Path:
+    """Return a folder of this process's own, which is removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="lab-ssh-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def our_directory(directory: Path) -> Path:

@@ -23,7 +23,10 @@ def prepare_kernels(directory: Path) -> None:
     from ipykernel.kernelspec import write_kernel_spec
 
     (directory / "run").mkdir(mode=0o700)
+    os.environ.pop("MPLBACKEND", None)  # the kernel chooses the one for notebooks
     os.environ |= {
+        # The environment's own specifications count more than those in the person's home.
+        "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_RUNTIME_DIR": str(directory / "run"),
         "JUPYTER_PATH": os.pathsep.join(
             filter(None, [str(directory / "data"), os.environ.get("JUPYTER_PATH")])

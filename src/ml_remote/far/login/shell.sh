@@ -24,6 +24,8 @@ if [ -x .venv/bin/python ] && [ ! -e .lab/environment.incomplete ]; then
     lab_bin=$(CDPATH='' cd -P -- .venv/bin && pwd -P)
     PATH=$lab_bin:$PATH
     export PATH
+    # shellcheck source=src/ml_remote/far/login/clean.sh
+    . "$here/clean.sh"
 else
     printf 'There is no complete environment here yet: these are the own programs of this machine.\n' >&2
 fi

@@ -12,34 +12,51 @@ from .kind import Kind
 
 __all__ = ["KIND"]
 
+# What says where a person's own settings and kernels are; every other variable of Jupyter's goes.
+_KEPT = (
+    "JUPYTER_ALLOW_INSECURE_WRITES",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_PATH",
+    "JUPYTER_PLATFORM_DIRS",
+)
+
 
 def serve(directory: Path, idle_seconds: float) -> None:
     """Serve JupyterLab for the project, labs opening as notebooks.
 
     It ends when no cell has run and no browser was there for `idle_seconds`; 0 means never.
     """
-    from jupyter_core.paths import jupyter_config_dir
+    _forget_other_servers()
+    from jupyter_core import paths
     from jupyterlab.labapp import LabApp
 
     from ..kernels import TRANSPORT, prepare_kernels
     from ..parameters import project_root
 
     # The person's own look of JupyterLab stays; a password, port or certificate that they may have
-    # set for their own servers would keep this one from being reached.
-    own = Path(jupyter_config_dir()) / "lab"
+    # set for their own servers, or a container for its one server, would keep this one from being
+    # reached.
+    own = Path(paths.jupyter_config_dir()) / "lab"
+    paths.SYSTEM_CONFIG_PATH.clear()
     os.environ |= {
         "JUPYTERLAB_SETTINGS_DIR": str(own / "user-settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(directory / "config"),
-        "JUPYTER_TOKEN_FILE": str(directory / "token"),
+        "JUPYTER_CONFIG_PATH": str(directory / "config"),  # before that of the environment
     }
     prepare_kernels(directory)
+    _write_token(directory / "config", (directory / "token").read_text())
     _write_lab_settings(directory / "config" / "labconfig")
     seconds = max(1, round(idle_seconds)) if idle_seconds else 0
     check = min(60, seconds)
     settings = {
         "ServerApp.sock": directory / "socket",
         "ServerApp.root_dir": project_root(),
+        "ServerApp.base_url": "/",
+        "ServerApp.certfile": "",
+        "ServerApp.keyfile": "",
+        "ServerApp.client_ca": "",
         "ServerApp.open_browser": False,
         "ServerApp.allow_root": True,
         "ServerApp.shutdown_no_activity_timeout": seconds,
@@ -50,6 +67,22 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "TerminalManager.cull_interval": check,
     }
     LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items() if value != 0])
+
+
+def _forget_other_servers() -> None:
+    """Remove the variables by which a container, or a hub, configures a server of its own."""
+    for name in [*os.environ]:
+        if name.startswith(("JUPYTER", "JPY_")) and name not in _KEPT:
+            del os.environ[name]
+
+
+def _write_token(folder: Path, token: str) -> None:
+    """Write a configuration with the token; it counts more than any other."""
+    import json
+
+    folder.mkdir(parents=True)
+    settings = {"IdentityProvider": {"token": token}, "ServerApp": {"token": token}}
+    (folder / "jupyter_server_config.json").write_text(json.dumps(settings))
 
 
 def _write_lab_settings(folder: Path) -> None:

@@ -71,11 +71,7 @@ def _by_pip(folder: Path) -> None:
     options = ["--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-deps"]
     command = [sys.executable, "-m", "pip", "install", *options, "--only-binary", ":all:"]
     try:
-        run(
-            [*command, "--target", str(folder), "uv"],
-            variables={"PIP_USER": "0"},
-            on_line=lambda _: True,
-        )
+        run([*command, "--target", str(folder), "uv"], on_line=lambda _: True)
     except ManagerError as error:
         lines = [line for line in error.text.splitlines() if line.startswith("ERROR")]
         raise Failure("pip cannot fetch uv: {}".format((lines or [str(error)])[-1]))

@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Callable, Deque, Dict, Mapping, NoReturn, Optional, Sequence
 
+from ..variables import REMOVED
 from .failures import ManagerError
 from .progress import Progress
 
@@ -15,7 +16,39 @@ __all__ = ["answer", "end_with_signals", "run"]
 
 _KEPT = 400
 # What a shell, or another environment, has set must not lead a manager to another one.
-_UNSET = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "PIP_USER")
+_UNSET = (
+    *REMOVED,
+    "CONDA_DRY_RUN",
+    "PIP_DRY_RUN",
+    "PIP_IGNORE_INSTALLED",
+    "PIP_NO_DEPS",
+    "PIP_PREFIX",
+    "PIP_PYTHON",
+    "PIP_REPORT",
+    "PIP_REQUIREMENT",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "UV_NO_EDITABLE",
+    "UV_PREFIX",
+    "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_TARGET",
+    "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",
+    # git: as `git rev-parse --local-env-vars` lists them.
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_WORK_TREE",
+)
+# pip's own configuration may say otherwise; a variable counts more.
+_SET = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def run(
@@ -105,5 +138,6 @@ def end_with_signals() -> None:
 
 def _environment(variables: Optional[Mapping[str, str]]) -> Dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
+    kept.update(_SET)
     kept.update(variables or {})
     return kept

@@ -66,7 +66,9 @@ def prove_device(prefix: Path) -> Optional[Device]:
 
 def _ask(prefix: Path, probe: str, *arguments: str, seconds: float) -> Optional[Dict[str, Any]]:
     command = [str(interpreter_of(prefix)), "-B", str(_PROBES / probe), *arguments]
-    variables = {} if os.environ.get("LAB_DEBUG") else {"PYTHONWARNINGS": "ignore"}
+    variables = {"PYTHONNOUSERSITE": "1"}
+    if not os.environ.get("LAB_DEBUG"):
+        variables["PYTHONWARNINGS"] = "ignore"
     text = answer(command, variables=variables, seconds=seconds)
     try:
         values = json.loads((text or "").strip().splitlines()[-1])

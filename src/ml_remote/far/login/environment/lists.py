@@ -114,7 +114,7 @@ def _is_newer(root: Path, handed: Lists) -> bool:
         return False
     if not before:
         return False
-    git = ["git", "-C", str(root)]
+    git = ["git", "-C", str(root), "-c", "log.showSignature=false", "-c", "log.follow=false"]
     last = answer([*git, "log", "-1", "--format=%H", "--", *NAMES])
     if last is None or last.strip() in ("", before):
         return False

@@ -2,12 +2,28 @@
 
 import re
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 from ..carried import carried_wheels
+from ..commands import answer
+from ..failures import Failure
 from .base import Work
 
-__all__ = ["requirement_options"]
+__all__ = ["refuse_other_target", "requirement_options"]
+
+_ELSEWHERE = re.compile(r"(?m)^(\w+)\.(target|prefix|root)=(.+)$")
+
+
+def refuse_other_target(python: str, variables: Dict[str, str]) -> None:
+    """Raise Failure if pip's configuration has packages go elsewhere: no option takes that back."""
+    listed = answer([python, "-m", "pip", "config", "list"], variables=variables)
+    found = _ELSEWHERE.search((listed or "").replace("\r\n", "\n"))
+    if found:
+        raise Failure(
+            "pip's configuration says {} = {}, so no package would get into the"
+            " environment.".format(found.group(2), found.group(3)),
+            "Take that back: python3 -m pip config unset {}.{}".format(*found.groups()[:2]),
+        )
 
 
 def requirement_options(work: Work) -> List[List[str]]:

@@ -16,7 +16,7 @@ from ..pythons import find_python
 from ..record import read_record
 from ..settings import OLDEST_PYTHON
 from .base import Manager, Work
-from .installing import requirement_options
+from .installing import refuse_other_target, requirement_options
 from .network import explain_network
 
 __all__ = ["Pip"]
@@ -92,7 +92,8 @@ class Pip(Manager):
     def _pip(work: Work, *options: str) -> None:
         command = [str(interpreter_of(work.prefix)), "-m", "pip", "install"]
         command += ["--disable-pip-version-check", "--no-input", *options]
-        variables = pip_variables(work.root, work.settings)
+        variables = {"PYTHONNOUSERSITE": "1", **pip_variables(work.root, work.settings)}
+        refuse_other_target(command[0], variables)
         run(command, folder=work.root, variables=variables, progress=Progress())
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:

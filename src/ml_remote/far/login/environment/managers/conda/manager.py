@@ -16,6 +16,7 @@ from ...lists import Lists
 from ...places import Places, interpreter_of, remove
 from ...speech import say
 from ..base import Manager, Work
+from ..installing import refuse_other_target
 from .comparing import missing_or_other
 from .finding import Found, find_client
 from .output import Shown
@@ -245,6 +246,7 @@ class Conda(Manager):
         python = str(interpreter_of(work.prefix))
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
         variables = {"PYTHONNOUSERSITE": "1"}
+        refuse_other_target(python, variables)
         if wanted.pip:
             kept = answer([python, "-m", "pip", "list", "--format=freeze"], variables=variables)
             constraints = work.prefix / "conda-meta" / "constraints.txt"
