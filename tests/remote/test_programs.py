@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from baking import TOOL
 from place import Place
 from remote_fixtures import at
 
@@ -75,3 +81,107 @@ def test_program_runs_there_and_its_exit_code_comes_home(there: Place) -> None:
     there.client.close()
     there.server.stop()
     assert there.lab("run", "--", "true").returncode == 125
+
+
+SPY = """\
+import os, subprocess, sys, time
+open(os.environ["LAB_OUTPUT_DIR"] + "/result.txt", "w").close()
+names = ["STORED", "PASSED", "FROM_FILE"]
+values = [os.environ[name] for name in names]
+print("all", *values, flush=True)
+for value in values:
+    os.write(1, value[:9].encode())
+    time.sleep(0.05 if value != values[0] else 1)  # longer than the pause after which it is shown
+    os.write(1, value[9:].encode() + b"\\n")
+print("repr", repr(values), "short", os.environ["SHORT"], file=sys.stderr)
+seen = subprocess.run("cat /proc/[0-9]*/cmdline", shell=True, capture_output=True).stdout
+print("listed", any(value.encode() in seen for value in values))
+"""
+STORED, PASSED, FROM_FILE = (
+    "stored-4711-secret",
+    "passed-4712-secret",
+    "line-one-4713\nline-two-4714",
+)
+
+
+def files_with(text: str, *folders: Path) -> list[str]:
+    """Return the files below these folders that have the text in them."""
+    return sorted(
+        str(path)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and text.encode() in path.read_bytes()
+    )
+
+
+def test_secret_is_nowhere_but_in_its_file(
+    there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.commit("spy.py", SPY)
+    monkeypatch.setenv("PASSED", PASSED)
+    file = tmp_path / "vars.env"
+    file.write_text(f'# remark\nexport SHORT=tiny\nFROM_FILE="{FROM_FILE}"\n')
+
+    done = subprocess.run(
+        [sys.executable, "-B", "lab.py", "secret", "set", "STORED"],
+        cwd=there.project.path,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        input=f"{STORED}\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    secret = there.folder / ".lab" / "secrets" / "STORED"
+    assert (secret.read_text(), stat.S_IMODE(secret.stat().st_mode)) == (STORED, 0o600)
+    listed = there.lab("secret", "list")
+    assert listed.stdout.splitlines()[0] == "STORED"
+    assert json.loads(there.lab("secret", "list", "--json").stdout)["secrets"] == [
+        {"name": "STORED"}
+    ]
+    for name in ("PATH", "LAB_JOB", "1A", "A-B"):
+        assert there.lab("secret", "set", name).returncode == 2, name
+
+    done = there.lab(
+        "run", "--push", "--env", "PASSED", "--env-file", str(file), "--", "python", "spy.py"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all *** *** ***" in done.stderr
+    assert "short tiny" in done.stderr
+    assert "listed False" in done.stderr
+    said = [done.stdout + done.stderr]
+    said += [there.lab(*words.split()).stdout for words in ("runs", "runs --json", "attach")]
+    said.append(there.lab("doctor", "--copy").stdout)
+    shown = there.lab("shell", "--", "sh", "-c", 'test -n "$STORED" && echo found')
+    assert shown.stdout == "found\n", shown.stderr
+    there_and_here = (there.folder, there.project.path)
+    for value in (STORED, PASSED, FROM_FILE, *FROM_FILE.split("\n")):
+        allowed = [str(secret)] if value == STORED else []
+        assert files_with(value, *there_and_here) == allowed, value
+        assert not [text for text in said if value in text], value
+    job = newest(there)
+    assert job.run.secrets == ("SHORT", "FROM_FILE", "PASSED")
+    for folder in there_and_here:
+        assert (folder / ".lab" / ".gitignore").read_text() == "*\n"
+    assert there.lab("secret", "remove", "STORED").returncode == 0
+    assert not secret.exists()
+    assert there.lab("secret", "remove", "STORED").returncode == 1
+
+
+def test_run_is_told_of_and_goes_where_a_card_is_free(there: Place, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    local = there.project.path / "lab.local.toml"
+    program = tmp_path / "tell"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{said}"\n')
+    program.chmod(0o755)
+    local.write_text(f'[notify]\ncommand = ["{program}", "please"]\n')
+    done = there.lab("run", "--notify", "--", "sh", "-c", "exit 4")
+    assert done.returncode == 4
+    assert said.read_text() == "please\nsh -c exit 4 ended: exit code 4\n"
+    local.unlink()
+    done = there.lab("run", "--first-free", "nowhere,machine", "--", "true")
+    assert done.returncode == 125
+    assert "No machine has a free card: nowhere cannot be reached; machine has no" in done.stderr
+    there.commit("lab.toml", there.project.read("lab.toml") + '\n[notify]\ncommand = ["x"]\n')
+    done = there.lab("run", "--notify", "--", "true")
+    assert done.returncode == 125
+    assert "so it counts in lab.local.toml only" in done.stderr

@@ -9,6 +9,7 @@ is_name() {
 }
 
 # take_secrets: put them into the environment; $secrets is set when there are any
+# shellcheck disable=SC2034
 take_secrets() {
     secrets=''
     for secret in .lab/secrets/* "${LAB_JOB_FOLDER:-.lab/}secrets"/*; do
