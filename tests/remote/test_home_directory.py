@@ -75,3 +75,31 @@ def test_connect_and_disconnect_in_an_empty_home_directory(
     done = run_as(person, default_project, *lab, "disconnect", "--yes", "--remove-key")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in folder.iterdir()] == ["known_hosts"]
+
+
+@pytest.mark.slow
+def test_with_another_directory_nothing_in_the_home_directory_is_read_or_written(
+    person: Account, default_project: BakedProject, server: OpenSSHServer
+) -> None:
+    # ssh ends at this configuration, and would take this key and these known hosts.
+    person.write(".ssh/config", "NoSuchOption yes\n")
+    person.write(".ssh/id_ed25519", "no key\n")
+    host_key = Path(f"{server.host_key}.pub").read_text()
+    person.write(".ssh/known_hosts", f"[127.0.0.1]:{server.port} {host_key}")
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in (person.home / ".ssh").iterdir()
+    }
+    other = person.write("other/empty", "").parent
+    password = Laptop(person.home).askpass(server.account.password or "")
+    Path(password["SSH_ASKPASS"]).chmod(0o755)
+    command = (sys.executable, "-B", "lab.py", "connect", server.address, "--yes")
+    variables = {**password, "LAB_SSH_DIR": str(other)}
+    done = run_as(person, default_project, *command, **variables)
+    assert done.returncode == 0, done.stderr
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in (person.home / ".ssh").iterdir()
+    }
+    assert after == before
+    assert f"[127.0.0.1]:{server.port} " in (other / "known_hosts").read_text()

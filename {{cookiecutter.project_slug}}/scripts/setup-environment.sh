@@ -277,7 +277,7 @@ print("Python", sys.version.split()[0] + ", torch", torch.__version__)') ||
 # What would lead to another Python, put the packages elsewhere, or have git take another repository.
 # shellcheck disable=SC2046 # one word for each
 unset VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME PYTHONPATH PYTHONUSERBASE UV_PYTHON UV_PROJECT \
-    UV_SYSTEM_PYTHON PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON $(git rev-parse --local-env-vars 2>/dev/null)
+    UV_SYSTEM_PYTHON PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON $(git rev-parse --local-env-vars 2>/dev/null | grep ^GIT_)
 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
 export PIP_USER PIP_REQUIRE_VIRTUALENV
 python=$(setting environment python)

@@ -2,7 +2,7 @@
 # How every git of these scripts is started, as git.py does it on the laptop: without the variables by
 # which somebody's start-up file leads it elsewhere, and with the settings that we rely on.
 # shellcheck disable=SC2046 # one word for each
-unset $(git rev-parse --local-env-vars 2>/dev/null) \
+unset $(git rev-parse --local-env-vars 2>/dev/null | grep '^GIT_[A-Z_]*$') \
     GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_CONFIG GIT_CONFIG_COUNT \
     GIT_CONFIG_PARAMETERS GIT_DIR GIT_GRAFT_FILE GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE \
     GIT_INTERNAL_SUPER_PREFIX GIT_NO_REPLACE_OBJECTS GIT_OBJECT_DIRECTORY GIT_PREFIX \

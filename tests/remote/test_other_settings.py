@@ -1,0 +1,260 @@
+"""Other people's variables and settings of git lead nothing of ours astray, here and there.
+
+Each row is one variable or setting; all of them are set at once, on the laptop and on the machine,
+while a project is generated, pushed and pulled. Every program is the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE_ROOT
+from hooks_as_modules import load_hook
+from place import Place
+
+from ml_remote import far, git
+from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
+
+LOGIN = Path(far.__file__).parent / "login"
+
+# {other} is a repository of somebody else's, {program} a program that must not run.
+VARIABLES = {
+    "GIT_DIR": "{other}/.git",
+    "GIT_WORK_TREE": "{other}",
+    "GIT_INDEX_FILE": "{other}/.git/index",
+    "GIT_OBJECT_DIRECTORY": "{other}/.git/objects",
+    "GIT_COMMON_DIR": "{other}/.git",
+    "GIT_PREFIX": "labs/",
+    "GIT_NAMESPACE": "other",
+    "GIT_SHALLOW_FILE": "/nowhere",
+    "GIT_GRAFT_FILE": "/nowhere",
+    "GIT_DEFAULT_HASH": "sha256",
+    "GIT_ALLOW_PROTOCOL": "https",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_EXTERNAL_DIFF": "{program}",
+    "GIT_TRACE": "1",
+    "GIT_TRACE_PACKET": "1",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "core.worktree",
+    "GIT_CONFIG_VALUE_0": "/nowhere",
+    "GIT_ASKPASS": "{program}",
+    "GIT_EDITOR": "{program}",
+    "GIT_PAGER": "{program}",
+    "RSYNC_RSH": "{program}",
+    "RSYNC_PROTECT_ARGS": "0",
+    "LC_ALL": "POSIX",
+    "LANGUAGE": "de",
+}
+SETTINGS = {
+    "advice.detachedHead": "false",
+    "color.diff": "always",
+    "color.push": "always",
+    "color.remote": "always",
+    "color.status": "always",
+    "color.transport": "always",
+    "color.ui": "always",
+    "commit.gpgSign": "true",
+    "core.abbrev": "4",
+    "core.askPass": "{program}",
+    "core.autocrlf": "input",
+    "core.editor": "{program}",
+    "core.fsmonitor": "{program}",
+    "core.pager": "{program}",
+    "core.quotePath": "true",
+    "core.safecrlf": "true",
+    "credential.helper": "!{program}",
+    "diff.external": "{program}",
+    "diff.ignoreSubmodules": "none",
+    "diff.noprefix": "true",
+    "diff.orderFile": "/nowhere",
+    "diff.renames": "copies",
+    "fetch.prune": "true",
+    "fetch.pruneTags": "true",
+    "fetch.recurseSubmodules": "true",
+    "format.pretty": "raw",
+    "gpg.program": "{program}",
+    "i18n.logOutputEncoding": "latin1",
+    "init.defaultBranch": "trunk",
+    "log.date": "relative",
+    "log.follow": "true",
+    "log.showSignature": "true",
+    "merge.autoStash": "true",
+    "merge.ff": "false",
+    "protocol.allow": "never",
+    "pull.rebase": "true",
+    "push.followTags": "true",
+    "push.gpgSign": "true",
+    "push.negotiate": "true",
+    "push.pushOption": "ci.skip",
+    "push.recurseSubmodules": "on-demand",
+    "rerere.enabled": "true",
+    "safe.bareRepository": "explicit",
+    "status.relativePaths": "true",
+    "status.renames": "copies",
+    "status.showUntrackedFiles": "no",
+    "submodule.recurse": "true",
+    "url.https://elsewhere.invalid/.insteadOf": "machine:",
+    "url.https://elsewhere.invalid/.pushInsteadOf": "machine:",
+}
+THERE_TOO = {"receive.denyCurrentBranch": "refuse", "receive.denyNonFastForwards": "true"}
+
+
+def plain_git(folder: Path, *arguments: str) -> str:
+    """Run git as nobody's settings have it, and return what it prints."""
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def filled(table: dict[str, str], **values: str) -> dict[str, str]:
+    return {name: value.format(**values) for name, value in table.items()}
+
+
+def hostile(folder: Path) -> tuple[dict[str, str], Path, Path]:
+    """Return variables with all settings, the other repository, and what the program leaves."""
+    folder.mkdir(exist_ok=True)
+    other, program, ran = folder / "other", folder / "program", folder / "ran"
+    plain_git(folder, "init", "--quiet", str(other))
+    (other / "file").write_text("theirs\n")
+    plain_git(other, "add", ".")
+    identity = ("-c", "user.name=Other", "-c", "user.email=o@example.com")
+    plain_git(other, *identity, "commit", "--quiet", "--message", "Theirs")
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$0 $*\" >>'{ran}'\nexit 1\n")
+    program.chmod(0o755)
+    values = {"other": str(other), "program": str(program)}
+    settings = {"user.name": "Tess Ter", "user.email": "tess@example.com"}
+    settings |= filled(SETTINGS, **values)
+    for name, value in settings.items():
+        plain_git(folder, "config", "--file", str(folder / "settings"), "--add", name, value)
+    variables = filled(VARIABLES, **values)
+    return variables | {"GIT_CONFIG_GLOBAL": str(folder / "settings")}, other, ran
+
+
+def is_untouched(other: Path) -> bool:
+    return (
+        plain_git(other, "log", "--format=%s", "--all") == "Theirs"
+        and plain_git(other, "status", "--porcelain") == ""
+        and [path.name for path in other.iterdir() if path.name != ".git"] == ["file"]
+    )
+
+
+def test_every_variable_that_git_calls_local_is_removed_everywhere() -> None:
+    listed = plain_git(Path.cwd(), "rev-parse", "--local-env-vars").split()
+    assert set(listed) <= set(git.REMOVED)
+    assert set(listed) <= set(load_hook("post_gen_project").GIT_REMOVED)
+    words = (LOGIN / "git.sh").read_text().split()
+    assert set(git.REMOVED) | set(git.SETTINGS) <= set(words)
+    assert set(PYTHON_REMOVED) <= set((LOGIN / "clean.sh").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("version", "is_old"),
+    [
+        ("git version 1.8.3.1", True),
+        ("git version 2.9.5", True),
+        ("git version 2.10.0", True),
+        ("git version 2.11.0", False),
+        ("git version 2.39.5 (Apple Git-154)", False),
+        ("git version 3.0.0-rc1", False),
+    ],
+)
+def test_old_git_is_told_by_its_version_here_and_there(
+    tmp_path: Path, version: str, is_old: bool
+) -> None:
+    assert git.is_old(version) is is_old
+    stand_in = tmp_path / "git"  # a stand-in: an old git answers this, and is asked nothing else
+    stand_in.write_text(f"#!/bin/sh\necho '{version}'\n")
+    stand_in.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", (LOGIN / "git.sh").read_text() + "is_old_git"],
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert (done.returncode == 0) is is_old
+
+
+def test_a_cookiecutter_that_renders_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = load_hook("pre_gen_project")
+    # A stand-in for cookiecutter 1.7, which leaves what begins with two underscores unrendered.
+    answers = '{"__project_name_quoted": "{{ cookiecutter.project_name }}"}'
+    monkeypatch.setattr(hook, "ANSWERS_AS_JSON", answers)
+    assert hook.main() == 1
+    assert "is too old; this template needs 2.0 or newer" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_generating_in_a_hook_of_another_repository_leaves_that_alone(tmp_path: Path) -> None:
+    variables, other, ran = hostile(tmp_path / "strange")
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", str(TEMPLATE_ROOT)]
+    done = subprocess.run(
+        [*command, "--output-dir", str(tmp_path), "write_ssh_entry=no"],
+        cwd=tmp_path,
+        env={**os.environ, **variables, "PYTHONSTARTUP": "/nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    project = tmp_path / "handwriting-lab"
+    assert plain_git(project, "log", "--format=%an", "main") == "Tess Ter"
+    assert plain_git(project, "status", "--porcelain") == ""
+    assert plain_git(project, "rev-parse", "--show-object-format") == "sha1"
+    assert "The first commit is not signed" in done.stderr
+    assert is_untouched(other)
+    assert not ran.exists(), ran.read_text()
+
+
+@pytest.mark.slow
+def test_commits_go_there_and_back_with_everything_set_on_both_sides(
+    place: Place, tmp_path: Path
+) -> None:
+    here, other_here, ran_here = hostile(tmp_path / "strange")
+    home = place.server.account.home
+    there, other_there, ran_there = hostile(home / "strange")
+    settings = home / "strange" / "settings"
+    for name, value in THERE_TOO.items():
+        plain_git(home, "config", "--file", str(settings), name, value)
+    subprocess.run(["chmod", "-R", "a+rX", home / "strange"], check=True)
+    place.server.stop()
+    place.server.start(SetEnv=" ".join(f'"{name}={value}"' for name, value in there.items()))
+
+    done = place.lab("push", **here)
+    assert (done.returncode, "Pushed 2 commits" in done.stdout) == (0, True), done.stderr
+    head = place.commit("größe.txt", "new")
+    done = place.lab("push", **here)
+    assert "Pushed 1 commit" in done.stdout, done.stderr
+    assert plain_git(place.folder, "rev-parse", "HEAD") == head
+    assert (place.folder / "größe.txt").read_text() == "new"
+
+    place.write_there("größe.txt", "there")
+    identity = ("-c", "user.name=Tess", "-c", "user.email=t@example.com")
+    plain_git(place.folder, *identity, "commit", "--quiet", "--all", "--message", "There")
+    subprocess.run(["chown", "-R", f"--reference={home}", place.folder], check=True)
+    done = place.lab("pull", **here)
+    assert done.returncode == 0, done.stderr
+    assert (place.project.path / "größe.txt").read_text() == "there"
+
+    assert is_untouched(other_here)
+    assert is_untouched(other_there)
+    assert not ran_here.exists(), ran_here.read_text()
+    assert not ran_there.exists(), ran_there.read_text()
+
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "pre-push").write_text("#!/bin/sh\necho 'No pushes on Fridays' >&2\nexit 1\n")
+    (hooks / "pre-push").chmod(0o755)
+    plain_git(tmp_path, "config", "--file", here["GIT_CONFIG_GLOBAL"], "core.hooksPath", str(hooks))
+    place.commit("new.txt", "new")
+    done = place.lab("push", **here)
+    assert done.returncode == 1
+    assert "No pushes on Fridays" in done.stderr
