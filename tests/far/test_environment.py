@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -344,7 +345,7 @@ def test_package_that_left_the_lock_is_not_left_in_the_environment_by_pip(
     (tmp_path / "lab-environment.json").write_text(json.dumps(record))
     work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
     found = Inventory({**installed, "by-hand": "1.0"}, [])
-    assert pip._left_the_lock(work, found) == left
+    assert pip._left_the_lists(work, found) == left
 
 
 def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:
@@ -455,6 +456,31 @@ def test_pip_adds_in_place_only_what_changes_nothing(computer: Computer, tmp_pat
     assert (trial.root / ".venv").readlink() == first
     assert trial.versions()["alpha"] == "1.1"
     assert not (trial.root / ".lab/environment.incomplete").exists()
+    trial.more = {"LAB_CHANGE_IN_PLACE": "1", "LAB_MINIMUM_FREE_GB": "0"}
+    check_that_what_left_the_lists_goes(trial)
+    assert (trial.root / ".venv").readlink() == first
+
+
+def check_that_what_left_the_lists_goes(trial: Trial) -> None:
+    """Let gamma, and with it delta, leave the lists; what somebody has installed by hand stays."""
+    for hand in ([], ["beta"]):
+        trial.wanted["gamma"] = "==1.0"
+        trial.write_lists()
+        assert trial.set_up() == 0, trial.said
+        assert {"gamma", "delta"} <= trial.versions().keys()
+        for name in hand:
+            prefix = Path(os.path.realpath(trial.root / ".venv"))
+            site = next(prefix.glob("lib/python3*/site-packages"))
+            with zipfile.ZipFile(trial.computer.wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
+                wheel.extractall(site)
+            about = site / f"{name}-1.0.dist-info" / "METADATA"
+            about.write_text(about.read_text() + "Requires-Dist: delta\n")
+        del trial.wanted["gamma"]
+        trial.write_lists()
+        assert trial.set_up() == 0, trial.said
+        assert ("no longer ask for: delta, gamma" in trial.said) == (not hand), trial.said
+        assert "gamma" not in trial.versions()
+        assert {"beta", "delta"} & trial.versions().keys() == ({"beta", "delta"} if hand else set())
 
 
 @pytest.mark.slow
@@ -478,6 +504,7 @@ def test_mounted_environment_is_changed_in_place(
         assert trial.set_up() == 0
         assert not (trial.root / ".venv").is_symlink()
         assert trial.versions()["alpha"] == "1.1"
+        check_that_what_left_the_lists_goes(trial)
         subprocess.run(["mount", "-o", "remount,bind,noexec", trial.root / ".venv"], check=True)
         trial.wanted["alpha"] = "==1.0"
         trial.write_lists()

@@ -7,13 +7,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .commands import answer
 from .lists import Lists
 from .places import interpreter_of
 
-__all__ = ["Device", "Inventory", "inventory", "normalised", "prove_device"]
+__all__ = ["Device", "Inventory", "Needs", "inventory", "needs", "normalised", "prove_device"]
 
 _PATIENCE = 90
 """Seconds for a list of what is installed: a network disk that was idle takes long."""
@@ -29,6 +29,15 @@ class Inventory(NamedTuple):
     """What the lists or the lock ask for and is missing, or another version."""
     wanted: List[str] = []  # noqa: RUF012 - never changed
     """What pyproject.toml asks for, as it is written there."""
+
+
+class Needs(NamedTuple):
+    """What of the installed packages the lists need."""
+
+    needed: List[str]
+    """The lists' packages, and all that those need."""
+    leaving: List[str]
+    """What the lists once needed, and nothing that is installed needs any more."""
 
 
 class Device(NamedTuple):
@@ -49,6 +58,14 @@ def inventory(prefix: Path, lists: Lists) -> Optional[Inventory]:
     if values is None:
         return None
     return Inventory(values["versions"], values["problems"], values["wanted"])
+
+
+def needs(prefix: Path, wanted: Sequence[str], before: Sequence[str]) -> Needs:
+    """Return what `wanted` needs, and what of `before` can go; nothing if its Python fails."""
+    values = _ask(
+        prefix, "leaving.py", json.dumps(list(wanted)), json.dumps(list(before)), seconds=_PATIENCE
+    )
+    return Needs(values["needed"], values["leaving"]) if values else Needs([], [])
 
 
 def normalised(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from .failures import Failure, ManagerError
-from .inside import inventory, prove_device
+from .inside import inventory, needs, prove_device
 from .managers import CONDA_FAMILY, Manager, Work
 from .places import Places, interpreter_of, remove
 from .record import Record, read_record, write_record
@@ -45,10 +45,27 @@ def make_in_place(places: Places, manager: Manager, work: Work) -> Record:
         for path in work.prefix.iterdir():  # the folder may be a mount
             remove(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         is_there = False
+    before = read_record(work.prefix) if is_there else None
     explained(manager, work, manager.change if is_there else manager.make)
+    if before is not None:
+        explained(manager, work, lambda work: _remove_needless(manager, work, before))
     record = prove(manager, work)
     places.incomplete.unlink()
     return record
+
+
+def _remove_needless(manager: Manager, work: Work, before: Record) -> None:
+    """Uninstall what the lists have asked for and nothing needs any more.
+
+    The managers only install. What somebody has installed by hand stays, with what it needs.
+    """
+    found = inventory(work.prefix, work.lists)
+    if found is None or not before.needed:
+        return
+    names = needs(work.prefix, manager.wanted(work, found), before.needed).leaving
+    if names:
+        say("Removing what the lists no longer ask for: {}".format(", ".join(names)))
+        manager.remove(work, names)
 
 
 def _can_change(manager: Manager, work: Work) -> bool:
@@ -154,6 +171,7 @@ def prove(manager: Manager, work: Work) -> Record:
         project=str(work.root),
         complete=True,
         installed=found.versions,
+        needed=needs(work.prefix, manager.wanted(work, found), ()).needed,
     )
     write_record(work.prefix, record)
     return record

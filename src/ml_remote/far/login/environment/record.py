@@ -7,7 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Sequence
 
 __all__ = ["RECORD", "Record", "read_record", "write_record"]
 
@@ -33,6 +33,8 @@ class Record(NamedTuple):
     complete: bool = False
     installed: Dict[str, str] = {}  # noqa: RUF012 - never changed
     """The version of each package, by its normalised name."""
+    needed: Sequence[str] = ()
+    """What of it the lists asked for and needed; of this, what they need no more can be removed."""
     made: float = 0.0
     """Seconds since 1970."""
 

@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional
 
+from ..commands import run
 from ..failures import Failure, ManagerError
 from ..inside import Inventory
 from ..lists import Lists
+from ..places import interpreter_of
 from ..settings import Settings
 
 __all__ = ["Manager", "Work"]
@@ -65,6 +67,16 @@ class Manager(ABC):
     def add(self, work: Work) -> None:
         """Add what is missing, in place, where `only_adds`: what is there works all the while."""
         self.change(work)
+
+    def wanted(self, work: Work, found: Inventory) -> List[str]:
+        """Return the requirements, as pip reads them, that this manager installs from PyPI."""
+        return found.wanted
+
+    def remove(self, work: Work, names: List[str]) -> None:
+        """Uninstall packages of PyPI from the environment at `work.prefix`, and nothing else."""
+        python = str(interpreter_of(work.prefix))
+        command = [python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check"]
+        run([*command, *names], folder=work.root, on_line=lambda _: True)
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what went wrong, in words; None if that is not known."""

@@ -9,7 +9,7 @@ from typing import List, Optional
 from ..caches import pip_variables
 from ..commands import run
 from ..failures import Failure, ManagerError
-from ..inside import Inventory, inventory, normalised
+from ..inside import Inventory, inventory, needs, normalised
 from ..places import interpreter_of
 from ..progress import Progress
 from ..pythons import find_python
@@ -67,7 +67,7 @@ class Pip(Manager):
     def only_adds(self, work: Work) -> bool:
         """Ask pip what it would install, and compare that with what is installed."""
         found = inventory(work.prefix, work.lists)
-        if found is None or _left_the_lock(work, found):
+        if found is None or _left_the_lists(work, found):
             return False
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder, "report.json")
@@ -101,10 +101,17 @@ class Pip(Manager):
         return explain_network(error.text, work, program="pip")
 
 
-def _left_the_lock(work: Work, found: Inventory) -> List[str]:
-    """Return what setup once installed and the lock no longer has: pip would leave it there."""
+def _left_the_lists(work: Work, found: Inventory) -> List[str]:
+    """Return what setup once installed and the lists no longer need: pip would leave it there.
+
+    The record of an earlier version does not say what was needed; then the lock tells.
+    """
     record = read_record(work.prefix)
-    if work.lists.lock is None or record is None:
+    if record is None:
+        return []
+    if record.needed:
+        return needs(work.prefix, found.wanted, record.needed).leaving
+    if work.lists.lock is None:
         return []
     text = work.lists.lock.read_text(encoding="utf-8", errors="replace")
     locked = {normalised(line.partition("==")[0].strip()) for line in text.splitlines()}

@@ -78,6 +78,12 @@ class Uv(Manager):
             variables = self._variables(work)
             run(command, folder=work.root, variables=variables, progress=Progress())
 
+    def remove(self, work: Work, names: List[str]) -> None:
+        """Uninstall packages; there may be no pip in the environment."""
+        command = [self.program, "pip", "uninstall", "--python", str(interpreter_of(work.prefix))]
+        variables = self._variables(work)
+        run([*command, *names], folder=work.root, variables=variables, on_line=lambda _: True)
+
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what uv's words mean."""
         return explain_network(error.text, work, program="uv")

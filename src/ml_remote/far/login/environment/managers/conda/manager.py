@@ -88,6 +88,10 @@ class Conda(Manager):
         check_build(work.torch, before, card_of(work.prefix))
         self._finish(work, wanted)
 
+    def wanted(self, work: Work, found: Inventory) -> List[str]:
+        """Return the section `pip:`; the client itself removes what left the other sections."""
+        return read_requirements(work.lists.environment_yml).pip
+
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what its words mean."""
         return explain(error, work, Place(self.name, self.program, self._cache(work)))
