@@ -16,6 +16,7 @@ from baking import THIS_PYTHON, BakedProject, install_far
 from conda_channel import LARGE_FILE
 from conda_clients import CLIENTS, Client, conda_client, programs_of
 from conftest import Bake
+from environment_events import build_wheel
 from remote_fixtures import wait_until
 
 SCRIPT = "scripts/setup-environment.sh"
@@ -226,12 +227,28 @@ def test_card_build_is_kept_and_lock_is_followed(place: Place) -> None:
 def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
     shutil.rmtree(place.project.path / ".lab")
     shutil.rmtree(place.project.path / "scripts" / "sync_pairs.py", ignore_errors=True)
+    for name in ("environment.yml", "pyproject.toml", "lab.local.toml"):  # from a Windows laptop
+        path = place.project.path / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     made = place.make()
     assert f"Manager: {place.client.program}. Without its far half" in made
     place.check_whole()
     place.list("  - timm")
     place.make()
     assert "timm" in installed(place.environment)
+    check_list_by_hand(place)
+
+
+def check_list_by_hand(place: Place) -> None:
+    """Make an environment as people do without any script, what only PyPI has included."""
+    build_wheel(place.client.home / "wheels", "only_on_pypi", "1.0")
+    place.list("  - pip:", "      - only-on-pypi>=1.0")
+    prefix = place.client.home / "by-hand"
+    yes = [] if place.client.program == "conda" else ["--yes"]
+    listed = place.project.path / "environment.yml"
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(place.client.home / "wheels")}
+    place.client.run("env", "create", *yes, "-p", prefix, "-f", listed, variables=index)
+    place.project.run(prefix / "bin" / "python", "-c", "import torch, only_on_pypi")
 
 
 def builds(prefix: Path) -> set[str]:

@@ -146,12 +146,15 @@ def test_environment_of_somebody_else_is_kept(bake: Bake, tmp_path: Path) -> Non
     assert (project.path / ".venv" / "precious").read_text() == "mine"
 
 
-def test_second_setup_at_the_same_time_is_refused(bake: Bake) -> None:
+@pytest.mark.parametrize("is_alone", [False, True], ids=["far half", "script alone"])
+def test_second_setup_at_the_same_time_waits_for_a_while(bake: Bake, is_alone: bool) -> None:
     project = bake()
+    if is_alone:
+        shutil.rmtree(project.path / ".lab", ignore_errors=True)
     lock = project.path / ".lab" / "environment.lock"
     lock.mkdir(parents=True)
     (lock / "owner").write_text(f"{os.getpid()} {os.uname().nodename}\n")
-    done = run_script(project)
+    done = run_script(project, LAB_WAIT_SECONDS="0")
     assert done.returncode == 1
-    assert f"already (process {os.getpid()})" in done.stderr
+    assert f"already (process {os.getpid()}, since " in done.stderr
     assert lock.exists()

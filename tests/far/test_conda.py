@@ -107,7 +107,8 @@ def test_reason_is_told(text: str, condarc: str, words: str, home: Path, tmp_pat
         assert part.replace("{cache}", str(place.cache)) in told
 
 
-def test_list_is_read_as_people_write_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["unix", "windows"])
+def test_list_is_read_as_people_write_it(tmp_path: Path, newline: str) -> None:
     listed = tmp_path / "environment.yml"
     listed.write_text(
         'channels: [conda-forge, "nodefaults"]\n'
@@ -120,7 +121,8 @@ def test_list_is_read_as_people_write_it(tmp_path: Path) -> None:
         "  - timm>=1.0\n"
         "  - -r more.txt\n"
         "- tqdm\n"
-        "prefix: /somewhere\n"
+        "prefix: /somewhere\n",
+        newline=newline,
     )
     read = requirements.read_requirements(listed)
     assert read.channels == ["conda-forge"]

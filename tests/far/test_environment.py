@@ -7,15 +7,18 @@ import json
 import os
 import platform
 import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from environment_events import Computer, Trial, build_wheel
+from environment_events import SCRIPT, Computer, Trial, build_wheel
 from needs import need_root
+from remote_fixtures import wait_until
 
 from ml_remote.far.login.environment import lock, making, obstacles, processes
 from ml_remote.far.login.environment.choosing import choose_manager
@@ -189,12 +192,12 @@ def test_environment_in_another_folder_of_before_is_known(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("owner", "boot", "refused"),
     [
-        ("{me} {host}", "{me} {started} {boot}", "already"),
-        ("{me} another", "{me} {started} {boot}", "already"),  # the machine has got another name
+        ("{me} {host}", "{me} {started} {boot}", "already (process {me}, since"),
+        ("{me} another", "{me} {started} {boot}", "already (process {me}, since"),  # the machine has got another name
         ("{me} {host}", "{me} 1 {boot}", ""),  # the number was given again
         ("{me} {host}", "{me} {started} of-before pid:[1]", ""),  # restarted
-        ("{me} {host}", "{me} {started} {id} pid:[1]", "from another container"),
-        ("{me} another", "{me} {started} another pid:[1]", "from another"),
+        ("{me} {host}", "{me} {started} {id} pid:[1]", "on another container of"),
+        ("{me} another", "{me} {started} another pid:[1]", "on another, since"),
         ("{me} {host}", "", "already"),  # the script alone writes no more
         ("", "", ""),
     ],
@@ -215,12 +218,81 @@ def test_lock_is_taken_over_only_from_a_setup_that_has_ended(
     for name, text in (("owner", owner), ("boot", boot)):
         if text:
             (path / name).write_text(text.format(**words) + "\n")
+    alone = ["sh", "-c", f"{lock_of_the_script()} take_lock; cat $lock/owner", "sh", str(path)]
+    variables = {**os.environ, "LAB_WAIT_SECONDS": "0"}
+    shutil.copytree(path, tmp_path / "other" / "environment.lock")
+    alone[-1] = str(tmp_path / "other" / "environment.lock")
+    done = subprocess.run(alone, cwd=tmp_path, env=variables, capture_output=True, text=True)
     if refused:
-        with pytest.raises(Failure, match=refused), lock.locked(path):
+        expected = re.escape(refused.format(**words))
+        with pytest.raises(Failure, match=expected), lock.locked(path, patience=0):
             pass
+        assert re.search(expected, done.stderr), done.stderr
+        assert done.returncode == 1
     else:
-        with lock.locked(path):
+        with lock.locked(path, patience=0):
             assert (path / "owner").read_text().split()[0] == words["me"]
+        assert not path.exists()
+        assert (done.returncode, done.stdout.split()[1:]) == (0, [words["host"]]), done.stderr
+        assert not (tmp_path / "other" / "environment.lock").exists()
+
+
+def lock_of_the_script() -> str:
+    """Return the functions of the project's script that take the lock, which `$1` names."""
+    text = SCRIPT.read_text()
+    lock = text[text.index("this_boot() {") : text.index("\nrecorded() {")]
+    fail = text[text.index("say() {") : text.index("# setting TABLE")]
+    return f"set -eu; lock=$1; {fail}\n{lock}\n"
+
+
+def test_lock_of_another_host_is_taken_over_when_no_sign_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lock, "_WITHOUT_SIGN", 0.05)
+    monkeypatch.setattr(lock, "_BETWEEN_LOOKS", 0.01)
+    path = tmp_path / "environment.lock"
+    path.mkdir()
+    (path / "owner").write_text("1 another\n")
+    with pytest.raises(Failure, match="on another"), lock.locked(path, patience=0.1):
+        pass  # an earlier version gives no signs
+    (path / "sign").touch()
+    with lock.locked(path, patience=60):
+        assert "Waiting for the setup that runs already (process 1 on another" in (
+            capsys.readouterr().out
+        )
+        # Whoever took it over meanwhile keeps it.
+        (path / "owner").write_text("2 another\n")
+    assert (path / "owner").read_text() == "2 another\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
+def test_setup_waits_for_another_and_then_finds_its_environment(
+    trial: Trial, end: signal.Signals | None
+) -> None:
+    """Two people, or an editor's task and `lab up`, set up at once; the first ends or dies."""
+    trial.wanted["beta"] = "==2.0"
+    trial.write_lists()
+    lock = trial.root / ".lab/environment.lock"
+    with trial.start() as first:
+        wait_until(lambda: (lock / "owner").exists())
+        os.kill(first.pid, signal.SIGSTOP)
+        with trial.start() as second:
+            assert second.stdout is not None
+            said = iter(second.stdout.readline, "")
+            waiting = next(line for line in said if line.startswith("Waiting for the setup"))
+            assert f"process {first.pid}, since " in waiting
+            if end is not None:
+                os.killpg(first.pid, end)
+            os.killpg(first.pid, signal.SIGCONT)
+            rest = second.communicate(timeout=120)[0]
+        first.communicate(timeout=120)
+    assert second.returncode == 0, rest
+    assert "The environment is complete" in rest
+    assert ("Making .venv" in rest) == (end is not None)
+    trial.check()
+    assert trial.versions()["beta"] == "2.0"
+    assert not lock.exists()
 
 
 def test_job_of_a_machine_that_has_got_another_name_is_no_job_elsewhere(tmp_path: Path) -> None:
@@ -230,6 +302,12 @@ def test_job_of_a_machine_that_has_got_another_name_is_no_job_elsewhere(tmp_path
     assert processes.users_of(tmp_path / "environment", tmp_path) == ["job 1"]
     (job / "boot").write_text(f"1 another 7 {processes.this_boot()}\n")
     assert processes.users_of(tmp_path / "environment", tmp_path) == []
+    # Another container of this name, with the same home directory.
+    (job / "pid").write_text(f"1 {platform.node()} 7\n")
+    (job / "boot").write_text(f"1 {platform.node()} 7 {processes.this_boot().split()[0]} pid:[1]\n")
+    assert processes.users_of(tmp_path / "environment", tmp_path) == []  # restarted since
+    (job / "sign").touch()
+    assert processes.users_of(tmp_path / "environment", tmp_path) == ["job 1"]
 
 
 def test_conda_is_taken_only_where_there_is_a_list_for_it(

@@ -146,6 +146,27 @@ def test_pull_and_the_rebase_that_it_proposes_keep_what_git_ignores_here(place: 
     assert_work(place.project.path)
 
 
+def test_stash_is_proposed_only_where_it_loses_nothing(place: Place) -> None:
+    (place.project.path / "data").mkdir(exist_ok=True)
+    (place.project.path / "data" / "set.csv").write_text("tracked")
+    place.git("add", "--force", "data/set.csv")
+    place.commit("notes.txt", "tracked")
+    assert place.lab("push").returncode == 0
+    place.commit_there("notes.txt", "newer")
+    (place.project.path / "notes.txt").write_text("not committed")
+    assert "git stash" in place.lab("pull").stderr.partition("Next")[2]
+    # Nobody tracks it any more, and it is somebody's work now; git stash would put the old one back.
+    place.git("rm", "--cached", "--quiet", "data/set.csv")
+    (place.project.path / "data" / "set.csv").write_text("mine")
+    place.there("rm", "--quiet", "notes.txt")
+    place.write_there("notes.txt/mine", "mine")
+    for done in (place.lab("pull"), place.lab("push")):
+        lost = re.search(r"`git stash` would remove what git does not know: (\S+)\.", done.stderr)
+        assert lost, done.stderr
+        assert "put it aside" not in done.stderr
+    assert lost[1] == "notes.txt/mine"
+
+
 def test_rebase_that_is_proposed_follows_no_renamed_folder(place: Place) -> None:
     (place.project.path / "old").mkdir()
     for number in range(3):

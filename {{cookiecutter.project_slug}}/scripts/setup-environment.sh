@@ -52,9 +52,8 @@ setting() {
         set -- "$1" "$2" .lab/settings.toml lab.local.toml
     fi
     for file in "$3" "$4"; do
-        if [ -f "$file" ]; then
+        [ ! -f "$file" ] ||
             sed -n '/^\['"$1"'\]/,/^\[/ s/^'"$2"' *= *["'\'']\([^"'\'']*\)["'\''].*/\1/p' "$file"
-        fi
     done | head -n 1
 }
 
@@ -65,10 +64,7 @@ has() {
 # The interpreter of .venv: on Linux and macOS, on Windows, on Windows with conda.
 interpreter() {
     for candidate in .venv/bin/python .venv/Scripts/python.exe .venv/python.exe; do
-        if [ -x "$candidate" ]; then
-            printf '%s\n' "$project/$candidate"
-            return
-        fi
+        [ ! -x "$candidate" ] || { printf '%s\n' "$project/$candidate" && return; }
     done
     printf '%s\n' "$project/.venv/bin/python"
 }
@@ -76,10 +72,7 @@ interpreter() {
 # first_of NAME...: the first of these programs that is installed
 first_of() {
     for program in "$@"; do
-        if has "$program"; then
-            printf '%s\n' "$program"
-            return
-        fi
+        ! has "$program" || { printf '%s\n' "$program" && return; }
     done
 }
 
@@ -109,10 +102,7 @@ without_far_half() {
 # within SECONDS COMMAND...: run a command that may neither ask for anything nor take longer
 within() {
     "$base" - "$@" <<'END'
-import os
-import signal
-import subprocess
-import sys
+import os, signal, subprocess, sys
 
 seconds, *command = sys.argv[1:]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -179,15 +169,50 @@ provide_far_half() {
     rm -rf ".lab/tool-$$"
 }
 
-# One run at a time; the far half takes over a lock that a killed run left behind.
+this_boot() { printf '%s %s' "$(cat /proc/sys/kernel/random/boot_id)" "$(readlink /proc/self/ns/pid)"; } 2>/dev/null
+
+# started PROCESS: when it began; nothing once it has ended
+started() { sed -n 's/^.*) \([^ZX] \)/\1/p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# holder: whose setup has the lock; nothing if it has ended
+holder() {
+    [ -s "$lock/owner" ] || sleep 1 # it may have been made just now
+    host=$(uname -n) boot='' here=$(this_boot)
+    read -r process owner 2>/dev/null <"$lock/owner" || return 0
+    read -r _ began boot 2>/dev/null <"$lock/boot" || true
+    case $owner:$boot in
+    "$host:") [ -d "/proc/$process" ] || kill -0 "$process" 2>/dev/null || return 0 ;;
+    *":$here") [ "$(started "$process")" = "$began" ] && owner=$host || return 0 ;;
+    "$host:${here%% *} "*) owner="another container of $host" ;;
+    "$host:"*) return 0 ;; # it was restarted since
+    esac
+    [ "$owner" != "$host" ] || owner=''
+    printf 'process %s%s, since %s\n' "$process" "${owner:+ on $owner}" "$(date -r "$lock/owner" +%H:%M)"
+}
+
+# One run at a time, by the rule of the far half (lock.py): wait for another one that may not be over.
 take_lock() {
     mkdir -p .lab
-    mkdir "$lock" 2>/dev/null || fail "The environment is being set up already: $(cat "$lock/owner")." \
-        "If that is over: rm -r $lock"
+    waited=0 told=''
+    until mkdir "$lock" 2>/dev/null; do
+        who=$(holder)
+        if [ -z "$who" ]; then # as a whole; another setup may be faster
+            mv "$lock" "$lock.$$.gone" 2>/dev/null && rm -rf "$lock.$$.gone"
+            continue
+        fi
+        [ "$waited" -lt "${LAB_WAIT_SECONDS:-3600}" ] || fail "The environment is being set up already ($who)." \
+            "Wait for it, or end it. If that is over: rm -r $lock"
+        [ "$who" = "$told" ] || say "Waiting for the setup that runs already ($who) ..."
+        told=$who waited=$((waited + 1))
+        sleep 1
+    done
     trap 'rm -rf "$lock"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    [ ! -r /proc/self/ns/pid ] || printf '%s %s %s\n' "$$" "$(started $$)" "$(this_boot)" >"$lock/boot"
+    touch "$lock/sign"
     printf '%s %s\n' "$$" "$(uname -n)" >"$lock/owner"
+    while sleep 10 && kill -0 $$; do touch -c "$lock/sign"; done >/dev/null 2>&1 &
 }
 
 recorded() {
@@ -196,7 +221,7 @@ recorded() {
 
 # listed KEY: the items of a list in environment.yml
 listed() {
-    sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p' environment.yml
+    tr -d '\r' <environment.yml | sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p'
 }
 
 # install MANAGER: what the lists ask for, into .venv, which is made if it is not there
@@ -232,6 +257,7 @@ install() {
 
 # alone [--check]: without the far half: make an environment where there is none, or add to it
 alone() {
+    [ "${1:-}" = --check ] || take_lock
     sum=$(cat environment.yml pyproject.toml requirements.lock 2>/dev/null | cksum)
     manager=$(recorded manager)
     if [ -n "$manager" ] && [ ! -e "$incomplete" ] && "$(interpreter)" -c 'import torch' 2>/dev/null; then
@@ -257,7 +283,6 @@ alone() {
         say "The environment is not up to date."
         exit 1
     fi
-    take_lock
     manager=${manager:-venv}
     say "Manager: $manager. Without its far half, lab's script works on .venv in place."
     [ "$make" = install ] || touch "$incomplete"

@@ -232,8 +232,10 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
         )
     if not job.is_over:
         raise LabError(
-            f"{job_id} could not be ended; a process that waits for a disk or a device cannot be.",
-            hint="Try again: lab stop; if it stays, whoever runs the machine can help",
+            f"{job_id} could not be ended; a process that waits for a disk or a device cannot be, "
+            f"nor one in another container called {job.host}.",
+            hint="Try again: lab stop; if it stays, whoever runs the machine can help\n"
+            f"If it runs in another container: lab stop --forget {job_id}",
         )
     return job
 

@@ -169,6 +169,16 @@ def in_the_way_of_moving(machine: Machine, branch: str, since: str) -> tuple[str
     return named(result, "way")
 
 
+def in_the_way_of_stash(machine: Machine) -> tuple[str, ...]:
+    """Return the files that git does not track there, and that `git stash` would lose.
+
+    Raises RemoteCommandError when that cannot be told.
+    """
+    result = _run(machine, "compare-stash-there")
+    _check(machine, result, {})
+    return named(result, "way")
+
+
 def another_project(machine: Machine) -> WrongFolderError:
     """Return the error for a folder whose history has nothing in common with the one here."""
     return WrongFolderError(

@@ -27,6 +27,7 @@ from .git_there import (
     Incomplete,
     RemoteRepository,
     another_project,
+    in_the_way_of_stash,
     prepare,
     some,
     update,
@@ -115,11 +116,13 @@ def _check(
             "names the command",
         )
     if there.changes:
+        lost = in_the_way_of_stash(machine)
+        warning = f" `git stash` would remove what git does not know: {some(lost)}." if lost else ""
+        aside = "" if lost else f", or put it aside: ssh {alias}, then git stash in that folder"
         raise RemoteCommandError(
             f"There is uncommitted work on {alias}, in {folder}: {some(there.changes)}. Nothing "
-            "was pushed.",
-            hint=f"There, commit it (then here: lab pull), or put it aside: ssh {alias}, "
-            "then git stash in that folder",
+            f"was pushed.{warning}",
+            hint=f"There, commit it (then here: lab pull){aside}",
         )
     if there.base and not is_ancestor(repository.root, there.base, repository.commit):
         raise RemoteCommandError(

@@ -15,8 +15,10 @@ runs() {
 
 # is_here JOB: whether this machine has started it, whatever its name was then; after runs
 is_here() {
-    [ "$host" != "$(uname -n)" ] || return 0
-    [ "$process $host $began $(this_boot)" = "$(cat "$1/boot" 2>/dev/null)" ]
+    [ "$process $host $began $(this_boot)" != "$(cat "$1/boot" 2>/dev/null)" ] || return 0
+    [ "$host" = "$(uname -n)" ] || return 1
+    # This machine before a restart; or another container with its name, which still gives signs.
+    [ ! -s "$1/boot" ] || [ ! -e "$1/sign" ] || [ -n "$(silence "$1")" ]
 }
 
 # silence JOB: how many seconds its runner on another machine has given no sign, when that is long.

@@ -1,51 +1,122 @@
-"""One setup at a time. A lock that a killed one left behind is taken over."""
+"""One setup at a time: a second one waits, and takes over what a killed one left behind.
+
+Who holds the lock, a folder, touches its file `sign` every few seconds. Of a process on this machine
+`boot` says if it still runs; one elsewhere (a shared disk, another container) counts as ended when no
+sign has come while somebody waited for it. `scripts/setup-environment.sh` alone has the same rule, but waits
+for one elsewhere to the end of its patience.
+"""
 
 import os
 import shutil
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, NamedTuple, Optional
 
 from .failures import Failure
 from .processes import is_same_boot, started, this_boot
+from .speech import say
 
 __all__ = ["locked"]
 
 _SOON = 0.3  # seconds
+_BETWEEN_LOOKS = 0.5
+_BETWEEN_SIGNS = 10.0
+_WITHOUT_SIGN = 120.0
+_PATIENCE = 3600.0
+
+
+class _Holder(NamedTuple):
+    """Who holds a lock, and may still be at work."""
+
+    process: str
+    host: str
+    """Where it is, if not here; else nothing."""
+    since: float
+    """Seconds since 1970."""
+
+    def __str__(self) -> str:
+        place = " on {}".format(self.host) if self.host else ""
+        at = time.strftime("%H:%M", time.localtime(self.since))
+        return "process {}{}, since {}".format(self.process, place, at)
 
 
 @contextmanager
-def locked(lock: Path) -> Iterator[None]:
-    """Hold the lock, a folder, for the duration of a block. Raises Failure if another one does."""
+def locked(lock: Path, *, patience: Optional[float] = None) -> Iterator[None]:
+    """Hold the lock for the duration of a block; wait for another setup that holds it.
+
+    `patience`, in seconds, bounds that: as LAB_WAIT_SECONDS says, else an hour. Raises Failure after
+    it.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "here")
-    for _ in range(10):
-        try:
-            lock.mkdir()
-            break
-        except FileExistsError:
-            _refuse_if_held(lock, host)
-            gone = lock.with_name("{}.{}.gone".format(lock.name, os.getpid()))
-            try:
-                lock.rename(gone)
-            except OSError:  # another setup was faster
-                continue
-            shutil.rmtree(str(gone), ignore_errors=True)
-    else:
-        raise Failure("The environment is being set up already. Wait for it.")
+    given = os.environ.get("LAB_WAIT_SECONDS", "")
+    usual = float(given) if given.isdigit() else _PATIENCE
+    _take(lock, usual if patience is None else patience)
+    me = "{} {}\n".format(os.getpid(), _host())
+    ended = threading.Event()
     try:
-        me = "{} {}\n".format(os.getpid(), host)
         boot = "{} {} {}\n".format(os.getpid(), started(os.getpid()), this_boot())
         (lock / "boot").write_text(boot, encoding="utf-8")
+        (lock / "sign").touch()
         (lock / "owner").write_text(me, encoding="utf-8")
+        threading.Thread(target=_give_signs, args=(lock / "sign", ended), daemon=True).start()
         yield
     finally:
-        shutil.rmtree(str(lock), ignore_errors=True)
+        ended.set()
+        if _words(lock / "owner") in ([], me.split()):  # it may have been taken over
+            shutil.rmtree(str(lock), ignore_errors=True)
 
 
-def _refuse_if_held(lock: Path, host: str) -> None:
-    """Raise Failure unless who made the lock has ended.
+def _take(lock: Path, patience: float) -> None:
+    """Make the folder; wait while somebody else has it."""
+    began = time.monotonic()
+    told = ""
+    sign, seen = -1.0, began
+    while True:
+        try:
+            lock.mkdir()
+            return
+        except FileExistsError:
+            holder = _holder(lock)
+        now = time.monotonic()
+        latest = _changed(lock / "sign")
+        if latest is None or latest != sign:  # an earlier version gives no signs
+            sign, seen = latest or -1.0, now
+        if holder is None or (holder.host and now - seen > _WITHOUT_SIGN):
+            _remove(lock)
+            continue
+        if now - began > patience:
+            raise Failure(
+                "The environment is being set up already ({}).".format(holder),
+                "Wait for it, or end it. If that is over: rm -r .lab/{}".format(lock.name),
+            )
+        if holder.process != told:
+            told = holder.process
+            say("Waiting for the setup that runs already ({}) ...".format(holder))
+        time.sleep(_BETWEEN_LOOKS)
+
+
+def _remove(lock: Path) -> None:
+    """Remove a lock that somebody left behind, whole; another setup may be faster."""
+    gone = lock.with_name("{}.{}.gone".format(lock.name, os.getpid()))
+    with suppress(OSError):
+        lock.rename(gone)
+        shutil.rmtree(str(gone), ignore_errors=True)
+
+
+def _give_signs(sign: Path, ended: threading.Event) -> None:
+    while not ended.wait(_BETWEEN_SIGNS):
+        with suppress(OSError):
+            os.utime(str(sign), None)
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "here")
+
+
+def _holder(lock: Path) -> Optional[_Holder]:
+    """Return who holds the lock; None if that has ended.
 
     `boot` says it for sure: a container and a laptop change their names, and a number is given
     again after a restart.
@@ -56,26 +127,27 @@ def _refuse_if_held(lock: Path, host: str) -> None:
         words = _words(lock / "owner")
     boot = _words(lock / "boot")
     if len(words) != 2:
-        return
+        return None
     process, owner = words
+    here = _host()
+    since = _changed(lock / "owner") or time.time()
     if len(boot) > 2 and boot[0] == process:
         if is_same_boot(boot[:2], boot):
-            if started(int(process)) != boot[1]:
-                return
-            owner = host
-        elif owner == host:
+            return _Holder(process, "", since) if started(int(process)) == boot[1] else None
+        if owner == here:
             if boot[2] not in this_boot().split():  # it was restarted since
-                return
-            owner = "another container of {}".format(host)
-    if owner != host:
-        raise Failure(
-            "The environment is being set up from {} (process {}).".format(owner, process),
-            "If that is over: rm -r .lab/{}".format(lock.name),
-        )
-    if _is_alive(int(process)):
-        raise Failure(
-            "The environment is being set up already (process {}). Wait for it.".format(process)
-        )
+                return None
+            owner = "another container of {}".format(here)
+    if owner != here:
+        return _Holder(process, owner, since)
+    return _Holder(process, "", since) if _is_alive(int(process)) else None
+
+
+def _changed(path: Path) -> Optional[float]:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _words(path: Path) -> List[str]:

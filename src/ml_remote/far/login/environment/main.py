@@ -139,7 +139,7 @@ def _make(places: Places, manager: Manager, current: Work, state: State) -> Reco
 def _tidy(places: Places) -> None:
     """Remove environments that were replaced and that nobody uses any more."""
     if places.others():
-        with suppress(Failure), locked(places.lock):
+        with suppress(Failure), locked(places.lock, patience=0):
             places.remove_unused()
 
 

@@ -17,6 +17,8 @@ __all__ = ["is_same_boot", "started", "this_boot", "users_of"]
 
 _LONGEST_JOB = 30 * 24 * 3600  # what is older than that and did not note its end was lost
 
+_WITHOUT_SIGN = 120  # as far/login/jobs.sh has it
+
 
 def users_of(prefix: Path, root: Path, *, since: float = 0.0) -> List[str]:
     """Return what uses an environment: process ids, and jobs on other hosts.
@@ -100,13 +102,28 @@ def _jobs_elsewhere(root: Path, since: float) -> Iterator[str]:
             ended = (job / "exit").read_text().split() if (job / "exit").exists() else []
             pid = (job / "pid").read_text().split() if (job / "pid").exists() else []
             boot = (job / "boot").read_text().split() if (job / "boot").exists() else []
+            has_name = len(pid) > 1 and pid[1] == host and not (boot and _gives_signs(job))
         except (OSError, ValueError):
             continue
         is_over = len(ended) > 1 or began < time.time() - _LONGEST_JOB
-        is_named = len(pid) > 1 and (pid[1] == host or is_same_boot(pid, boot))
+        is_named = has_name or (len(pid) > 1 and is_same_boot(pid, boot))
         is_here = is_named and not (job / "slurm").exists()
         if job.is_dir() and not is_over and not is_here and _last_change(job) >= since:
             yield "job " + job.name
+
+
+def _gives_signs(job: Path) -> bool:
+    """Return whether a job's runner has touched its file lately, by the clock of the file system.
+
+    Another container may have this one's name, and the same home directory.
+    """
+    try:
+        latest = (job / "sign").stat().st_mtime
+    except OSError:
+        return False
+    now = job.parent / ".now"
+    now.touch()
+    return now.stat().st_mtime - latest < _WITHOUT_SIGN
 
 
 def _last_change(job: Path) -> float:
