@@ -193,7 +193,11 @@ def test_environment_in_another_folder_of_before_is_known(tmp_path: Path) -> Non
     ("owner", "boot", "refused"),
     [
         ("{me} {host}", "{me} {started} {boot}", "already (process {me}, since"),
-        ("{me} another", "{me} {started} {boot}", "already (process {me}, since"),  # the machine has got another name
+        (
+            "{me} another",
+            "{me} {started} {boot}",
+            "already (process {me}, since",
+        ),  # the machine has got another name
         ("{me} {host}", "{me} 1 {boot}", ""),  # the number was given again
         ("{me} {host}", "{me} {started} of-before pid:[1]", ""),  # restarted
         ("{me} {host}", "{me} {started} {id} pid:[1]", "on another container of"),

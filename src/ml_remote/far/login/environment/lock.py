@@ -1,9 +1,9 @@
 """One setup at a time: a second one waits, and takes over what a killed one left behind.
 
-Who holds the lock, a folder, touches its file `sign` every few seconds. Of a process on this machine
-`boot` says if it still runs; one elsewhere (a shared disk, another container) counts as ended when no
-sign has come while somebody waited for it. `scripts/setup-environment.sh` alone has the same rule, but waits
-for one elsewhere to the end of its patience.
+Who holds the lock, a folder, touches its file `sign` every few seconds. Of a process on this
+machine `boot` says if it still runs; one elsewhere (a shared disk, another container) counts as
+ended when no sign has come while somebody waited for it. `scripts/setup-environment.sh` alone has
+the same rule, but waits for one elsewhere to the end of its patience.
 """
 
 import os
@@ -46,8 +46,8 @@ class _Holder(NamedTuple):
 def locked(lock: Path, *, patience: Optional[float] = None) -> Iterator[None]:
     """Hold the lock for the duration of a block; wait for another setup that holds it.
 
-    `patience`, in seconds, bounds that: as LAB_WAIT_SECONDS says, else an hour. Raises Failure after
-    it.
+    `patience`, in seconds, bounds that: as LAB_WAIT_SECONDS says, else an hour. Raises Failure
+    after it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     given = os.environ.get("LAB_WAIT_SECONDS", "")
