@@ -155,7 +155,7 @@ def test_stash_is_proposed_only_where_it_loses_nothing(place: Place) -> None:
     place.commit_there("notes.txt", "newer")
     (place.project.path / "notes.txt").write_text("not committed")
     assert "git stash" in place.lab("pull").stderr.partition("Next")[2]
-    # Nobody tracks it any more, and it is somebody's work now; git stash would put the old one back.
+    # Nobody tracks it any more, and it is somebody's work now; git stash would replace it.
     place.git("rm", "--cached", "--quiet", "data/set.csv")
     (place.project.path / "data" / "set.csv").write_text("mine")
     place.there("rm", "--quiet", "notes.txt")

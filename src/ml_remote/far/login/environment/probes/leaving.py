@@ -58,10 +58,8 @@ def _parsed(text: str, extras: Tuple[str, ...]) -> List[_Wanted]:
     parts = _NAME.match(text)
     if parts is None or not _applies(parts.group(4) or "", extras):
         return []
-    own = tuple(
-        sorted(_normalised(one.strip()) for one in (parts.group(2) or "").split(",") if one)
-    )
-    return [(_normalised(parts.group(1)), own)]
+    own = [_normalised(one.strip()) for one in (parts.group(2) or "").split(",") if one]
+    return [(_normalised(parts.group(1)), tuple(sorted(own)))]
 
 
 def _applies(marker: str, extras: Tuple[str, ...]) -> bool:
