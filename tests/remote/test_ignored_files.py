@@ -160,11 +160,10 @@ def test_stash_is_proposed_only_where_it_loses_nothing(place: Place) -> None:
     (place.project.path / "data" / "set.csv").write_text("mine")
     place.there("rm", "--quiet", "notes.txt")
     place.write_there("notes.txt/mine", "mine")
-    for done in (place.lab("pull"), place.lab("push")):
-        lost = re.search(r"`git stash` would remove what git does not know: (\S+)\.", done.stderr)
-        assert lost, done.stderr
-        assert "put it aside" not in done.stderr
-    assert lost[1] == "notes.txt/mine"
+    for word, name in (("pull", "data/set.csv"), ("push", "notes.txt/mine")):
+        said = place.lab(word).stderr
+        assert f"`git stash` would remove what git does not know: {name}." in said, said
+        assert "put it aside" not in said
 
 
 def test_rebase_that_is_proposed_follows_no_renamed_folder(place: Place) -> None:

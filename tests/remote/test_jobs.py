@@ -430,9 +430,9 @@ def test_machine_that_changed_its_name_still_knows_its_jobs(
     number, host, began = pid.read_text().split()
     # Two containers may have one name and one home directory; process numbers differ.
     boot, sign = pid.with_name("boot"), pid.with_name("sign")
-    kept = boot.read_text()
+    noted = boot.read_text()
     pid.write_text(f"1 {host} {began}\n")
-    boot.write_text(f"1 {host} {began} {kept.split()[3]} pid:[1]\n")
+    boot.write_text(f"1 {host} {began} {noted.split()[3]} pid:[1]\n")
     wait_until(sign.exists)
     assert jobs.find_job(at(machine, folder), other.id).state == "running"
     with pytest.raises(LabError, match=f"nor one in another container called {host}"):
@@ -440,7 +440,7 @@ def test_machine_that_changed_its_name_still_knows_its_jobs(
     signed = sign.stat().st_mtime
     os.utime(sign, (signed - 300, signed - 300))  # or the machine was restarted since
     assert jobs.find_job(at(machine, folder), other.id).state == "lost"
-    boot.write_text(kept)
+    boot.write_text(noted)
     pid.write_text(f"{number} name-of-yesterday {int(began) - 1}\n")
     pid.with_name("boot").unlink()  # as of a version that kept neither, nor gave signs
     with pytest.raises(LabError, match="runs on name-of-yesterday") as raised:
