@@ -16,7 +16,7 @@ from .project import Project
 __all__ = ["Known", "read_environment", "what_next", "what_to_open"]
 
 _STATES = ("complete", "incomplete", "missing")
-_WITHOUT_LABS = "lab shell -- COMMAND"
+_WITHOUT_LABS = "lab run -- COMMAND"
 _WITHOUT_LABS_HERE = "run your programs with .venv/bin/python"
 
 

@@ -31,7 +31,7 @@ RUN = "2026-01-02_03-04-05"
         (Known(), "lab push", ["a"], "lab run labs/a.py"),
         (Known(), "lab push", ["a", "mnistlab"], "lab run labs/mnistlab.py"),
         (Known(), "lab push", ["it's"], "lab run 'labs/it'\"'\"'s.py'"),
-        (Known(), "lab push", [], "lab shell -- COMMAND"),
+        (Known(), "lab push", [], "lab run -- COMMAND"),
         (Known(running=[RUN]), "lab status", ["a"], f"lab attach {RUN}"),
         (Known(running=[RUN]), f"lab attach {RUN}", ["a"], "lab run labs/a.py"),
         (Known(is_local=True), "lab setup --local", ["a"], "lab run labs/a.py --local"),
@@ -59,11 +59,11 @@ def test_environment_made_from_the_lists_that_are_here_is_not_older(tmp_path: Pa
     (tmp_path / "pyproject.toml").write_text(LISTS)
     context = Context(project=Project(root=tmp_path))
     known = read_environment(["complete", digest_here(tmp_path)])
-    assert what_next(context, known) == "lab shell -- COMMAND"
+    assert what_next(context, known) == "lab run -- COMMAND"
     (tmp_path / "pyproject.toml").write_text(LISTS.replace("numpy", "scipy"))
     assert what_next(context, known) == "lab setup"
     (tmp_path / "pyproject.toml").write_bytes(b"\xff")  # told by what reads the lists
-    assert what_next(context, known) == "lab shell -- COMMAND"
+    assert what_next(context, known) == "lab run -- COMMAND"
 
 
 def test_answer_about_the_environment_that_cannot_be_so_tells_nothing() -> None:

@@ -26,6 +26,7 @@ _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _RSYNC_FILES = 23  # some files could not be read or written
 _RSYNC_VANISHED = 24  # a file went away there
 _RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
+_IN_ENGLISH = {"LC_ALL": "", "LC_MESSAGES": "C"}
 _LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
@@ -152,7 +153,11 @@ class Copying(ABC):
             if path.is_file() and path.stat().st_nlink > 1:
                 path.unlink()
         with processes.running(
-            self._command(), input=self._orders(), folder=self.folder, discard_output=True
+            self._command(),
+            input=self._orders(),
+            variables=_IN_ENGLISH,
+            folder=self.folder,
+            discard_output=True,
         ) as program:
             total = sum(file.size for file in self.files)
             ended = False

@@ -265,9 +265,11 @@ def _to_itself(address: str) -> list[str]:
 def _clean_program(name: str) -> str:
     """Return the command by which ssh starts git's other half, in words of every login shell.
 
-    A start-up file on the machine may set variables that lead that to another repository, too.
+    A start-up file on the machine may set variables that lead that to another repository, too. Its
+    messages are in English; of the locale, nothing else changes for a hook.
     """
-    return f"sh -c 'unset {' '.join(REMOVED)}; exec git {name} \"$1\"' sh"
+    unset = " ".join((*REMOVED, "LC_ALL"))
+    return f"sh -c 'unset {unset}; exec env LC_MESSAGES=C git {name} \"$1\"' sh"
 
 
 def _changes(root: Path) -> tuple[str, ...]:

@@ -207,8 +207,6 @@ def git_failure(
             hint="Do what the hook asks for, then run the command again",
             quoted=tuple(lines),
         )
-    if len(lines) == 1:
-        full = f" {lines[0]}"
     return error(
         f"{what} failed: {'no reason was given.' if not lines else 'git said:'}{full}",
         hint="Fix what it names, then run the command again. If you cannot tell: lab doctor",
