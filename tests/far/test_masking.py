@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_remote.far.login.masking import MASK, SHORTEST, Masker, masked_text, masked_values
+from ml_remote.far.login.masking import (
+    MASK,
+    SHORTEST,
+    Masker,
+    masked_notebook,
+    masked_text,
+    masked_values,
+)
 
 LETTERS = st.text("ab\n", min_size=SHORTEST, max_size=12)
 # Of few letters, so that values overlap, begin alike and contain each other.
@@ -55,3 +62,18 @@ def test_values_are_found_as_programs_print_them() -> None:
     assert masked_text(cell, [key, "hunter2-hunter2"]) == {
         "text": ["a ***"], "data": {"text/plain": '"***\\n"'}, "n": 1
     }  # fmt: skip
+
+
+def test_cell_that_prints_a_value_in_pieces_is_masked() -> None:
+    def stream(name: str, text: str) -> dict[str, object]:
+        return {"output_type": "stream", "name": name, "text": text}
+
+    error = {"output_type": "error", "evalue": "hunter2-hunter2", "traceback": ["hunter2-hunter2"]}
+    pieces = [stream("stdout", "a hunter2-"), stream("stderr", "b"), stream("stdout", "hunter2\n")]
+    cells = [{"cell_type": "code", "outputs": [*pieces, error]}, {"cell_type": "markdown"}]
+    masked = masked_notebook({"cells": cells}, ["hunter2-hunter2"])
+    texts = [stream("stdout", "a "), stream("stderr", "b"), stream("stdout", "***\n")]
+    hidden = {"output_type": "error", "evalue": "***", "traceback": ["***"]}
+    assert masked == {
+        "cells": [{"cell_type": "code", "outputs": [*texts, hidden]}, {"cell_type": "markdown"}]
+    }

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..login.masking import masked_text, secret_values
+from ..login.masking import masked_notebook, secret_values
 from .parameters import (
     RunError,
     add_parameter_option,
@@ -216,7 +216,7 @@ def _mask_secrets(output: Path) -> None:
 
         def write(self, buf: str, path: str) -> None:
             # Read first, which joins the lines that a text is written in.
-            content = masked_text(nbformat.reads(buf, as_version=nbformat.NO_CONVERT), values)
+            content = masked_notebook(nbformat.reads(buf, as_version=nbformat.NO_CONVERT), values)
             super().write(nbformat.writes(nbformat.from_dict(content)), path)
 
     papermill_io.register(str(output), Masking())

@@ -9,9 +9,17 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Iterable, List
+from typing import Any, Dict, Iterable, List, Tuple
 
-__all__ = ["MASK", "SHORTEST", "Masker", "masked_text", "masked_values", "secret_values"]
+__all__ = [
+    "MASK",
+    "SHORTEST",
+    "Masker",
+    "masked_notebook",
+    "masked_text",
+    "masked_values",
+    "secret_values",
+]
 
 MASK = "***"
 """What is written in the place of a secret."""
@@ -62,7 +70,7 @@ class Masker:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._values = [form.encode("utf-8", "surrogateescape") for form in masked_values(values)]
+        self._values = [_bytes(form) for form in masked_values(values)]
         self._longest = len(self._values[0]) if self._values else 0
         self._first = {value[:1] for value in self._values}
         self._found = re.compile(b"|".join(map(re.escape, self._values)) or b"(?!)")
@@ -125,3 +133,21 @@ def masked_text(content: object, values: Iterable[str]) -> object:
         return one
 
     return masked(content)
+
+
+def masked_notebook(notebook: Dict[str, Any], values: List[str]) -> object:
+    """Return a notebook without the values; what a cell prints in pieces is taken as one stream."""
+    for cell in notebook["cells"]:
+        streams: Dict[str, Tuple[Masker, Dict[str, Any]]] = {}
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "stream":
+                masker = streams[output["name"]][0] if output["name"] in streams else Masker(values)
+                output["text"] = masker.feed(_bytes(output["text"])).decode("utf-8", "replace")
+                streams[output["name"]] = (masker, output)
+        for masker, last in streams.values():
+            last["text"] += masker.flush().decode("utf-8", "replace")
+    return masked_text(notebook, values)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
