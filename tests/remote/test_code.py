@@ -17,7 +17,10 @@ from conftest import Bake
 from editor.json_with_comments import read_json
 from openssh_server import Account, Laptop, OpenSSHServer
 
-from ml_remote.editor.code import extensions_in
+from ml_remote.context import Context
+from ml_remote.editor.code import code, extensions_in
+from ml_remote.editor.editors import EDITORS, Editor
+from ml_remote.project import Project
 
 pytestmark = pytest.mark.slow
 
@@ -288,3 +291,23 @@ def test_only_names_of_extensions_are_installed() -> None:
     assert extensions_in(odd) == ["a.b", "charliermarsh.ruff"]
     for nothing in (None, 5, "a.b", {"a.b": 1}):
         assert extensions_in(nothing) == []
+
+
+def test_vs_code_of_windows_is_not_sent_to_a_machine_that_wsl_alone_knows(
+    project: BakedProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "code"
+    program.symlink_to("/mnt/c/Program Files/Microsoft VS Code/bin/code")
+    editor = Editor(kind=EDITORS[0], command=(str(program),))
+    assert not editor.is_of_windows
+    monkeypatch.setenv("WSL_DISTRO_NAME", "Debian")
+    assert editor.is_of_windows
+    monkeypatch.setattr("ml_remote.editor.code.find_editor", lambda: editor)
+    monkeypatch.chdir(project.path)
+    code(Context(project=Project(root=project.path)))
+    said = capsys.readouterr().out
+    assert "reads Windows' own SSH configuration" in said
+    assert "PowerShell" in said

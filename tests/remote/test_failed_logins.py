@@ -17,7 +17,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import BakedProject
-from needs import need_root
+from needs import need_program, need_root
 from openssh_server import Account, Laptop, OpenSSHServer, run
 from remote_fixtures import files_in
 
@@ -306,3 +306,98 @@ def test_failed_login_is_told_by_its_reason(
     if setup in RESTORED:
         assert "is restored" in said
         assert files_in(row.laptop) == before
+
+
+def test_key_that_lab_made_is_used_again(row: Row, capture: Callable[..., tuple[int, str]]) -> None:
+    """After a disconnect, and by a second project for the same account, without a password."""
+    row.know_password()
+    server = row.stack.enter_context(openssh_server.openssh_server(row.account))
+    key = row.laptop.ssh / "ml-remote.d" / f"{ALIAS}.key"
+    for arguments in (
+        ["connect", server.address, "--yes"],
+        ["disconnect", "--yes"],
+        ["connect", server.address, "--yes"],
+        ["connect", server.address, "--alias", "second", "--yes"],
+    ):
+        code, said = capture(*arguments)
+        assert code == 0, said
+    assert len(row.laptop.questions) == 1
+    assert str(key) in (row.laptop.ssh / "ml-remote.d" / "second.conf").read_text()
+    code, said = capture("disconnect", "--remove-key", "--yes")
+    assert code == 0, said
+    assert "second still logs in with it" in said
+    assert key.is_file()
+
+
+SETTINGS = (
+    # Each file of settings for every host: none of them may break a connect.
+    "BatchMode yes\nPreferredAuthentications publickey\nPasswordAuthentication no\n"
+    "NumberOfPasswordPrompts 0\nKbdInteractiveAuthentication no\nIdentitiesOnly yes\n"
+    "RequestTTY force\nRemoteCommand echo hello\nControlMaster yes\nControlPersist no\n"
+    "HashKnownHosts yes\nUpdateHostKeys yes\n",
+    "StrictHostKeyChecking ask\nVerifyHostKeyDNS yes\nCheckHostIP yes\nAddressFamily inet\n"
+    "LocalForward 127.0.0.1:1 127.0.0.1:2\nExitOnForwardFailure yes\nControlMaster ask\n"
+    "PermitLocalCommand yes\nLocalCommand false\nAddKeysToAgent yes\nConnectionAttempts 2\n"
+    "ProxyCommand bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'\n"
+    "Match exec true\n    Compression yes\n",
+)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["passwords and keys", "ways and host keys"])
+def test_settings_for_every_host_do_not_break_a_connect(
+    row: Row, capture: Callable[..., tuple[int, str]], settings: str
+) -> None:
+    row.know_password()
+    row.laptop.config.write_text(f"{row.laptop.config.read_text()}{settings}")
+    server = row.stack.enter_context(openssh_server.openssh_server(row.account))
+    code, said = capture("connect", server.address, "--yes")
+    assert code == 0, said
+    assert len(row.laptop.questions) == 1
+    row.laptop.run_ssh("-O", "exit", ALIAS)  # with the ProxyCommand that it has started
+    server.stop()
+
+
+def test_disk_without_sockets_has_its_shared_connections_elsewhere(
+    row: Row, capture: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """The SSH directory is on a disk of sshfs, which takes no sockets, like exFAT."""
+    need_root("mount a disk")
+    if not Path("/dev/fuse").exists():
+        pytest.skip("needs: /dev/fuse")
+    row.know_password()
+    server = row.stack.enter_context(openssh_server.openssh_server(row.account))
+    disk, state = row.laptop.home / "disk", row.laptop.home / "state"
+    disk.mkdir()
+    state.mkdir(mode=0o700)
+    key = row.laptop.make_key("for-the-disk")
+    row.account.authorize(key.with_suffix(".pub").read_text())
+    row.account.write("disk/config", row.laptop.config.read_text())
+    row.laptop.pin_host_key(server)
+    options = [
+        "-F",
+        str(row.laptop.config),
+        "-o",
+        f"IdentityFile={key}",
+        "-o",
+        "IdentitiesOnly=yes",
+    ]
+    mount = [need_program("sshfs"), *options, "-p", str(server.port), "-o", "idmap=user"]
+    run(*mount, f"{row.account.user}@127.0.0.1:disk", str(disk))
+    row.stack.callback(run, "umount", "--lazy", str(disk))
+    row.account.authorize()
+    row.monkeypatch.setenv("LAB_SSH_DIR", str(disk))
+    row.monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    code, said = capture("connect", server.address, "--yes")
+    assert code == 0, said
+    assert (
+        f'ControlPath "{state}/ml-remote/%C"'
+        in (disk / "ml-remote.d" / f"{ALIAS}.conf").read_text()
+    )
+    assert (state / "ml-remote").stat().st_mode & 0o777 == 0o700
+    logins = server.logins
+    assert run("ssh", "-F", str(disk / "config"), ALIAS, "echo", "there") == "there\n"
+    assert server.logins == logins
+    run("ssh", "-F", str(disk / "config"), "-O", "exit", ALIAS)
+    code, said = capture("disconnect", "--yes")
+    assert code == 0, said
+    assert list(state.iterdir()) == []

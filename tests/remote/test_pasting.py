@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,10 +31,21 @@ def paste(shell: str, line: str, **variables: str) -> subprocess.CompletedProces
     )
 
 
+def ssh_folder(folder: Path, server: OpenSSHServer) -> str:
+    """Lay out what the server's machine has in /etc/ssh, and return the line for it."""
+    shutil.copy(f"{server.host_key}.pub", folder / "ssh_host_ed25519_key.pub")
+    (folder / "sshd_config").write_text("#Port 22\nPasswordAuthentication no\n")
+    (folder / "sshd_config.d").mkdir()
+    (folder / "sshd_config.d" / "port.conf").write_text(f"Port {server.port}\n")
+    return paste_line().replace("/etc/ssh", str(folder))
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-def test_line_answers_with_the_address_of_the_session(shell: str, server: OpenSSHServer) -> None:
+def test_line_answers_with_the_address_of_the_session(
+    shell: str, server: OpenSSHServer, tmp_path: Path
+) -> None:
     connection = f"10.9.8.7 50000 127.0.0.1 {server.port}"
-    done = paste(shell, paste_line(), SSH_CONNECTION=connection)
+    done = paste(shell, ssh_folder(tmp_path, server), SSH_CONNECTION=connection)
     user = subprocess.check_output(["id", "-un"], text=True).strip()
     assert done.stdout.strip() == f"{user}@127.0.0.1:{server.port}"
     assert parse_destination(done.stdout.strip()).port == server.port
@@ -44,11 +56,7 @@ def test_line_answers_with_the_address_of_the_session(shell: str, server: OpenSS
 def test_line_finds_the_port_in_the_servers_configuration(
     shell: str, server: OpenSSHServer, tmp_path: Path
 ) -> None:
-    (tmp_path / "sshd_config").write_text("#Port 22\nPasswordAuthentication no\n")
-    (tmp_path / "sshd_config.d").mkdir()
-    (tmp_path / "sshd_config.d" / "port.conf").write_text(f"Port {server.port}\n")
-    line = paste_line().replace("/etc/ssh/sshd_config", f"{tmp_path}/sshd_config")
-    done = paste(shell, line)
+    done = paste(shell, ssh_folder(tmp_path, server))
     assert done.returncode == 0, done.stderr
     destination = parse_destination(done.stdout.strip())
     assert destination.port == server.port
@@ -57,16 +65,23 @@ def test_line_finds_the_port_in_the_servers_configuration(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_line_says_how_to_start_a_server_where_none_runs(shell: str) -> None:
-    done = paste(shell, paste_line(), SSH_CONNECTION="10.9.8.7 50000 127.0.0.1 1")
-    assert done.stdout.strip() == ""
-    assert "No SSH server answers here on port 1" in done.stderr
-    assert "sudo" in done.stderr
+def test_line_says_where_no_server_is_installed(shell: str, tmp_path: Path) -> None:
+    done = paste(shell, paste_line().replace("/etc/ssh", str(tmp_path)))
+    assert "No SSH server is installed here" in done.stderr
+
+
+def test_line_answers_an_ipv6_session_with_an_address_that_connect_takes(
+    server: OpenSSHServer, tmp_path: Path
+) -> None:
+    line = ssh_folder(tmp_path, server)
+    done = paste("sh", line, SSH_CONNECTION="2001:db8::2 50000 2001:db8::1 22")
+    assert parse_destination(done.stdout.strip()).host == "2001:db8::1"
 
 
 def test_line_is_one_line_that_every_shell_leaves_alone() -> None:
     line = paste_line()
     assert "\n" not in line
+    assert len(line) < 340
     assert line.isascii()
     assert line.count("'") == 2
     assert not set("\\!") & set(line)

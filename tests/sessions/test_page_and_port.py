@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import webbrowser
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -49,20 +50,41 @@ def test_page_of_another_command_is_left_alone(tmp_path: Path) -> None:
 def test_page_opens_in_the_browser_that_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipe = tmp_path / "opened"
-    os.mkfifo(pipe)
+    opened = tmp_path / "opened"
     program = tmp_path / "browser"
-    program.write_text(f'#!/bin/sh\necho "$1" >"{pipe}"\n')
+    program.write_text(f'#!/bin/sh\necho "$1" >"{opened}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(program))
     page = tmp_path / "a page.html"
     assert browser.show(page)
-    assert pipe.read_text() == f"{page.as_uri()}\n"
+    assert opened.read_text() == f"{page.as_uri()}\n"
 
 
 def test_no_browser_is_started_without_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
+    assert not browser.show(Path("/nowhere.html"))
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("xdg-open", 3), ("browser", 1), (None, 0)],
+    ids=["xdg-open finds none", "it fails at once", "there is none"],
+)
+def test_display_without_a_browser_is_not_called_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, code: int
+) -> None:
+    for name in ("BROWSER", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
+    if program is not None:
+        (tmp_path / program).write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / program).chmod(0o755)
+    if program == "browser":
+        monkeypatch.setenv("BROWSER", str(tmp_path / program))
     assert not browser.show(Path("/nowhere.html"))
 
 

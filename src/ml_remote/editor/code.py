@@ -37,10 +37,25 @@ def code(context: Context, *, alias: str | None = None) -> None:
     if editor is None:
         _say_what_to_click(context, machine.alias, folder)
         return
+    if editor.is_of_windows:
+        _say_what_windows_needs(context, editor, machine.alias)
+        return
     _install_extensions(context, editor, machine)
     editor.open(workspace)
     console.say(f"{editor.kind.name} opens {machine.alias}:{folder} ({workspace.name}).")
     console.next_step(f"in its window, open {what_to_open(project)} and press Run All Cells")
+
+
+def _say_what_windows_needs(context: Context, editor: Editor, alias: str) -> None:
+    """Say how the VS Code of Windows gets to know a machine that only WSL knows."""
+    context.console.say(
+        f"This terminal is in WSL, and {editor.kind.name} runs on Windows, where it reads Windows' "
+        f"own SSH configuration and keys. It does not know {alias}, so nothing was opened.\n"
+        "Do this once in PowerShell, in a copy of the project on a disk of Windows:\n"
+        "  uv run lab.py up\n"
+        "Or name a Linux editor that runs in WSL: LAB_EDITOR"
+    )
+    context.console.next_step("in PowerShell: uv run lab.py up")
 
 
 def _install_extensions(context: Context, editor: Editor, machine: Machine) -> None:

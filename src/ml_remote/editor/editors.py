@@ -73,6 +73,11 @@ class Editor:
     command: tuple[str, ...]
     """How it is called: its program, and the arguments that LAB_EDITOR adds."""
 
+    @property
+    def is_of_windows(self) -> bool:
+        """Whether this is WSL, and the editor that of Windows, which reads Windows' files."""
+        return is_wsl() and os.path.realpath(self.command[0]).startswith("/mnt/")
+
     def open(self, workspace: Path) -> None:
         """Open a workspace file in it. Raises LabError in the editor's own words if it fails."""
         command = [*self.command, str(workspace)]
@@ -115,6 +120,11 @@ def _failed(command: Sequence[str], output: str) -> LabError:
     """Return the error that passes on the last line of what the editor said."""
     said = (output.strip() or "it said nothing").splitlines()
     return LabError(f"{shlex.join(command)} failed: {said[-1]}")
+
+
+def is_wsl() -> bool:
+    """Return whether this is Linux on Windows."""
+    return bool(os.environ.get("WSL_DISTRO_NAME") or os.environ.get("WSL_INTEROP"))
 
 
 def find_editor() -> Editor | None:

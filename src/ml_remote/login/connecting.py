@@ -21,7 +21,7 @@ from ..ui.console import Console
 from .choosing import check_key_type, choose_key, our_keys
 from .copying import copy_key
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
-from .host_keys import ask_for_host_key, pin
+from .host_keys import ask_for_host_key, pin, whom_to_ask
 from .logins import Login, log_in, with_key_alone
 from .providing import announce_key, prepare_key, type_to_make
 from .proving import Before, prove
@@ -161,7 +161,7 @@ def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
         f"{resolved['hostname'][0]} shows its {host_key.key.type} host key for the first time: "
         f"{host_key.key.fingerprint}"
     )
-    console.note(f"To compare, on that machine: ssh-keygen -lf {host_key.usual_path}")
+    console.note(whom_to_ask(host_key))
     if yes and resolved.get("stricthostkeychecking") in (["true"], ["yes"]):
         raise ConfigurationError(
             "Your SSH configuration says StrictHostKeyChecking yes: no host key is taken unseen.",

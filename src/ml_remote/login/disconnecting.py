@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..ssh.client import Client
-from ..ssh.ssh_config import plan_disconnect
+from ..ssh.ssh_config import list_entries, plan_disconnect
 from ..ssh.ssh_directory import made_key_path, pinned_key_path, ssh_directory
 from ..ui.console import Console
 from .entries import write_plan
@@ -31,6 +31,16 @@ def disconnect(
     directory = ssh_directory()
     plan = plan_disconnect(alias, directory=directory)
     key = made_key_path(alias, directory)
+    others = [
+        known.alias
+        for known in list_entries(directory)
+        if known.alias != alias
+        and known.identity is not None
+        and known.identity.expanduser() == key
+    ]
+    if remove_key and others:
+        console.warn(f"The key {key} is kept: {', '.join(others)} still logs in with it.")
+        remove_key = False
     if plan.is_empty and not (remove_key and key.exists()):
         console.say(f"There is no entry of ours for {alias}: nothing to take away.")
         return
@@ -42,7 +52,7 @@ def disconnect(
         return
     if not console.confirm("Take this away?", yes=yes):
         raise LabError("Nothing was changed.")
-    if key.exists() and not remove_key and not yes:
+    if key.exists() and not others and not remove_key and not yes:
         remove_key = console.confirm(f"Delete the key {key} too?", yes=False, default=False)
     if not plan.is_empty:
         Client(alias=alias, directory=directory).close()

@@ -16,7 +16,7 @@ from ..ssh.client import Client
 from ..ssh.explaining import explain
 from .keys import PublicKey, parse_public_key
 
-__all__ = ["HostKey", "ask_for_host_key", "known_hosts_file", "pin"]
+__all__ = ["HostKey", "ask_for_host_key", "known_hosts_file", "pin", "whom_to_ask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,18 @@ def ask_for_host_key(client: Client) -> HostKey:
             hint="Log in to it once, and look at its fingerprint: ssh JUMP-HOST",
         )
     raise error
+
+
+def whom_to_ask(host_key: HostKey) -> str:
+    """Return, in several lines, who knows the machine's host key, and where it is shown."""
+    name = shlex.quote(host_key.line.partition(" ")[0])
+    return (
+        "Compare it with what one of these tells you:\n"
+        "- whoever runs the machine, or the page of the hosting company\n"
+        f"- a team mate who connected before: ssh-keygen -lF {name}\n"
+        f"- a terminal on the machine itself: ssh-keygen -lf {host_key.usual_path}\n"
+        "- the line of the README, pasted there: it prints the same fingerprints"
+    )
 
 
 def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
