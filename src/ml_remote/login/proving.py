@@ -103,7 +103,7 @@ def _explain_refusal(client: Client) -> None:
 def _as_configured(result: Result, client: Client) -> LabError:
     """Return the error for an `ssh ALIAS` that does not log in, although our own logins do."""
     error = explain(result.stderr, alias=client.alias)
-    return type(error)(
+    return LoginRefusedError(
         f"`ssh {client.alias}` does not log in as your configuration has it: {error.message}",
         hint=error.hint,
         quoted=error.quoted,
