@@ -46,13 +46,14 @@ def type_to_make(login: Login, client: Client, *, key_type: str | None) -> str:
     Raises LoginRefusedError, or KeyFileError, when what was asked for cannot be made or used.
     """
     fitting = list(keys_to_make(login, client.resolve(), client.alias))
+    first = fitting[0]
     if key_type is None:
-        return fitting[0]
+        return first
     if key_type not in fitting:
         who = client.alias if can_make(key_type) else "ssh-keygen on this computer"
         raise KeyFileError(
             f"--key-type {key_type} cannot be honoured: {who} does not take keys of that type.",
-            hint=f"lab connect --key-type {fitting[0]}",
+            hint=f"lab connect --key-type {first}",
         )
     return key_type
 
