@@ -19,6 +19,7 @@ PROGRAMS = {
     "sshfs": "sshfs",  # a disk that takes no sockets
     "rsync": "rsync",
     "setpriv": "util-linux",
+    "unshare": "util-linux",
     "cp": "coreutils",
     "dot": "graphviz",
     "chromium": "chromium",

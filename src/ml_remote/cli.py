@@ -10,15 +10,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
+from .programs import keep_out_of_this_folder, keep_packages_apart
 
-from .context import Context
-from .far.env.sessions import KINDS
-from .programs import keep_out_of_this_folder
-from .project import Project, nearest_root
-from .ui.console import Console
-from .ui.help import SectionedGroup
-from .ui.reporting import report_unforeseen, run_reporting
+keep_packages_apart()  # before anything of others is imported
+
+import click  # noqa: E402
+
+from .context import Context  # noqa: E402
+from .far.env.sessions import KINDS  # noqa: E402
+from .project import Project, nearest_root  # noqa: E402
+from .ui.console import Console  # noqa: E402
+from .ui.help import SectionedGroup  # noqa: E402
+from .ui.reporting import report_unforeseen, run_reporting  # noqa: E402
 
 __all__ = ["HANDED_OVER", "lab", "main"]
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
-__all__ = ["find_program", "keep_out_of_this_folder"]
+__all__ = ["find_program", "keep_out_of_this_folder", "keep_packages_apart"]
 
 
 def keep_out_of_this_folder() -> None:
     """Let Windows take no program from the current folder, which may be anybody's repository."""
     if os.name == "nt":
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"
+
+
+def keep_packages_apart() -> None:
+    """Let the packages that PYTHONPATH names come last: another click there is not lab's own."""
+    named = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    folders = {str(Path(folder).absolute()) for folder in named}
+    sys.path.sort(key=lambda folder: folder in folders)  # all others keep their order
 
 
 def find_program(name: str) -> str | None:

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .programs import find_program, keep_out_of_this_folder
+from .programs import find_program, keep_out_of_this_folder, keep_packages_apart
 
 if TYPE_CHECKING:
     from .pins import Pin
@@ -21,6 +21,7 @@ _GUARD = "LAB_HANDED_OVER"
 
 def main() -> int:
     """Run `lab` for the project that one is in, and return its exit code."""
+    keep_packages_apart()  # before anything of others is imported
     from .errors import LabError
     from .ui.console import Console
     from .ui.reporting import report, report_unforeseen

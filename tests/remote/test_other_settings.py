@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE_ROOT
+from baking import TEMPLATE_ROOT, TOOL
 from hooks_as_modules import load_hook
 from place import Place
 
 from ml_remote import far, git
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
+from ml_remote.ssh.client import Client
 
 LOGIN = Path(far.__file__).parent / "login"
 
@@ -258,3 +259,20 @@ def test_commits_go_there_and_back_with_everything_set_on_both_sides(
     done = place.lab("push", **here)
     assert done.returncode == 1
     assert "No pushes on Fridays" in done.stderr
+
+
+def test_another_click_on_pythonpath_is_not_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise SystemExit('another click')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from ml_remote.cli import main; print('ours')"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{TOOL}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "ours\n", done.stderr
+
+
+def test_plain_words_reach_nushell_unquoted(tmp_path: Path) -> None:
+    client = Client(alias="machine", directory=tmp_path)  # nushell prints a quoted word
+    assert client.command("sh")[-1] == "sh"
+    assert client.command("git", "a b")[-1] == "git 'a b'"

@@ -36,6 +36,11 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
     known = recognise(stderr, alias=client.alias)
     if known is not None:
         return known
+    if "subsystem request failed" in stderr:
+        return RemoteCommandError(
+            f"{what} failed: the SSH server of {client.alias} offers no sftp.",
+            hint="Install rsync, on this computer and there; then sftp is not needed",
+        )
     lines = told(stderr)
     full = [line for line in lines if "No space left on" in line or "quota exceeded" in line]
     if full:
