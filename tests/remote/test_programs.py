@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from baking import TOOL
 from place import Place
-from remote_fixtures import at
+from remote_fixtures import at, wait_until
 
 from ml_remote import jobs
 from ml_remote.ui.console import Console
@@ -185,3 +185,18 @@ def test_run_is_told_of_and_goes_where_a_card_is_free(there: Place, tmp_path: Pa
     done = there.lab("run", "--notify", "--", "true")
     assert done.returncode == 125
     assert "so it counts in lab.local.toml only" in done.stderr
+
+
+def test_stopped_program_leaves_nothing_and_its_results_come_home(there: Place) -> None:
+    there.commit("wait.sh", "mkdir -p checkpoints && echo kept >checkpoints/half.pt\nsleep 300\n")
+    done = there.lab("run", "--push-dirty", "--detach", "--", "sh", "wait.sh")
+    assert done.returncode == 0, done.stderr
+    job = newest(there)
+    wait_until(lambda: (there.folder / "checkpoints" / "half.pt").exists(), limit=60)
+    assert there.lab("run", "--detach", "--", "sh", "wait.sh").stderr.count("going on already") == 1
+    assert there.lab("stop", job.id).returncode == 0
+    done = there.lab("attach", job.id)
+    assert done.returncode == 143, done.stderr
+    assert f"Run {job.id} was stopped." in done.stderr
+    home = there.project.path / "outputs" / "wait" / job.id
+    assert (home / "checkpoints" / "half.pt").read_text() == "kept\n"
