@@ -121,7 +121,7 @@ def _check(
         aside = "" if lost else f", or put it aside: ssh {alias}, then git stash in that folder"
         raise RemoteCommandError(
             f"There is uncommitted work on {alias}, in {folder}: {some(there.changes)}. Nothing "
-            f"was pushed.{warning}",
+            "was pushed." + warning,
             hint=f"There, commit it (then here: lab pull){aside}",
         )
     if there.base and not is_ancestor(repository.root, there.base, repository.commit):
