@@ -13,6 +13,7 @@ LabError                      it failed; the message says why, `hint` what to do
 │   ├── HostKeyChangedError   its host key is another one than before
 │   └── LoginRefusedError     it answered, but let nobody in
 └── RemoteCommandError        a command failed on the remote machine
+    ├── CommandNotRunError    its login shell does something else than to run the command
     ├── MissingFolderError    the project's folder is not on the machine
     └── WrongFolderError      it belongs to another user, or holds another project
 """
@@ -23,6 +24,7 @@ __all__ = [
     "OTHER_FOLDER",
     "OWN_FAILURE",
     "AliasTakenError",
+    "CommandNotRunError",
     "ConfigurationError",
     "DamagedEntryError",
     "HostKeyChangedError",
@@ -131,6 +133,10 @@ class LoginRefusedError(UnreachableError):
 
 class RemoteCommandError(LabError):
     """A command failed on the remote machine."""
+
+
+class CommandNotRunError(RemoteCommandError):
+    """The machine let the person in, but its login shell did not run the command."""
 
 
 class MissingFolderError(RemoteCommandError):

@@ -12,7 +12,13 @@ from functools import cache
 from importlib.resources import files
 
 from . import answers
-from .errors import LabError, MissingFolderError, RemoteCommandError, WrongFolderError
+from .errors import (
+    CommandNotRunError,
+    LabError,
+    MissingFolderError,
+    RemoteCommandError,
+    WrongFolderError,
+)
 from .far.exit_codes import ExitCode
 from .machine import Machine
 from .processes import Result
@@ -113,6 +119,12 @@ def failure(
             return WrongFolderError(
                 f"The folder {folder} on {alias} belongs to another user, who can change what runs "
                 "in it. Nothing was run."
+            )
+        case ExitCode.NOT_RUN:
+            return CommandNotRunError(
+                f"{alias} did not run what lab sent: a file that your login shell there reads has "
+                "taken it.",
+                hint="See which one: lab doctor",
             )
         case ExitCode.NO_JOB:
             return LabError(

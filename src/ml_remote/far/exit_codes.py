@@ -50,5 +50,7 @@ class ExitCode(IntEnum):
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90
     """A run or session found no `.venv` to run in, or one that lacks a package."""
+    NOT_RUN = 97
+    """The script was not run: the login shell, or a file that it reads, has taken its input."""
     SSH = 255
     """ssh itself failed, before the remote command or instead of it."""

@@ -38,7 +38,7 @@ from ..errors import HostKeyChangedError, LabError, LoginRefusedError, Unreachab
 from ..machine import Machine
 from ..processes import LONGEST_LINE, MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, Explanations, ask, check, failure, script
-from ..ssh.client import SCRIPT_BEGINS, script_input
+from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ui.console import Console
 from .about import About
 from .job import Answer, Job, State, parse_answer
@@ -321,7 +321,7 @@ class _Log:
 
     def stream(self, machine: Machine, job_id: str) -> None:
         """Read on until the job ends. Raises UnreachableError when the connection ends first."""
-        with running(machine.client.command("sh")) as program:
+        with running(machine.client.command(*SCRIPT_COMMAND)) as program:
             self._cancel.attend(program)
             text = script_input(script("follow"), machine.folder, job_id, str(self.offset))
             program.send(text, close=True)

@@ -27,7 +27,7 @@ from ..errors import (
 from ..machine import Machine
 from ..processes import MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, failure
-from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, script_input
+from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ssh.explaining import explain
 from ..ui.console import Console
 from .port import KeptPort, Way
@@ -145,10 +145,10 @@ def _connected(route: Route, patience: float) -> Iterator[_Connection]:
     for way, one in zip(ways, route.forwards, strict=True):
         near = way if isinstance(way, str) else f"127.0.0.1:{way}"
         flags += ["-L", f"{near}:{one.to}"]
-    with running(client.command("sh", flags=flags), own_session=True) as process:
+    with running(client.command(*SCRIPT_COMMAND, flags=flags), own_session=True) as process:
         connection = _Connection(route, process, patience, ways)
         try:
-            process.send(f"exec 3<&0\n{script_input(route.script, *route.arguments)}")
+            process.send(script_input(route.script, *route.arguments, before="exec 3<&0"))
             yield connection
         finally:
             for one in route.forwards:

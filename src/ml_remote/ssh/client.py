@@ -26,12 +26,14 @@ from ..far.exit_codes import ExitCode
 from ..processes import Result
 from .agents import agent_hangs, silent_agent
 from .explaining import explain
+from .not_run import command_not_run
 from .ssh_directory import ssh_directory, ssh_options
 
 __all__ = [
     "CONNECT_TIMEOUT",
     "PROOF",
     "SCRIPT_BEGINS",
+    "SCRIPT_COMMAND",
     "Client",
     "quote",
     "script_input",
@@ -41,7 +43,18 @@ CONNECT_TIMEOUT = 15
 """Seconds until a machine that does not answer counts as unreachable."""
 
 SCRIPT_BEGINS = "== lab ==\n"
-"""What a script prints first: what comes before it is the login shell's, such as a `.bashrc`."""
+"""What a script prints first: what comes before it is the login shell's, such as a `.bashrc`.
+
+It also proves that the command ran: a shell that repeats what it reads does not print it.
+"""
+
+_FIRST_LINE = ": lab"
+SCRIPT_COMMAND = (
+    "sh",
+    "-c",
+    f'read -r lab; [ "$lab" = "{_FIRST_LINE}" ] || exit {ExitCode.NOT_RUN:d}; exec sh -s lab',
+)
+"""What runs a script that comes as its input, unless a start-up file has read a part of it."""
 
 # What a person may have set for every host, and what would break a command run by a program.
 _PLAIN = (
@@ -131,13 +144,15 @@ class Client:
         if result.returncode == ExitCode.SSH:
             raise explain(result.stderr, alias=self.alias)
         if check and result.returncode != 0:
-            said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
-            raise RemoteCommandError(
-                f"On {self.alias}, {words[0] if words else 'ssh'} ended with exit code "
-                f"{result.returncode}: {said}",
-                quoted=(said,),
-            )
+            raise self._failed(words[0] if words else "ssh", result)
         return result
+
+    def _failed(self, program: str, result: Result) -> RemoteCommandError:
+        said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
+        return RemoteCommandError(
+            f"On {self.alias}, {program} ended with exit code {result.returncode}: {said}",
+            quoted=(said,),
+        )
 
     def attempt(
         self,
@@ -180,11 +195,19 @@ class Client:
         """Run a POSIX shell script on the machine, `arguments` as its $1, $2...; see `run`.
 
         It goes through standard input, so the person's login shell never reads a word of it. The
-        script's own commands have an empty standard input.
+        script's own commands have an empty standard input. Raises CommandNotRunError when the login
+        shell did something else than to run it.
         """
         text = script_input(script, *arguments)
-        result = self.run("sh", input=text, timeout=timeout, interactive=interactive, check=check)
-        return replace(result, stdout=result.stdout.rpartition(SCRIPT_BEGINS)[2])
+        result = self.run(
+            *SCRIPT_COMMAND, input=text, timeout=timeout, interactive=interactive, check=False
+        )
+        if SCRIPT_BEGINS not in result.stdout:
+            raise command_not_run(self, result)
+        result = replace(result, stdout=result.stdout.rpartition(SCRIPT_BEGINS)[2])
+        if check and result.returncode != 0:
+            raise self._failed("sh", result)
+        return result
 
     def resolve(self) -> dict[str, list[str]]:
         """Return what ssh makes of the alias (`ssh -G`): lower-case keywords, the values of each.
@@ -228,15 +251,24 @@ class Client:
         socket.unlink(missing_ok=True)  # the other process may be a moment later
 
 
-def script_input(script: str, *arguments: str) -> str:
-    """Return what to write into `sh` so that it runs a script, `arguments` as its $1, $2...
+def script_input(script: str, *arguments: str, before: str = "") -> str:
+    """Return what to write into SCRIPT_COMMAND so that it runs a script, `arguments` as $1, $2...
 
-    It prints SCRIPT_BEGINS first.
+    It prints SCRIPT_BEGINS first. `before` is a command that is run before that, while standard
+    input is not empty yet. Another shell that reads this in the place of `sh` runs none of it.
     """
-    settings = f"set -- {shlex.join(arguments)}\n" if arguments else ""
-    begins = f"printf '%s\\n' {shlex.quote(SCRIPT_BEGINS.strip())}"
-    # sh reads the braces to their end before it runs anything: no command can eat the script.
-    return f"{settings}{{\n{begins}\n{script}\n}} </dev/null\n"
+    lines = [
+        _FIRST_LINE,
+        f'[ "${{1-}}" = lab ] || exit {ExitCode.NOT_RUN:d}',
+        before,
+        # sh reads the braces to their end before it runs anything: no command can eat the script.
+        "{",
+        "printf '== %s ==\\n' \"$1\"",
+        f"set -- {shlex.join(arguments)}",
+        script,
+        "} </dev/null",
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _word(word: str) -> str:

@@ -203,7 +203,7 @@ def run_script_here(root: Path, name: str, *arguments: str) -> Result:
 
     It is git that starts sh: on Windows, git brings the only one that there is.
     """
-    command = git_command("-C", str(root), "-c", "alias.lab-script=!sh", "lab-script")
+    command = git_command("-C", str(root), "-c", "alias.lab-script=!sh", "lab-script", "-s", "lab")
     text = script_input(script(name), *arguments)
     done = processes.run(command, input=text, variables=git_variables())
     return replace(done, stdout=done.stdout.rpartition(SCRIPT_BEGINS)[2])

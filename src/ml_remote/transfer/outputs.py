@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .. import answers, processes
 from ..machine import Machine
 from ..scripts import check, script
-from ..ssh.client import SCRIPT_BEGINS, script_input
+from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 
 __all__ = ["INCOMING", "LeftOut", "Listing", "RemoteFile", "list_outputs", "sums_there"]
 
@@ -147,7 +147,7 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
     """
     client = machine.client.with_options("BatchMode=yes")
     text = script_input(script(name), machine.folder, *arguments)
-    with processes.running(client.command("sh"), input=text) as program:
+    with processes.running(client.command(*SCRIPT_COMMAND), input=text) as program:
         timer = threading.Timer(_TIMEOUT, program.kill)
         timer.start()
         try:

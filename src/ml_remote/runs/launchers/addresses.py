@@ -22,7 +22,7 @@ from ...installing import ensure_far
 from ...machine import Machine
 from ...processes import MOST_OUTPUT, Running, running
 from ...scripts import ExitCode, failure, script
-from ...ssh.client import script_input
+from ...ssh.client import SCRIPT_COMMAND, script_input
 from ...ui.console import Console
 
 __all__ = ["Seat", "find_seats", "parse_network"]
@@ -171,9 +171,9 @@ def _reached(answer: Mapping[str, Any], machines: Sequence[Machine]) -> dict[str
 def _helper(machine: Machine) -> Iterator[_Helper]:
     """Run it for as long as the context lasts, but not for ever."""
     client = machine.client.with_options("BatchMode=yes")
-    meet = script_input(script("meet"), machine.folder, ensure_far(machine))
-    with running(client.command("sh")) as program:
-        program.send(f"exec 3<&0\n{meet}")  # its input is the laptop's, not empty
+    meet = script_input(script("meet"), machine.folder, ensure_far(machine), before="exec 3<&0")
+    with running(client.command(*SCRIPT_COMMAND)) as program:
+        program.send(meet)  # its input is the laptop's, not empty
         alarm = threading.Timer(_PATIENCE, program.kill)
         alarm.daemon = True
         alarm.start()

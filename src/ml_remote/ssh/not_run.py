@@ -1,0 +1,210 @@
+"""Why a machine that lets somebody in does not run a command: its login shell does something else.
+
+A start-up file may replace the shell (`exec zsh -l`, `exec tmux`), end it, or read what was meant
+for the command. Which line does that is looked for in three ways, as each of these leaves another
+one open: by a command, by what a shell in its place reads, and by sftp, which may need no shell.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import processes
+from ..errors import CommandNotRunError, LabError
+from ..processes import Result
+from ..ui.text import in_one_line
+
+if TYPE_CHECKING:
+    from .client import Client
+
+__all__ = ["Culprit", "command_not_run", "find_culprit", "suspicious_line"]
+
+_PATIENCE = 15.0  # seconds for each way to look
+_SHOWN = 80  # characters of a line, or of what the machine says
+_LARGEST = 256 * 2**10  # bytes of a start-up file that are looked at
+_SFTP_KBIT = 8000  # a second, so that no file fills the disk here within _PATIENCE
+_LOOK = "lab-start-up-files"
+
+_BASH = ("/etc/bash.bashrc", ".bashrc")
+_ZSH = ("/etc/zsh/zshenv", ".zshenv")
+_FISH = ("/etc/fish/config.fish", ".config/fish/config.fish")
+_CSH = ("/etc/csh.cshrc", ".tcshrc", ".cshrc")
+_EVERY = ("/etc/ssh/sshrc", ".ssh/rc", ".ssh/environment")
+_FILES = (*_BASH, *_ZSH, *_FISH, *_CSH, *_EVERY)
+_READ_BY = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "tcsh": _CSH, "csh": _CSH}
+"""What each login shell reads before a command that sshd gives it."""
+
+# What a shell does not come back from, or what reads the input of the command.
+_PROGRAMS = (
+    r"exec|exit|logout|read|select|while|until|tmux|screen|zellij|byobu|login|su|sudo|newgrp|sg|"
+    r"srun|salloc|sleep|dialog|whiptail|bash|zsh|fish|tcsh|csh|ksh|nu|xonsh|cat|tail|stty"
+)
+_SUSPICIOUS = re.compile(
+    rf"(?:^|[;&|({{]|\b(?:then|do|else|command|builtin|and|or)\s)\s*(?:{_PROGRAMS})(?![\w.=/-])|"
+    r"\bBASH_ENV="
+)
+# Where this stands, the rest is for interactive shells only.
+_GUARD = re.compile(
+    r"\bcase\s+[\"']?\$-|\bPS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
+)
+_FIELDS = re.compile(r"([^:\n]{1,200}):([0-9]{1,6}):(.*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Culprit:
+    """The line of a start-up file that seems to keep commands from running."""
+
+    file: str
+    line: int
+    text: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do with it, on the machine."""
+        if self.file.endswith("bashrc"):
+            return "There, put above that line: case $- in *i*) ;; *) return ;; esac"
+        if self.file.endswith("zshenv"):
+            return "There, move that line to ~/.zshrc, which only interactive shells read"
+        if self.file.endswith("fish"):
+            return "There, put above that line: status is-interactive; or exit"
+        if self.file.endswith("cshrc"):
+            return "There, put above that line: if (! $?prompt) exit"
+        return "There, take that line out"
+
+
+def command_not_run(client: Client, result: Result | None) -> CommandNotRunError:
+    """Return the error for a login shell that did not run what it was given.
+
+    `result` is what came instead; None if nothing came in time.
+    """
+    alias = client.alias
+    culprit = find_culprit(client)
+    if culprit is not None:
+        return CommandNotRunError(
+            f"{alias} lets you in, but your login shell there does not run the commands that it is "
+            f"given. Line {culprit.line} of {culprit.file} seems to be the reason: {culprit.text}",
+            hint=culprit.remedy,
+            quoted=(culprit.text,),
+        )
+    said = _said(result)
+    if said:
+        return CommandNotRunError(
+            f"{alias} lets you in, but does not run commands. It says: {said}",
+            hint="Ask whoever runs the machine for an account with an ordinary shell. If it is "
+            "one: look in the files that your shell reads at each login, such as ~/.bashrc",
+            quoted=(said,),
+        )
+    what = "waits instead of running" if result is None else "does not run"
+    return CommandNotRunError(
+        f"{alias} lets you in, but your login shell there {what} the commands that it is given. "
+        "A file that it reads first seems to start another program, to end it, or to wait for an "
+        "answer: ~/.bashrc (bash), ~/.zshenv (zsh), ~/.config/fish/config.fish (fish), ~/.cshrc "
+        "or ~/.tcshrc (csh, tcsh), or ~/.ssh/rc.",
+        hint="Let only interactive shells do that. In ~/.bashrc, put above such a line: "
+        "case $- in *i*) ;; *) return ;; esac",
+    )
+
+
+def find_culprit(client: Client) -> Culprit | None:
+    """Return the line that seems to keep commands from running, if a file with one can be read.
+
+    It takes half a minute at most.
+    """
+    for read in (_by_shell, _by_sftp):
+        try:
+            shell, texts = read(client)
+        except (LabError, subprocess.TimeoutExpired, OSError):
+            continue
+        found = _culprit(shell, texts)
+        if found is not None:
+            return found
+    return None
+
+
+def suspicious_line(lines: Sequence[tuple[int, str]]) -> tuple[int, str] | None:
+    """Return the first line, with its number, that a shell without a person may not get past."""
+    for number, line in lines:
+        text = line.strip()
+        if text.startswith("#"):
+            continue
+        if _GUARD.search(text):
+            return None
+        if _SUSPICIOUS.search(text):
+            return number, text
+    return None
+
+
+_Texts = dict[str, list[tuple[int, str]]]
+
+
+def _culprit(shell: str, texts: _Texts) -> Culprit | None:
+    """Return the first suspicious line of the files that the shell reads; of all if unknown."""
+    names = (*_READ_BY[shell], *_EVERY) if shell in _READ_BY else _FILES
+    for name in names:
+        found = suspicious_line(texts.get(name, []))
+        if found is not None:
+            number, text = found
+            shown = name if name.startswith("/") else f"~/{name}"
+            return Culprit(file=shown, line=number, text=_short(text))
+    return None
+
+
+def _by_shell(client: Client) -> tuple[str, _Texts]:
+    """Read the files through the login shell: by a command, or by the shell that took its place.
+
+    That one reads the same line as its input. bash, zsh, fish, csh and tcsh understand it alike.
+    """
+    look = f"echo {_LOOK} $SHELL; cd; grep -nHs . {' '.join(_FILES)}"
+    done = client.attempt("sh", "-c", look, input=f"{look}\n", timeout=_PATIENCE)
+    _, mark, rest = done.stdout.partition(_LOOK)
+    if not mark:
+        return "", {}
+    texts: _Texts = {}
+    for name, number, line in _FIELDS.findall(rest):
+        if name in _FILES:
+            texts.setdefault(name, []).append((int(number), line))
+    path = rest.partition("\n")[0].strip()
+    return path.rpartition("/")[2], texts
+
+
+def _by_sftp(client: Client) -> tuple[str, _Texts]:
+    """Read the files by sftp, which needs no shell where the server has it built in."""
+    (_, *options, _, _) = client.with_options("BatchMode=yes").command()
+    with tempfile.TemporaryDirectory(prefix="lab-") as kept:
+        folder = Path(kept)
+        orders = [f'-get "{name}" {number}' for number, name in enumerate(_FILES)]
+        processes.run(
+            ["sftp", "-q", "-l", str(_SFTP_KBIT), *options, "-b", "-", client.alias],
+            input="".join(f"{order}\n" for order in orders),
+            timeout=_PATIENCE,
+            folder=folder,
+        )
+        return "", dict(_texts_in(folder))
+
+
+def _texts_in(folder: Path) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    for number, name in enumerate(_FILES):
+        path = folder / str(number)
+        if path.is_file():
+            with path.open("rb") as file:
+                text = file.read(_LARGEST).decode(errors="replace")
+            yield name, list(enumerate(text.split("\n"), 1))
+
+
+def _said(result: Result | None) -> str:
+    """Return the first line of what came instead of what the command prints."""
+    if result is None:
+        return ""
+    lines = [line for line in f"{result.stderr}\n{result.stdout}".splitlines() if line.strip()]
+    return _short(lines[0]) if lines else ""
+
+
+def _short(text: str) -> str:
+    said = in_one_line(text).strip()
+    return f"{said[:_SHOWN]}..." if len(said) > _SHOWN else said
