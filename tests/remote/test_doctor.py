@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -30,10 +31,13 @@ from ml_remote.ui.console import Console
 
 ALIAS = "handwriting-lab"
 CONSOLE = Console()
-CHECKS = (
-    "ssh permissions include entry key agent repository name port host-key login "
-    "shell python git disk quota clock"
-).replace("host-key", "host key")
+CHECKS = [
+    "ssh", "git here", "disk here", "editor", "permissions", "include", "entry", "key", "agent",
+    "repository", "connection", "name", "port", "host key", "login", "shell", "sftp", "folder",
+    "environment", "programs", "slurm", "python", "git", "disk", "quota", "writing", "temporary",
+    "clock",
+]  # fmt: skip
+"""Where everything can be checked, in this order."""
 
 
 @pytest.fixture
@@ -98,14 +102,17 @@ def listening(answer: bytes) -> Iterator[int]:
             thread.join()
 
 
-def test_everything_is_well_after_connect(connected: Laptop, lab: Lab) -> None:
-    done = lab("doctor")
-    assert done.returncode == 0, done.stdout
-    states = {line[9:22].strip(): line[:8].strip() for line in done.stdout.splitlines()}
-    for name in CHECKS.replace("host key", "host-key").split():
-        assert states[name.replace("-", " ")] in ("ok", "skipped"), done.stdout
-    assert "All is well" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Next: lab up"
+def test_after_connect_only_the_project_is_missing(connected: Laptop, lab: Lab) -> None:
+    done = lab("doctor", "--json")
+    found = json.loads(done.stdout)
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert list(states) == CHECKS
+    left = {name: state for name, state in states.items() if state not in ("ok", "skipped")}
+    assert left == {"folder": "failed"}, done.stdout
+    last = lab("doctor").stdout.splitlines()[-2:]
+    passed, skips = (found["counts"][state] for state in ("ok", "skipped"))
+    assert last[0] == f"1 of {len(CHECKS)} checks failed: {passed} ok, 1 failed, {skips} skipped."
+    assert last[1] == "Next: lab up"
 
 
 def test_failing_check_names_its_remedy_and_the_exit_code_is_one(lab: Lab, laptop: Laptop) -> None:

@@ -29,7 +29,7 @@ ROWS: dict[str, list[str]] = {
     "up": ["up"],
     "connect": ["connect --yes"],
     "disconnect": [],
-    "doctor": ["doctor --copy"],
+    "doctor": ["doctor --copy", "doctor --json"],
     "status": ["status", "status --json"],
     "push": ["push --dirty"],
     "pull": ["pull --overwrite"],

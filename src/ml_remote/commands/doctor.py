@@ -7,7 +7,7 @@ import sys
 import click
 
 from ..context import Context
-from .options import alias_option
+from .options import alias_option, json_option
 
 __all__ = ["doctor"]
 
@@ -17,13 +17,15 @@ __all__ = ["doctor"]
 )
 @alias_option
 @click.option("--copy", is_flag=True, help="Leave out names, addresses and paths, to pass it on.")
+@json_option
 @click.pass_obj
-def doctor(context: Context, alias: str | None, copy: bool) -> None:
+def doctor(context: Context, alias: str | None, copy: bool, as_json: bool) -> None:
     """Check everything from here to the machine.
 
-    Each check that fails names the command that mends it; the exit code is then 1.
+    Each check that fails names the command that fixes it. The exit code is 1 when a check failed,
+    or could not decide (unknown); those that are skipped do not count.
     """
     from ..doctor.report import doctor as carry_out
 
-    if not carry_out(context, alias=alias, copy=copy):
+    if not carry_out(context, alias=alias, copy=copy, as_json=as_json):
         sys.exit(1)

@@ -18,7 +18,8 @@ from ..ssh.client import Client
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import our_directory, read_state
-from .findings import Finding, failed, ok, skipped
+from .findings import Finding, failed, ok, skipped, unknown
+from .here_checks import check_disk_here, check_editor, check_git_here, check_shared_connection
 from .way_checks import examine_way
 
 __all__ = [
@@ -42,9 +43,11 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     Raises ConfigurationError when `lab.toml` cannot be used.
     """
     alias, directory = client.alias, client.directory
-    folder = project.settings.folder
-    version = check_version()
-    yield version
+    _ = project.settings  # fails first, if at all
+    yield check_version()
+    yield check_git_here()
+    yield check_disk_here(project.root)
+    yield check_editor()
     yield from check_permissions(directory)
     try:
         entry = read_entry(alias, directory=directory)
@@ -62,7 +65,8 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     yield key
     yield check_agent(entry, resolved)
     yield check_repository(project.root, resolved)
-    yield from examine_way(client, resolved, folder, project.root)
+    yield check_shared_connection(client, resolved)
+    yield from examine_way(client, resolved, project)
 
 
 def check_version() -> Finding:
@@ -72,7 +76,7 @@ def check_version() -> Finding:
     except LabError as error:
         return failed("ssh", error)
     found = re.match(r"OpenSSH\D*(\d+)\.(\d+)", printed)
-    if found and (int(found[1]), int(found[2])) < _OLDEST_SSH:
+    if found is not None and (int(found[1]), int(found[2])) < _OLDEST_SSH:
         oldest = ".".join(map(str, _OLDEST_SSH))
         return Finding(
             name="ssh",
@@ -80,6 +84,8 @@ def check_version() -> Finding:
             detail=f"{found[0]} is too old: {oldest} or newer is needed",
             remedy="Update your system's OpenSSH client",
         )
+    if found is None:
+        return unknown("ssh", "its version cannot be read")
     return ok("ssh", printed.partition(",")[0])
 
 
@@ -190,6 +196,13 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
                 else 'eval "$(ssh-agent)"',
             )
         return ok("agent", "it has the key")
+    if held is None and os.environ.get("SSH_AUTH_SOCK"):
+        return Finding(
+            name="agent",
+            state="warning",
+            detail="the one that SSH_AUTH_SOCK names does not answer; none is needed for this key",
+            remedy='eval "$(ssh-agent)"',
+        )
     if held is None:
         return ok("agent", "none runs, and none is needed")
     if len(held) > _KEYS_AT_MOST and resolved.get("identitiesonly") != ["yes"]:
@@ -225,9 +238,11 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
             folder=root,
         )
     except ConfigurationError:
-        return skipped("repository", "git is not installed here")
-    if done.returncode == 128:
+        return unknown("repository", "git is not installed here")
+    if "not a git repository" in done.stderr:
         return skipped("repository", "not under version control")
+    if done.returncode > 1:
+        return unknown("repository", "git cannot read it", remedy="git status")
     if done.stdout:
         return Finding(
             name="repository",

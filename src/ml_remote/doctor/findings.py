@@ -7,9 +7,10 @@ from typing import Literal
 
 from ..errors import LabError
 
-__all__ = ["Finding", "State", "failed", "ok", "skipped"]
+__all__ = ["STATES", "Finding", "State", "failed", "ok", "skipped", "unknown"]
 
-State = Literal["ok", "warning", "failed", "skipped"]
+State = Literal["ok", "warning", "failed", "unknown", "skipped"]
+STATES: tuple[State, ...] = ("ok", "warning", "failed", "unknown", "skipped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ def ok(name: str, detail: str, *, quoted: tuple[str, ...] = ()) -> Finding:
 def skipped(name: str, detail: str) -> Finding:
     """Return that there was nothing to check."""
     return Finding(name=name, state="skipped", detail=detail)
+
+
+def unknown(name: str, detail: str, *, remedy: str | None = None) -> Finding:
+    """Return that the check could not decide: nobody knows whether all is well."""
+    return Finding(name=name, state="unknown", detail=detail, remedy=remedy)
 
 
 def failed(name: str, error: LabError) -> Finding:

@@ -3,54 +3,120 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-from .. import git
-from ..errors import OTHER_FOLDER, LabError
+from .. import git, processes
+from ..errors import CommandNotRunError, LabError, UnreachableError
+from ..project import Project
 from ..scripts import script
 from ..ssh.client import Client
-from ..transfer.git_here import is_another_project
-from .findings import Finding, failed, ok, skipped
+from ..ssh.not_run import command_not_run
+from .findings import Finding, failed, ok, skipped, unknown
+from .folder_checks import (
+    check_environment,
+    check_folder,
+    check_outside,
+    check_slurm,
+    check_writing,
+)
 
 __all__ = [
     "check_clock",
     "check_disk",
-    "check_folder",
     "check_git",
     "check_python",
     "check_quiet",
     "check_quota",
+    "check_sftp",
     "examine_machine",
 ]
 
 _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
+_PATIENCE = 60.0  # seconds for a login shell to run what it is given
+_SFTP_PATIENCE = 20.0  # seconds
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
+_GIT = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?=[ .]|$)")
 
 
-def examine_machine(client: Client, folder: str, root: Path) -> Iterator[Finding]:
-    """Yield what the machine itself says; `folder` is the project's there, `root` here."""
+def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
+    """Yield what the machine itself says."""
+    before = time.time()
     try:
-        quiet = client.run("true", check=False)
-        before = time.time()
-        printed = client.run_script(script("facts"), folder).stdout
-        after = time.time()
+        printed = client.run_script(script("facts"), project.settings.folder, timeout=_PATIENCE)
+    except (CommandNotRunError, UnreachableError) as error:
+        # It let us in a moment ago: what does not answer is the login shell.
+        swallowed = isinstance(error, CommandNotRunError)
+        yield failed("shell", error if swallowed else command_not_run(client, None))
+        yield unknown("machine", "not checked, as it runs no command")
+        return
     except LabError as error:
         yield failed("commands", error)
+        yield unknown("machine", "not checked, as it gives no answer")
         return
-    yield check_quiet(quiet.stdout)
-    facts = dict(re.findall(r"^lab-fact (\w+) ?(.*)$", printed, re.MULTILINE))
-    yield check_folder(folder, foreign="foreign" in facts, roots=facts.get("roots", ""), here=root)
+    after = time.time()
+    try:
+        yield check_quiet(client.run("true", check=False).stdout)
+    except LabError as error:
+        yield failed("shell", error)
+    yield check_sftp(client)
+    found = re.findall(r"^lab-fact (\w+) ?(.*)$", printed.stdout, re.MULTILINE)
+    facts = dict(found)
+    outside = [value for name, value in found if name == "outside"]
+    yield from _about_project(facts, outside, project)
     yield check_python(facts.get("python", ""))
     yield check_git(facts.get("git", ""))
-    needed = 0 if "made" in facts else _FREE_GIB
+    needed = 0 if facts.get("environment") in ("made", "older") else _FREE_GIB
     yield check_disk(facts.get("free", ""), needed=needed)
-    yield check_quota(facts.get("quota", ""), needed=needed)
-    yield check_clock(facts.get("time", ""), here=(before + after) / 2)
+    yield check_quota(facts.get("quota"), needed=needed)
+    yield check_writing("writing", facts.get("writing", ""), runs_programs=needed > 0)
+    yield check_writing("temporary", facts.get("temporary", ""), runs_programs=False)
+    yield check_clock(facts.get("time", ""), before=before, after=after)
+
+
+def _about_project(
+    facts: Mapping[str, str], outside: list[str], project: Project
+) -> Iterator[Finding]:
+    """Yield what there is to say about the project's folder there."""
+    settings = project.settings
+    yield check_folder(
+        settings.folder,
+        facts.get("folder", ""),
+        repository=facts.get("repository", ""),
+        branch=facts.get("branch", ""),
+        here=project.root,
+    )
+    yield check_environment(facts.get("environment"), folder=facts.get("folder", ""))
+    yield check_outside(outside, folder=facts.get("folder", ""))
+    yield check_slurm(settings.slurm, sbatch=facts.get("slurm"))
+
+
+def check_sftp(client: Client) -> Finding:
+    """Whether files can be copied by sftp, which VS Code and `lab` use where there is no rsync."""
+    (_, *options, _, _) = client.with_options("BatchMode=yes").command()
+    try:
+        done = processes.run(
+            ["sftp", "-q", *options, "-b", "-", client.alias],
+            input="pwd\n",
+            timeout=_SFTP_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return unknown("sftp", f"no answer within {_SFTP_PATIENCE:g} seconds")
+    except LabError as error:
+        return failed("sftp", error)
+    if done.returncode == 0:
+        return ok("sftp", "works")
+    return Finding(
+        name="sftp",
+        state="failed",
+        detail="the SSH server copies no files by sftp, which is used where rsync is missing",
+        remedy="Ask whoever runs the machine for a line in sshd_config: "
+        "Subsystem sftp internal-sftp",
+    )
 
 
 def check_quiet(printed: str) -> Finding:
@@ -68,28 +134,6 @@ def check_quiet(printed: str) -> Finding:
     )
 
 
-def check_folder(folder: str, *, foreign: bool, roots: str, here: Path) -> Finding:
-    """Whether the folder there is yours and holds this project.
-
-    `roots` are the first commits of the repository in it; `here` is the project on this computer.
-    """
-    if foreign:
-        return Finding(
-            name="folder",
-            state="failed",
-            detail=f"{folder} belongs to another user, so lab runs nothing in it",
-            remedy=OTHER_FOLDER,
-        )
-    if is_another_project(here, re.findall(r"\b[0-9a-f]{40,64}\b", roots)):
-        return Finding(
-            name="folder",
-            state="failed",
-            detail=f"another project is in {folder}",
-            remedy=OTHER_FOLDER,
-        )
-    return ok("folder", "yours" if roots.strip() else "no repository there yet")
-
-
 def check_python(version: str) -> Finding:
     """Whether the machine has a Python; the environment may bring its own."""
     if not version:
@@ -100,7 +144,7 @@ def check_python(version: str) -> Finding:
             remedy="lab setup",
         )
     if not _PYTHON.fullmatch(version):
-        return skipped("python", "its version cannot be read")
+        return unknown("python", "its version cannot be read")
     if tuple(map(int, version.split("."))) < _OLDEST_PYTHON:
         return Finding(
             name="python",
@@ -121,6 +165,8 @@ def check_git(version: str) -> Finding:
             remedy="There: sudo apt install git (or ask whoever runs the machine)",
         )
     number = version.removeprefix("git version ")
+    if not _GIT.match(number):
+        return unknown("git", "its version cannot be read")
     if git.is_old(number):
         return Finding(
             name="git",
@@ -134,7 +180,7 @@ def check_git(version: str) -> Finding:
 def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
     """Whether the project's disk has room; `free_kib` is in KiB, `needed` in GiB."""
     if not _DIGITS.fullmatch(free_kib):
-        return skipped("disk", "df says nothing")
+        return unknown("disk", "df does not say how much is free")
     free = int(free_kib) / 1024**2
     if free < needed:
         return Finding(
@@ -146,11 +192,20 @@ def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
     return ok("disk", f"{free:.0f} GiB free")
 
 
-def check_quota(line: str, *, needed: int = _FREE_GIB) -> Finding:
-    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota."""
+def check_quota(line: str | None, *, needed: int = _FREE_GIB) -> Finding:
+    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota.
+
+    It is "none" where the machine has no program that could tell.
+    """
+    if line is None:
+        return unknown("quota", "the machine does not say")
+    if line == "none":
+        return skipped("quota", "the machine has no program that knows one")
+    if not line:
+        return ok("quota", "none")
     numbers = re.fullmatch(r"([0-9]{1,15})(\*?) ([0-9]{1,15}) ([0-9]{1,15})", line)
     if numbers is None:
-        return ok("quota", "none")
+        return unknown("quota", "what quota says cannot be read")
     used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
     limit = min(value for value in (soft or hard, hard or soft))
     left = (limit - used) / 1024**2
@@ -164,11 +219,14 @@ def check_quota(line: str, *, needed: int = _FREE_GIB) -> Finding:
     return ok("quota", f"{left:.0f} GiB left" if limit else "none")
 
 
-def check_clock(there: str, *, here: float) -> Finding:
-    """Whether both clocks agree; `there` and `here` are seconds since 1970."""
+def check_clock(there: str, *, before: float, after: float) -> Finding:
+    """Whether both clocks agree; `there` was asked for between `before` and `after`.
+
+    All are seconds since 1970.
+    """
     if not _DIGITS.fullmatch(there):
-        return skipped("clock", "date says nothing")
-    skew = int(there) - here
+        return unknown("clock", "date does not say what time it is there")
+    skew = int(there) - min(max(int(there), before), after)
     if abs(skew) > _SKEW_SECONDS:
         direction = "ahead" if skew > 0 else "behind"
         return Finding(

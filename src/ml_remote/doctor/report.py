@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from ..context import Context
 from ..errors import LabError
 from ..ssh.client import Client
 from ..ssh.ssh_config import read_entry
+from ..ui.console import Console
 from .checks import examine
-from .findings import Finding, State
+from .findings import STATES, Finding, State
 
 __all__ = ["doctor", "redact"]
 
@@ -23,8 +24,11 @@ _COLOURS: Mapping[State, str] = {
     "ok": "green",
     "warning": "yellow",
     "failed": "red",
+    "unknown": "yellow",
     "skipped": "bright_black",
 }
+
+_WITH_REMEDY = ("failed", "warning", "unknown")
 
 # What may stand in a message although nobody has told us that it is private; an earlier one first.
 _PATTERNS = (
@@ -37,33 +41,87 @@ _PATTERNS = (
 _MAYBE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*\b")
 
 
-def doctor(context: Context, *, alias: str | None = None, copy: bool = False) -> bool:
-    """Carry out `lab doctor`, and return whether no check failed.
+def doctor(
+    context: Context, *, alias: str | None = None, copy: bool = False, as_json: bool = False
+) -> bool:
+    """Carry out `lab doctor`, and return whether no check failed, and each could decide.
 
     `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing
     to check, as when `lab.toml` is damaged.
     """
     console, client = context.console, context.machine(alias).client
     private = _private_words(client, context.project.root) if copy else {}
-    remedies = []
-    count = 0
-    for finding in examine(client, context.project):
-        count += 1
-        label = f"{finding.state:<8}"
-        for line in _lines(_without_quotes(finding) if copy else finding):
-            text = redact(line, private) if copy else line
-            console.say(f" {text}", label=label, fg=_COLOURS[finding.state])
-            label = " " * len(label)
-        if finding.state == "failed":
-            remedies.append(finding.remedy or "lab connect")
-    if not remedies:
-        console.say(f"\nAll is well: {count} checks.")
-        if not copy:
-            console.next_step("lab up")
-        return True
-    console.say(f"\n{len(remedies)} of {count} checks failed.")
-    console.next_step(redact(remedies[0], private) if copy else remedies[0])
-    return False
+    findings = []
+    for found in examine(client, context.project):
+        finding = _redacted(found, private) if copy else found
+        findings.append(finding)
+        if not as_json:
+            _say(console, finding)
+    counts = {state: sum(one.state == state for one in findings) for state in STATES}
+    is_well = counts["failed"] == counts["unknown"] == 0
+    if as_json:
+        name = redact(client.alias, private) if copy else client.alias
+        console.json({"alias": name, **_document(findings, counts, is_well=is_well)})
+        return is_well
+    console.say(f"\n{_closing(counts)}")
+    remedy = _first_remedy(findings)
+    if remedy is not None:
+        console.next_step(remedy)
+    elif is_well and not copy:
+        console.next_step("lab up")
+    return is_well
+
+
+def _say(console: Console, finding: Finding) -> None:
+    """Say what one check found."""
+    label = f"{finding.state:<8}"
+    for line in _lines(finding):
+        console.say(f" {line}", label=label, fg=_COLOURS[finding.state])
+        label = " " * len(label)
+
+
+def _closing(counts: Mapping[State, int]) -> str:
+    """Return the line that sums up; what was skipped is not counted as passed."""
+    numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    if counts["failed"]:
+        return f"{counts['failed']} of {sum(counts.values())} checks failed: {numbers}."
+    if counts["unknown"]:
+        return f"Not every check could decide: {numbers}."
+    if counts["warning"]:
+        return f"No check failed: {numbers}."
+    return f"All is well: {numbers}."
+
+
+def _first_remedy(findings: Sequence[Finding]) -> str | None:
+    """Return what to do first: about what failed, else about what nobody knows."""
+    for state in ("failed", "unknown"):
+        for finding in findings:
+            if finding.state == state and (finding.remedy or state == "failed"):
+                return finding.remedy or "lab connect"
+    return None
+
+
+def _document(
+    findings: Sequence[Finding], counts: Mapping[State, int], *, is_well: bool
+) -> dict[str, object]:
+    """Return what `--json` prints; docs/contract.md lists the keys."""
+    checks = [
+        {
+            "name": finding.name,
+            "state": finding.state,
+            "detail": finding.detail,
+            "remedy": finding.remedy if finding.state in _WITH_REMEDY else None,
+        }
+        for finding in findings
+    ]
+    return {"well": is_well, "counts": dict(counts), "checks": checks}
+
+
+def _redacted(finding: Finding, private: Mapping[str, str]) -> Finding:
+    """Return a finding that can be passed on: without the text of others, and what is private."""
+    bare = _without_quotes(finding)
+    remedy = None if bare.remedy is None else redact(bare.remedy, private)
+    return replace(bare, detail=redact(bare.detail, private), remedy=remedy)
 
 
 def _without_quotes(finding: Finding) -> Finding:
@@ -124,5 +182,5 @@ def _private_words(client: Client, root: Path) -> dict[str, str]:
 def _lines(finding: Finding) -> Iterator[str]:
     """Yield a finding as lines of the report, without its state."""
     yield f"{finding.name:<13} {finding.detail}"
-    if finding.remedy and finding.state in ("failed", "warning"):
+    if finding.remedy and finding.state in _WITH_REMEDY:
         yield f"{'':13} -> {finding.remedy}"

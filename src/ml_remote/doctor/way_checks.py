@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from ..errors import HostKeyChangedError, HostKeyUnknownError, LabError
 from ..login.logins import Login, log_in
+from ..project import Project
 from ..ssh.client import Client
 from .findings import Finding, failed, ok, skipped
 from .machine_checks import examine_machine
@@ -16,7 +16,7 @@ __all__ = ["check_login", "check_name", "check_port", "examine_way"]
 
 
 def examine_way(
-    client: Client, resolved: Mapping[str, list[str]], folder: str, root: Path
+    client: Client, resolved: Mapping[str, list[str]], project: Project
 ) -> Iterator[Finding]:
     """Yield what lies between here and the machine, and on the machine itself."""
     name = check_name(resolved)
@@ -40,7 +40,7 @@ def examine_way(
     yield ok("host key", "known and unchanged")
     yield check_login(login)
     if login.succeeded:
-        yield from examine_machine(client, folder, root)
+        yield from examine_machine(client, project)
 
 
 def check_name(resolved: Mapping[str, list[str]]) -> Finding:

@@ -88,12 +88,16 @@ class Editor:
 
     def install_ssh_extension(self) -> bool:
         """Install the extension for work over SSH; return whether that was necessary."""
-        wanted = self.kind.ssh_extension
-        installed = self._run("--list-extensions", timeout=_SECONDS_TO_LIST)
-        if wanted in installed.lower().split():
+        if self.has_ssh_extension():
             return False
+        wanted = self.kind.ssh_extension
         self._run("--install-extension", wanted, timeout=_SECONDS_TO_INSTALL)
         return True
+
+    def has_ssh_extension(self) -> bool:
+        """Return whether the extension for work over SSH is installed. Raises LabError."""
+        installed = self._run("--list-extensions", timeout=_SECONDS_TO_LIST)
+        return self.kind.ssh_extension in installed.lower().split()
 
     def install_there(self, client: Client, extensions: Sequence[str]) -> list[str]:
         """Install extensions on the machine, and return those that were not there before.

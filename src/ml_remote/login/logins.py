@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import LoginRefusedError
+from .. import processes
+from ..errors import LoginRefusedError, UnreachableError
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
 from .certificates import fault_of_certificates
@@ -27,6 +29,7 @@ _METHODS = re.compile(r"Authentications that can continue: (\S+)")
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
 # configuration may name one or two more.
 _KEYS_AT_ONCE = 4
+_LOOK_EVERY = 0.1  # seconds between two looks at what ssh reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,35 +68,35 @@ def log_in(client: Client) -> Login:
     login.
     """
     proving = client.with_options(*PROOF, "LogLevel=DEBUG1")
-    result = proving.attempt("exit", timeout=4 * CONNECT_TIMEOUT)
-    taken = _ACCEPTED.findall(result.stderr)
+    said = _attempt(proving)
+    taken = _ACCEPTED.findall(said)
     kind, fingerprint = taken[-1] if taken else ("", None)
-    told = _SIGNATURES.findall(result.stderr)
+    told = _SIGNATURES.findall(said)
     signatures = frozenset(told[-1].split(",")) if told else frozenset()
     certificate = kind.endswith("-CERT")
-    if _METHOD.search(result.stderr):
+    if _METHOD.search(said):
         return Login(
             succeeded=True,
             fingerprint=fingerprint,
             certificate=certificate,
             signatures=signatures,
         )
-    error = explain(_without_debugging(result.stderr), alias=client.alias)
+    error = explain(_without_debugging(said), alias=client.alias)
     if not isinstance(error, LoginRefusedError):
         raise error
-    lists = _METHODS.findall(result.stderr)
+    lists = _METHODS.findall(said)
     methods = frozenset(lists[0].split(",")) if lists else frozenset()
     fault = None
-    if "-CERT SHA256:" in result.stderr:
-        fault = fault_of_certificates(result.stderr, client.resolve())
-    only_sha1 = _NO_SIGNATURE in result.stderr
+    if "-CERT SHA256:" in said:
+        fault = fault_of_certificates(said, client.resolve())
+    only_sha1 = _NO_SIGNATURE in said
     return Login(
         succeeded=False,
         fingerprint=fingerprint,
         certificate=certificate,
         methods=methods,
-        offered=frozenset(_OFFERED_KEY.findall(result.stderr)),
-        second_factor=_PARTIAL.search(result.stderr) is not None,
+        offered=frozenset(_OFFERED_KEY.findall(said)),
+        second_factor=_PARTIAL.search(said) is not None,
         refusal=fault or (_too_old(client.alias) if only_sha1 else error),
         fault=fault,
         signatures=signatures,
@@ -147,6 +150,25 @@ def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:
             if login.succeeded:
                 return login
     return None
+
+
+def _attempt(client: Client) -> str:
+    """Return what ssh reports of a login; what the login shell does then is not waited for.
+
+    Raises UnreachableError when nothing comes of it within a minute.
+    """
+    limit = 4 * CONNECT_TIMEOUT
+    end = time.monotonic() + limit
+    with processes.running(client.command("exit"), input="", discard_output=True) as program:
+        while not program.ends_within(_LOOK_EVERY):
+            if _METHOD.search(program.errors()):
+                break
+            if time.monotonic() > end:
+                raise UnreachableError(
+                    f"{client.alias} did not answer within {limit} seconds.",
+                    hint="See what is wrong: lab doctor",
+                )
+        return program.errors()
 
 
 def _without_debugging(stderr: str) -> str:

@@ -47,7 +47,7 @@ _PROGRAMS = (
 )
 _SUSPICIOUS = re.compile(
     rf"(?:^|[;&|({{]|\b(?:then|do|else|command|builtin|and|or)\s)\s*(?:{_PROGRAMS})(?![\w.=/-])|"
-    r"\bBASH_ENV="
+    r"\bBASH_ENV=|(?:^|;)\s*alias\s+(?:-\w\s+)*(?:sh|git|env)\b"
 )
 # Where this stands, the rest is for interactive shells only.
 _GUARD = re.compile(

@@ -1,0 +1,145 @@
+"""The checks of `lab doctor` about the project's folder on the machine, and what is in it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import OTHER_FOLDER
+from ..slurm_options import SlurmOptions
+from ..transfer.git_here import is_another_project
+from .findings import Finding, ok, skipped, unknown
+
+__all__ = [
+    "check_environment",
+    "check_folder",
+    "check_outside",
+    "check_slurm",
+    "check_writing",
+]
+
+_NO_FOLDER = "the project is not there"
+_ENVIRONMENT = {
+    "none": "there is no .venv",
+    "dangling": ".venv leads to a folder that is gone",
+    "no-python": ".venv has no Python",
+    "incomplete": "a change of it was interrupted",
+    "broken": "its Python does not start",
+}
+"""Why there is no environment to work in, by what the machine says of it."""
+
+
+def check_folder(folder: str, state: str, *, repository: str, branch: str, here: Path) -> Finding:
+    """Whether the folder there is yours and holds this project.
+
+    `repository` is what the machine says of the repository in it: its first commits, or a word.
+    """
+    told = {
+        "none": (f"there is no {folder} there", "lab up"),
+        "foreign": (f"{folder} belongs to another user, so lab runs nothing in it", OTHER_FOLDER),
+        "closed": (f"{folder} is there, but you may not enter it", OTHER_FOLDER),
+    }
+    if state in told:
+        detail, remedy = told[state]
+        return Finding(name="folder", state="failed", detail=detail, remedy=remedy)
+    if state != "yours":
+        return unknown("folder", "the machine does not say whose it is")
+    if repository == "none" or (branch and not repository.strip()):
+        return ok("folder", "yours; nothing is committed in it yet")
+    if repository == "shallow":
+        return ok("folder", "yours; its history is cut off, so it is taken for this project")
+    first_commits = re.findall(r"\b[0-9a-f]{40,64}\b", repository)
+    if not first_commits:
+        return unknown("folder", "git cannot read the repository in it", remedy="lab push")
+    if is_another_project(here, first_commits):
+        return Finding(
+            name="folder",
+            state="failed",
+            detail=f"another project is in {folder}",
+            remedy=OTHER_FOLDER,
+        )
+    return ok("folder", "yours")
+
+
+def check_environment(state: str | None, *, folder: str) -> Finding:
+    """Whether the environment is there and its Python starts; `state` is the machine's word."""
+    if folder in ("none", "foreign", "closed"):
+        return skipped("environment", _NO_FOLDER if folder == "none" else "nothing is run there")
+    if state in _ENVIRONMENT:
+        return Finding(
+            name="environment", state="failed", detail=_ENVIRONMENT[state], remedy="lab setup"
+        )
+    if state == "older":
+        return Finding(
+            name="environment",
+            state="warning",
+            detail="the lists of packages were changed after it was made",
+            remedy="lab setup",
+        )
+    if state == "made":
+        return ok("environment", "its Python starts")
+    return unknown("environment", "the machine does not say in which state it is")
+
+
+def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
+    """Whether a program runs in the folder that `lab` has not started, and so cannot stop.
+
+    `outside` are the numbers of their processes, and at the end the word `done`.
+    """
+    if folder in ("none", "foreign", "closed"):
+        return skipped("programs", _NO_FOLDER if folder == "none" else "nothing is run there")
+    *found, last = outside or [""]
+    if last != "done":
+        return unknown("programs", "the machine does not say what runs in the folder")
+    numbers = [number for number in found if re.fullmatch("[0-9]{1,10}", number)]
+    if not numbers:
+        return ok("programs", "nothing runs in the folder that lab has not started")
+    named = ", ".join(numbers[:5]) + (", ..." if len(numbers) > 5 else "")
+    return Finding(
+        name="programs",
+        state="failed",
+        detail=f"a Python program runs in the folder that lab has not started (process {named}); "
+        "lab does not show or stop it, and it may take the card and the memory",
+        remedy=f"If it is not wanted, end it there: kill {shlex.join(numbers[:5])}",
+    )
+
+
+def check_slurm(options: SlurmOptions, *, sbatch: str | None) -> Finding:
+    """Whether a machine for which lab.toml asks something of Slurm has it."""
+    if sbatch:
+        return ok("slurm", "the machine has sbatch")
+    if options == SlurmOptions():
+        return skipped("slurm", "lab.toml asks nothing of it")
+    if sbatch is None:
+        return unknown("slurm", "the machine does not say whether it has sbatch")
+    return Finding(
+        name="slurm",
+        state="failed",
+        detail="lab.toml has a table [slurm], but there is no sbatch on the machine",
+        remedy="Connect to a login node of the cluster: lab connect user@address --replace",
+    )
+
+
+def check_writing(name: str, state: str, *, runs_programs: bool) -> Finding:
+    """Whether a file can be written, and run, where the project or what is temporary lies."""
+    where = "in the project's place" if name == "writing" else "in the folder for temporary files"
+    if state == "full":
+        return Finding(
+            name=name,
+            state="failed",
+            detail=f"no file can be written {where}: the disk or a quota is full, or it is "
+            "read-only",
+            remedy="Make room there, or ask whoever runs the machine",
+        )
+    if state == "noexec" and runs_programs:
+        return Finding(
+            name=name,
+            state="failed",
+            detail=f"a program {where} cannot be started: the disk is mounted with noexec",
+            remedy="Name a folder on another disk in lab.local.toml: [environment] folder",
+        )
+    if state in ("works", "noexec"):
+        return ok(name, f"files can be written {where}")
+    return unknown(name, f"the machine does not say if files can be written {where}")
