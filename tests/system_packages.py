@@ -23,6 +23,10 @@ PROGRAMS = {
     "cp": "coreutils",
     "dot": "graphviz",
     "chromium": "chromium",
+    "tmux": "tmux",
+    "nologin": "login",
+    "false": "coreutils",
+    "git-shell": "git",
     "busybox": "busybox",  # the tools of machines that have little else
     # networks that lose packets
     "ip": "iproute2",
@@ -39,6 +43,9 @@ PROGRAMS = {
     "fish": "fish",
     "tcsh": "tcsh",
     "csh": "csh",
+    "ksh": "ksh",
+    "mksh": "mksh",
+    "rbash": "bash",
     # the dev container
     "buildah": "buildah",
     "debootstrap": "debootstrap",

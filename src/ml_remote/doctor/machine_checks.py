@@ -36,7 +36,7 @@ __all__ = [
 _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
-_PATIENCE = 60.0  # seconds for a login shell to run what it is given
+PATIENCE = 60.0  # seconds for a login shell to run what it is given
 _SFTP_PATIENCE = 20.0  # seconds
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
@@ -47,7 +47,7 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
     """Yield what the machine itself says."""
     before = time.time()
     try:
-        printed = client.run_script(script("facts"), project.settings.folder, timeout=_PATIENCE)
+        printed = client.run_script(script("facts"), project.settings.folder, timeout=PATIENCE)
     except (CommandNotRunError, UnreachableError) as error:
         # It let us in a moment ago: what does not answer is the login shell.
         swallowed = isinstance(error, CommandNotRunError)

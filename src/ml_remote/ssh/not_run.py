@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Culprit", "command_not_run", "find_culprit", "suspicious_line"]
 
-_PATIENCE = 15.0  # seconds for each way to look
+PATIENCE = 15.0  # seconds for each way to look
 _SHOWN = 80  # characters of a line, or of what the machine says
 _LARGEST = 256 * 2**10  # bytes of a start-up file that are looked at
-_SFTP_KBIT = 8000  # a second, so that no file fills the disk here within _PATIENCE
+_SFTP_KBIT = 8000  # a second, so that no file fills the disk here within PATIENCE
 _LOOK = "lab-start-up-files"
 
 _BASH = ("/etc/bash.bashrc", ".bashrc")
@@ -46,12 +46,12 @@ _PROGRAMS = (
     r"srun|salloc|sleep|dialog|whiptail|bash|zsh|fish|tcsh|csh|ksh|nu|xonsh|cat|tail|stty"
 )
 _SUSPICIOUS = re.compile(
-    rf"(?:^|[;&|({{]|\b(?:then|do|else|command|builtin|and|or)\s)\s*(?:{_PROGRAMS})(?![\w.=/-])|"
+    rf"(?:^|[;&|({{]|\b(?:then|do|else|command|builtin|and|or)\s)\s*(?:\w+=\S*\s+)*(?:{_PROGRAMS})(?![\w.=/-])|"
     r"\bBASH_ENV=|(?:^|;)\s*alias\s+(?:-\w\s+)*(?:sh|git|env)\b"
 )
 # Where this stands, the rest is for interactive shells only.
 _GUARD = re.compile(
-    r"\bcase\s+[\"']?\$-|\bPS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
+    r"\bcase\s+[\"']?\$-|\$\{?PS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
 )
 _FIELDS = re.compile(r"([^:\n]{1,200}):([0-9]{1,6}):(.*)")
 
@@ -161,7 +161,7 @@ def _by_shell(client: Client) -> tuple[str, _Texts]:
     That one reads the same line as its input. bash, zsh, fish, csh and tcsh understand it alike.
     """
     look = f"echo {_LOOK} $SHELL; cd; grep -nHs . {' '.join(_FILES)}"
-    done = client.attempt("sh", "-c", look, input=f"{look}\n", timeout=_PATIENCE)
+    done = client.attempt("sh", "-c", look, input=f"{look}\n", timeout=PATIENCE)
     _, mark, rest = done.stdout.partition(_LOOK)
     if not mark:
         return "", {}
@@ -182,7 +182,7 @@ def _by_sftp(client: Client) -> tuple[str, _Texts]:
         processes.run(
             ["sftp", "-q", "-l", str(_SFTP_KBIT), *options, "-b", "-", client.alias],
             input="".join(f"{order}\n" for order in orders),
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             folder=folder,
         )
         return "", dict(_texts_in(folder))

@@ -1,0 +1,197 @@
+"""Login shells and start-up files: which of them run what `lab` sends, and how the others are told.
+
+Every shell is a real one. One server serves all rows; each gives the account its shell and files.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openssh_server
+import pytest
+from baking import TEMPLATE_ROOT
+from filelock import FileLock
+from needs import need_program, need_root
+from openssh_server import OpenSSHServer
+from remote_fixtures import known_machine
+
+from ml_remote.doctor import machine_checks
+from ml_remote.doctor.findings import Finding
+from ml_remote.project import Project
+from ml_remote.ssh import not_run
+from ml_remote.ssh.client import Client
+
+pytestmark = pytest.mark.slow
+
+NUSHELL = "0.115.1"
+PATIENCE = 2.0
+"""Seconds, where it is a minute otherwise."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A login shell with its start-up files, and what `lab doctor` says of it."""
+
+    shell: str
+    files: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+    """What is said where it does not run commands, or prints; empty where all is well."""
+    remedy: str = ""
+    runs: bool = True
+    """Whether commands run all the same."""
+
+
+def swallowed(shell: str, file: str, text: str, line: int = 1, remedy: str = "There, ") -> Row:
+    """Return the row of a start-up file that keeps commands from running."""
+    said = f"Line {line} of {file if file.startswith('/') else f'~/{file}'} seems to be the reason"
+    return Row(shell, {file: text}, failure=said, remedy=remedy, runs=False)
+
+
+GUARD = "case $- in"
+ROWS = {
+    # These run what they are given.
+    "sh": Row("sh"),
+    "bash": Row("bash"),
+    "zsh": Row("zsh"),
+    "fish": Row("fish"),
+    "csh": Row("csh"),
+    "tcsh": Row("tcsh"),
+    "ksh": Row("ksh"),
+    "mksh": Row("mksh"),
+    "rbash": Row("rbash"),
+    "nushell": Row("nu"),
+    "options": Row("bash", {".bashrc": "set -eu\nset -o noclobber noglob\numask 077\n"}),
+    "alias": Row("bash", {".bashrc": "alias sh='echo no'\n"}),
+    "elsewhere": Row("bash", {".bashrc": "cd /tmp\nCDPATH=/\n"}),
+    "stty": Row("bash", {".bashrc": "stty erase ^H\n"}),
+    "errors": Row("bash", {".bashrc": "echo Welcome >&2\nno-such-program\n"}),
+    "tmux that fails": Row("bash", {".bashrc": "tmux attach\n"}),
+    "guard": Row("bash", {".bashrc": "case $- in *i*) ;; *) return ;; esac\nexec zsh -l\n"}),
+    "zsh options": Row("zsh", {".zshenv": "setopt no_unset err_exit\n", ".zshrc": "exec fish\n"}),
+    "fish guard": Row(
+        "fish", {".config/fish/config.fish": "status is-interactive; or exit\nexec bash\n"}
+    ),
+    # These run it, and print something that breaks what git and file copies say.
+    "banner": Row("bash", {".bashrc": "echo Welcome to the cluster\n"}, "'Welcome to the cluster'"),
+    "trap": Row("bash", {".bashrc": "trap 'echo bye' EXIT\n"}, "'bye'"),
+    "fish greeting": Row("fish", {".config/fish/config.fish": "echo hello\n"}, "'hello'"),
+    "csh banner": Row("tcsh", {".tcshrc": "echo hello\n"}, "'hello'"),
+    # These do something else.
+    "exec zsh": swallowed("bash", ".bashrc", "# mine\n\nexec zsh -l\n", 3, GUARD),
+    "exec bash": swallowed("bash", ".bashrc", '[ -n "$AGAIN" ] || AGAIN=1 exec bash\n', 1, GUARD),
+    "exec fish": swallowed("bash", ".bashrc", "if true; then exec fish; fi\n", 1, GUARD),
+    "exec tcsh": swallowed("bash", ".bashrc", "exec tcsh\n", 1, GUARD),
+    "tmux": swallowed("bash", ".bashrc", 'PS1="> "; X=1\n[ -n "$TMUX" ] || exec tmux\n', 2, GUARD),
+    "read": swallowed("bash", ".bashrc", "export A=1\nread -p 'Project? ' answer\n", 2, GUARD),
+    "menu": swallowed("bash", ".bashrc", "select x in one two; do break; done\n", 1, GUARD),
+    "aliases": swallowed(
+        "bash", ".bashrc", "shopt -s expand_aliases\nalias sh='echo no'\n", 2, GUARD
+    ),
+    "exit": swallowed("bash", ".bashrc", "exit\n", 1, GUARD),
+    "cat": swallowed("bash", ".bashrc", "exec cat\n", 1, GUARD),
+    "waits": swallowed("bash", ".bashrc", "sleep 1000\n", 1, GUARD),
+    "zshenv": swallowed("zsh", ".zshenv", "exec bash -l\n", 1, "~/.zshrc"),
+    "zsh alias": swallowed("zsh", ".zshenv", "alias sh='echo no'\n", 1, "~/.zshrc"),
+    "config.fish": swallowed(
+        "fish", ".config/fish/config.fish", "exec bash\n", 1, "is-interactive"
+    ),
+    "tcshrc": swallowed("tcsh", ".tcshrc", "exec zsh -l\n", 1, "$?prompt"),
+    "cshrc": swallowed("csh", ".cshrc", "set a = 1\nexec zsh\n", 2, "$?prompt"),
+    "rc of ssh": swallowed("sh", ".ssh/rc", "sleep 1000\n", 1, "take that line out"),
+    "nologin": Row("nologin", {}, "This account is currently not available", "Ask who", runs=False),
+    "false": Row("false", {}, "does not run the commands that it is given", "Let only", runs=False),
+    "git-shell": Row("git-shell", {}, "unrecognized command", "Ask who", runs=False),
+    "restricted": Row("rbash", {".bashrc": "PATH=$HOME/bin\n"}, "not found", "Ask who", runs=False),
+}
+
+
+@pytest.fixture(scope="module")
+def nushell() -> str:
+    """The path of nushell, which Debian lacks; it is fetched from npm once."""
+    folder = TEMPLATE_ROOT / "build" / "nushell"
+    program = folder / "package" / "nu"
+    with FileLock(f"{folder}.lock"):
+        if not program.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"@nushell/linux-x64@{NUSHELL}"
+            subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, timeout=120)
+            (archive,) = folder.glob("*.tgz")
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+            archive.unlink()
+            program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[tuple[OpenSSHServer, Client]]:
+    """A machine that is known and lets the laptop in."""
+    need_root("change a login shell")
+    with (
+        tempfile.TemporaryDirectory(prefix="laptop-") as folder,
+        pytest.MonkeyPatch.context() as monkeypatch,
+        openssh_server.account() as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        laptop = openssh_server.laptop(Path(folder))
+        monkeypatch.setenv("LAB_SSH_DIR", str(laptop.ssh))
+        yield server, known_machine(laptop, server)
+
+
+@pytest.fixture
+def shell_of(
+    there: tuple[OpenSSHServer, Client], request: pytest.FixtureRequest
+) -> Iterator[Client]:
+    """The machine with the login shell and the files of a row."""
+    server, client = there
+    row: Row = request.param
+    is_nu = row.shell == "nu"
+    shell = request.getfixturevalue("nushell") if is_nu else need_program(row.shell)
+    account = server.account
+    subprocess.run(["usermod", "--shell", shell, account.user], check=True)
+    written = [account.write(name, text) for name, text in row.files.items()]
+    try:
+        yield client
+    finally:
+        client.close()  # the next row begins with another shell
+        for path in written:
+            path.unlink()
+        openssh_server.end_processes_of(account.home)
+
+
+def found_by(client: Client, home: Path) -> dict[str, Finding]:
+    """Return what `lab doctor` finds on the machine, for the smallest project that there is."""
+    (home / "lab.toml").write_text('[remote]\nalias = "machine"\nfolder = "lab"\n')
+    project = Project(root=home)
+    return {finding.name: finding for finding in machine_checks.examine_machine(client, project)}
+
+
+@pytest.mark.parametrize(
+    ("row", "shell_of"), [(row, row) for row in ROWS.values()], indirect=["shell_of"], ids=ROWS
+)
+def test_login_shell_runs_what_it_is_given_or_is_told(
+    row: Row, shell_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "sleep" in "".join(row.files.values()):
+        monkeypatch.setattr(machine_checks, "PATIENCE", PATIENCE)
+        monkeypatch.setattr(not_run, "PATIENCE", PATIENCE)
+    found = found_by(shell_of, tmp_path)
+    shell = found["shell"]
+    if not row.failure:
+        assert (shell.state, shell.detail) == ("ok", "quiet")
+        assert shell_of.run_script('printf "%s|" "$@"', "a b", "c'd").stdout == "a b|c'd|"
+    else:
+        assert shell.state == "failed"
+        assert row.failure in shell.detail
+        assert row.remedy in (shell.remedy or "")
+    if row.runs:
+        assert found["folder"].detail == "there is no lab there"
+        assert found["sftp"].state == "ok"
+    else:
+        assert list(found) == ["shell", "machine"]
+        assert found["machine"].state == "unknown"
