@@ -209,6 +209,10 @@ class Client:
             raise self._failed("sh", result)
         return result
 
+    def noise(self) -> str:
+        """Return what the login shell prints where a command prints nothing; see `run`."""
+        return self.run("sh", "-c", ":", check=False).stdout
+
     def resolve(self) -> dict[str, list[str]]:
         """Return what ssh makes of the alias (`ssh -G`): lower-case keywords, the values of each.
 

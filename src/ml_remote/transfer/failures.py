@@ -69,7 +69,7 @@ def _own(stderr: str) -> str:
 def _printing_shell(client: Client, what: str) -> LabError | None:
     """Return the error for a login shell that prints at every login; None if it does not."""
     try:
-        noise = client.run("true", check=False).stdout.strip()
+        noise = client.noise().strip()
     except LabError as error:
         return error  # the machine is out of reach by now: that is the reason
     if not noise:

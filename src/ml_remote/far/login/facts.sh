@@ -54,15 +54,7 @@ try_disk() {
 
 say time "$(date +%s)"
 say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
-<<<<<<< HEAD
 say git "$git_version"
-[ ! -x "$place/.venv/bin/python" ] || [ -e "$place/.lab/environment.incomplete" ] || say made yes
-if is_foreign "$place"; then
-    say foreign yes
-elif [ -e "$place/.git" ] && [ ! -e "$place/.git/shallow" ]; then
-    say roots "$(git -C "$place" rev-list --max-parents=0 HEAD 2>/dev/null | tr '\n' ' ')"
-=======
-say git "$(git --version 2>/dev/null)"
 say slurm "$(command -v sbatch 2>/dev/null)"
 if [ ! -d "$place" ]; then
     say folder none
@@ -85,7 +77,6 @@ else
     else
         say repository none
     fi
->>>>>>> ad24861 (Let doctor say unknown where it cannot decide, look at the project, its environment and programs, and print JSON)
 fi
 while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
 say free "$(free_kib "${place:-/}")"
