@@ -19,7 +19,7 @@ from .findings import Finding, failed, ok, skipped, unknown
 __all__ = ["check_disk_here", "check_editor", "check_git_here", "check_shared_connection"]
 
 _FREE_MIB = 200  # what git and a few results take
-_SECONDS = 5.0  # for a shared connection to answer
+SECONDS = 5.0  # for a shared connection to answer
 
 
 def check_git_here() -> Finding:
@@ -74,7 +74,7 @@ def check_shared_connection(client: Client, resolved: Mapping[str, list[str]]) -
     if path == "none" or not socket.exists():
         return skipped("connection", "none is open that commands share")
     try:
-        done = processes.run(client.command(flags=("-O", "check")), timeout=_SECONDS)
+        done = processes.run(client.command(flags=("-O", "check")), timeout=SECONDS)
     except subprocess.TimeoutExpired:
         done = None
     if done is not None and done.returncode == 0:

@@ -1,0 +1,327 @@
+"""`lab doctor`: each check of the machine, and of this computer, fails once for its own reason.
+
+One server and one project serve all rows. What is not real is marked as a stand-in.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openssh_server
+import pytest
+from needs import need_root
+from openssh_server import Account, OpenSSHServer
+from remote_fixtures import known_machine
+
+from ml_remote import processes
+from ml_remote.context import Context
+from ml_remote.doctor import folder_checks, here_checks, machine_checks, report
+from ml_remote.doctor.findings import Finding, State, ok, skipped, unknown
+from ml_remote.project import Project
+from ml_remote.slurm_options import SlurmOptions
+from ml_remote.ssh.client import Client
+
+_COMMIT = ("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with the project and an environment, which a row breaks."""
+
+    server: OpenSSHServer
+    client: Client
+    project: Project
+
+    @property
+    def account(self) -> Account:
+        """Who logs in there."""
+        return self.server.account
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder there."""
+        return self.account.home / "lab"
+
+    def run(self, command: str) -> None:
+        """Run a shell command as the account, in its home directory."""
+        self.client.run("sh", "-c", command)
+
+    def make(self) -> None:
+        """Make the project there, with an environment that is only a link to a Python."""
+        made = (
+            "mkdir -p lab/.lab/envs/one/bin && cd lab && git init -q && ln -s .lab/envs/one .venv"
+        )
+        python = "ln -s $(command -v python3) .venv/bin/python && touch .venv/lab-environment.json"
+        fetch = f"git fetch -q {self.project.root}/bundle main && git reset -q --hard FETCH_HEAD"
+        self.run(f"{made} && {python} && {fetch}")
+
+    def findings(self) -> dict[str, Finding]:
+        """Return what the checks of the machine find."""
+        found = machine_checks.examine_machine(self.client, self.project)
+        return {finding.name: finding for finding in found}
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """The machine, and the project here."""
+    need_root("make an account")
+    with (
+        tempfile.TemporaryDirectory(prefix="laptop-") as folder,
+        pytest.MonkeyPatch.context() as monkeypatch,
+        openssh_server.account() as account,
+        openssh_server.openssh_server(account) as server,
+    ):
+        laptop = openssh_server.laptop(Path(folder))
+        laptop.home.chmod(0o755)
+        monkeypatch.setenv("LAB_SSH_DIR", str(laptop.ssh))
+        settings = '[remote]\nalias = "machine"\nfolder = "lab"\n'
+        (laptop.home / "lab.toml").write_text(settings)
+        for words in (("init", "-q"), (*_COMMIT, "-m", "Start"), ("branch", "-M", "main")):
+            subprocess.run(["git", *words], cwd=laptop.home, check=True)
+        subprocess.run(["git", "bundle", "create", "-q", "bundle", "main"], cwd=laptop.home)
+        made = Machine(server, known_machine(laptop, server), Project(root=laptop.home))
+        yield made
+        made.client.close()
+
+
+@contextmanager
+def shell(machine: Machine, command: str) -> Iterator[None]:
+    """Break the machine by a shell command."""
+    machine.run(command)
+    yield
+
+
+def doing(command: str) -> Callable[[Machine], AbstractContextManager[None]]:
+    """Return what breaks the machine by a shell command."""
+    return lambda machine: shell(machine, command)
+
+
+@contextmanager
+def mounted(machine: Machine, options: str) -> Iterator[None]:
+    """A disk of its own for the project's folder."""
+    command = ["mount", "-t", "tmpfs", "-o", f"{options},mode=777", "tmpfs", str(machine.folder)]
+    subprocess.run(command, check=True)
+    try:
+        shutil.chown(machine.folder, machine.account.user)
+        if "size" in options:
+            machine.client.run("sh", "-c", "cat /dev/zero >lab/zeros", check=False)
+        yield
+    finally:
+        subprocess.run(["umount", str(machine.folder)], check=True)
+
+
+@contextmanager
+def of_another_user(machine: Machine) -> Iterator[None]:
+    """The folder belongs to somebody else."""
+    shutil.chown(machine.folder, "nobody")
+    yield
+
+
+@contextmanager
+def running_outside(machine: Machine) -> Iterator[None]:
+    """A Python program runs in the folder that nobody has started by lab."""
+    words = "cd lab && exec .venv/bin/python -c 'import time; print(1, flush=True); time.sleep(99)'"
+    with processes.running(machine.client.command("sh", "-c", words)) as program:
+        assert next(program.lines()) == "1"
+        yield
+    openssh_server.end_processes_of(machine.account.home)
+
+
+@contextmanager
+def without_sftp(machine: Machine) -> Iterator[None]:
+    """A server that knows no sftp."""
+    machine.client.close()
+    machine.server.stop()
+    machine.server.start(Subsystem="none /bin/false")
+    try:
+        yield
+    finally:
+        machine.client.close()
+        machine.server.stop()
+        machine.server.start(Subsystem="sftp internal-sftp")
+
+
+ANOTHER = (
+    "rm -rf lab && mkdir lab && cd lab && git init -q && "
+    "git -c user.name=b -c user.email=b@example.com commit -q --allow-empty -m Other"
+)
+THERE: dict[str, tuple[Callable[[Machine], AbstractContextManager[None]], str, State, str]] = {
+    "folder missing": (doing("rm -rf lab"), "folder", "failed", "there is no lab there"),
+    "folder foreign": (of_another_user, "folder", "failed", "belongs to another user"),
+    "folder closed": (doing("chmod 0 lab"), "folder", "failed", "you may not enter it"),
+    "another project": (doing(ANOTHER), "folder", "failed", "another project"),
+    "repository damaged": (doing("rm -rf lab/.git/*"), "folder", "unknown", "cannot read"),
+    "no environment": (doing("rm lab/.venv"), "environment", "failed", "there is no .venv"),
+    "environment gone": (doing("rm -r lab/.lab/envs"), "environment", "failed", "that is gone"),
+    "no python": (doing("rm lab/.venv/bin/python"), "environment", "failed", "has no Python"),
+    "python broken": (
+        doing("ln -sf /bin/false lab/.venv/bin/python"), "environment", "failed", "does not start",
+    ),
+    "interrupted": (
+        doing("touch lab/.lab/environment.incomplete"), "environment", "failed", "interrupted",
+    ),
+    "lists newer": (
+        doing("touch -d '+1 hour' lab/pyproject.toml"), "environment", "warning", "were changed",
+    ),
+    "program": (running_outside, "programs", "failed", "that lab has not started"),
+    "disk full": (lambda there: mounted(there, "size=64k"), "writing", "failed", "is full"),
+    "noexec": (lambda there: mounted(there, "noexec"), "writing", "failed", "noexec"),
+    "no sftp": (without_sftp, "sftp", "failed", "no files by sftp"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("broken", "name", "state", "words"), THERE.values(), ids=THERE)
+def test_fault_of_the_machine_is_found(
+    machine: Machine,
+    broken: Callable[[Machine], AbstractContextManager[None]],
+    name: str,
+    state: State,
+    words: str,
+) -> None:
+    machine.make()
+    try:
+        with broken(machine):
+            found = machine.findings()
+        assert (found[name].state, words in found[name].detail) == (state, True), found[name]
+        assert found[name].remedy
+    finally:
+        shutil.rmtree(machine.folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_machine_in_order_has_no_fault(machine: Machine) -> None:
+    machine.make()
+    found = machine.findings()
+    shutil.rmtree(machine.folder)
+    assert {one.state for one in found.values()} <= {"ok", "skipped"}, found
+    assert found["environment"].state == found["programs"].state == found["folder"].state == "ok"
+
+
+# What no machine of the tests can be made to answer: the answers themselves are the stand-ins.
+ANSWERS: dict[str, tuple[Finding, State, str]] = {
+    "git": (machine_checks.check_git("git version 1.8.3.1"), "failed", "1.8.3.1 is too old"),
+    "git?": (machine_checks.check_git("git version next"), "unknown", "cannot be read"),
+    "python?": (machine_checks.check_python("three"), "unknown", "cannot be read"),
+    "disk?": (machine_checks.check_disk(""), "unknown", "df does not say"),
+    "quota": (machine_checks.check_quota("900* 800 1000"), "failed", "of your quota are left"),
+    "quota?": (machine_checks.check_quota("lots"), "unknown", "cannot be read"),
+    "no word of a quota": (machine_checks.check_quota(None), "unknown", "does not say"),
+    "no quota": (machine_checks.check_quota("none"), "skipped", "no program"),
+    "clock?": (machine_checks.check_clock("", before=1, after=2), "unknown", "what time"),
+    "clock": (machine_checks.check_clock("99", before=1, after=2), "failed", "97 s ahead"),
+    "slow": (machine_checks.check_clock("99", before=1, after=200), "ok", "agrees"),
+    "slurm": (
+        folder_checks.check_slurm(SlurmOptions(gpus=1), sbatch=""), "failed", "there is no sbatch",
+    ),
+    "slurm?": (folder_checks.check_slurm(SlurmOptions(gpus=1), sbatch=None), "unknown", "not say"),
+    "programs?": (folder_checks.check_outside([], folder="yours"), "unknown", "does not say"),
+    "environment?": (folder_checks.check_environment(None, folder="yours"), "unknown", "not say"),
+    "folder?": (
+        folder_checks.check_folder("lab", "", repository="", branch="", here=Path()),
+        "unknown", "does not say",
+    ),
+    "temporary": (
+        folder_checks.check_writing("temporary", "full", runs_programs=False), "failed", "is full",
+    ),
+    "temporary?": (
+        folder_checks.check_writing("temporary", "", runs_programs=False), "unknown", "not say",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("finding", "state", "words"), ANSWERS.values(), ids=ANSWERS)
+def test_answer_is_judged(finding: Finding, state: State, words: str) -> None:
+    assert finding.state == state
+    assert words in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("printed", "state"),
+    [("git version 2.5.0", "failed"), ("git next", "unknown"), ("git version 2.39.5", "ok")],
+)
+def test_git_here_is_judged(
+    printed: str, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "git").write_text(f"#!/bin/sh\necho {printed}\n")  # a stand-in of that version
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert here_checks.check_git_here().state == state
+
+
+def test_editor_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "code"
+    program.write_text("#!/bin/sh\n")  # a stand-in without extensions
+    program.chmod(0o755)
+    monkeypatch.setenv("LAB_EDITOR", str(program))
+    assert here_checks.check_editor().state == "warning"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert here_checks.check_editor().state == "unknown"
+    monkeypatch.setenv("LAB_EDITOR", str(tmp_path / "none"))
+    assert here_checks.check_editor().state == "unknown"
+
+
+@pytest.mark.slow
+def test_full_disk_here_is_told(tmp_path: Path) -> None:
+    need_root("mount a disk")
+    options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    subprocess.run(["mount", *options], check=True)
+    try:
+        assert "MiB are free" in here_checks.check_disk_here(tmp_path).detail
+        subprocess.run(["sh", "-c", f"cat /dev/zero >{tmp_path}/zeros"], stderr=subprocess.DEVNULL)
+        finding = here_checks.check_disk_here(tmp_path)
+        assert finding.state == "failed"
+        assert "No space left" in finding.detail
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.slow
+def test_shared_connection_that_does_not_answer_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(here_checks, "SECONDS", 0.5)
+    path = Path(tempfile.mkdtemp(prefix="laptop-")) / "socket"
+    resolved = {"controlpath": [str(path)]}
+    client = machine.client.with_options(f"ControlPath={path}")
+    assert here_checks.check_shared_connection(client, resolved).state == "skipped"
+    with ExitStack() as stack:
+        # One that nobody answers any more, then one that takes connections and says nothing.
+        hung = stack.enter_context(socket.socket(socket.AF_UNIX))
+        hung.bind(str(path))
+        assert here_checks.check_shared_connection(client, resolved).state == "failed"
+        hung.listen()
+        finding = here_checks.check_shared_connection(client, resolved)
+        assert (finding.state, finding.remedy) == ("failed", f"rm {path}")
+    shutil.rmtree(path.parent)
+
+
+def test_what_nobody_knows_is_not_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "machine"\nfolder = "lab"\n')
+    context = Context(project=Project(root=tmp_path))
+    secret = Finding(name="x", state="ok", detail="says s3cret", quoted=("s3cret",))
+    found = [secret, skipped("y", "no"), unknown("z", "no answer", remedy="lab setup")]
+    monkeypatch.setattr(report, "examine", lambda *_: iter(found))
+    assert not report.doctor(context)
+    assert capsys.readouterr().out.endswith(
+        "\nNot every check could decide: 1 ok, 1 unknown, 1 skipped.\nNext: lab setup\n"
+    )
+    assert not report.doctor(context, as_json=True, copy=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["well"], printed["counts"]["unknown"]) == (False, 1)
+    assert printed["checks"][0] == {
+        "name": "x", "state": "ok", "detail": "says <text>", "remedy": None,
+    }  # fmt: skip
+    monkeypatch.setattr(report, "examine", lambda *_: iter([ok("x", "fine"), skipped("y", "no")]))
+    assert report.doctor(context)
+    assert "All is well: 1 ok, 1 skipped." in capsys.readouterr().out
