@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from needs import need_program
-from openssh_server import OpenSSHServer
+from openssh_server import OpenSSHServer, sftp_server
 
 __all__ = ["Lie", "LyingMachine", "hostile_texts"]
 
@@ -126,7 +126,9 @@ class LyingMachine:
         self.be_honest()
         server.stop()
         # At this level, it notes where a forwarded socket was to lead.
-        server.start(ForceCommand=str(program), LogLevel="DEBUG1")
+        server.start(
+            ForceCommand=str(program), LogLevel="DEBUG1", Subsystem=f"sftp {sftp_server()}"
+        )
 
     def be_honest(self) -> None:
         """Change no answer from now on; commands are counted anew."""

@@ -40,6 +40,7 @@ __all__ = [
     "laptop",
     "openssh_server",
     "run",
+    "sftp_server",
 ]
 
 # Where distributions keep OpenSSH's program for sftp.
@@ -190,11 +191,10 @@ class OpenSSHServer:
         program.write_text(_TO_ITS_HOME.format(real_home=shlex.quote(real_home)))
         program.chmod(0o755)
         # The server's internal-sftp would not begin in that directory.
-        found = (Path("/usr") / folder / "sftp-server" for folder in _SFTP_SERVERS)
         return {
             "StrictModes": "no",
             "ForceCommand": str(program),
-            "Subsystem": f"sftp {next(filter(Path.exists, found), 'internal-sftp')}",
+            "Subsystem": f"sftp {sftp_server()}",
         }
 
     def _read_log(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
@@ -385,6 +385,12 @@ def agent(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def sftp_server() -> str:
+    """Return OpenSSH's program for sftp, which a forced command can run."""
+    found = (Path("/usr") / folder / "sftp-server" for folder in _SFTP_SERVERS)
+    return str(next(filter(Path.exists, found), "internal-sftp"))
 
 
 def _descendants(process: int) -> list[int]:
