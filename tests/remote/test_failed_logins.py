@@ -194,6 +194,12 @@ def type_of_another_key(row: Row) -> None:
     row.arguments = ["--identity", str(row.laptop.ssh / "chosen"), "--key-type", "ecdsa-521"]
 
 
+def keys_turned_off_here(row: Row) -> None:
+    text = row.laptop.config.read_text()
+    row.laptop.config.write_text(f"{text}    PreferredAuthentications password\n")
+    row.know_password()
+
+
 Setup = Callable[[Row], None]
 LOGS_IN: list[tuple[Setup, str]] = [
     (certificate_in_the_agent, "now logs in without a password"),
@@ -215,6 +221,7 @@ FAILS: list[tuple[Setup, str]] = [
     (no_root, "refused the login"),
     (second_factor, "second factor"),
     (type_that_ssh_keygen_refuses, "--key-type ed25519 cannot be honoured"),  # the same stand-in
+    (keys_turned_off_here, "turns keys off"),
     (type_of_another_key, "--key-type ecdsa-521 cannot be honoured"),
 ]
 RESTORED = (only_sha1, home_of_a_group)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import KeyFileError, LoginRefusedError, UsageError
+from ..errors import ConfigurationError, KeyFileError, LoginRefusedError, UsageError
 from ..ssh.client import Client
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import list_entries
@@ -14,7 +14,14 @@ from ..ssh.ssh_directory import made_key_path, our_directory, pinned_key_path
 from .keys import SIGNATURES, Key, PublicKey, agent_keys, can_make, public_path, read_key
 from .logins import Login, log_in, log_in_one_by_one, log_in_with_any, with_key_alone
 
-__all__ = ["KeyChoice", "check_key_type", "choose_key", "keys_to_make", "our_keys"]
+__all__ = [
+    "KeyChoice",
+    "check_key_type",
+    "check_keys_are_used",
+    "choose_key",
+    "keys_to_make",
+    "our_keys",
+]
 
 # A server that counts failed logins bars the address after a few of them.
 _MOST_TRIED = 4
@@ -66,6 +73,23 @@ def check_key_type(entry: Entry, key_type: str | None, directory: Path) -> None:
             hint="Keep that key and leave --key-type out; or make a new one: lab disconnect, with "
             "--remove-key if lab made the key; then lab connect with the address",
         )
+
+
+def check_keys_are_used(client: Client) -> None:
+    """Raise ConfigurationError when the person's configuration lets no key log in."""
+    resolved = client.resolve()
+    (preferred, *_) = resolved.get("preferredauthentications", ["publickey"])
+    for keyword, is_off in (
+        ("PubkeyAuthentication", resolved.get("pubkeyauthentication") in (["no"], ["false"])),
+        ("PreferredAuthentications", "publickey" not in preferred.split(",")),
+    ):
+        if is_off:
+            raise ConfigurationError(
+                f"Your SSH configuration turns keys off for {client.alias} ({keyword}), so nothing "
+                "logs in there without a password.",
+                hint="Take that line out of your SSH configuration, or limit it to the "
+                "hosts that need it; then: lab connect",
+            )
 
 
 def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) -> KeyChoice:

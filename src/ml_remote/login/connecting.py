@@ -18,7 +18,7 @@ from ..ssh.entry import Entry, render
 from ..ssh.ssh_config import plan_connect
 from ..ssh.ssh_directory import ssh_directory
 from ..ui.console import Console
-from .choosing import check_key_type, choose_key, our_keys
+from .choosing import check_key_type, check_keys_are_used, choose_key, our_keys
 from .copying import copy_key
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
 from .host_keys import ask_for_host_key, pin, whom_to_ask
@@ -80,6 +80,8 @@ def _connect(
         entry = replace(entry, identity=None)  # a key that this machine takes with no signature
     client = _client_for(entry)
     choice = choose_key(client, entry, login, new_only=key_type is not None)
+    if choice.path is not None:
+        check_keys_are_used(client)
     entry = replace(entry, identity=choice.path)
     plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
