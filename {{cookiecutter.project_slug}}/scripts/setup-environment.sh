@@ -30,16 +30,12 @@ for folder in "$HOME" /opt; do
 done
 PATH=$PATH:${LAB_PROGRAM_FOLDERS-$usual}
 
-say() {
-    printf '%s\n' "$@"
-}
+say() { printf '%s\n' "$@"; }
 
 fail() {
     printf 'Error: %s\n' "$1" >&2
     shift
-    for line in "$@"; do
-        printf '  %s\n' "$line" >&2
-    done
+    [ $# -eq 0 ] || printf '  %s\n' "$@" >&2
     exit 1
 }
 
@@ -57,9 +53,7 @@ setting() {
     done | head -n 1
 }
 
-has() {
-    command -v "$1" >/dev/null 2>&1
-}
+has() { command -v "$1" >/dev/null 2>&1; }
 
 # The interpreter of .venv: on Linux and macOS, on Windows, on Windows with conda.
 interpreter() {
@@ -79,10 +73,8 @@ first_of() {
 # any_python: a Python from 3.6 on, which is enough for the far half; uv brings one where there is none
 any_python() {
     for program in python3 python python3.14 python3.13 python3.12 python3.11 "$(interpreter)"; do
-        if has "$program" && "$program" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; then
-            printf '%s\n' "$program"
-            return
-        fi
+        ! has "$program" || ! "$program" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null ||
+            { printf '%s\n' "$program" && return; }
     done
     if has uv; then
         uv python install --quiet "$python" >&2 && uv python find "$python"
@@ -215,14 +207,10 @@ take_lock() {
     while sleep 10 && kill -0 $$; do touch -c "$lock/sign"; done >/dev/null 2>&1 &
 }
 
-recorded() {
-    sed -n 's/.*"'"$1"'": "\([^"]*\)".*/\1/p' "$record" 2>/dev/null | head -n 1
-}
+recorded() { sed -n 's/.*"'"$1"'": "\([^"]*\)".*/\1/p' "$record" 2>/dev/null | head -n 1; }
 
 # listed KEY: the items of a list in environment.yml
-listed() {
-    tr -d '\r' <environment.yml | sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p'
-}
+listed() { tr -d '\r' <environment.yml | sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p'; }
 
 # install MANAGER: what the lists ask for, into .venv, which is made if it is not there
 install() {
@@ -279,10 +267,7 @@ alone() {
         fail ".venv does not work, or something else made it, and this script alone does not replace it." \
             "Run \`lab setup\` on your laptop, or remove .venv if nobody needs it."
     fi
-    if [ "${1:-}" = --check ]; then
-        say "The environment is not up to date."
-        exit 1
-    fi
+    [ "${1:-}" != --check ] || { say "The environment is not up to date." && exit 1; }
     manager=${manager:-venv}
     say "Manager: $manager. Without its far half, lab's script works on .venv in place."
     [ "$make" = install ] || touch "$incomplete"
