@@ -2,7 +2,8 @@
 
 Run: python benchmarks/endurance.py [--quick] [--seed N]. Against a real OpenSSH server on this
 computer, with git, rsync and sftp. Prints what was tried and what was lost: nothing; the exit code
-is 1 otherwise. `--quick` does a twentieth of each.
+is 1 otherwise. `--quick` does a twentieth of each, but none of the environment: `make test` has 25
+sequences of those events.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ sys.path[:0] = [str(TEMPLATE_ROOT / "tests"), str(SOURCE)]
 
 import openssh_server  # noqa: E402
 from baking import environment_variables, isolated_variables  # noqa: E402
+from environment_events import Computer, run_sequence  # noqa: E402
 from openssh_server import OpenSSHServer  # noqa: E402
 from programs import path_without  # noqa: E402
 from remote_fixtures import known_machine, wait_until  # noqa: E402
@@ -43,6 +45,7 @@ from ml_remote.ui.console import Console  # noqa: E402
 
 RUNS, RESTARTS, AT_ONCE, CUTS, SEQUENCES = 50, 10, 40, 25, 200
 EVENTS = 6
+ENVIRONMENTS = "random sequences of what happens to an environment"
 BOTH, PULLED, PUSHED = range(3)  # who commits what collides
 LIMIT = 120.0  # seconds for one command
 LINES = 200
@@ -104,7 +107,7 @@ def main() -> int:
     lost: list[str] = []
     with connection() as pair:
         for name, part, count in PARTS:
-            if options.only not in (None, name):
+            if options.only not in (None, name) or (options.quick and name == ENVIRONMENTS):
                 continue
             times = -(-count // 20) if options.quick else count
             began = time.monotonic()
@@ -401,6 +404,19 @@ def is_kept(folder: Path, name: str, was: str) -> bool:
     return any(digest(other) == was for other in folder.rglob(f"*{path.stem}*") if other.is_file())
 
 
+def environments(pair: Pair, times: int, chance: random.Random) -> list[str]:
+    """Let managers come and go, disks fill, lists change and setups be killed: one always works."""
+    lost = []
+    with tempfile.TemporaryDirectory(prefix="lab-environments-") as folder:
+        computer = Computer.new(Path(folder))
+        for seed in (chance.randrange(10**6) for _ in range(times)):
+            try:
+                run_sequence(computer, seed)
+            except (AssertionError, OSError, subprocess.SubprocessError) as error:
+                lost.append(f"environment, seed {seed}: {error}")
+    return lost
+
+
 Part = Callable[[Pair, int, random.Random], list[str]]
 PARTS: tuple[tuple[str, Part, int], ...] = (
     ("killed runs", killed_runs, RUNS),
@@ -408,6 +424,7 @@ PARTS: tuple[tuple[str, Part, int], ...] = (
     ("commands at once", at_once, AT_ONCE),
     ("cut transfers by each of rsync, sftp and git", cut_transfers, CUTS),
     ("random sequences of two people", sequences, SEQUENCES),
+    (ENVIRONMENTS, environments, SEQUENCES),
 )
 
 

@@ -7,6 +7,7 @@ them a munge of their own. They are in the foreground, so that they end with the
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -44,6 +45,16 @@ class Cluster:
     def command(self, *words: str) -> str:
         """Run one of Slurm's commands, which must succeed, and return what it printed."""
         return run(*words, SLURM_CONF=str(self.configuration))
+
+    @contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """Let nobody reach Slurm for the duration of a block: its controller stands still."""
+        controller = int((self.folder / "slurmctld.pid").read_text())
+        os.kill(controller, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(controller, signal.SIGCONT)
 
     def end_jobs(self) -> None:
         """Cancel every job, and wait until nothing of them is left."""

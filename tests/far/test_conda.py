@@ -13,6 +13,7 @@ from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers.base import Work
 from ml_remote.far.login.environment.managers.conda import (
     comparing,
+    manager,
     packages,
     requirements,
     torch_build,
@@ -20,7 +21,7 @@ from ml_remote.far.login.environment.managers.conda import (
 from ml_remote.far.login.environment.managers.conda.finding import find_client
 from ml_remote.far.login.environment.managers.conda.output import Shown
 from ml_remote.far.login.environment.managers.conda.words import Place, explain
-from ml_remote.far.login.environment.settings import Settings
+from ml_remote.far.login.environment.settings import Settings, read_settings
 
 # What conda 25.3.1 and 26.7.1 and mamba 2.0.5 printed, shortened.
 NOT_FOUND = """
@@ -129,6 +130,27 @@ def test_list_is_read_as_people_write_it(tmp_path: Path, newline: str) -> None:
     pytorch = "conda-forge::pytorch[build=cuda*]"
     assert read.specs == ["python=3.12", "numpy>=1.26,<3", pytorch, "tqdm"]
     assert read.pip == ["timm>=1.0", "-r more.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "is_told"),
+    [
+        ('python = "3.13"\n', "python=3.12.*", True),
+        ('python = "3.12"\n', "python=3.12", False),
+        ('python = "3.12"\n', "python>=3.11,<3.14", False),
+        ('python = "3.12"\n', "python-graphviz=0.1", False),
+        ("", "python=3.11", False),
+    ],
+)
+def test_python_of_lab_toml_that_conda_does_not_follow_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, spec: str, is_told: bool
+) -> None:
+    (tmp_path / "lab.toml").write_text(f"[environment]\n{text}")
+    wanted = requirements.Requirements([], [spec], [])
+    work = Work(tmp_path, tmp_path, find_lists(tmp_path), read_settings(tmp_path))
+    manager._tell_python(work, wanted)
+    expected = 'environment.yml asks for python=3.12.*, and that counts for conda; python = "3.13"'
+    assert (expected in capsys.readouterr().out) == is_told
 
 
 @pytest.mark.parametrize("text", ["", "dependencies:\n", "dependencies:\n  - --help\n"])

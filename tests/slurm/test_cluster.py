@@ -284,11 +284,12 @@ def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
     write_lab(place, "waiting", WAITING)
     assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
     wait_for_output(place, "waiting for it")
+    with place.cluster.without_controller():
+        running = only_run(place)
+    assert running.slurm is not None
+    assert (running.state, running.slurm.state) == ("unknown", "UNKNOWN")
     with monkeypatch.context() as silent:
         alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
-        running = only_run(place)
-        assert running.slurm is not None
-        assert (running.state, running.slurm.state) == ("unknown", "UNKNOWN")
         (place.here.folder / "go").touch()
         # Nobody asks Slurm: the end is noted in the folder.
         wait_until(lambda: only_run(place).is_over)

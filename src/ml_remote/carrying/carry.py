@@ -27,7 +27,9 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
     if settings.manager not in _BY_INDEX:
         raise UsageError(
             f"--carry brings wheels, and lab.toml asks for {settings.manager}.",
-            hint='Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry',
+            hint='Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry\n'
+            "To keep conda: on a machine of the same kind that has internet, conda-pack packs an "
+            "environment into one file, to unpack there",
         )
     target = ask_target(machine, far, project.merged_toml())
     console.note(f"Looking for wheels for Python {target.python} on {machine.alias} ...")

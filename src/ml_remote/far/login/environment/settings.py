@@ -21,6 +21,8 @@ class Settings(NamedTuple):
 
     manager: str = "auto"
     python: str = DEFAULT_PYTHON
+    names_python: bool = False
+    """Whether the project itself says which Python; else it is the usual one."""
     folder: str = ""
     """Where environments are, if not in `.lab/envs`."""
     cache: str = ""
@@ -34,7 +36,9 @@ def read_settings(root: Path) -> Settings:
     values: Dict[str, str] = {}
     for path in reversed(_files(root)):
         values.update(_table(path, "environment"))
-    return Settings(**{name: values[name] for name in Settings._fields if values.get(name)})
+    given = {name: values[name] for name in Settings._fields if values.get(name)}
+    given.pop("names_python", None)
+    return Settings(**given)._replace(names_python="python" in given)
 
 
 def _files(root: Path) -> List[Path]:

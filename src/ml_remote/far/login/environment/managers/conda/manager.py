@@ -17,7 +17,7 @@ from ...places import Places, interpreter_of, remove
 from ...speech import say
 from ..base import Manager, Work
 from ..installing import refuse_other_target
-from .comparing import missing_or_other
+from .comparing import fits, missing_or_other
 from .finding import Found, find_client
 from .output import Shown
 from .packages import damaged_folders, incomplete_packages, needless, packages_of, remove_damaged
@@ -63,6 +63,7 @@ class Conda(Manager):
     def make(self, work: Work) -> None:
         """Make the environment from the lock or the list, then install the project in it."""
         wanted = read_requirements(work.lists.environment_yml)
+        _tell_python(work, wanted)
         present = Places(work.root, work.settings.folder).current
         before = card_of(present)
         variables = cuda_variables(work.torch, before)
@@ -82,6 +83,7 @@ class Conda(Manager):
     def change(self, work: Work) -> None:
         """Bring it up to date, in place: its folder is a mount, or there are no links."""
         wanted = read_requirements(work.lists.environment_yml)
+        _tell_python(work, wanted)
         before = card_of(work.prefix)
         variables = cuda_variables(work.torch, before)
         self._change(work, wanted, variables)
@@ -305,6 +307,19 @@ class Micromamba(Mamba):
     """The program `micromamba`: mamba, as one file."""
 
     name = "micromamba"
+
+
+def _tell_python(work: Work, wanted: Requirements) -> None:
+    """Say that conda takes Python from its own list, where lab.toml names another version."""
+    settings = work.settings
+    for spec in wanted.specs:
+        if not settings.names_python or not re.match(r"python(?:[ <>=!~]|$)", spec):
+            continue
+        if not fits(settings.python, spec[len("python") :]):
+            say(
+                "environment.yml asks for {}, and that counts for conda;"
+                ' python = "{}" in lab.toml does not.'.format(spec, settings.python)
+            )
 
 
 def _lock_of(work: Work) -> Optional[CondaLock]:
