@@ -65,8 +65,8 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
     if answer == {}:
         raise LabError(
             f"{machine.alias} has no Python from 3.11 on, and without internet it gets none.",
-            hint="Have one installed there, or unpack one that needs no administrator below ~/.local "
-            "(it is found as ~/.local/bin/python3.12); then: lab setup --carry",
+            hint="Have one installed there, or unpack one that needs no administrator, "
+            "so that ~/.local/bin/python3.12 is there; then: lab setup --carry",
         )
     if not isinstance(answer, dict) or not is_a(VERSION, answer.get("python")):
         raise unusable("description of a Python", text)
