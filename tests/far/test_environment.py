@@ -649,8 +649,8 @@ def test_settings_are_read_without_a_library(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text(
         "[environment] # here\nmanager = 'uv'  # mine\npython = \"3.13\"\n[other]\nfolder = 'x'\n"
     )
-    assert read_settings(tmp_path) == Settings("uv", "3.13", names_python=True)
+    assert read_settings(tmp_path) == Settings("uv", "3.13", named_python="3.13")
     (tmp_path / "lab.local.toml").write_text('[environment]\nfolder = "/big # disk"\n')
     assert read_settings(tmp_path) == Settings(
-        "uv", "3.13", names_python=True, folder="/big # disk"
+        "uv", "3.13", named_python="3.13", folder="/big # disk"
     )

@@ -21,8 +21,8 @@ class Settings(NamedTuple):
 
     manager: str = "auto"
     python: str = DEFAULT_PYTHON
-    names_python: bool = False
-    """Whether the project itself says which Python; else it is the usual one."""
+    named_python: str = ""
+    """The version of Python that the project itself asks for, if it does."""
     folder: str = ""
     """Where environments are, if not in `.lab/envs`."""
     cache: str = ""
@@ -37,8 +37,7 @@ def read_settings(root: Path) -> Settings:
     for path in reversed(_files(root)):
         values.update(_table(path, "environment"))
     given = {name: values[name] for name in Settings._fields if values.get(name)}
-    given.pop("names_python", None)
-    return Settings(**given)._replace(names_python="python" in given)
+    return Settings(**dict(given, named_python=given.get("python", "")))
 
 
 def _files(root: Path) -> List[Path]:

@@ -313,7 +313,7 @@ def _tell_python(work: Work, wanted: Requirements) -> None:
     """Say that conda takes Python from its own list, where lab.toml names another version."""
     settings = work.settings
     for spec in wanted.specs:
-        if not settings.names_python or not re.match(r"python(?:[ <>=!~]|$)", spec):
+        if not settings.named_python or not re.match(r"python(?:[ <>=!~]|$)", spec):
             continue
         if not fits(settings.python, spec[len("python") :]):
             say(
