@@ -210,7 +210,7 @@ OURS = re.compile(
     r"|ids\[-1\]|going_on\[-1\]\.id|runs\[-1\]\.id|self\._name|_[A-Z]+|UNCOMMITTED|meant|known|line"
     r"|what|by_hand|beforehand|path\.name|_see\(old, new\)|host|job\.host|first|log|word|quoted"
     r"|requirement\.name|name|' '\.join\(names\)"
-    r"|what_to_open\((context\.)?project\)|shown_in|work"
+    r"|what_to_open\((context\.)?project\)|shown_in|work|aside"
     r"|self\._kind\.what_next|address or EXAMPLES|close\[0\]"
     r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
 )

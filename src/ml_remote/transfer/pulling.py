@@ -193,13 +193,14 @@ def _fast_forward(
         files = re.findall(r"^\t(.+)$", done.stderr, re.MULTILINE)
         if files:
             lost = named(run_script_here(root, "compare-stash"), "way")
+            aside = "" if lost else " or put it aside (git stash)"
             warning = (
                 f" `git stash` would remove what git does not know: {some(lost)}." if lost else ""
             )
             raise LabError(
                 f"The new commits change files with work that is not committed here: "
                 f"{some(files)}.{warning}",
-                hint=f"Commit it{'' if lost else ' or put it aside (git stash)'}, then: lab pull",
+                hint=f"Commit it{aside}, then: lab pull",
             )
         raise git_failure(done.stderr, what="Updating the files here", alias=machine.alias)
     if incoming.changes_tool:
