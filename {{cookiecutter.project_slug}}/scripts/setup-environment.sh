@@ -1,8 +1,5 @@
 #!/bin/sh
-# Make or update the project's environment, .venv. Run it anywhere, as often as you like:
-#
-#   sh scripts/setup-environment.sh
-#
+# Make or update the project's environment, .venv; run it anywhere, as often as you like.
 # lab.toml says with which manager (auto: conda, mamba or micromamba if there is one, else uv, else
 # Python's own venv and pip) and which Python; lab.local.toml, if there is one, is stronger. A run with
 # nothing to do takes about a second. With --check nothing is made: the exit code is 1 when there is
@@ -285,11 +282,9 @@ print("Python", sys.version.split()[0] + ", torch", torch.__version__)') ||
 }
 
 # What would lead to another Python, put the packages elsewhere, or have git take another repository.
-# shellcheck disable=SC2046 # one word for each
-unset VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME PYTHONPATH PYTHONUSERBASE UV_PYTHON UV_PROJECT \
-    UV_SYSTEM_PYTHON PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON $(git rev-parse --local-env-vars 2>/dev/null | grep ^GIT_)
-PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
-export PIP_USER PIP_REQUIRE_VIRTUALENV
+unset VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME PYTHONPATH PYTHONUSERBASE UV_PYTHON UV_PROJECT UV_SYSTEM_PYTHON \
+    PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR
+export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
 python=$(setting environment python)
 python=${python:-3.12}
 base=$(any_python)
@@ -302,6 +297,5 @@ fi
 if [ -n "$base" ] && [ -f .lab/far/current/__main__.py ]; then
     exec "$base" .lab/far/current environment "$@"
 fi
-PYTHONNOUSERSITE=1
-export PYTHONNOUSERSITE
+export PYTHONNOUSERSITE=1
 alone "$@"
