@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ from .installing import ensure_far
 from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
 from .lists.conda_locks import fetch_conda_lock, keep_lock_from_here
-from .lists.handing_over import hand_over
+from .lists.handing_over import hand_over, leave_here
+from .lists.sources import SOURCES
 from .lists.texts import ensure_lock
 from .lists.uv import index_of_uv
 from .machine import Machine
@@ -207,8 +209,9 @@ def _is_complete(machine: Machine, settings: str, *sent: str) -> tuple[str, bool
 def _no_script(place: str) -> LabError:
     """Return the error for a project that does not say how its environment is made."""
     return LabError(
-        f"The project on {place} has no {_SCRIPT}, which makes the environment.",
-        hint="If you have it: lab push. Otherwise make .venv there as you like",
+        f"Nothing says what the environment on {place} is made from: there is no {_SCRIPT} and no "
+        f"list of packages ({', '.join(SOURCES)}).",
+        hint="If you have one: lab push. Otherwise make .venv there as you like",
     )
 
 
@@ -219,18 +222,24 @@ def _set_up_here(context: Context, *, upgrade: bool, in_place: bool = False) -> 
     """
     project = context.project
     _ = project.settings  # what the script would take as it is, is checked first
+    far = install(project.root / FAR)
+    command = ["sh", _SCRIPT]
+    lists = ""
     if not (project.root / _SCRIPT).is_file():
-        raise _no_script("this computer")
-    if shutil.which("sh") is None:
+        lists = leave_here(project.root)
+        if not lists:
+            raise _no_script("this computer")
+        command = [sys.executable, str(far), "environment"]
+    elif shutil.which("sh") is None:
         raise LabError(
             "There is no sh here to run the script with.",
             hint="Install Git for Windows and run this in Git Bash, or use WSL",
         )
-    far = install(project.root / FAR)
     _leave_settings(project)
     variables = {
         "LAB_FAR": far.relative_to(project.root).as_posix(),
         "LAB_FAR_COMMIT": this_version().commit or "",
+        **({"LAB_LISTS": lists} if lists else {}),
         **({"LAB_UPGRADE": "1"} if upgrade else {}),
         **({_IN_PLACE: "1"} if in_place else {}),
         **ASKING,
@@ -239,9 +248,7 @@ def _set_up_here(context: Context, *, upgrade: bool, in_place: bool = False) -> 
     with (
         steps() as shown,
         log.open("w", encoding="utf-8") as kept,
-        running(
-            ["sh", _SCRIPT], folder=project.root, variables=variables, merge_errors=True
-        ) as process,
+        running(command, folder=project.root, variables=variables, merge_errors=True) as process,
     ):
         output = _Output(shown)
         process.send("", close=True)

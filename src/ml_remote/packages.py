@@ -19,6 +19,7 @@ from .lists import environment_yml, pyproject
 from .lists.conda_names import conda_name
 from .lists.lock import LOCK, differences, versions
 from .lists.requirements import name_of, parse, parse_name
+from .lists.sources import refuse_to_change
 from .lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
 from .ui.console import Console
 
@@ -33,6 +34,7 @@ def add(
     Raises LabError, in words, when there are no versions that fit; nothing is changed then.
     """
     root, console = context.project.root, context.console
+    refuse_to_change(root, "add")
     before = read_texts(root)
     asked = [parse(word) for word in words]
     listed = {name_of(line) for line in before.wanted}
@@ -68,6 +70,7 @@ def remove(
     Raises UsageError for what is not in the lists; nothing is changed then.
     """
     root, console = context.project.root, context.console
+    refuse_to_change(root, "remove")
     before = read_texts(root)
     listed = {name_of(line) for line in before.wanted}
     names = []
@@ -98,6 +101,7 @@ def renew(
     An upgrade is installed, too. Raises LabError when no versions fit together.
     """
     root, console = context.project.root, context.console
+    refuse_to_change(root, "lock")
     before = read_texts(root)
     lock = locked(root, before.pyproject, before.lock, console, upgrade=upgrade)
     has_conda = upgrade and any(root.glob("conda-*.lock"))

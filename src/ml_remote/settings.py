@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
+from .lists.sources import is_source
 from .slurm_options import SlurmOptions, read_options
 from .tables import LOCAL_FILE, Tables
 
@@ -51,6 +52,8 @@ class Settings:
     """What makes the environment there: one of ENVIRONMENT_MANAGERS."""
     python: str = DEFAULT_PYTHON
     """The version of Python to ask for, such as "3.12"."""
+    source: str = ""
+    """`from`: the list that the environment is made from; empty leaves it to what is there."""
     torch: str = ""
     """The build of torch to install, such as "cpu" or "cu126"; empty leaves it to the manager."""
     idle_hours: float = DEFAULT_IDLE_HOURS
@@ -92,6 +95,7 @@ def read_settings(tables: Tables) -> Settings:
         folder=folder,
         manager=manager,
         python=_python(tables),
+        source=_source(tables),
         torch=_torch(tables),
         idle_hours=_idle_hours(tables),
         slurm=read_options(tables),
@@ -160,6 +164,17 @@ def _python(tables: Tables) -> str:
             f'must be 3.{OLDEST_PYTHON} or newer, such as "{DEFAULT_PYTHON}".'
         )
     return value
+
+
+def _source(tables: Tables) -> str:
+    """Return the optional `from` in [environment], which must be a list that can be read."""
+    name = _text(tables, "environment", "from", default=None)
+    if name is not None and not is_source(name):
+        raise ConfigurationError(
+            f"{tables.source('environment', 'from')}: from in [environment] is {name!r}; it must "
+            "be a file of the repository: uv.lock, pyproject.toml, or a .yml or .txt file."
+        )
+    return name or ""
 
 
 def _torch(tables: Tables) -> str:

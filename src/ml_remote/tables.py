@@ -29,7 +29,7 @@ LOCAL_FILE = "lab.local.toml"
 KEYS: Mapping[str, frozenset[str]] = {
     "project": frozenset({"package"}),
     "remote": frozenset({"alias", "folder"}),
-    "environment": frozenset({"manager", "python", "folder", "cache", "torch"}),
+    "environment": frozenset({"manager", "python", "folder", "cache", "torch", "from"}),
     "sessions": frozenset({"idle_hours"}),
     "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
     "outputs": frozenset({"folders"}),

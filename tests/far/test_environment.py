@@ -23,8 +23,8 @@ from remote_fixtures import wait_until
 from ml_remote.far.login.environment import lock, making, obstacles, processes
 from ml_remote.far.login.environment.choosing import choose_manager
 from ml_remote.far.login.environment.failures import Failure
-from ml_remote.far.login.environment.inside import Inventory
-from ml_remote.far.login.environment.lists import find_lists
+from ml_remote.far.login.environment.inside import Inventory, prove_device
+from ml_remote.far.login.environment.lists import Lists, find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work, pip, uv
 from ml_remote.far.login.environment.managers.installing import requirement_options
 from ml_remote.far.login.environment.places import Places
@@ -385,10 +385,10 @@ def test_another_manager_or_python_is_made_anew_where_there_is_no_room_beside(
 @pytest.mark.parametrize(
     ("text", "count"),
     [
-        ("[project]\nname = 'x'\n", 2),
-        ("# mine\n [ project ] # x\n", 2),
-        ("[project.optional-dependencies]\n", 2),
+        ("[project]\nname = 'x'\n", 1),
         ("[build-system]\nrequires = []\n", 2),
+        (" [ build-system ] # x\n", 2),
+        ("[build-system]\n[tool.poetry]\npackage-mode = false\n", 1),
         ("[tool.ruff]\nline-length = 100\n", 1),
         ("", 1),
     ],
@@ -403,13 +403,21 @@ def test_project_that_is_no_package_is_not_installed(tmp_path: Path, text: str, 
     assert len(requirement_options(work)) == count
 
 
-def test_list_without_torch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "inventory", lambda *_: Inventory({"numpy": "2"}, []))
-    monkeypatch.setattr(making, "prove_device", lambda _: None)
-    work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
-    with pytest.raises(Failure, match="no torch") as told:
-        making.prove(MANAGERS["uv"]("uv"), work)
-    assert told.value.hints == ("On the laptop: lab add torch",)
+@pytest.mark.parametrize("text", ["[project]\nname = 'x'\n", "# mine\n [ project ] # x\n"])
+def test_project_with_a_source_folder_is_installed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "src").mkdir()
+    lists = find_lists(tmp_path)._replace(requirements=tmp_path / "requirements.txt")
+    work = Work(tmp_path, tmp_path / "environment", lists, Settings())
+    assert len(requirement_options(work)) == 2
+
+
+def test_environment_without_torch_has_no_device(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    found = prove_device(tmp_path)
+    assert found is not None
+    assert found.summary == f"Python {sys.version.split()[0]}"
 
 
 @pytest.mark.parametrize(
@@ -629,7 +637,10 @@ def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert any(hint.startswith("Make it yours: sudo chown") for hint in raised.value.hints)
 
 
-def test_intel_mac_is_told_that_there_is_no_torch_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intel_mac_is_told_that_there_is_no_torch_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('dependencies = ["torch>=2.7"]')
     monkeypatch.setattr(sys, "platform", "darwin")
     for machine, manager, is_told in (
         ("x86_64", "uv", True),
@@ -639,7 +650,7 @@ def test_intel_mac_is_told_that_there_is_no_torch_for_it(monkeypatch: pytest.Mon
     ):
         monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
         with pytest.raises(Failure) if is_told else contextlib.nullcontext() as raised:
-            obstacles.check_torch_exists(MANAGERS[manager](manager))
+            obstacles.check_torch_exists(MANAGERS[manager](manager), Lists(tmp_path, ""))
         if raised is not None:
             assert "Intel Macs" in raised.value.sentence
             assert any("lab up" in hint for hint in raised.value.hints)

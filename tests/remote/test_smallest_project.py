@@ -45,7 +45,7 @@ def test_lab_toml_is_enough(tmp_path: Path, machine: Client, account: Account) -
     assert "open labs/answer.py and press Run All Cells" in lab("code")
     assert 'small"' in (root / f"{machine.alias}.code-workspace").read_text()
     assert "No lab has been run" in lab("runs")
-    assert "scripts/setup-environment.sh" in lab("setup", code=1)
+    assert "requirements.txt" in lab("setup", code=1)
     assert "Next: Make it: lab setup" in lab("run", "answer", code=1)
     lab("pull")
     lab("doctor", "--copy")

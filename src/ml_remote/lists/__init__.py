@@ -10,6 +10,9 @@
 | `conda_locks` | conda's own lock, which a setup on the machine has written |
 | `modules` | which package has a module that could not be imported |
 | `texts` | all of them together, written all or none |
+| `sources` | which list counts in a repository that has its own |
+| `own_texts` | such a list in the form that the machine takes |
+| `poetry` | poetry's tables as requirements |
 | `here` | the lists on this computer, and their hash |
 | `handing_over` | the lists on the machine, in `.lab/lists/<hash>` |
 """

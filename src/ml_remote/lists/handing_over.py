@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
+from ..errors import LabError
 from ..far.login.environment.lists import FOLDER, NAMES
 from ..installing import writing
 from ..machine import Machine
@@ -16,8 +19,9 @@ from ..scripts import ask
 from ..transfer.git_here import git
 from . import pyproject
 from .here import texts_here
+from .sources import source_of
 
-__all__ = ["hand_over"]
+__all__ = ["hand_over", "leave_here"]
 
 _HASH_LENGTH = 16
 
@@ -27,22 +31,50 @@ def hand_over(root: Path, machine: Machine) -> str:
 
     Raises LabError when they cannot be read, MissingFolderError, and UnreachableError.
     """
+    folder, files = _to_hand_over(root)
+    if files:
+        ask(machine, "hand-over-lists", folder, writing(files))
+    return folder
+
+
+def leave_here(root: Path) -> str:
+    """Put the lists into the project's `.lab` on this computer; return their folder, or "".
+
+    Raises LabError when they cannot be read or written.
+    """
+    folder, files = _to_hand_over(root)
+    place = root / folder
+    if not files or (place / "commit").is_file():
+        return folder
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="new-", dir=place.parent) as new:
+            for name, text in files.items():
+                (Path(new) / name).write_text(text, encoding="utf-8")
+            shutil.copytree(new, place, dirs_exist_ok=True)
+    except OSError as error:
+        raise LabError(f"{place} cannot be written: {error.strerror}.") from None
+    return folder
+
+
+def _to_hand_over(root: Path) -> tuple[str, dict[str, str]]:
+    """Return the folder of the lists, and the files in it; nothing where there are no lists."""
     texts = texts_here(root)
     if not texts:
-        return ""
+        return "", {}
     files = {name: text.rstrip("\n") + "\n" for name, text in texts.items()}
     if "pyproject.toml" in texts:
         wanted = pyproject.requirements(texts["pyproject.toml"])
-        files["requirements.txt"] = "".join(f"{line}\n" for line in wanted) or "\n"
+        lines = [*pyproject.options(texts["pyproject.toml"]), *wanted]
+        files["requirements.txt"] = "".join(f"{line}\n" for line in lines) or "\n"
     files["commit"] = _commit(root)
     # A folder is complete once it is there, so its name is about all that is in it.
     everything = json.dumps(files, sort_keys=True).encode()
-    folder = f"{FOLDER}/{hashlib.sha256(everything).hexdigest()[:_HASH_LENGTH]}"
-    ask(machine, "hand-over-lists", folder, writing(files))
-    return folder
+    return f"{FOLDER}/{hashlib.sha256(everything).hexdigest()[:_HASH_LENGTH]}", files
 
 
 def _commit(root: Path) -> str:
     """Return the last commit that changed the lists, which says which of two lists are newer."""
-    done = git(root, "log", "-1", "--format=%H", "--", *NAMES, check=False)
+    names = [source] if (source := source_of(root)) else NAMES
+    done = git(root, "log", "-1", "--format=%H", "--", *names, check=False)
     return f"{done.stdout.strip()}\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import LabError
 from ..far.login.environment.lists import NAMES, digest_of
 from .own import own
+from .sources import source_of
 
 __all__ = ["digest_here", "texts_here"]
 
@@ -18,7 +19,14 @@ def digest_here(root: Path) -> str:
 
 
 def texts_here(root: Path) -> dict[str, str]:
-    """Return the lists by name. Raises LabError when one of them cannot be read."""
+    """Return the lists by name. Raises LabError when one of them cannot be read.
+
+    Those of a repository that has its own come in the form that the machine takes.
+    """
+    if source := source_of(root):
+        from .own_texts import own_texts
+
+        return own_texts(root, source)
     texts = {}
     names = [*NAMES, *(path.name for path in sorted(root.glob("conda-*.lock")))]
     for name in names:

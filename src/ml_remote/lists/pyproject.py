@@ -13,7 +13,15 @@ from tomlkit.items import Array
 from ..errors import LabError
 from .requirements import name_of
 
-__all__ = ["DEVELOPMENT", "LABS", "oldest_python", "requirements", "with_requirement", "without"]
+__all__ = [
+    "DEVELOPMENT",
+    "LABS",
+    "oldest_python",
+    "options",
+    "requirements",
+    "with_requirement",
+    "without",
+]
 
 LABS, DEVELOPMENT = "lab", "dev"
 """The extras of [project.optional-dependencies] that the environment consists of."""
@@ -24,6 +32,12 @@ _OLDEST = "3.11"
 def requirements(text: str) -> list[str]:
     """Return all that the environment is made from. Raises LabError when it cannot be read."""
     return [str(item) for array in _arrays(_read(text)) for item in array]
+
+
+def options(text: str) -> list[str]:
+    """Return the lines about indexes that the list of a repository of its own has."""
+    tool: Any = _read(text).get("tool", {})
+    return [str(line) for line in tool.get("lab", {}).get("index-options", [])]
 
 
 def oldest_python(text: str) -> str:

@@ -11,6 +11,7 @@ from ..ui.console import Console
 from . import pyproject
 from .lock import LOCK, is_behind, lock_text
 from .own import own
+from .sources import source_of
 
 __all__ = ["LISTS", "Texts", "commit_line", "ensure_lock", "locked", "read_texts", "write_texts"]
 
@@ -37,7 +38,7 @@ def ensure_lock(root: Path, console: Console) -> None:
 
     Where that cannot be done it is said, and the environment is made without.
     """
-    if not (root / LISTS[0]).is_file():
+    if source_of(root) or not (root / LISTS[0]).is_file():
         return
     try:
         before = read_texts(root)

@@ -13,6 +13,7 @@ from ..far.login.variables import REMOVED, SET
 from ..jobs.about import Run
 from ..jobs.events import ASKING
 from ..lists.modules import missing_package
+from ..lists.sources import how_to_add
 from ..processes import running
 from ..project import Project
 from ..ui.text import without_colours
@@ -58,7 +59,7 @@ def run_here(
         package = missing_package(progress.lines, project.root)
         raise LabError(
             f"{run.lab} failed{progress.where}; exit code {returncode}.",
-            hint=None if package is None else f"lab add --local {shlex.quote(package)}",
+            hint=None if package is None else how_to_add(project.root, package, local=True),
         )
     results = progress.lines[_first_result(progress.lines) :]
     for line in results:

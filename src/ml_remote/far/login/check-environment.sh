@@ -1,10 +1,10 @@
-# needs: folder search-path free
+# needs: folder set-up free
 # shellcheck shell=sh disable=SC2154
 # Leaves the settings $1 for the project's script, and prints what that says of a complete
 # environment, and on a second line `conda` if conda or mamba made it; nothing when there is something
 # to do. $2, $3, $4 and $5 are LAB_FAR,
 # LAB_FAR_COMMIT, LAB_LISTS and LAB_UPGRADE.
-[ -f scripts/setup-environment.sh ] || exit "$NO_SETUP"
+[ -f scripts/setup-environment.sh ] || [ -n "$4" ] || exit "$NO_SETUP"
 new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
 ( # what is one person's alone is for nobody else to read
     umask 077
@@ -16,7 +16,7 @@ new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
 }
 LAB_FAR=$2 LAB_FAR_COMMIT=$3 LAB_LISTS=$4 LAB_UPGRADE=$5
 export LAB_FAR LAB_FAR_COMMIT LAB_LISTS LAB_UPGRADE
-said=$(sh scripts/setup-environment.sh --check) || exit 0
+said=$(set_up --check) || exit 0
 printf '%s\n' "$said" | tail -n 1
 if grep -q '"manager": *"\(conda\|mamba\|micromamba\)"' .venv/lab-environment.json 2>/dev/null; then
     echo conda

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from ...jobs.job import Job
 from ...jobs.slurm_words import ending, remedy
 from ...lists.here import digest_here
 from ...lists.modules import missing_package
+from ...lists.sources import how_to_add
 from ...machine import Machine
 from ...project import Project
 from ...scripts import ask
@@ -171,7 +171,7 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
         more = None if ended.slurm is None else remedy(ended.slurm)
         package = missing_package(progress.lines, context.project.root)
         if ended.state == "failed" and package is not None:
-            more = f"lab add {shlex.quote(package)}"
+            more = how_to_add(context.project.root, package)
         raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
     console.next_step(results)
     return 0
@@ -206,11 +206,10 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
         console.next_step(results)
         return 0
     package = missing_package(progress.lines, context.project.root)
-    add = ended.state == "failed" and package is not None
-    console.error(
-        failure(ended, progress, where=machine.alias),
-        hint=f"lab add {shlex.quote(package or '')}" if add else results,
-    )
+    add = None
+    if ended.state == "failed" and package is not None:
+        add = how_to_add(context.project.root, package)
+    console.error(failure(ended, progress, where=machine.alias), hint=add or results)
     return ended.exit_code
 
 

@@ -28,6 +28,8 @@ def choose_manager(root: Path, settings: Settings, lists: Lists, state: State) -
             'lab.toml says manager = "{}". It can be auto, conda, mamba, micromamba, uv or'
             " venv.".format(wanted)
         )
+    if not lists.pyproject.is_file() and lists.environment_yml.is_file():
+        return _of_conda(root, wanted, _kept(root, settings, state))
     kept = _kept(root, settings, state)
     if kept is not None:
         if kept.name in CONDA_FAMILY and carried_wheels() is not None:
@@ -51,6 +53,22 @@ def choose_manager(root: Path, settings: Settings, lists: Lists, state: State) -
             )
         return found
     return _found(root, wanted)
+
+
+def _of_conda(root: Path, wanted: str, kept: Optional[Manager]) -> Manager:
+    """Return conda, mamba or micromamba: nothing else reads the only list that there is."""
+    names = CONDA_FAMILY if wanted in ("auto", "conda") else (wanted,)
+    found = kept or _first(root, *names)
+    if found is None or found.name not in CONDA_FAMILY:
+        raise Failure(
+            "The list of this project is an environment.yml, which only conda, mamba and micromamba"
+            " read, and this machine has {}.".format(
+                "none of them" if wanted in ("auto", *CONDA_FAMILY) else "to use " + wanted
+            ),
+            "Install Miniforge there (https://conda-forge.org/download/), or name another list in"
+            ' lab.toml, under [environment]: from = "requirements.txt"',
+        )
+    return found
 
 
 def _kept(root: Path, settings: Settings, state: State) -> Optional[Manager]:

@@ -84,7 +84,7 @@ def _bring_up_to_date(
         return state.record
     manager = choose_manager(places.root, settings, lists, state)
     step(1, "Manager: {}".format(manager.name))
-    check_torch_exists(manager)
+    check_torch_exists(manager, lists)
     check_obstacles(places, state)
     places.remove_unused(spare=spare)
     settings = choose_cache(places, settings)
@@ -93,7 +93,7 @@ def _bring_up_to_date(
         step(2, "Adding packages to .venv")
         record = add_in_place(manager, current)
     else:
-        check_room(places, state, manager)
+        check_room(places, state, manager, lists)
         record = _make(places, manager, current, state)
     step(4, "Making the notebooks that are missing")
     _make_missing_notebooks(places.root, places.link)

@@ -2,11 +2,13 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from .failures import Failure
+from .lists import Lists
 from .managers import Manager
 from .places import Places
 from .processes import users_of
@@ -20,6 +22,7 @@ __all__ = ["check_obstacles", "check_room", "check_torch_exists"]
 
 _GIB = 1024**3
 _NEEDED_GIB = 8  # 5.8 measured for a CUDA build of torch on Linux, and some room
+_NEEDED_WITHOUT_TORCH_GIB = 2
 _NEEDED_FOR_LINKS_GIB = 1
 _BY_INDEX = ("uv", "venv")  # they take torch from the Python package index
 _CPU_SECONDS = 60  # a first setup took 40 to 100
@@ -38,8 +41,10 @@ def check_obstacles(places: Places, state: State) -> None:
         _check_unused(places, state.prefix)
 
 
-def check_torch_exists(manager: Manager) -> None:
+def check_torch_exists(manager: Manager, lists: Lists) -> None:
     """Raise Failure on an Intel Mac: the package index has no torch for it that is new enough."""
+    if not _want_torch(lists):
+        return
     if sys.platform != "darwin" or platform.machine() != "x86_64" or manager.name not in _BY_INDEX:
         return
     raise Failure(
@@ -48,6 +53,16 @@ def check_torch_exists(manager: Manager) -> None:
         "Or open the folder in the dev container (.devcontainer), which is Linux.",
         "If this Mac has an Apple chip, its Python is one for Intel; install one for arm64.",
     )
+
+
+def _want_torch(lists: Lists) -> bool:
+    """Return whether one of the lists asks for torch."""
+    for path in (lists.pyproject, lists.environment_yml):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if re.search(r"\b(py)?torch(vision|audio)?\b", text):
+                return True
+    return False
 
 
 def _check_link(places: Places) -> None:
@@ -110,13 +125,13 @@ def _check_unused(places: Places, prefix: Path) -> None:
         )
 
 
-def check_room(places: Places, state: State, manager: Manager) -> None:
+def check_room(places: Places, state: State, manager: Manager, lists: Lists) -> None:
     """Raise Failure if there is not enough disk for a new environment, beside an old one or not."""
     if state.works and places.changes_in_place and not places.must_change_in_place:
         return  # what it may cost was told before
     place = existing(places.link if places.must_change_in_place else places.folder)
     free = shutil.disk_usage(str(place)).free
-    needed = _needed(places, state, manager)
+    needed = _needed(places, state, manager, lists)
     if free >= needed:
         return
     figures = "{:.0f} GB of disk, and {:.0f} GB are free in {}".format(
@@ -136,13 +151,13 @@ def check_room(places: Places, state: State, manager: Manager) -> None:
     )
 
 
-def _needed(places: Places, state: State, manager: Manager) -> int:
+def _needed(places: Places, state: State, manager: Manager, lists: Lists) -> int:
     """Return how many bytes are needed: much for the first, what the old one has for a copy."""
     given = os.environ.get("LAB_MINIMUM_FREE_GB", "")
     if given.isdigit():
         return int(given) * _GIB
     if not state.works or state.prefix is None:
-        return _NEEDED_GIB * _GIB
+        return (_NEEDED_GIB if _want_torch(lists) else _NEEDED_WITHOUT_TORCH_GIB) * _GIB
     if places.must_change_in_place or manager.links:
         return _NEEDED_FOR_LINKS_GIB * _GIB
     return _size(state.prefix) + _GIB

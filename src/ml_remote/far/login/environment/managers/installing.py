@@ -40,9 +40,9 @@ def requirement_options(work: Work) -> List[List[str]]:
 
 
 def _is_installable(root: Path) -> bool:
-    """Return whether the project itself can be installed: a pyproject.toml may have settings only.
+    """Return whether the project itself is a package: it says how it is built, or has src/.
 
-    setuptools would take whatever folders there are for packages, and fail.
+    Without that, setuptools would take whatever folders there are for packages, and fail.
     """
     if any((root / name).is_file() for name in ("setup.py", "setup.cfg")):
         return True
@@ -50,4 +50,8 @@ def _is_installable(root: Path) -> bool:
         text = (root / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return bool(re.search(r"(?m)^\s*\[\s*(project|build-system)\s*[\].]", text))
+    if re.search(r"(?m)^\s*package-mode\s*=\s*false", text):  # of poetry: a list, no package
+        return False
+    if re.search(r"(?m)^\s*\[\s*build-system\s*\]", text):
+        return True
+    return (root / "src").is_dir() and bool(re.search(r"(?m)^\s*\[\s*project\s*[\].]", text))

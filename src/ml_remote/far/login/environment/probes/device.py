@@ -1,16 +1,21 @@
 """Compute with torch as the labs do, and print on what; see `inside.Device`."""
 
+import importlib.util
 import json
 import sys
-
-import torch
 
 # What CUDA says of a build that has no code for this card, or none for its driver.
 _LASTING = ("no kernel image", "not compatible", "invalid device function", "CUDNN_STATUS", "PTX")
 
 
 def main() -> None:
-    """Print a line of JSON: `summary`, `problem`, `is_lasting`."""
+    """Print a line of JSON: `summary`, `problem`, `is_lasting`; no device without torch."""
+    python = sys.version.split()[0]
+    if importlib.util.find_spec("torch") is None:
+        print(json.dumps({"summary": f"Python {python}", "problem": "", "is_lasting": False}))
+        return
+    import torch
+
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     name = "the CPU" if accelerator is None else accelerator.type
     problem = ""
@@ -21,7 +26,6 @@ def main() -> None:
             _compute(accelerator.type)
         except Exception as error:  # whatever the driver, cudnn and torch raise
             problem = (str(error).strip() or repr(error)).splitlines()[0]
-    python = sys.version.split()[0]
     summary = f"Python {python}, torch {torch.__version__}, running on {name}"
     is_lasting = any(words in problem for words in _LASTING)
     print(json.dumps({"summary": summary, "problem": problem, "is_lasting": is_lasting}))
@@ -29,6 +33,8 @@ def main() -> None:
 
 def _compute(device: str) -> None:
     """Train a convolution for one step, in bfloat16 where the labs would."""
+    import torch
+
     layer = torch.nn.Conv2d(3, 4, 3).to(device)
     images = torch.ones(2, 3, 8, 8, device=device)  # (B, C, H, W)
     dtype = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else None

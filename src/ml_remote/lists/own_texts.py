@@ -1,0 +1,212 @@
+"""A repository's own list as the texts that the machine takes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli_w
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ..errors import LabError
+from ..processes import run
+from . import poetry
+from .own import own
+from .sources import unusable
+from .uv import reason, uv_program
+
+__all__ = ["INTERACTIVE", "own_texts"]
+
+INTERACTIVE = (
+    "ipykernel>=6.29",
+    "jupyterlab>=4.3",
+    "jupytext>=1.17",
+    "nbconvert>=7.16",
+    "papermill>=2.6",
+    "psutil>=5.9",
+)
+"""What `lab jupyter` and `lab run LAB` need; installed beside what the list asks for."""
+_NAME = re.compile(r"^\s*-?\s*[\"']?([A-Za-z0-9][A-Za-z0-9._-]*)")
+_SECONDS = 120
+_DEEPEST = 10  # lists that name lists
+
+
+@dataclass
+class _Wanted:
+    """What a list asks for."""
+
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    """Lines about indexes, which uv and pip both read in a list."""
+    python: str = ""
+
+
+def own_texts(root: Path, source: str) -> dict[str, str]:
+    """Return the texts by the names that the machine knows. Raises LabError."""
+    name = PurePosixPath(source).name
+    if name == "uv.lock":
+        wanted = _of_uv(root, source)
+    elif name.endswith((".yml", ".yaml")):
+        return {"environment.yml": _with_interactive(_read(root, source))}
+    elif name == "pyproject.toml":
+        wanted = _of_pyproject(root, source)
+    else:
+        wanted = _of_requirements(root, source)
+    names = {_name_of(line) for line in wanted.requirements}
+    more = [line for line in INTERACTIVE if _name_of(line) not in names]
+    project: dict[str, Any] = {
+        "name": "lab-environment",
+        "version": "0",
+        "dependencies": [*wanted.requirements, *more],
+    }
+    document = {"project": project, "tool": {"lab": {"index-options": wanted.options}}}
+    texts = {"pyproject.toml": tomli_w.dumps(document)}
+    if wanted.constraints:
+        texts["requirements.lock"] = "".join(f"{line}\n" for line in wanted.constraints)
+    return texts
+
+
+def _of_uv(root: Path, source: str) -> _Wanted:
+    """Read uv.lock, without a change of it. Raises LabError in uv's words."""
+    folder = own(root, source).parent
+    command = [uv_program(), "export", "--frozen", "--no-emit-project", "--no-hashes"]
+    command += ["--no-annotate", "--no-header", "--quiet"]
+    try:
+        done = run(command, folder=folder, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"uv did not read {source} within {_SECONDS} seconds.") from None
+    if done.returncode != 0:
+        raise LabError(f"uv cannot read {source}: {reason(done.stderr)}", hint="Renew it: uv lock")
+    wanted = _Wanted()
+    for line in done.stdout.splitlines():
+        if line.startswith(("-e ", "./", "../", "/", "file:")):
+            raise unusable(source, line, "lab installs no packages from other folders")
+        if line.strip() and not line.startswith("#"):
+            wanted.requirements.append(_checked(line, source))
+    wanted.constraints = [line for line in wanted.requirements if "==" in line]
+    return wanted
+
+
+def _of_pyproject(root: Path, source: str) -> _Wanted:
+    """Read the dependencies of PEP 621, PEP 735 or poetry. Raises LabError."""
+    try:
+        tables = tomllib.loads(_read(root, source))
+    except tomllib.TOMLDecodeError as error:
+        raise LabError(f"{source} is not valid TOML: {error}.", hint=f"Correct {source}") from None
+    project = tables.get("project", {})
+    wanted = _Wanted()
+    if "dependencies" in project.get("dynamic", []):
+        wanted.requirements += _dynamic(root, source, tables)
+    wanted.requirements += project.get("dependencies", [])
+    extras = project.get("optional-dependencies", {})
+    for extra in ("lab", "dev"):
+        wanted.requirements += extras.get(extra, [])
+    wanted.requirements += _group(tables.get("dependency-groups", {}), "dev", source)
+    if "dependencies" not in project:
+        wanted.requirements += poetry.requirements(tables, source)
+    wanted.requirements = [_checked(str(line), source) for line in wanted.requirements]
+    return wanted
+
+
+def _dynamic(root: Path, source: str, tables: Mapping[str, Any]) -> list[str]:
+    """Return the dependencies that setuptools reads from files. Raises LabError for others."""
+    named = tables.get("tool", {}).get("setuptools", {}).get("dynamic", {}).get("dependencies", {})
+    files = named.get("file", []) if isinstance(named, Mapping) else []
+    if not files:
+        raise unusable(source, "dynamic", "its dependencies are known only when it is built")
+    folder = PurePosixPath(source).parent
+    found: list[str] = []
+    for name in [files] if isinstance(files, str) else files:
+        found += _of_requirements(root, str(folder / name)).requirements
+    return found
+
+
+def _group(groups: Mapping[str, Any], name: str, source: str, depth: int = 0) -> list[str]:
+    """Return what a group of [dependency-groups] asks for, with the groups that it includes."""
+    if depth > _DEEPEST:
+        raise unusable(source, name, "this group includes itself")
+    found: list[str] = []
+    for item in groups.get(name, []):
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, Mapping) and "include-group" in item:
+            found += _group(groups, str(item["include-group"]), source, depth + 1)
+    return found
+
+
+def _of_requirements(root: Path, source: str) -> _Wanted:
+    """Read a list of pip's, with the lists that it names. Raises LabError."""
+    wanted = _Wanted()
+    for line, is_constraint, name in _lines(root, source, is_constraint=False, depth=0):
+        option, _, value = line.partition(" ")
+        if option in ("-e", "--editable") or line in (".", "./"):
+            if value.strip() not in ("", ".", "./") and not value.strip().startswith(".["):
+                raise unusable(name, line, "lab installs no packages from other folders")
+            continue  # the project itself, which is installed where it can be
+        if line.startswith("-"):
+            wanted.options.append(line)
+            continue
+        text = re.sub(r"\s+--(hash|config-settings|global-option)[= ]\S+", "", line).strip()
+        (wanted.constraints if is_constraint else wanted.requirements).append(_checked(text, name))
+    return wanted
+
+
+def _lines(
+    root: Path, source: str, *, is_constraint: bool, depth: int
+) -> Iterator[tuple[str, bool, str]]:
+    """Yield the lines of a list, whether each is a constraint, and the file that it is in."""
+    if depth > _DEEPEST:
+        raise unusable(source, source, "these lists name each other")
+    text = re.sub(r"\\\r?\n", " ", _read(root, source))
+    for raw in text.splitlines():
+        line = re.sub(r"(^|\s)#.*$", "", raw).strip()
+        named = re.match(r"(-r|--requirement|-c|--constraint)[ =]?\s*(\S+)$", line)
+        if named is None:
+            if line:
+                yield line, is_constraint, source
+            continue
+        is_one = is_constraint or named[1] in ("-c", "--constraint")
+        below = str(PurePosixPath(source).parent / named[2])
+        yield from _lines(root, below, is_constraint=is_one, depth=depth + 1)
+
+
+def _checked(line: str, source: str) -> str:
+    """Return a requirement as it is. Raises LabError for what is none."""
+    try:
+        Requirement(line)
+    except InvalidRequirement:
+        raise unusable(source, line, "it is no requirement with a name") from None
+    return line
+
+
+def _name_of(line: str) -> str:
+    return canonicalize_name(Requirement(line).name)
+
+
+def _with_interactive(text: str) -> str:
+    """Return an environment.yml with what `lab jupyter` needs, as far as it is not in it."""
+    lines = text.replace("\r\n", "\n").splitlines()
+    names = {canonicalize_name(found[1]) for line in lines if (found := _NAME.match(line))}
+    more = [line for line in INTERACTIVE if _name_of(line) not in names]
+    for number, line in enumerate(lines):
+        if re.match(r"dependencies\s*:\s*$", line):
+            following = next((one for one in lines[number + 1 :] if one.strip()), "  - ")
+            indent = following[: len(following) - len(following.lstrip())]
+            lines[number + 1 : number + 1] = [f'{indent}- "{one}"' for one in more]
+            break
+    return "\n".join(lines) + "\n"
+
+
+def _read(root: Path, name: str) -> str:
+    try:
+        return own(root, name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LabError(f"{name} cannot be read: {why}.", hint=f"Correct {name}") from None

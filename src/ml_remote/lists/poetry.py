@@ -1,0 +1,82 @@
+"""poetry's tables as requirements (https://python-poetry.org/docs/dependency-specification/)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .sources import unusable
+
+__all__ = ["requirements"]
+
+_DEVELOPMENT = "dev"
+
+
+def requirements(tables: Mapping[str, Any], source: str) -> list[str]:
+    """Return what [tool.poetry] asks for, with its group `dev`. Raises LabError."""
+    poetry = tables.get("tool", {}).get("poetry", {})
+    found = dict(poetry.get("dependencies", {}))
+    found |= poetry.get("dev-dependencies", {})
+    found |= poetry.get("group", {}).get(_DEVELOPMENT, {}).get("dependencies", {})
+    return [
+        _requirement(name, wanted, source)
+        for name, wanted in found.items()
+        if name.lower() != "python"
+    ]
+
+
+def _requirement(name: str, wanted: object, source: str) -> str:
+    """Return one dependency as a requirement."""
+    if isinstance(wanted, str):
+        return f"{name}{_bounds(wanted, name, source)}"
+    if not isinstance(wanted, Mapping):
+        raise unusable(source, name, "it has several constraints")
+    extras = wanted.get("extras", [])
+    head = f"{name}[{','.join(extras)}]" if extras else name
+    if "git" in wanted:
+        revision = wanted.get("rev") or wanted.get("tag") or wanted.get("branch")
+        return f"{head} @ git+{wanted['git']}" + (f"@{revision}" if revision else "")
+    if "url" in wanted:
+        return f"{head} @ {wanted['url']}"
+    if "path" in wanted or "file" in wanted:
+        raise unusable(source, name, "lab installs no packages from other folders")
+    markers = [f"({wanted['markers']})"] if wanted.get("markers") else []
+    if wanted.get("python"):
+        markers += [
+            f"python_version {one[:2].rstrip('0123456789')} '{one.lstrip('<>=!~')}'"
+            for one in _bounds(str(wanted["python"]), name, source).split(",")
+            if one
+        ]
+    line = f"{head}{_bounds(str(wanted.get('version', '*')), name, source)}"
+    return f"{line}; {' and '.join(markers)}" if markers else line
+
+
+def _bounds(text: str, name: str, source: str) -> str:
+    """Return poetry's constraint as the standard writes it: `^1.2` is `>=1.2,<2`."""
+    if "||" in text or "|" in text:
+        raise unusable(source, f"{name} = {text}", "lab does not read alternatives of versions")
+    bounds = [_bound(one.strip(), name, source) for one in text.split(",")]
+    return ",".join(bound for bound in bounds if bound)
+
+
+def _bound(text: str, name: str, source: str) -> str:
+    if text in ("*", ""):
+        return ""
+    if text[0] in "<>=!":
+        return re.sub(r"\s+", "", text)
+    mark = text[0] if text[0] in "^~" else ""
+    version = text.removeprefix("~=").lstrip("^~ ")
+    if text.startswith("~="):
+        return f"~={version}"
+    if not re.fullmatch(r"\d+(\.\d+)*(\.\*|[a-z]+\d*)?", version):
+        raise unusable(source, f"{name} = {text}", "this version cannot be read")
+    if not mark:
+        return f"=={version}"
+    parts = [int(part) for part in re.findall(r"\d+", version)]
+    if mark == "^":  # up to the next change of the first number that is not 0
+        place = next((i for i, part in enumerate(parts) if part), len(parts) - 1)
+    else:
+        place = min(1, len(parts) - 1)
+    upper = [*parts[:place], parts[place] + 1]
+    return f">={version},<{'.'.join(map(str, upper))}"

@@ -1,0 +1,95 @@
+"""The lists of a repository that has its own: what its environment is made from.
+
+`lab` never writes them. They are read into the form that the machine takes: a pyproject.toml with
+plain requirements under constraints, or an environment.yml.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path, PurePosixPath
+
+from ..errors import LabError, NoProjectError, UsageError
+from ..tables import read_tables
+
+__all__ = [
+    "SOURCES",
+    "how_to_add",
+    "is_source",
+    "manager_of",
+    "refuse_to_change",
+    "source_of",
+    "unusable",
+]
+
+SOURCES = ("uv.lock", "environment.yml", "environment.yaml", "pyproject.toml", "requirements.txt")
+"""In the order in which they count."""
+_SCRIPT = "scripts/setup-environment.sh"
+
+
+def source_of(root: Path) -> str:
+    """Return the list that counts; "" for a project of the template, which has lists of ours.
+
+    That is `from` in [environment] of lab.toml, else the first of SOURCES that is there.
+    """
+    try:
+        named = read_tables(root).table("environment").get("from")
+    except NoProjectError:
+        named = None
+    if isinstance(named, str):
+        return named
+    if (root / _SCRIPT).is_file():
+        return ""
+    return next((name for name in SOURCES if (root / name).is_file()), "")
+
+
+def is_source(name: str) -> bool:
+    """Return whether a list of this name can be read: below the project, of a kind in SOURCES."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] in ((), (".lab",), (".git",)):
+        return False
+    return path.name in SOURCES or path.suffix in (".txt", ".yml", ".yaml")
+
+
+def manager_of(root: Path, source: str) -> str:
+    """Return how people change a list of this kind, for a sentence."""
+    name = PurePosixPath(source).name
+    if name == "uv.lock":
+        return "uv add NAME, uv remove NAME, uv lock --upgrade"
+    if name == "pyproject.toml":
+        try:
+            text = (root / source).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        if "[tool.poetry" in text:
+            return "poetry add NAME, poetry remove NAME, poetry update"
+        return f"edit dependencies in {source}"
+    return f"edit {source}"
+
+
+def how_to_add(root: Path, package: str, *, local: bool = False) -> str:
+    """Return the hint for a package that a program misses; it is a name of our own map."""
+    source = source_of(root)
+    setup = "lab setup --local" if local else "lab setup"
+    if not source:
+        return f"lab add {'--local ' if local else ''}{shlex.quote(package)}"
+    return f"Add {shlex.quote(package)} to {source} ({manager_of(root, source)}), then: {setup}"
+
+
+def refuse_to_change(root: Path, command: str) -> None:
+    """Raise UsageError where the lists are the repository's own, which `lab` never changes."""
+    source = source_of(root)
+    if source:
+        raise UsageError(
+            f"`lab {command}` changes lists of lab's own, and this environment is made from "
+            f"{source}.",
+            hint=f"Change that as ever ({manager_of(root, source)}), then: lab setup",
+        )
+
+
+def unusable(source: str, line: str, why: str) -> LabError:
+    """Return the error for a line that cannot be taken over."""
+    return LabError(
+        f"{source} has {line!r}: {why}.",
+        hint='Name another list in lab.toml, under [environment]: from = "requirements.txt"',
+    )
