@@ -109,6 +109,7 @@ lab.add_sections(
             "forward": ("forward", "Reach programs on the machine at ports of this computer."),
         },
         "This computer": {
+            "init": ("init", "Make a git repository that you have already a project of lab."),
             "completion": (
                 "completion",
                 "Make `lab` a word of your shell, completed by the Tab key.",

@@ -88,7 +88,7 @@ class NoProjectError(ConfigurationError):
             else f"There is no lab.toml in {folder} or a folder above it.",
             hint="Go to the folder of a project"
             if folder is None
-            else "Go to the folder of a project, or bring the file back: git checkout -- lab.toml",
+            else "Go to the folder of a project; or make this repository one: lab init",
         )
 
 

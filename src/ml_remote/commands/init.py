@@ -1,0 +1,50 @@
+"""`lab init`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Context
+from ..errors import UsageError
+from .options import yes_option
+
+__all__ = ["init"]
+
+
+@click.command(
+    epilog="Example: lab init --alias gpu --address ada@gpu.example.com",
+)
+@click.option("--alias", metavar="NAME", help="The short name of the machine.")
+@click.option(
+    "--address", metavar="USER@HOST[:PORT]", help="The machine, as you type it after ssh."
+)
+@click.option(
+    "--folder", metavar="PATH", help="Where the project is to be there. [default: its name here]"
+)
+@click.option("--remove", "take_back", is_flag=True, help="Take back what was added.")
+@yes_option
+@click.pass_obj
+def init(
+    context: Context,
+    alias: str | None,
+    address: str | None,
+    folder: str | None,
+    take_back: bool,
+    yes: bool,
+) -> None:
+    """Make a git repository that you have already a project of lab.
+
+    It adds lab.toml and lab.py, and offers lines for .gitignore and VS Code; a file that exists is
+    changed only after you have seen the difference. The environment is made from the list that the
+    repository has: uv.lock, environment.yml, pyproject.toml or requirements.txt. Nothing is
+    committed.
+    """
+    from ..initialising.init import Answers, remove
+    from ..initialising.init import init as carry_out
+
+    if take_back:
+        if alias or address or folder:
+            raise UsageError("`--remove` takes no other option than `--yes`.")
+        remove(context, yes=yes)
+        return
+    carry_out(context, Answers(alias=alias, address=address, folder=folder, yes=yes))

@@ -1,0 +1,246 @@
+"""`lab init`: asking, writing and taking back."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..context import Context
+from ..errors import LabError, UsageError
+from ..files import Change, commit, read_bytes
+from ..project import current_folder
+from ..settings import read_settings
+from ..ssh.address import parse_destination, validate_alias
+from ..tables import LOCAL_FILE, PROJECT_FILE, Tables
+from ..transfer.git_here import git
+from ..ui.console import Console
+from ..version import this_version
+from . import proposing
+from .looking import Repository, is_ignored, look
+
+__all__ = ["Answers", "init", "remove"]
+
+_SCRIPT = "lab.py"
+_SETTINGS = ".vscode/settings.json"
+_RECORD = ".lab/init.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the command line answers; None is asked for."""
+
+    alias: str | None = None
+    address: str | None = None
+    folder: str | None = None
+    yes: bool = False
+
+
+def init(context: Context, answers: Answers) -> None:
+    """Carry out `lab init`. Raises LabError; nothing is changed then."""
+    console = context.console
+    found = look()
+    root = found.root
+    if root != current_folder():
+        console.note(f"The repository is {root}.")
+    if (root / PROJECT_FILE).exists():
+        console.say(f"{root} is a project of lab already; nothing was changed.")
+        console.next_step("lab status")
+        return
+    alias, address = _machine(found, answers, console)
+    folder = answers.folder or root.name
+    _check(root, proposing.lab_toml(found, alias=alias, folder=folder))
+    source = found.source or "none: lab setup needs one"
+    console.say(f"The list of packages that counts: {source}")
+    changes = _wanted(found, alias=alias, folder=folder, console=console, yes=answers.yes)
+    _write(root, changes)
+    for change in changes:
+        console.say(f"Written: {_name(change.path, root)}")
+    hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
+    if hidden:
+        console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
+    console.say("Nothing is committed. To keep it: git add lab.toml lab.py; git commit")
+    console.next_step(f"lab connect {address}" if address else "lab connect")
+
+
+def _machine(found: Repository, answers: Answers, console: Console) -> tuple[str, str]:
+    """Return the alias and the address of the machine. Raises UsageError."""
+    has_terminal = console.has_terminal()
+    address = answers.address
+    if address is None and answers.alias is None and has_terminal:
+        address = console.ask("The machine, as you type it after ssh (- to name it later)")
+    address = "" if address in (None, "-") else address
+    if address:
+        parse_destination(address)
+    alias = answers.alias
+    if alias is None and has_terminal:
+        usual = found.usual_alias
+        question = "A short name for it" + (f" (- for {usual})" if usual else "")
+        alias = console.ask(question)
+        alias = usual if alias == "-" else alias
+    if alias is None:
+        raise UsageError(
+            "A short name for the machine is needed, and there is no terminal to ask in.",
+            hint="lab init --alias NAME --address USER@HOST",
+        )
+    return validate_alias(alias), address
+
+
+def _check(root: Path, text: str) -> None:
+    """Raise ConfigurationError for settings that no command could read."""
+    import tomllib
+
+    read_settings(Tables(project=root / PROJECT_FILE, shared=tomllib.loads(text), local={}))
+
+
+def _wanted(
+    found: Repository, *, alias: str, folder: str, console: Console, yes: bool
+) -> list[Change]:
+    """Return the changes that the person agrees to; those that must be are in front.
+
+    Raises LabError when these are not wanted, or a file of another kind is in their place.
+    """
+    root, version = found.root, this_version()
+    texts = {
+        PROJECT_FILE: proposing.lab_toml(found, alias=alias, folder=folder),
+        _SCRIPT: proposing.script(version),
+    }
+    if version.commit is None and version.folder is not None:
+        texts[LOCAL_FILE] = proposing.local_toml(version.folder)
+    needed = [
+        _new(root, name, text)
+        for name, text in texts.items()
+        if read_bytes(root / name) != text.encode()
+    ]
+    for change in needed:
+        console.diff(_diff(change, root))
+    names = ", ".join(change.path.name for change in needed)
+    if not console.confirm(f"Add {names}?", yes=yes):
+        raise LabError("Nothing was changed.")
+    return [*needed, *_ignored(root, console, yes=yes), *_offered(root, console, yes=yes)]
+
+
+def _new(root: Path, name: str, text: str) -> Change:
+    path = root / name
+    if path.exists() or path.is_symlink():
+        raise LabError(
+            f"{name} is there already, and is another file than the one that lab needs.",
+            hint=f"Rename yours first: git mv {name} NEW-NAME",
+        )
+    return Change(path=path, before=None, after=text.encode())
+
+
+def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
+    """Return the change of .gitignore; where it is refused, of git's own file for this clone."""
+    lines = proposing.missing_lines(root)
+    if not lines:
+        return []
+    path = root / ".gitignore"
+    if not path.is_symlink():  # git follows no such link
+        change = _changed(path, lines)
+        if _agreed(change, root, console, yes=yes):
+            return [change]
+    exclude = git(root, "rev-parse", "--git-path", "info/exclude").stdout.rstrip("\n")
+    console.say("Then git ignores these in this clone only (.git/info/exclude).")
+    return [_changed(root / exclude, lines)]
+
+
+def _changed(path: Path, lines: list[str]) -> Change:
+    before = read_bytes(path)
+    return Change(path=path, before=before, after=proposing.ignoring(before, lines))
+
+
+def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
+    """Return the change of VS Code's settings, if it is agreed to."""
+    path = root / _SETTINGS
+    after = None if path.is_symlink() else proposing.vscode(path)
+    if after is None:
+        return []
+    change = Change(path=path, before=read_bytes(path), after=after)
+    return [change] if _agreed(change, root, console, yes=yes) else []
+
+
+def _agreed(change: Change, root: Path, console: Console, *, yes: bool) -> bool:
+    console.diff(_diff(change, root))
+    what = "Change" if change.before is not None else "Add"
+    return console.confirm(f"{what} {_name(change.path, root)}?", yes=yes)
+
+
+def _diff(change: Change, root: Path) -> str:
+    name = _name(change.path, root)
+    before, after = (
+        (data or b"").decode(errors="replace").splitlines(keepends=True)
+        for data in (change.before, change.after)
+    )
+    old = name if change.before is not None else "/dev/null"
+    return "".join(difflib.unified_diff(before, after, old, name))
+
+
+def _write(root: Path, changes: list[Change]) -> None:
+    """Write everything or nothing, and what each file was before. Raises LabError."""
+    record = root / _RECORD
+    kept = {
+        str(change.path): {
+            "before": None if change.before is None else change.before.decode("latin-1"),
+            "after": _digest(change.after or b""),
+        }
+        for change in changes
+    }
+    new = json.dumps(kept, indent=1).encode()
+    try:
+        for folder in {change.path.parent for change in changes} | {record.parent}:
+            folder.mkdir(parents=True, exist_ok=True)
+        ignore = record.with_name(".gitignore")
+        own = [] if ignore.exists() else [Change(path=ignore, before=None, after=b"*\n")]
+        commit([*own, *changes, Change(path=record, before=read_bytes(record), after=new)])
+    except OSError as error:
+        raise LabError(f"Nothing was written: {error}.", hint="Fix that, then: lab init") from None
+
+
+def remove(context: Context, *, yes: bool) -> None:
+    """Carry out `lab init --remove`: take back what was added and has not changed since.
+
+    Raises LabError when it is not known what was added.
+    """
+    console = context.console
+    root = look().root
+    text = read_bytes(root / _RECORD)
+    if text is None:
+        raise LabError(
+            "It is not known here what `lab init` added: that is kept only where it was run.",
+            hint="Take the files away yourself: git rm lab.toml lab.py",
+        )
+    changes, kept = [], []
+    for name, values in json.loads(text).items():
+        path, now = Path(name), read_bytes(Path(name))
+        before = None if values["before"] is None else values["before"].encode("latin-1")
+        if now is None or now == before:
+            continue
+        if _digest(now) != values["after"]:
+            kept.append(_name(path, root))
+            continue
+        changes.append(Change(path=path, before=now, after=before))
+    for change in changes:
+        console.diff(_diff(change, root))
+    if not console.confirm("Take this back?", yes=yes):
+        raise LabError("Nothing was changed.")
+    try:
+        commit([*changes, Change(path=root / _RECORD, before=text, after=None)])
+    except OSError as error:
+        raise LabError(f"Nothing was changed: {error}.") from None
+    for change in changes:
+        if change.path.parent != root and not any(change.path.parent.iterdir()):
+            change.path.parent.rmdir()
+    if kept:
+        console.say(f"Changed since, and kept: {', '.join(kept)}")
+    console.say("Taken back. Results, .lab and .venv are left; so is the SSH entry.")
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

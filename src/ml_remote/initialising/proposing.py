@@ -1,0 +1,107 @@
+"""The files that `lab init` proposes, as texts."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from ..editor.json_with_comments import read_object
+from ..errors import ConfigurationError
+from ..files import read_bytes
+from ..settings import FORMAT
+from ..tables import LOCAL_FILE
+from ..version import Version
+from .looking import Repository, is_ignored, is_tracked
+
+__all__ = ["IGNORED", "ignoring", "lab_toml", "local_toml", "missing_lines", "script", "vscode"]
+
+IGNORED = {
+    ".venv": ".venv",
+    ".lab": ".lab",
+    LOCAL_FILE: LOCAL_FILE,
+    "outputs": "/outputs",
+    "x.code-workspace": "*.code-workspace",
+}
+"""What git should ignore, and the pattern for each: the last is a name that stands for its kind."""
+_NO_PIN = "# dependencies = []\n"
+_NO_SOURCE = (
+    "No version of the tool is pinned above, so lab.local.toml must name the folder of its "
+    "source.\n"
+)
+_INTERPRETER = "python.defaultInterpreterPath"
+
+
+def lab_toml(found: Repository, *, alias: str, folder: str) -> str:
+    """Return the project's settings."""
+    package = f'[project]\npackage = "{found.package}"\n\n' if found.package else ""
+    return (
+        "# What the `lab` command knows about this project. Nothing here is personal: who you are\n"
+        "# on the machine, its address and your key are in your own SSH configuration. What you\n"
+        f"# alone want different goes into {LOCAL_FILE}: the same tables, stronger than here.\n"
+        f"format = {FORMAT}\n\n"
+        f"{package}"
+        f'[remote]\nalias = "{alias}"  # the name of the machine: `ssh {alias}`\n'
+        f'folder = "{folder}"  # where the project is there, relative to your home directory\n\n'
+        f'[environment]\npython = "{found.python}"\n'
+        + (f'from = "{found.source}"  # the list that it is made from\n' if found.source else "")
+    )
+
+
+def script(version: Version) -> str:
+    """Return lab.py, pinned to the commit of the tool that runs, if it is known."""
+    text = files(__package__).joinpath("lab.py.txt").read_text(encoding="utf-8")
+    if version.url is None or version.commit is None:
+        return text
+    shown = f"{version.url} at commit {version.commit}."
+    if re.match(r"https://[^/]*(github|gitlab)", version.url):
+        shown = f"{version.url}/tree/{version.commit}"
+    pin = f'# dependencies = ["ml-remote @ git+{version.url}@{version.commit}"]\n'
+    source = f"The tool is pinned above to one commit. Its source:\n{shown}\n"
+    return text.replace(_NO_PIN, pin, 1).replace(_NO_SOURCE, source, 1)
+
+
+def local_toml(folder: Path) -> str:
+    """Return the personal settings that name the folder of the tool, for a script without a pin."""
+    path = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f'# What is yours alone: git ignores this file.\n[tool]\npath = "{path}"\n'
+
+
+def missing_lines(root: Path) -> list[str]:
+    """Return the patterns of what git should ignore, and neither ignores nor tracks."""
+    return [
+        pattern
+        for name, pattern in IGNORED.items()
+        if not is_ignored(root, name) and not is_tracked(root, name)
+    ]
+
+
+def ignoring(before: bytes | None, lines: list[str]) -> bytes:
+    """Return a file of patterns with these at its end, in the line breaks that it has."""
+    text = before or b""
+    end = b"\r\n" if b"\r\n" in text else b"\n"
+    head = b"# What `lab` keeps beside the project, here and on the machine"
+    gap = b"" if not text else end if text.endswith(b"\n") else end + end
+    return text + gap + end.join([head, *(line.encode() for line in lines), b""])
+
+
+def vscode(path: Path) -> bytes | None:
+    """Return .vscode/settings.json with the interpreter of the environment.
+
+    None if it names one already, or cannot be read: then it is left alone.
+    """
+    line = f'"{_INTERPRETER}": "${{workspaceFolder}}/.venv/bin/python"'
+    before = read_bytes(path)
+    if before is None:
+        return f"{{\n  {line}\n}}\n".encode()
+    try:
+        found = read_object(path, hint="")
+    except ConfigurationError:
+        return None
+    if _INTERPRETER in found:
+        return None
+    head, brace, rest = before.partition(b"{")
+    if b"/" in head:  # a comment in front of the object may hold a brace
+        return None
+    comma = b"," if found else b""
+    return head + brace + b"\n  " + line.encode() + comma + rest

@@ -1,0 +1,212 @@
+"""`lab init`: a repository that exists becomes a project, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE_ROOT, TOOL
+from remote_fixtures import at_terminal
+from template_copy import TEMPLATE_FOLDER
+
+from ml_remote.initialising import proposing
+from ml_remote.initialising.looking import look
+from ml_remote.project import Project
+from ml_remote.version import Version
+
+SECRET = "TOKEN=4711\n"
+ANSWERS = ("--alias", "gpu", "--address", "ada@gpu.example.com")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of somebody's own, with an ignored secret and work that is not committed."""
+    root = tmp_path / "My Leaves"
+    (root / "src" / "leaves").mkdir(parents=True)
+    files = {
+        "train.py": "print('learning')\n",
+        "requirements.txt": "six\n",
+        ".gitignore": ".env\n",
+        "src/leaves/__init__.py": "",
+    }
+    for name, text in files.items():
+        (root / name).write_text(text)
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    (root / ".env").write_text(SECRET)
+    (root / "notes.txt").write_text("mine\n")
+    monkeypatch.chdir(root)
+    return root
+
+
+def lab(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "ml_remote", *words],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Return all that is in the repository, but what git and `lab` keep for themselves."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not {".git", ".lab"} & set(path.relative_to(root).parts)
+    }
+
+
+def status(root: Path) -> list[str]:
+    done = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> None:
+    before = files(repository)
+    done = lab(repository / "src", "init", *ANSWERS, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Next: lab connect ada@gpu.example.com"
+    after = files(repository)
+    assert {name: after[name] for name in before if name != ".gitignore"} == {
+        name: data for name, data in before.items() if name != ".gitignore"
+    }
+    assert set(after) - set(before) == {
+        ".vscode/settings.json", "lab.local.toml", "lab.py", "lab.toml",
+    }  # fmt: skip
+    assert "+/outputs" in done.stdout
+    assert status(repository) == [
+        " M .gitignore", "?? .vscode/", "?? lab.py", "?? lab.toml", "?? notes.txt",
+    ]  # fmt: skip
+    settings = Project(root=repository).settings
+    assert (settings.alias, settings.folder, settings.package) == ("gpu", "My Leaves", "leaves")
+    assert settings.source == "requirements.txt"
+    assert json.loads(after[".vscode/settings.json"]) == {
+        "python.defaultInterpreterPath": "${workspaceFolder}/.venv/bin/python"
+    }
+
+    again = lab(repository, "init", *ANSWERS, "--yes")
+    assert "is a project of lab already; nothing was changed" in again.stdout
+    assert files(repository) == after
+    refused = lab(repository, "add", "timm")
+    assert refused.returncode == 2
+    assert "edit requirements.txt" in refused.stderr
+
+    done = lab(repository, "init", "--remove", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert files(repository) == before
+    assert not (repository / ".vscode").exists()
+
+
+def test_what_was_changed_since_is_kept(repository: Path) -> None:
+    lab(repository, "init", *ANSWERS, "--yes")
+    with (repository / "lab.toml").open("a") as file:
+        file.write("# mine\n")
+    done = lab(repository, "init", "--remove", "--yes")
+    assert "Changed since, and kept: lab.toml" in done.stdout
+    assert (repository / "lab.toml").is_file()
+    assert not (repository / "lab.py").exists()
+
+
+def test_lines_that_are_refused_are_ignored_in_this_clone_only(repository: Path) -> None:
+    gitignore = (repository / ".gitignore").read_bytes()
+    code, screen = at_terminal(
+        [sys.executable, "-B", "-m", "ml_remote", "init", "--alias", "gpu"],
+        answers={
+            "Add lab.toml, lab.py, lab.local.toml? [Y/n]:": "y",
+            "Change .gitignore? [Y/n]:": "n",
+            "Add .vscode/settings.json? [Y/n]:": "n",
+        },
+        folder=repository,
+    )
+    assert code == 0, screen
+    assert (repository / ".gitignore").read_bytes() == gitignore
+    assert not (repository / ".vscode").exists()
+    assert status(repository) == ["?? lab.py", "?? lab.toml", "?? notes.txt"]
+
+
+def test_nothing_is_changed_without_an_answer(repository: Path) -> None:
+    before = files(repository)
+    for words in ((), ("--alias", "gpu"), ("--alias", "no such", "--yes")):
+        done = lab(repository, "init", *words)
+        assert done.returncode == 2, done.stderr
+        assert files(repository) == before
+    assert "--alias NAME" in lab(repository, "init").stderr
+    assert "--yes" in lab(repository, "init", "--alias", "gpu").stderr
+
+
+def test_file_in_the_place_of_ours_is_named_and_kept(repository: Path) -> None:
+    (repository / "lab.py").write_text("mine\n")
+    before = files(repository)
+    done = lab(repository, "init", *ANSWERS, "--yes")
+    assert done.returncode == 1
+    assert "lab.py is there already" in done.stderr
+    assert files(repository) == before
+
+
+def test_settings_of_the_editor_keep_all_that_is_in_them(repository: Path) -> None:
+    own = '{\n  // mine\n  "editor.rulers": [80],\n}\n'
+    (repository / ".vscode").mkdir()
+    (repository / ".vscode" / "settings.json").write_text(own)
+    lab(repository, "init", *ANSWERS, "--yes")
+    text = (repository / ".vscode" / "settings.json").read_text()
+    assert (
+        text.replace(
+            '\n  "python.defaultInterpreterPath": "${workspaceFolder}/.venv/bin/python",', ""
+        )
+        == own
+    )
+    lab(repository, "init", "--remove", "--yes")
+    assert (repository / ".vscode" / "settings.json").read_text() == own
+
+
+def test_results_that_git_tracks_are_not_ignored(repository: Path) -> None:
+    (repository / "outputs").mkdir()
+    (repository / "outputs" / "kept.txt").write_text("kept\n")
+    subprocess.run(["git", "add", "outputs"], cwd=repository, check=True)
+    assert "/outputs" not in proposing.missing_lines(repository)
+    assert ".lab" in proposing.missing_lines(repository)
+
+
+def test_folder_without_git_is_told(tmp_path: Path) -> None:
+    done = lab(tmp_path, "init", *ANSWERS, "--yes")
+    assert done.returncode == 2
+    assert "git init" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "python"),
+    [
+        (".python-version", "3.13.1\n", "3.13"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.9'\n", "3.12"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.13'\n", "3.13"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.9,<3.12'\n", "3.11"),
+        ("pyproject.toml", "[tool.poetry.dependencies]\npython = '^3.11'\n", "3.12"),
+        ("pyproject.toml", "[project]\nname = 'x'\n", "3.12"),
+        ("setup.py", "", "3.12"),
+    ],
+)
+def test_python_is_that_of_the_repository(
+    repository: Path, name: str, text: str, python: str
+) -> None:
+    (repository / name).write_text(text)
+    assert look().python == python
+
+
+def test_script_is_that_of_the_template_with_the_commit_of_the_tool() -> None:
+    template = (TEMPLATE_ROOT / TEMPLATE_FOLDER / "lab.py").read_text()
+    assert proposing.script(Version(number="1")) == template
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    url = "https://github.com/org/ml-remote-template"
+    text = proposing.script(Version(number="1", url=url, commit=commit))
+    assert f'# dependencies = ["ml-remote @ git+{url}@{commit}"]\n' in text
+    assert f"{url}/tree/{commit}\n" in text
