@@ -98,8 +98,24 @@ def refuse_folder(names: set[str], answers: dict[str, object]) -> str:
             lines.append(f"  {_link_command(answers)}   (once)")
         lines.append("  uvx cruft update")
     else:
-        lines.append("Generate into another folder (--output-dir), then copy what you want to use.")
+        lines.append("A repository that you have already needs no template. In its folder:")
+        lines.append(f"  uvx --from {_source(answers)} lab init")
+        lines.append("Or generate into another folder (--output-dir) and copy what you want to use.")
     return "\n".join(lines)
+
+
+def _source(answers: dict[str, object]) -> str:
+    """Return where uvx finds the tool: the address of the template, or its folder."""
+    import shlex
+
+    address = str(answers.get("_template") or "TEMPLATE")
+    hosts = {"gh": "github.com", "gl": "gitlab.com", "bb": "bitbucket.org"}
+    short, _, name = address.partition(":")
+    if short in hosts:
+        address = f"https://{hosts[short]}/{name}"
+    if not re.match(r"\w+://", address):
+        return shlex.quote(os.path.realpath(os.path.expanduser(address)))
+    return shlex.quote("git+" + re.sub(r"//[^/@]*@", "//", address))
 
 
 def _link_command(answers: dict[str, object]) -> str:

@@ -32,6 +32,15 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "docs/guides/browser.md": CONNECTED,
     "docs/guides/team-mates.md": CONNECTED,
     "docs/guides/troubleshooting.md": (*CONNECTED, "uv run lab.py push"),
+    "docs/guides/shell-and-ports.md": (*CONNECTED, "uv run lab.py up --no-code"),
+    "docs/guides/own-repository.md": (
+        "mkdir leaves",
+        "cd leaves",
+        "git init --quiet --initial-branch main",
+        "echo six >requirements.txt",
+        "echo 'import six; print(six.__version__)' >train.py",
+        "git add . && git commit --quiet --message Begin",
+    ),
     GENERATED: MADE,
 }
 # Those in which a password is typed; the other readers have a key that is let in.

@@ -25,6 +25,7 @@ ANSWERS = ("--alias", "gpu", "--address", "ada@gpu.example.com")
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of somebody's own, with an ignored secret and work that is not committed."""
+    monkeypatch.setenv("LAB_SSH_DIR", str(tmp_path / "ssh"))
     root = tmp_path / "My Leaves"
     (root / "src" / "leaves").mkdir(parents=True)
     files = {
@@ -74,7 +75,9 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     before = files(repository)
     done = lab(repository / "src", "init", *ANSWERS, "--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "Next: lab connect ada@gpu.example.com"
+    assert done.stdout.splitlines()[-1] == "Next: lab up"
+    entry = Path(os.environ["LAB_SSH_DIR"]) / "ml-remote.d" / "gpu.conf"
+    assert "HostName gpu.example.com" in entry.read_text()
     after = files(repository)
     assert {name: after[name] for name in before if name != ".gitignore"} == {
         name: data for name, data in before.items() if name != ".gitignore"

@@ -53,6 +53,7 @@ ROWS: dict[str, list[str]] = {
     # Open until Ctrl-C; it asks for the folder as `code` does.
     "forward": [],
     "completion": [],
+    "init": [],
 }
 LAB = "# %%\nprint(6 * 7)\n"
 SETUP = "echo 'The environment is up to date: all of it'\n"

@@ -11,7 +11,7 @@ from place import Place
 
 from ml_remote.cli import lab
 
-WITHOUT_IT = {"connect", "disconnect", "doctor", "add", "remove", "lock"}
+WITHOUT_IT = {"connect", "disconnect", "doctor", "add", "remove", "lock", "init"}
 """Commands about the machine that do not use the folder, look at it, or leave it to `setup`."""
 ARGUMENTS = {
     "run": ("labs/mnistlab.py",),

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import LabError, UsageError
 from ..files import Change, commit, read_bytes
+from ..login.entries import write_entry
 from ..project import current_folder
 from ..settings import read_settings
 from ..ssh.address import parse_destination, validate_alias
@@ -62,7 +63,12 @@ def init(context: Context, answers: Answers) -> None:
     if hidden:
         console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
     console.say("Nothing is committed. To keep it: git add lab.toml lab.py; git commit")
-    console.next_step(f"lab connect {address}" if address else "lab connect")
+    if not address:
+        console.next_step("lab connect")
+        return
+    with console.part_of_more():
+        write_entry(console, address, alias=alias, offline=True, yes=answers.yes)
+    console.next_step("lab up")
 
 
 def _machine(found: Repository, answers: Answers, console: Console) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from ..commands import answer
 from ..failures import Failure
 from .base import Work
 
-__all__ = ["refuse_other_target", "requirement_options"]
+__all__ = ["is_installable", "refuse_other_target", "requirement_options"]
 
 _ELSEWHERE = re.compile(r"(?m)^(\w+)\.(target|prefix|root)=(.+)$")
 
@@ -34,24 +34,28 @@ def requirement_options(work: Work) -> List[List[str]]:
     if work.lists.requirements is None:
         return [[*source, *constraints, "--editable", ".[lab,dev]"]]
     options = [[*source, *constraints, "--requirement", str(work.lists.requirements)]]
-    if _is_installable(work.root):
+    if is_installable(work.root):
         options.append([*source, "--no-deps", "--editable", "."])
     return options
 
 
-def _is_installable(root: Path) -> bool:
+def is_installable(root: Path) -> bool:
     """Return whether the project itself is a package: it says how it is built, or has src/.
 
     Without that, setuptools would take whatever folders there are for packages, and fail.
     """
-    if any((root / name).is_file() for name in ("setup.py", "setup.cfg")):
+    if (root / "setup.py").is_file() or re.search(r"(?m)^\[metadata\]", _text(root / "setup.cfg")):
         return True
-    try:
-        text = (root / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+    text = _text(root / "pyproject.toml")
     if re.search(r"(?m)^\s*package-mode\s*=\s*false", text):  # of poetry: a list, no package
         return False
     if re.search(r"(?m)^\s*\[\s*build-system\s*\]", text):
         return True
     return (root / "src").is_dir() and bool(re.search(r"(?m)^\s*\[\s*project\s*[\].]", text))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -16,7 +16,7 @@ from ...lists import Lists
 from ...places import Places, interpreter_of, remove
 from ...speech import say
 from ..base import Manager, Work
-from ..installing import refuse_other_target
+from ..installing import is_installable, refuse_other_target
 from .comparing import fits, missing_or_other
 from .finding import Found, find_client
 from .output import Shown
@@ -259,7 +259,12 @@ class Conda(Manager):
             constraints.write_text(kept or "", encoding="utf-8")
             command = [*pip, "--constraint", str(constraints), *_pip_words(wanted.pip)]
             run(command, folder=work.root, variables=variables)
-        command = [*pip, "--no-deps", "--no-build-isolation", "--editable", "."]
+        if not is_installable(work.root):
+            return
+        # The lists of the template have what builds its projects; others may not have it.
+        is_ours = (work.root / "scripts" / "setup-environment.sh").is_file()
+        alone = ["--no-build-isolation"] if is_ours else []
+        command = [*pip, "--no-deps", *alone, "--editable", "."]
         run(command, folder=work.root, variables=variables)
 
 
