@@ -98,9 +98,11 @@ def refuse_folder(names: set[str], answers: dict[str, object]) -> str:
             lines.append(f"  {_link_command(answers)}   (once)")
         lines.append("  uvx cruft update")
     else:
-        lines.append("A repository that you have already needs no template. In its folder:")
+        lines.append(
+            "Generate into another folder (--output-dir). A repository that you have already"
+        )
+        lines.append("needs no template; in its folder:")
         lines.append(f"  uvx --from {_source(answers)} lab init")
-        lines.append("Or generate into another folder (--output-dir) and copy what you want to use.")
     return "\n".join(lines)
 
 
@@ -114,7 +116,7 @@ def _source(answers: dict[str, object]) -> str:
     if short in hosts:
         address = f"https://{hosts[short]}/{name}"
     if not re.match(r"\w+://", address):
-        return shlex.quote(os.path.realpath(os.path.expanduser(address)))
+        return shlex.quote(str(template_folder(answers) or address))
     return shlex.quote("git+" + re.sub(r"//[^/@]*@", "//", address))
 
 

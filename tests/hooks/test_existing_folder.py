@@ -82,6 +82,12 @@ def test_folder_with_files_is_refused_before_a_byte_changes(
     assert everything(folder) == before
 
 
+@SLOW
+def test_repository_is_told_of_lab_init(folder: Path) -> None:
+    said = generate(folder.parent).stderr
+    assert f"  uvx --from {TEMPLATE_ROOT} lab init" in said
+
+
 def test_project_of_this_template_is_told_how_to_update(bake: Bake) -> None:
     project = bake(copied=True)
     (project.path / "lab.toml").write_text("# mine\n")
