@@ -13,7 +13,6 @@ from importlib.resources import files
 
 from . import answers
 from .errors import (
-    CommandNotRunError,
     LabError,
     MissingFolderError,
     RemoteCommandError,
@@ -23,6 +22,7 @@ from .far.exit_codes import ExitCode
 from .machine import Machine
 from .processes import Result
 from .ssh.explaining import explain
+from .ssh.not_run import command_not_run
 
 __all__ = ["ExitCode", "Explanations", "absolute_folder", "ask", "check", "failure", "script"]
 
@@ -121,11 +121,7 @@ def failure(
                 "in it. Nothing was run."
             )
         case ExitCode.NOT_RUN:
-            return CommandNotRunError(
-                f"{alias} did not run what lab sent: a file that your login shell there reads has "
-                "taken it.",
-                hint="See which one: lab doctor",
-            )
+            return command_not_run(machine.client, None)
         case ExitCode.NO_JOB:
             return LabError(
                 f"There is no job {job} on {alias} (any more).",

@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from baking import TEMPLATE_ROOT
 from filelock import FileLock
 from needs import need_program, need_root
 from openssh_server import OpenSSHServer
+from place import Place
 from remote_fixtures import known_machine
 
 from ml_remote.doctor import machine_checks
@@ -119,8 +121,11 @@ def nushell() -> str:
         if not program.exists():
             folder.mkdir(parents=True, exist_ok=True)
             name = f"@nushell/linux-x64@{NUSHELL}"
-            subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, timeout=120)
-            (archive,) = folder.glob("*.tgz")
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(["npm", "pack", "--silent", name], cwd=folder, timeout=120)
+            archive = next(folder.glob("*.tgz"), None)
+            if archive is None:
+                pytest.skip("nushell cannot be fetched from npm")
             with tarfile.open(archive) as packed:
                 packed.extractall(folder, filter="data")
             archive.unlink()
@@ -195,3 +200,16 @@ def test_login_shell_runs_what_it_is_given_or_is_told(
     else:
         assert list(found) == ["shell", "machine"]
         assert found["machine"].state == "unknown"
+
+
+def test_commands_name_the_start_up_file_instead_of_waiting(place: Place) -> None:
+    need_root("change a login shell")
+    account = place.server.account
+    subprocess.run(["usermod", "--shell", need_program("bash"), account.user], check=True)
+    account.write(".bashrc", "exec zsh -l\n")
+    for command in (("push",), ("up", "--no-code"), ("status",), ("pull",)):
+        done = place.lab(*command)
+        assert done.returncode == 1, command
+        assert "Line 1 of ~/.bashrc seems to be the reason: exec zsh -l" in done.stderr
+        assert "case $- in" in done.stderr.splitlines()[-1]
+    assert not place.folder.exists()
