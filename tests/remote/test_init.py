@@ -13,6 +13,7 @@ from baking import TEMPLATE_ROOT, TOOL
 from remote_fixtures import at_terminal
 from template_copy import TEMPLATE_FOLDER
 
+from ml_remote.errors import UsageError
 from ml_remote.initialising import proposing
 from ml_remote.initialising.looking import look
 from ml_remote.project import Project
@@ -109,6 +110,7 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     assert not (repository / ".vscode").exists()
 
 
+@pytest.mark.slow
 def test_what_was_changed_since_is_kept(repository: Path) -> None:
     lab(repository, "init", *ANSWERS, "--yes")
     with (repository / "lab.toml").open("a") as file:
@@ -119,6 +121,7 @@ def test_what_was_changed_since_is_kept(repository: Path) -> None:
     assert not (repository / "lab.py").exists()
 
 
+@pytest.mark.slow
 def test_lines_that_are_refused_are_ignored_in_this_clone_only(repository: Path) -> None:
     gitignore = (repository / ".gitignore").read_bytes()
     code, screen = at_terminal(
@@ -136,6 +139,7 @@ def test_lines_that_are_refused_are_ignored_in_this_clone_only(repository: Path)
     assert status(repository) == ["?? lab.py", "?? lab.toml", "?? notes.txt"]
 
 
+@pytest.mark.slow
 def test_nothing_is_changed_without_an_answer(repository: Path) -> None:
     before = files(repository)
     for words in ((), ("--alias", "gpu"), ("--alias", "no such", "--yes")):
@@ -146,6 +150,7 @@ def test_nothing_is_changed_without_an_answer(repository: Path) -> None:
     assert "--yes" in lab(repository, "init", "--alias", "gpu").stderr
 
 
+@pytest.mark.slow
 def test_file_in_the_place_of_ours_is_named_and_kept(repository: Path) -> None:
     (repository / "lab.py").write_text("mine\n")
     before = files(repository)
@@ -155,6 +160,7 @@ def test_file_in_the_place_of_ours_is_named_and_kept(repository: Path) -> None:
     assert files(repository) == before
 
 
+@pytest.mark.slow
 def test_settings_of_the_editor_keep_all_that_is_in_them(repository: Path) -> None:
     own = '{\n  // mine\n  "editor.rulers": [80],\n}\n'
     (repository / ".vscode").mkdir()
@@ -193,6 +199,8 @@ def test_folder_without_git_is_told(tmp_path: Path) -> None:
         ("pyproject.toml", "[project]\nrequires-python = '>=3.9'\n", "3.12"),
         ("pyproject.toml", "[project]\nrequires-python = '>=3.13'\n", "3.13"),
         ("pyproject.toml", "[project]\nrequires-python = '>=3.9,<3.12'\n", "3.11"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.8,<=3.11'\n", "3.11"),
+        ("pyproject.toml", "tool = 1\n", "3.12"),
         ("pyproject.toml", "[tool.poetry.dependencies]\npython = '^3.11'\n", "3.12"),
         ("pyproject.toml", "[project]\nname = 'x'\n", "3.12"),
         ("setup.py", "", "3.12"),
@@ -203,6 +211,60 @@ def test_python_is_that_of_the_repository(
 ) -> None:
     (repository / name).write_text(text)
     assert look().python == python
+
+
+def test_python_that_is_too_old_is_told(repository: Path) -> None:
+    (repository / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.8,<3.11'\n")
+    with pytest.raises(UsageError, match=r"lab needs 3\.11 or newer"):
+        look()
+
+
+@pytest.mark.slow
+def test_record_of_somebody_else_writes_nothing(repository: Path) -> None:
+    outside = repository.parent / "outside.txt"
+    outside.write_text("mine\n")
+    (repository / ".lab").mkdir()
+    for record in (
+        {str(outside): {"before": "theirs", "after": ""}},
+        {"../outside.txt": {"before": "theirs", "after": ""}},
+        {"lab.toml": 3},
+        [],
+    ):
+        (repository / ".lab" / "init.json").write_text(json.dumps(record))
+        done = lab(repository, "init", "--remove", "--yes")
+        assert done.returncode == 1
+        assert "is not what `lab init` wrote" in done.stderr
+    assert outside.read_text() == "mine\n"
+
+
+@pytest.mark.slow
+def test_what_is_left_stays_ignored_and_a_folder_may_move(repository: Path) -> None:
+    lab(repository, "init", *ANSWERS, "--yes")
+    (repository / "outputs").mkdir()
+    (repository / "outputs" / "weights.pt").write_text("mine\n")
+    with (repository / "lab.local.toml").open("a") as file:
+        file.write("# secret\n")
+    moved = repository.rename(repository.with_name("moved"))
+    done = lab(moved, "init", "--remove", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "kept: lab.local.toml" in done.stdout
+    assert status(moved) == ["?? notes.txt"]
+
+
+@pytest.mark.slow
+def test_links_that_lead_out_are_not_followed(repository: Path) -> None:
+    outside = repository.parent / "outside"
+    outside.mkdir()
+    (repository / ".vscode").symlink_to(outside)
+    lab(repository, "init", *ANSWERS, "--yes")
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_folder_with_a_quote_in_its_name(repository: Path) -> None:
+    done = lab(repository, "init", *ANSWERS, "--folder", 'a"b', "--yes")
+    assert done.returncode == 0, done.stderr
+    assert Project(root=repository).settings.folder == 'a"b'
 
 
 def test_script_is_that_of_the_template_with_the_commit_of_the_tool() -> None:

@@ -58,7 +58,7 @@ def write(root: Path, files: dict[str, str]) -> None:
         ),
         (
             {
-                "requirements.txt": "-r more/base.txt\n-e .\n.\n",
+                "requirements.txt": "-r more/base.txt\n-e .\n",
                 "more/base.txt": "numpy==2.0 \\\n    --hash=sha256:00\n-r ../deep.txt\n",
                 "deep.txt": "six @ https://example.com/six.zip\n",
             },
@@ -120,12 +120,52 @@ def test_constraints_and_indexes_of_a_list_are_kept(tmp_path: Path) -> None:
     assert pyproject.options(texts["pyproject.toml"]) == [text.splitlines()[0]]
 
 
+@pytest.mark.parametrize(
+    ("line", "editable"),
+    [
+        ("-e .", "."),
+        (".", "."),
+        ("-e .[train]", ".[train]"),
+        ("--editable=.[a,b]", ".[a,b]"),
+        ("a", "."),
+    ],
+)
+def test_project_itself_is_installed_with_what_it_needs(
+    tmp_path: Path, line: str, editable: str
+) -> None:
+    write(tmp_path, {"requirements.txt": f"{line}\n"})
+    assert pyproject.editable(texts_here(tmp_path)["pyproject.toml"]) == editable
+
+
+def test_names_of_somebodys_own_are_not_looked_for_on_the_public_index(tmp_path: Path) -> None:
+    text = (
+        "[project]\ndependencies = ['a[x]>=1', 'b', 'c']\n[tool.uv.sources]\n"
+        "a = {git = 'https://example.com/a', tag = 'v1'}\nb = {url = 'https://example.com/b.whl'}\n"
+        "[[tool.uv.index]]\nurl = 'https://example.com/simple'\ndefault = true\n"
+        "[[tool.uv.index]]\nurl = 'https://example.com/torch'\nexplicit = true\n"
+    )
+    write(tmp_path, {"pyproject.toml": text})
+    assert wanted(tmp_path) == [
+        "a[x] @ git+https://example.com/a@v1", "b @ https://example.com/b.whl", "c",
+    ]  # fmt: skip
+    options = pyproject.options(texts_here(tmp_path)["pyproject.toml"])
+    assert options == ["--index-url https://example.com/simple"]
+
+
+def test_conda_list_on_one_line_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"environment.yml": "dependencies: [python=3.12, conda-forge::jupyterlab]\n"})
+    found = texts_here(tmp_path)["environment.yml"]
+    assert "- conda-forge::jupyterlab\n" in found
+    assert "- papermill>=2.6\n" in found
+    assert "- jupyterlab" not in found
+
+
 def test_conda_list_gets_what_is_missing_in_its_copy_only(tmp_path: Path) -> None:
     text = "dependencies:\n  - python=3.12\n  - jupyterlab\n  - pip:\n    - a\n"
     write(tmp_path, {"environment.yml": text})
     found = texts_here(tmp_path)
     assert set(found) == {"environment.yml"}
-    assert '  - "ipykernel>=6.29"\n' in found["environment.yml"]
+    assert "ipykernel>=6.29\n" in found["environment.yml"]
     assert found["environment.yml"].count("jupyterlab") == 1
     assert (tmp_path / "environment.yml").read_text() == text
 
@@ -137,7 +177,14 @@ def test_conda_list_gets_what_is_missing_in_its_copy_only(tmp_path: Path) -> Non
         ({"requirements.txt": "-e ../other\n"}, "-e ../other"),
         ({"requirements.txt": "git+https://example.com/x\n"}, "git+https://example.com/x"),
         ({"requirements.txt": "-r requirements.txt\n"}, "requirements.txt"),
-        ({"pyproject.toml": "[project]\ndynamic = ['dependencies']\n"}, "dynamic"),
+        (
+            {
+                "pyproject.toml": "[project]\ndependencies = ['a']\n[tool.uv.sources]\n"
+                "a = {path = '../a'}\n"
+            },
+            "a in [tool.uv.sources]",
+        ),
+        ({"environment.yml": "dependencies: 3\n"}, "dependencies"),
         ({"pyproject.toml": "[tool.poetry.dependencies]\na = {path = '../a'}\n"}, "a"),
         ({"pyproject.toml": "[tool.poetry.dependencies]\na = '^1 || ^2'\n"}, "a = ^1 || ^2"),
     ],

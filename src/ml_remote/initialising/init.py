@@ -16,17 +16,20 @@ from ..project import current_folder
 from ..settings import read_settings
 from ..ssh.address import parse_destination, validate_alias
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables
-from ..transfer.git_here import git
 from ..ui.console import Console
 from ..version import this_version
 from . import proposing
-from .looking import Repository, is_ignored, look
+from .looking import Repository, git_path, is_ignored, look
 
 __all__ = ["Answers", "init", "remove"]
 
 _SCRIPT = "lab.py"
 _SETTINGS = ".vscode/settings.json"
 _RECORD = ".lab/init.json"
+_EXCLUDE = "info/exclude"
+"""git's own file for this clone, by its name in git's folder."""
+_FILES = (PROJECT_FILE, _SCRIPT, LOCAL_FILE, ".gitignore", _SETTINGS, _EXCLUDE)
+"""What is ever written, as the record names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +151,8 @@ def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
         change = _changed(path, lines)
         if _agreed(change, root, console, yes=yes):
             return [change]
-    exclude = git(root, "rev-parse", "--git-path", "info/exclude").stdout.rstrip("\n")
     console.say("Then git ignores these in this clone only (.git/info/exclude).")
-    return [_changed(root / exclude, lines)]
+    return [_changed(_path(root, _EXCLUDE), lines)]
 
 
 def _changed(path: Path, lines: list[str]) -> Change:
@@ -161,7 +163,8 @@ def _changed(path: Path, lines: list[str]) -> Change:
 def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
     """Return the change of VS Code's settings, if it is agreed to."""
     path = root / _SETTINGS
-    after = None if path.is_symlink() else proposing.vscode(path)
+    is_own = path.resolve() == root.resolve() / _SETTINGS
+    after = proposing.vscode(path) if is_own else None
     if after is None:
         return []
     change = Change(path=path, before=read_bytes(path), after=after)
@@ -188,7 +191,7 @@ def _write(root: Path, changes: list[Change]) -> None:
     """Write everything or nothing, and what each file was before. Raises LabError."""
     record = root / _RECORD
     kept = {
-        str(change.path): {
+        next(name for name in _FILES if _path(root, name) == change.path): {
             "before": None if change.before is None else change.before.decode("latin-1"),
             "after": _digest(change.after or b""),
         }
@@ -219,13 +222,13 @@ def remove(context: Context, *, yes: bool) -> None:
             hint="Take the files away yourself: git rm lab.toml lab.py",
         )
     changes, kept = [], []
-    for name, values in json.loads(text).items():
-        path, now = Path(name), read_bytes(Path(name))
-        before = None if values["before"] is None else values["before"].encode("latin-1")
+    for name, before, after in _recorded(text):
+        path = _path(root, name)
+        now = read_bytes(path)
         if now is None or now == before:
             continue
-        if _digest(now) != values["after"]:
-            kept.append(_name(path, root))
+        if _digest(now) != after or path.is_symlink():
+            kept.append(name)
             continue
         changes.append(Change(path=path, before=now, after=before))
     for change in changes:
@@ -239,9 +242,51 @@ def remove(context: Context, *, yes: bool) -> None:
     for change in changes:
         if change.path.parent != root and not any(change.path.parent.iterdir()):
             change.path.parent.rmdir()
-    if kept:
-        console.say(f"Changed since, and kept: {', '.join(kept)}")
+    _keep_ignored(root)
     console.say("Taken back. Results, .lab and .venv are left; so is the SSH entry.")
+    if kept:
+        console.say(f"You have changed these since, so they are kept: {', '.join(kept)}")
+        console.next_step("remove from them what you do not need")
+
+
+def _recorded(text: bytes) -> list[tuple[str, bytes | None, str]]:
+    """Return what `lab init` wrote: names, what was there before, and a hash of what it wrote.
+
+    Raises LabError for a record that it has not written: a clone may bring one.
+    """
+    try:
+        found = [
+            (name, _bytes(values["before"]), str(values["after"]))
+            for name, values in json.loads(text).items()
+        ]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        found = []
+    if not found or any(name not in _FILES for name, _, _ in found):
+        raise LabError(
+            f"{_RECORD} is not what `lab init` wrote, so nothing was changed.",
+            hint="Take the files away yourself: git rm lab.toml lab.py",
+        )
+    return found
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("latin-1")
+
+
+def _keep_ignored(root: Path) -> None:
+    """Let git ignore what is left, in this clone: what it ignored once it never shows."""
+    patterns = proposing.IGNORED.values()
+    there = [one for one in patterns if any(root.glob(one.removeprefix("/")))]
+    lines = [one for one in there if one in proposing.missing_lines(root)]
+    if lines:
+        commit([_changed(_path(root, _EXCLUDE), lines)])
+
+
+def _path(root: Path, name: str) -> Path:
+    """Return where a file that is ever written is."""
+    if name == _EXCLUDE:
+        return git_path(root, name)
+    return root / name
 
 
 def _name(path: Path, root: Path) -> str:

@@ -6,17 +6,22 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..errors import UsageError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ..errors import LabError, UsageError
+from ..lists import poetry
 from ..lists.sources import SOURCES
 from ..project import current_folder
 from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON
 from ..ssh.address import alias_fault
 from ..transfer.git_here import git
 
-__all__ = ["Repository", "is_ignored", "is_tracked", "look"]
+__all__ = ["Repository", "git_path", "is_ignored", "is_tracked", "look"]
 
 _PYTHON = re.compile(r"3\.(\d{1,2})")
+_NEWEST = 30  # of Python 3, to look for one that is allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,37 +73,48 @@ def is_tracked(root: Path, name: str) -> bool:
     return bool(git(root, "ls-files", "--", f":(literal){name}").stdout)
 
 
+def git_path(root: Path, name: str) -> Path:
+    """Return where a file of git's own is, in a linked worktree too."""
+    return root / git(root, "rev-parse", "--git-path", name).stdout.rstrip("\n")
+
+
 def _package(root: Path) -> str | None:
     found = [path.parent.name for path in sorted((root / "src").glob("*/__init__.py"))]
     return found[0] if len(found) == 1 and found[0].isidentifier() else None
 
 
 def _python(root: Path) -> str:
-    """Return the version of Python that the repository names, else the usual one."""
-    for text in (_text(root / ".python-version"), _requires_python(root)):
-        found = _PYTHON.search(text)
-        if found is None:
-            continue
-        number = int(found[1])
-        if re.search(rf"<\s*3\.{number}\b", text):  # only an upper bound
-            number -= 1
-        is_lower = ">" in text or "^" in text
-        usual = int(DEFAULT_PYTHON.partition(".")[2])
-        upper = re.search(r"<\s*3\.(\d{1,2})", text)
-        if is_lower:
-            number = max(number, min(usual, int(upper[1]) - 1 if upper else usual))
-        if number >= OLDEST_PYTHON:
-            return f"3.{number}"
-    return DEFAULT_PYTHON
+    """Return the version of Python that the repository names, else the usual one that it allows.
+
+    Raises UsageError when it allows none that is new enough.
+    """
+    named = _PYTHON.match(_text(root / ".python-version").strip())
+    if named is not None and int(named[1]) >= OLDEST_PYTHON:
+        return f"3.{named[1]}"
+    wanted = _requires_python(root)
+    usual = int(DEFAULT_PYTHON.partition(".")[2])
+    newest_first = [usual, *range(usual - 1, OLDEST_PYTHON - 1, -1), *range(usual + 1, _NEWEST)]
+    for minor in newest_first:
+        if f"3.{minor}" in wanted:
+            return f"3.{minor}"
+    raise UsageError(
+        f"The repository allows Python {wanted}, and lab needs 3.{OLDEST_PYTHON} or newer in its "
+        "environment.",
+        hint="Widen requires-python in pyproject.toml, then: lab init",
+    )
 
 
-def _requires_python(root: Path) -> str:
+def _requires_python(root: Path) -> SpecifierSet:
     try:
-        tables = tomllib.loads(_text(root / "pyproject.toml"))
-    except tomllib.TOMLDecodeError:
-        return ""
-    poetry = tables.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    return str(tables.get("project", {}).get("requires-python", "") or poetry.get("python", ""))
+        tables: Any = tomllib.loads(_text(root / "pyproject.toml"))
+        project, tool = tables.get("project", {}), tables.get("tool", {})
+        text = project.get("requires-python", "")
+        if not text:
+            named = str(tool.get("poetry", {}).get("dependencies", {}).get("python", ""))
+            text = poetry.bounds(named) if named else ""
+        return SpecifierSet(str(text))
+    except (tomllib.TOMLDecodeError, InvalidSpecifier, AttributeError, LabError):
+        return SpecifierSet()
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,8 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+import tomli_w
+
 from ..editor.json_with_comments import read_object
 from ..errors import ConfigurationError
 from ..files import read_bytes
@@ -34,18 +36,26 @@ _INTERPRETER = "python.defaultInterpreterPath"
 
 def lab_toml(found: Repository, *, alias: str, folder: str) -> str:
     """Return the project's settings."""
-    package = f'[project]\npackage = "{found.package}"\n\n' if found.package else ""
+    package = f"[project]\npackage = {_quoted(found.package)}\n\n" if found.package else ""
     return (
         "# What the `lab` command knows about this project. Nothing here is personal: who you are\n"
         "# on the machine, its address and your key are in your own SSH configuration. What you\n"
         f"# alone want different goes into {LOCAL_FILE}: the same tables, stronger than here.\n"
         f"format = {FORMAT}\n\n"
         f"{package}"
-        f'[remote]\nalias = "{alias}"  # the name of the machine: `ssh {alias}`\n'
-        f'folder = "{folder}"  # where the project is there, relative to your home directory\n\n'
-        f'[environment]\npython = "{found.python}"\n'
-        + (f'from = "{found.source}"  # the list that it is made from\n' if found.source else "")
+        f"[remote]\nalias = {_quoted(alias)}  # the name of the machine: `ssh {alias}`\n"
+        f"folder = {_quoted(folder)}  # where it is there, relative to your home directory\n\n"
+        f"[environment]\npython = {_quoted(found.python)}\n"
+        + (
+            f"from = {_quoted(found.source)}  # the list that it is made from\n"
+            * bool(found.source)
+        )
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as TOML writes it."""
+    return tomli_w.dumps({"text": text}).removeprefix("text = ").rstrip("\n")
 
 
 def script(version: Version) -> str:
@@ -63,8 +73,7 @@ def script(version: Version) -> str:
 
 def local_toml(folder: Path) -> str:
     """Return the personal settings that name the folder of the tool, for a script without a pin."""
-    path = str(folder).replace("\\", "\\\\").replace('"', '\\"')
-    return f'# What is yours alone: git ignores this file.\n[tool]\npath = "{path}"\n'
+    return f"# What is yours alone: git ignores this file.\n[tool]\npath = {_quoted(str(folder))}\n"
 
 
 def missing_lines(root: Path) -> list[str]:

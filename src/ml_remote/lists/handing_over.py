@@ -67,6 +67,8 @@ def _to_hand_over(root: Path) -> tuple[str, dict[str, str]]:
         wanted = pyproject.requirements(texts["pyproject.toml"])
         lines = [*pyproject.options(texts["pyproject.toml"]), *wanted]
         files["requirements.txt"] = "".join(f"{line}\n" for line in lines) or "\n"
+        if editable := pyproject.editable(texts["pyproject.toml"]):
+            files["editable"] = f"{editable}\n"
     files["commit"] = _commit(root)
     # A folder is complete once it is there, so its name is about all that is in it.
     everything = json.dumps(files, sort_keys=True).encode()

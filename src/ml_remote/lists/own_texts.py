@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import tomllib
@@ -13,6 +14,8 @@ from typing import Any
 import tomli_w
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ..errors import LabError
 from ..processes import run
@@ -32,7 +35,8 @@ INTERACTIVE = (
     "psutil>=5.9",
 )
 """What `lab jupyter` and `lab run LAB` need; installed beside what the list asks for."""
-_NAME = re.compile(r"^\s*-?\s*[\"']?([A-Za-z0-9][A-Za-z0-9._-]*)")
+_EXTRAS = ("lab", "dev")
+_OWN_PROJECT = re.compile(r"(?:(?:-e|--editable)[ =]?\s*)?\.?/?(?:\.(\[[\w, .-]*\])?)?")
 _SECONDS = 120
 _DEEPEST = 10  # lists that name lists
 
@@ -45,7 +49,8 @@ class _Wanted:
     constraints: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     """Lines about indexes, which uv and pip both read in a list."""
-    python: str = ""
+    editable: str = "."
+    """What of the project itself is installed: `.`, or with extras `.[train]`."""
 
 
 def own_texts(root: Path, source: str) -> dict[str, str]:
@@ -54,7 +59,7 @@ def own_texts(root: Path, source: str) -> dict[str, str]:
     if name == "uv.lock":
         wanted = _of_uv(root, source)
     elif name.endswith((".yml", ".yaml")):
-        return {"environment.yml": _with_interactive(_read(root, source))}
+        return {"environment.yml": _with_interactive(_read(root, source), source)}
     elif name == "pyproject.toml":
         wanted = _of_pyproject(root, source)
     else:
@@ -66,8 +71,8 @@ def own_texts(root: Path, source: str) -> dict[str, str]:
         "version": "0",
         "dependencies": [*wanted.requirements, *more],
     }
-    document = {"project": project, "tool": {"lab": {"index-options": wanted.options}}}
-    texts = {"pyproject.toml": tomli_w.dumps(document)}
+    lab = {"index-options": wanted.options, "editable": wanted.editable}
+    texts = {"pyproject.toml": tomli_w.dumps({"project": project, "tool": {"lab": lab}})}
     if wanted.constraints:
         texts["requirements.lock"] = "".join(f"{line}\n" for line in wanted.constraints)
     return texts
@@ -77,7 +82,7 @@ def _of_uv(root: Path, source: str) -> _Wanted:
     """Read uv.lock, without a change of it. Raises LabError in uv's words."""
     folder = own(root, source).parent
     command = [uv_program(), "export", "--frozen", "--no-emit-project", "--no-hashes"]
-    command += ["--no-annotate", "--no-header", "--quiet"]
+    command += ["--no-annotate", "--no-header", "--emit-index-url", "--quiet"]
     try:
         done = run(command, folder=folder, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
@@ -86,9 +91,11 @@ def _of_uv(root: Path, source: str) -> _Wanted:
         raise LabError(f"uv cannot read {source}: {reason(done.stderr)}", hint="Renew it: uv lock")
     wanted = _Wanted()
     for line in done.stdout.splitlines():
-        if line.startswith(("-e ", "./", "../", "/", "file:")):
+        if line.startswith("--"):
+            wanted.options.append(line)
+        elif line.startswith(("-e ", "./", "../", "/", "file:")):
             raise unusable(source, line, "lab installs no packages from other folders")
-        if line.strip() and not line.startswith("#"):
+        elif line.strip() and not line.startswith("#"):
             wanted.requirements.append(_checked(line, source))
     wanted.constraints = [line for line in wanted.requirements if "==" in line]
     return wanted
@@ -100,27 +107,34 @@ def _of_pyproject(root: Path, source: str) -> _Wanted:
         tables = tomllib.loads(_read(root, source))
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"{source} is not valid TOML: {error}.", hint=f"Correct {source}") from None
-    project = tables.get("project", {})
-    wanted = _Wanted()
+    project, wanted = _table(tables, "project"), _Wanted()
     if "dependencies" in project.get("dynamic", []):
         wanted.requirements += _dynamic(root, source, tables)
     wanted.requirements += project.get("dependencies", [])
-    extras = project.get("optional-dependencies", {})
-    for extra in ("lab", "dev"):
+    extras = _table(project, "optional-dependencies")
+    for extra in _EXTRAS:
         wanted.requirements += extras.get(extra, [])
-    wanted.requirements += _group(tables.get("dependency-groups", {}), "dev", source)
+    wanted.requirements += _group(_table(tables, "dependency-groups"), "dev", source)
     if "dependencies" not in project:
-        wanted.requirements += poetry.requirements(tables, source)
-    wanted.requirements = [_checked(str(line), source) for line in wanted.requirements]
+        wanted.requirements += poetry.requirements(_table(tables, "tool", "poetry"), source)
+    lines = [_checked(str(line), source) for line in wanted.requirements]
+    wanted.requirements = _from_sources(lines, _table(tables, "tool", "uv"), source)
+    wanted.options = _indexes(_table(tables, "tool", "uv"))
     return wanted
 
 
+def _table(tables: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return a table in tables; an empty one where there is none."""
+    found: Any = tables
+    for name in names:
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
 def _dynamic(root: Path, source: str, tables: Mapping[str, Any]) -> list[str]:
-    """Return the dependencies that setuptools reads from files. Raises LabError for others."""
-    named = tables.get("tool", {}).get("setuptools", {}).get("dynamic", {}).get("dependencies", {})
-    files = named.get("file", []) if isinstance(named, Mapping) else []
-    if not files:
-        raise unusable(source, "dynamic", "its dependencies are known only when it is built")
+    """Return the dependencies that setuptools reads from files; others come with the project."""
+    named = _table(tables, "tool", "setuptools", "dynamic", "dependencies")
+    files = named.get("file", [])
     folder = PurePosixPath(source).parent
     found: list[str] = []
     for name in [files] if isinstance(files, str) else files:
@@ -141,15 +155,54 @@ def _group(groups: Mapping[str, Any], name: str, source: str, depth: int = 0) ->
     return found
 
 
+def _from_sources(lines: list[str], uv: Mapping[str, Any], source: str) -> list[str]:
+    """Return requirements with the places that [tool.uv.sources] names. Raises LabError.
+
+    A name of somebody's own must never be looked for on the public index.
+    """
+    named: dict[str, Any] = {
+        canonicalize_name(name): value for name, value in _table(uv, "sources").items()
+    }
+    found = []
+    for line in lines:
+        place = named.get(_name_of(line))
+        requirement = Requirement(line)
+        head = f"{requirement.name}[{','.join(sorted(requirement.extras))}]".removesuffix("[]")
+        if place is None:
+            found.append(line)
+        elif isinstance(place, Mapping) and "url" in place:
+            found.append(f"{head} @ {place['url']}")
+        elif isinstance(place, Mapping) and "git" in place:
+            revision = place.get("rev") or place.get("tag") or place.get("branch")
+            found.append(f"{head} @ git+{place['git']}" + (f"@{revision}" if revision else ""))
+        else:
+            raise unusable(
+                source, f"{requirement.name} in [tool.uv.sources]",
+                "lab reads git and url there; with a uv.lock (uv lock) it reads all",
+            )  # fmt: skip
+    return [_checked(line, source) for line in found]
+
+
+def _indexes(uv: Mapping[str, Any]) -> list[str]:
+    """Return the indexes of [[tool.uv.index]] that are for every package, as options."""
+    found = []
+    for index in uv.get("index", []):
+        if isinstance(index, Mapping) and "url" in index and not index.get("explicit"):
+            option = "--index-url" if index.get("default") else "--extra-index-url"
+            found.append(f"{option} {index['url']}")
+    return found
+
+
 def _of_requirements(root: Path, source: str) -> _Wanted:
     """Read a list of pip's, with the lists that it names. Raises LabError."""
     wanted = _Wanted()
     for line, is_constraint, name in _lines(root, source, is_constraint=False, depth=0):
-        option, _, value = line.partition(" ")
-        if option in ("-e", "--editable") or line in (".", "./"):
-            if value.strip() not in ("", ".", "./") and not value.strip().startswith(".["):
-                raise unusable(name, line, "lab installs no packages from other folders")
-            continue  # the project itself, which is installed where it can be
+        itself = _OWN_PROJECT.fullmatch(line)
+        if itself is not None and line:  # the project, which is installed with what it needs
+            wanted.editable = f".{itself[1] or ''}"
+            continue
+        if line.startswith(("-e", "--editable")):
+            raise unusable(name, line, "lab installs no packages from other folders")
         if line.startswith("-"):
             wanted.options.append(line)
             continue
@@ -190,18 +243,29 @@ def _name_of(line: str) -> str:
     return canonicalize_name(Requirement(line).name)
 
 
-def _with_interactive(text: str) -> str:
+def _with_interactive(text: str, source: str) -> str:
     """Return an environment.yml with what `lab jupyter` needs, as far as it is not in it."""
-    lines = text.replace("\r\n", "\n").splitlines()
-    names = {canonicalize_name(found[1]) for line in lines if (found := _NAME.match(line))}
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        content = yaml.load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem", None) or "it is no YAML"
+        raise LabError(f"{source} cannot be read: {mark}.", hint=f"Correct {source}") from None
+    listed = content.get("dependencies") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise unusable(source, "dependencies", "it must be a list of packages")
+    named = [
+        re.match(r"(?:[\w./-]+::)?([\w.-]+)", item) for item in listed if isinstance(item, str)
+    ]
+    names = {canonicalize_name(found[1]) for found in named if found}
     more = [line for line in INTERACTIVE if _name_of(line) not in names]
-    for number, line in enumerate(lines):
-        if re.match(r"dependencies\s*:\s*$", line):
-            following = next((one for one in lines[number + 1 :] if one.strip()), "  - ")
-            indent = following[: len(following) - len(following.lstrip())]
-            lines[number + 1 : number + 1] = [f'{indent}- "{one}"' for one in more]
-            break
-    return "\n".join(lines) + "\n"
+    if not more:
+        return text
+    content["dependencies"] = [*more, *listed]
+    yaml.default_flow_style = False
+    written = io.StringIO()
+    yaml.dump(content, written)
+    return written.getvalue()
 
 
 def _read(root: Path, name: str) -> str:

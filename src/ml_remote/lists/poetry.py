@@ -8,14 +8,13 @@ from typing import Any
 
 from .sources import unusable
 
-__all__ = ["requirements"]
+__all__ = ["bounds", "requirements"]
 
 _DEVELOPMENT = "dev"
 
 
-def requirements(tables: Mapping[str, Any], source: str) -> list[str]:
-    """Return what [tool.poetry] asks for, with its group `dev`. Raises LabError."""
-    poetry = tables.get("tool", {}).get("poetry", {})
+def requirements(poetry: Mapping[str, Any], source: str) -> list[str]:
+    """Return what the table [tool.poetry] asks for, with its group `dev`. Raises LabError."""
     found = dict(poetry.get("dependencies", {}))
     found |= poetry.get("dev-dependencies", {})
     found |= poetry.get("group", {}).get(_DEVELOPMENT, {}).get("dependencies", {})
@@ -52,12 +51,17 @@ def _requirement(name: str, wanted: object, source: str) -> str:
     return f"{line}; {' and '.join(markers)}" if markers else line
 
 
+def bounds(text: str) -> str:
+    """Return the constraint of poetry on Python as the standard writes it. Raises LabError."""
+    return _bounds(text, "python", "pyproject.toml")
+
+
 def _bounds(text: str, name: str, source: str) -> str:
     """Return poetry's constraint as the standard writes it: `^1.2` is `>=1.2,<2`."""
     if "||" in text or "|" in text:
         raise unusable(source, f"{name} = {text}", "lab does not read alternatives of versions")
-    bounds = [_bound(one.strip(), name, source) for one in text.split(",")]
-    return ",".join(bound for bound in bounds if bound)
+    found = [_bound(one.strip(), name, source) for one in text.split(",")]
+    return ",".join(bound for bound in found if bound)
 
 
 def _bound(text: str, name: str, source: str) -> str:

@@ -16,6 +16,7 @@ from .requirements import name_of
 __all__ = [
     "DEVELOPMENT",
     "LABS",
+    "editable",
     "oldest_python",
     "options",
     "requirements",
@@ -38,6 +39,12 @@ def options(text: str) -> list[str]:
     """Return the lines about indexes that the list of a repository of its own has."""
     tool: Any = _read(text).get("tool", {})
     return [str(line) for line in tool.get("lab", {}).get("index-options", [])]
+
+
+def editable(text: str) -> str:
+    """Return what of a repository of its own is installed, such as `.[train]`; else ""."""
+    tool: Any = _read(text).get("tool", {})
+    return str(tool.get("lab", {}).get("editable", ""))
 
 
 def oldest_python(text: str) -> str:

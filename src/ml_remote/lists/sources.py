@@ -83,7 +83,7 @@ def refuse_to_change(root: Path, command: str) -> None:
         raise UsageError(
             f"`lab {command}` changes lists of lab's own, and this environment is made from "
             f"{source}.",
-            hint=f"Change that as ever ({manager_of(root, source)}), then: lab setup",
+            hint=f"Change that list itself ({manager_of(root, source)}), then: lab setup",
         )
 
 

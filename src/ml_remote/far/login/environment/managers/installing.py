@@ -35,7 +35,12 @@ def requirement_options(work: Work) -> List[List[str]]:
         return [[*source, *constraints, "--editable", ".[lab,dev]"]]
     options = [[*source, *constraints, "--requirement", str(work.lists.requirements)]]
     if is_installable(work.root):
-        options.append([*source, "--no-deps", "--editable", "."])
+        own = work.lists.folder / "editable"
+        if own.is_file():  # the list of a repository of its own, which may leave its needs to it
+            itself = own.read_text(encoding="utf-8").strip()
+            options.append([*source, *constraints, "--editable", itself])
+        else:
+            options.append([*source, "--no-deps", "--editable", "."])
     return options
 
 
