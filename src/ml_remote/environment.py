@@ -17,7 +17,6 @@ from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
 from .lists.conda_locks import fetch_conda_lock, keep_lock_from_here
 from .lists.handing_over import hand_over, leave_here
-from .lists.sources import SOURCES
 from .lists.texts import ensure_lock
 from .lists.uv import index_of_uv
 from .machine import Machine
@@ -25,6 +24,7 @@ from .next_steps import Known, what_next
 from .processes import running
 from .project import Project
 from .scripts import ExitCode, Explanations, ask, script
+from .settings import SOURCES
 from .ssh.client import quote
 from .ssh.ssh_directory import shown_options
 from .ui.display import Steps, steps

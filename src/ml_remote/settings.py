@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
-from .lists.sources import is_source
 from .slurm_options import SlurmOptions, read_options
 from .tables import LOCAL_FILE, Tables
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",
     "FORMAT",
+    "SOURCES",
     "TORCH_BUILDS",
     "Settings",
+    "is_source",
     "read_settings",
 ]
 
+SOURCES = ("uv.lock", "environment.yml", "environment.yaml", "pyproject.toml", "requirements.txt")
+"""The lists that a repository of its own may have, in the order in which they count."""
 FORMAT = 2
 """The newest format of a project that this tool knows; it works with every older one."""
 ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
@@ -175,6 +178,15 @@ def _source(tables: Tables) -> str:
             "be a file of the repository: uv.lock, pyproject.toml, or a .yml or .txt file."
         )
     return name or ""
+
+
+def is_source(name: str) -> bool:
+    """Return whether a list of this name can be read: below the project, of a kind in SOURCES."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] in ((), (".lab",), (".git",)):
+        return False
+    is_plain = re.fullmatch(r"[\w./ +-]+", name) is not None
+    return is_plain and (path.name in SOURCES or path.suffix in (".txt", ".yml", ".yaml"))
 
 
 def _torch(tables: Tables) -> str:

@@ -116,7 +116,7 @@ def test_what_was_changed_since_is_kept(repository: Path) -> None:
     with (repository / "lab.toml").open("a") as file:
         file.write("# mine\n")
     done = lab(repository, "init", "--remove", "--yes")
-    assert "Changed since, and kept: lab.toml" in done.stdout
+    assert "they are kept: lab.toml" in done.stdout
     assert (repository / "lab.toml").is_file()
     assert not (repository / "lab.py").exists()
 
@@ -224,12 +224,13 @@ def test_record_of_somebody_else_writes_nothing(repository: Path) -> None:
     outside = repository.parent / "outside.txt"
     outside.write_text("mine\n")
     (repository / ".lab").mkdir()
-    for record in (
+    records: tuple[object, ...] = (
         {str(outside): {"before": "theirs", "after": ""}},
         {"../outside.txt": {"before": "theirs", "after": ""}},
         {"lab.toml": 3},
         [],
-    ):
+    )
+    for record in records:
         (repository / ".lab" / "init.json").write_text(json.dumps(record))
         done = lab(repository, "init", "--remove", "--yes")
         assert done.returncode == 1

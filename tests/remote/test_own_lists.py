@@ -13,7 +13,8 @@ from ml_remote.errors import LabError, UsageError
 from ml_remote.lists import pyproject
 from ml_remote.lists.here import texts_here
 from ml_remote.lists.own_texts import INTERACTIVE
-from ml_remote.lists.sources import how_to_add, is_source, refuse_to_change, source_of
+from ml_remote.lists.sources import how_to_add, refuse_to_change, source_of
+from ml_remote.settings import is_source
 
 UV_LOCK = f"""\
 version = 1
@@ -220,7 +221,17 @@ def test_first_list_counts_or_the_one_that_is_named(tmp_path: Path) -> None:
 
 
 def test_lists_outside_the_repository_are_none() -> None:
-    for name in ("../x.txt", "/etc/x.txt", ".lab/x.txt", ".git/x.txt", "x.toml", "", "setup.py"):
+    for name in (
+        "../x.txt",
+        "/etc/x.txt",
+        ".lab/x.txt",
+        ".git/x.txt",
+        "x.toml",
+        "",
+        "setup.py",
+        "a;b.txt",
+        "$(a).txt",
+    ):
         assert not is_source(name)
     for name in ("uv.lock", "env/gpu.yaml", "requirements-gpu.txt", "pyproject.toml"):
         assert is_source(name)

@@ -12,9 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..errors import LabError, UsageError
 from ..lists import poetry
-from ..lists.sources import SOURCES
 from ..project import current_folder
-from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON
+from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON, SOURCES
 from ..ssh.address import alias_fault
 from ..transfer.git_here import git
 

@@ -37,6 +37,7 @@ _INTERPRETER = "python.defaultInterpreterPath"
 def lab_toml(found: Repository, *, alias: str, folder: str) -> str:
     """Return the project's settings."""
     package = f"[project]\npackage = {_quoted(found.package)}\n\n" if found.package else ""
+    source = f"from = {_quoted(found.source)}  # what it is made from\n" if found.source else ""
     return (
         "# What the `lab` command knows about this project. Nothing here is personal: who you are\n"
         "# on the machine, its address and your key are in your own SSH configuration. What you\n"
@@ -46,10 +47,7 @@ def lab_toml(found: Repository, *, alias: str, folder: str) -> str:
         f"[remote]\nalias = {_quoted(alias)}  # the name of the machine: `ssh {alias}`\n"
         f"folder = {_quoted(folder)}  # where it is there, relative to your home directory\n\n"
         f"[environment]\npython = {_quoted(found.python)}\n"
-        + (
-            f"from = {_quoted(found.source)}  # the list that it is made from\n"
-            * bool(found.source)
-        )
+        f"{source}"
     )
 
 

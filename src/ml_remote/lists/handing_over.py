@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..far.login.environment.lists import FOLDER, NAMES
+from ..git import git_command, git_variables
 from ..installing import writing
 from ..machine import Machine
+from ..processes import run
 from ..scripts import ask
-from ..transfer.git_here import git
 from . import pyproject
 from .here import texts_here
 from .sources import source_of
@@ -78,5 +79,6 @@ def _to_hand_over(root: Path) -> tuple[str, dict[str, str]]:
 def _commit(root: Path) -> str:
     """Return the last commit that changed the lists, which says which of two lists are newer."""
     names = [source] if (source := source_of(root)) else NAMES
-    done = git(root, "log", "-1", "--format=%H", "--", *names, check=False)
+    command = git_command("-C", str(root), "log", "-1", "--format=%H", "--", *names)
+    done = run(command, variables=git_variables())
     return f"{done.stdout.strip()}\n"

@@ -106,7 +106,7 @@ def _of_pyproject(root: Path, source: str) -> _Wanted:
     try:
         tables = tomllib.loads(_read(root, source))
     except tomllib.TOMLDecodeError as error:
-        raise LabError(f"{source} is not valid TOML: {error}.", hint=f"Correct {source}") from None
+        raise LabError(f"{source} is not valid TOML: {error}.", hint="Correct that file") from None
     project, wanted = _table(tables, "project"), _Wanted()
     if "dependencies" in project.get("dynamic", []):
         wanted.requirements += _dynamic(root, source, tables)
@@ -250,7 +250,7 @@ def _with_interactive(text: str, source: str) -> str:
         content = yaml.load(text)
     except YAMLError as error:
         mark = getattr(error, "problem", None) or "it is no YAML"
-        raise LabError(f"{source} cannot be read: {mark}.", hint=f"Correct {source}") from None
+        raise LabError(f"{source} cannot be read: {mark}.", hint="Correct that file") from None
     listed = content.get("dependencies") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise unusable(source, "dependencies", "it must be a list of packages")
@@ -273,4 +273,4 @@ def _read(root: Path, name: str) -> str:
         return own(root, name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise LabError(f"{name} cannot be read: {why}.", hint=f"Correct {name}") from None
+        raise LabError(f"{name} cannot be read: {why}.", hint="Correct that file") from None

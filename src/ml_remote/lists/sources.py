@@ -10,20 +10,17 @@ import shlex
 from pathlib import Path, PurePosixPath
 
 from ..errors import LabError, NoProjectError, UsageError
+from ..settings import SOURCES
 from ..tables import read_tables
 
 __all__ = [
-    "SOURCES",
     "how_to_add",
-    "is_source",
     "manager_of",
     "refuse_to_change",
     "source_of",
     "unusable",
 ]
 
-SOURCES = ("uv.lock", "environment.yml", "environment.yaml", "pyproject.toml", "requirements.txt")
-"""In the order in which they count."""
 _SCRIPT = "scripts/setup-environment.sh"
 
 
@@ -41,14 +38,6 @@ def source_of(root: Path) -> str:
     if (root / _SCRIPT).is_file():
         return ""
     return next((name for name in SOURCES if (root / name).is_file()), "")
-
-
-def is_source(name: str) -> bool:
-    """Return whether a list of this name can be read: below the project, of a kind in SOURCES."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or path.parts[:1] in ((), (".lab",), (".git",)):
-        return False
-    return path.name in SOURCES or path.suffix in (".txt", ".yml", ".yaml")
 
 
 def manager_of(root: Path, source: str) -> str:
@@ -80,10 +69,11 @@ def refuse_to_change(root: Path, command: str) -> None:
     """Raise UsageError where the lists are the repository's own, which `lab` never changes."""
     source = source_of(root)
     if source:
+        what = manager_of(root, source)
         raise UsageError(
             f"`lab {command}` changes lists of lab's own, and this environment is made from "
             f"{source}.",
-            hint=f"Change that list itself ({manager_of(root, source)}), then: lab setup",
+            hint=f"Change that list itself ({what}), then: lab setup",
         )
 
 
