@@ -63,7 +63,7 @@ class Fault:
 def main() -> int:
     """Report a folder with files in it, or all faulty answers; return 1 to stop cookiecutter."""
     answers = json.loads(ANSWERS_AS_JSON)
-    if "{" + "{" in str(answers.get("__project_name_quoted")):
+    if "cookiecutter.project_name |" in str(answers.get("__project_name_quoted")):
         print(refuse_version(), file=sys.stderr)
         return 1
     names = {entry.name for entry in os.scandir()} - {".git"}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from . import answers
 from .context import Context
 from .errors import LabError, UsageError
@@ -68,8 +66,7 @@ def remove_secret(context: Context, name: str, *, alias: str | None = None) -> N
 def _typed(context: Context, name: str) -> str:
     """Return the value: typed without being shown, or all of standard input, less its last end."""
     if context.console.has_terminal():
-        value: str = click.prompt(f"Value of {name}", hide_input=True, err=True)
-        return value
+        return context.console.ask_hidden(f"Value of {name}")
     if sys.stdin is None:
         raise UsageError("There is no terminal and no input to read the value from.")
     data = sys.stdin.buffer.read()

@@ -34,7 +34,8 @@ def test_every_question_is_explained(question: str) -> None:
     assert f"| `{question}` |" in read("docs/template.md")
 
 
-@pytest.mark.parametrize("command", sorted(cli.lab.commands))
+# `lab init` is for a repository that was not generated.
+@pytest.mark.parametrize("command", sorted(set(cli.lab.commands) - {"init"}))
 def test_every_command_stands_in_the_projects_readme(
     default_project: BakedProject, command: str
 ) -> None:

@@ -112,6 +112,8 @@ def test_upgrade_reaches_conda_where_requirements_lock_is_the_newest(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = []\n")
     (tmp_path / "requirements.lock").write_text("")
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "setup-environment.sh").touch()  # lists of ours
     if has_conda:
         (tmp_path / "conda-osx-arm64.lock").write_text("@EXPLICIT\n")
     done: list[dict[str, Any]] = []

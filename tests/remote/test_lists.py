@@ -59,6 +59,8 @@ def test_link_to_something_else_is_neither_sent_nor_written(tmp_path: Path) -> N
     root, secret = tmp_path / "project", tmp_path / "id_ed25519"
     (root / ".git").mkdir(parents=True)
     (root / "pyproject.toml").write_text(TOML)
+    (root / "scripts").mkdir()
+    (root / "scripts" / "setup-environment.sh").touch()  # lists of ours
     for path in (secret, root / ".git" / "config", root / "lab.local.toml"):
         path.write_text("secret")
     (root / "shared.yml").write_text(YML)

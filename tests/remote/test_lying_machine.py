@@ -52,8 +52,8 @@ ROWS: dict[str, list[str]] = {
     "shell": ["shell -- true"],
     # Open until Ctrl-C; it asks for the folder as `code` does.
     "forward": [],
-    "completion": [],
     "init": [],
+    "completion": [],
 }
 LAB = "# %%\nprint(6 * 7)\n"
 SETUP = "echo 'The environment is up to date: all of it'\n"

@@ -39,7 +39,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if not given or given[0] not in PARTS:
         print(f"Give one of these: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    _start_properly(PARTS[given[0]])
+    if arguments is None:  # started as a program, and not called
+        _start_properly(PARTS[given[0]])
     # Parts that hand the rest to another program's own parser find it where that one looks.
     sys.argv = [given[0], *given[1:]]
     try:

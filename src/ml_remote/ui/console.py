@@ -141,6 +141,11 @@ class Console:
         answer: str = click.prompt(shown(question), err=True)
         return answer.strip()
 
+    def ask_hidden(self, question: str) -> str:
+        """Ask for a text that is not shown as it is typed; only where has_terminal()."""
+        answer: str = click.prompt(shown(question), hide_input=True, err=True)
+        return answer
+
 
 def _write(text: str, *, err: bool = False) -> None:
     click.echo(text, err=err, color=colour())
