@@ -212,6 +212,7 @@ def test_what_cannot_be_fetched_is_named_and_nobody_is_asked(bare: Bare, server:
     assert "git cannot fetch" not in bare.set_up("--check")
 
 
+@pytest.mark.slow
 def test_missing_git_and_missing_pin_are_named(bare: Bare) -> None:
     (bare.project.path / "lab.local.toml").unlink()
     assert "headless yet: lab.py pins no version of it." in bare.set_up()
@@ -226,6 +227,7 @@ def test_missing_git_and_missing_pin_are_named(bare: Bare) -> None:
         away.rename(git)
 
 
+@pytest.mark.slow
 def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> None:
     def manager() -> str:
         done = bare.project.run("sh", SCRIPT, check=False, **bare.variables)
@@ -246,6 +248,7 @@ def test_settings_of_both_files_count_and_the_newest_are_taken(bare: Bare) -> No
     assert "Manager: conda" in manager()
 
 
+@pytest.mark.slow
 def test_script_alone_adds_to_an_environment_and_never_replaces_it(bare: Bare) -> None:
     (bare.project.path / "lab.local.toml").unlink()
     python = bare.project.path / ".venv" / "bin" / "python"

@@ -98,6 +98,7 @@ def test_changed_notebook_reaches_the_script_and_changes_that_line_only(
     assert script_of(project).read_text(encoding="utf-8") == before.replace(SEED, "seed = 5 ")
 
 
+@pytest.mark.slow
 def test_outputs_stay_when_the_script_changes(project: BakedProject) -> None:
     notebook = nbformat.read(notebook_of(project), as_version=4)
     (cell,) = [cell for cell in notebook.cells if "digit_counts" in cell.source]
@@ -110,6 +111,7 @@ def test_outputs_stay_when_the_script_changes(project: BakedProject) -> None:
     assert cell.outputs[0].text == "seen"
 
 
+@pytest.mark.slow
 def test_running_a_notebook_is_no_change_to_its_script(project: BakedProject) -> None:
     notebook = nbformat.read(notebook_of(project), as_version=4)
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="seen")]
@@ -155,6 +157,7 @@ def test_fresh_clone_knows_from_git_which_one_was_changed(bake: Bake, changed: s
     assert f"the {changed} was changed" in sync(project).stdout
 
 
+@pytest.mark.slow
 def test_missing_notebook_is_made_the_same_as_the_shipped_one(project: BakedProject) -> None:
     before = notebook_of(project).read_bytes()
     notebook_of(project).unlink()
@@ -162,6 +165,7 @@ def test_missing_notebook_is_made_the_same_as_the_shipped_one(project: BakedProj
     assert notebook_of(project).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_memory_that_cannot_be_read_is_no_reason_to_stop(project: BakedProject) -> None:
     (project.path / ".lab" / "pairs.json").write_text("{broken")
     assert sync(project).returncode == 0
@@ -193,6 +197,7 @@ def broken(project: BakedProject, name: str, half: str, content: bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_bad_pair_is_told_in_a_sentence_and_the_others_are_brought_in_step(
     project: BakedProject,
 ) -> None:

@@ -1,0 +1,38 @@
+"""Of long tables whose every row starts programs, the quick part tries the first row of each test.
+
+All rows are in `make test`. Answers that attack, and remote/test_security.py, have one of each kind
+in the quick part.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+__all__ = ["pytest_itemcollected"]
+
+TABLES = (
+    "bake/test_far_half.py",
+    "bake/test_matrix.py",
+    "bake/test_pin.py",
+    "labs/test_pairs.py",
+    "remote/test_disconnect.py",
+    "remote/test_edit_table.py",
+    "remote/test_start.py",
+)
+_HERE = Path(__file__).parent
+_seen: set[tuple[Path, str]] = set()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark all rows but the first of a table as slow."""
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return
+    if not item.path.is_relative_to(_HERE) or item.get_closest_marker("slow"):
+        return
+    if item.path.relative_to(_HERE).as_posix() in TABLES:
+        test = (item.path, item.originalname)
+        if test in _seen:
+            item.add_marker(pytest.mark.slow)
+        _seen.add(test)
