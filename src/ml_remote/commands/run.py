@@ -76,6 +76,8 @@ class _Run(click.Command):
         """Write the options below their headings."""
         lines: dict[str, list[tuple[str, str]]] = {name: [] for name in (*_HEADINGS, _OTHERS)}
         for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue  # from click 8.5 on, arguments have a line, too
             line = parameter.get_help_record(ctx)
             found = [name for name, names in _HEADINGS.items() if parameter.name in names]
             if line is not None:
