@@ -54,12 +54,16 @@ def running(desk: Desk) -> list[str]:
 
 
 def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> None:
+    secrets = desk.there / ".lab" / "secrets"
+    secrets.mkdir(mode=0o700, exist_ok=True)
+    (secrets / "KEPT").write_text("value of KEPT")
     command = desk.start("jupyter", "--no-browser")
     page = command.read_page()
     assert page.stat().st_mode & 0o777 == 0o600
     kernel = Kernel(page)
     secret = kernel.run("import os; kept = os.urandom(8).hex(); print(kept)")
     assert kernel.run(FIND_TOOL) == "None False\n"  # cells see nothing of what starts them
+    assert kernel.run("print(os.environ['KEPT'])") == "value of KEPT\n"
     # A commit in a terminal there has the name from here, as git there knows none.
     assert (
         kernel.run("print(os.environ['GIT_AUTHOR_EMAIL'])")
