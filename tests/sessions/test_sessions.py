@@ -55,7 +55,7 @@ def running(desk: Desk) -> list[str]:
 
 def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> None:
     secrets = desk.there / ".lab" / "secrets"
-    secrets.mkdir(mode=0o700, exist_ok=True)
+    secrets.mkdir(parents=True, exist_ok=True)
     (secrets / "KEPT").write_text("value of KEPT")
     command = desk.start("jupyter", "--no-browser")
     page = command.read_page()
