@@ -12,6 +12,8 @@ from baking import BakedProject
 from packaging.requirements import Requirement
 from workflows import check_workflow
 
+from ml_remote.far import installed
+
 # They are large. The generated workflow installs them; here their sources are looked at.
 LARGE = ("torch", "torchvision")
 PROGRAMS = ("jupytext", "papermill")
@@ -59,3 +61,14 @@ def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: 
         assert done.returncode == 0, f"{name}: {done.stderr}"
     imports = "; ".join(f"import {name}" for name in MODULES)
     subprocess.run([python, "-c", imports], check=True)
+    # Kernels of runs rest on parts of ipykernel that are not its interface.
+    root = tmp_path / "project"
+    (root / "labs").mkdir(parents=True)
+    (root / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "project"\n')
+    (root / "labs" / "a.py").write_text("# %%\nimport ipykernel\nprint(ipykernel.__version__)\n")
+    far = installed.install(root / installed.FAR)
+    command = [python, far, "headless", "labs/a.py"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (lowest,) = [one for one in lists(default_project) if one.name == "ipykernel"]
+    assert str(lowest.specifier).removeprefix(">=") in done.stdout
