@@ -67,7 +67,7 @@ def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: 
     (root / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "project"\n')
     (root / "labs" / "a.py").write_text("# %%\nimport ipykernel\nprint(ipykernel.__version__)\n")
     far = installed.install(root / installed.FAR)
-    command = [python, far, "headless", "labs/a.py"]
+    command = [str(python), str(far), "headless", "labs/a.py"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (lowest,) = [one for one in lists(default_project) if one.name == "ipykernel"]
