@@ -32,7 +32,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "docs/guides/browser.md": CONNECTED,
     "docs/guides/team-mates.md": CONNECTED,
     "docs/guides/troubleshooting.md": (*CONNECTED, "uv run lab.py push"),
-    "docs/guides/shell-and-ports.md": (*CONNECTED, "uv run lab.py up --no-code"),
+    "docs/guides/shell-and-ports.md": (*CONNECTED, "uv run lab.py push"),
     "docs/guides/own-repository.md": (
         "mkdir leaves",
         "cd leaves",
