@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_remote.far.login import program
 from ml_remote.far.login.masking import (
     MASK,
     SHORTEST,
@@ -77,3 +85,25 @@ def test_cell_that_prints_a_value_in_pieces_is_masked() -> None:
     assert masked == {
         "cells": [{"cell_type": "code", "outputs": [*texts, hidden]}, {"cell_type": "markdown"}]
     }
+
+
+def test_run_ends_although_something_in_the_background_prints_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output: list[bytes] = []
+    monkeypatch.setattr(program, "REST", 0.05)
+    monkeypatch.setattr(program, "_write", output.append)
+    reading, writing = os.pipe()
+
+    def print_on() -> None:
+        with suppress(OSError):  # nobody reads any more
+            while True:
+                os.write(writing, b"x\n")
+
+    printing = threading.Thread(target=print_on)
+    printing.start()
+    program._pass_on(reading, subprocess.Popen([sys.executable, "-V"]), Masker(["long secret"]))
+    os.close(reading)
+    printing.join()
+    os.close(writing)
+    assert set(b"".join(output).split()) >= {b"x"}

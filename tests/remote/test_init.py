@@ -161,6 +161,21 @@ def test_file_in_the_place_of_ours_is_named_and_kept(repository: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["lab.py", ".gitignore", ".vscode", ".lab"])
+def test_folder_in_the_place_of_a_file_is_named(repository: Path, name: str) -> None:
+    (repository / ".gitignore").unlink()
+    if name in (".vscode", ".lab"):
+        (repository / name).write_text("mine\n")
+    else:
+        (repository / name).mkdir()
+    before = files(repository)
+    done = lab(repository, "init", "--alias", "gpu", "--yes")
+    assert done.returncode == 1
+    assert "Nothing was written: " in done.stderr
+    assert name in done.stderr
+    assert files(repository) == before
+
+
 def test_settings_of_the_editor_keep_all_that_is_in_them(repository: Path) -> None:
     own = '{\n  // mine\n  "editor.rulers": [80],\n}\n'
     (repository / ".vscode").mkdir()

@@ -153,6 +153,43 @@ def test_names_of_somebodys_own_are_not_looked_for_on_the_public_index(tmp_path:
     assert options == ["--index-url https://example.com/simple"]
 
 
+def test_indexes_of_poetry_are_kept_and_optional_packages_left_out(tmp_path: Path) -> None:
+    text = (
+        "[tool.poetry.dependencies]\na = {version = '1', source = 'PyPI'}\n"
+        "b = {version = '1', optional = true}\nc = {version = '2', optional = true}\n"
+        "[tool.poetry.extras]\ndev = ['c']\ndocs = ['b']\n"
+        "[[tool.poetry.source]]\nname = 'own'\nurl = 'https://example.com/own'\n"
+        "[[tool.poetry.source]]\nname = 'x'\nurl = 'https://example.com/x'\npriority = 'explicit'\n"
+    )
+    write(tmp_path, {"pyproject.toml": text})
+    assert wanted(tmp_path) == ["a==1", "c==2"]
+    options = pyproject.options(texts_here(tmp_path)["pyproject.toml"])
+    assert options == ["--extra-index-url https://example.com/own"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[tool.poetry.dependencies]\na = {version = '1', source = 'own'}", "from which index"),
+        (
+            "[project]\ndependencies = ['a']\n[tool.poetry.dependencies]\na = {source = 'own'}",
+            "where poetry gets it from",
+        ),
+        ("[project]\ndependencies = 'torch'", "a list of texts"),
+        ("[project]\ndynamic = 5", "a list of texts"),
+        ("[project.optional-dependencies]\ndev = 'pytest'", "a list of texts"),
+        ("[dependency-groups]\ndev = 'pytest'", "a list"),
+        ("[tool.poetry.dependencies]\na = {extras = [1]}", "a list of texts"),
+    ],
+)
+def test_list_that_would_install_something_else_is_refused(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    write(tmp_path, {"pyproject.toml": f"{text}\n"})
+    with pytest.raises(LabError, match=why):
+        texts_here(tmp_path)
+
+
 def test_conda_list_on_one_line_is_read(tmp_path: Path) -> None:
     write(tmp_path, {"environment.yml": "dependencies: [python=3.12, conda-forge::jupyterlab]\n"})
     found = texts_here(tmp_path)["environment.yml"]

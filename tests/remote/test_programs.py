@@ -78,6 +78,15 @@ def test_program_runs_there_and_its_exit_code_comes_home(there: Place) -> None:
     assert newest(there).run.output_folder == "mine"
     for code, command in ((127, ["no-such-program"]), (0, ["python", "train.py", "0"])):
         assert there.lab("run", "--", *command).returncode == code
+    there.write_there("plain", "echo plain $STORED $MPLBACKEND $PYTHONPATH\n")
+    (there.folder / "plain").chmod(0o755)
+    there.write_there(".lab/secrets/STORED", "of the project")
+    there.write_there(f".lab/jobs/{job.id}/secrets/LEFT", "by a runner that was killed")
+    given = ("STORED=of this run", "MPLBACKEND=Agg", "PYTHONPATH=src")
+    done = there.lab("run", *(word for one in given for word in ("--env", one)), "--", "./plain")
+    assert "plain of this run Agg src" in done.stderr.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert not (there.folder / ".lab" / "jobs" / job.id / "secrets").exists()
     there.client.close()
     there.server.stop()
     assert there.lab("run", "--", "true").returncode == 125
@@ -138,7 +147,7 @@ def test_secret_is_nowhere_but_in_its_file(
     assert json.loads(there.lab("secret", "list", "--json").stdout)["secrets"] == [
         {"name": "STORED"}
     ]
-    for name in ("PATH", "LAB_JOB", "1A", "A-B"):
+    for name in ("PATH", "UID", "LAB_JOB", "1A", "A-B"):
         assert there.lab("secret", "set", name).returncode == 2, name
 
     done = there.lab(

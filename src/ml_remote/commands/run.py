@@ -8,8 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..context import Context
-from ..errors import OWN_FAILURE
-from .options import alias_option, verbose_option
+from .options import OfProgram, alias_option, verbose_option
 
 __all__ = ["run"]
 
@@ -34,13 +33,7 @@ def _complete_lab(
     return [CompletionItem(path) for path in known if path.startswith(begun) and path.isprintable()]
 
 
-class _WrongOptionError(click.UsageError):
-    """A wrong option of `lab run`, where the other exit codes are those of a program."""
-
-    exit_code = OWN_FAILURE
-
-
-class _Run(click.Command):
+class _Run(OfProgram):
     """`lab run`: the options of every launcher, below headings, and a program behind `--`."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -49,21 +42,6 @@ class _Run(click.Command):
 
         *own, help_option = super().get_params(ctx)
         return [*own, *(one for each in LAUNCHERS.values() for one in each.options), help_option]
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: object,
-    ) -> click.Context:
-        """Read the options; where a program is to run, a wrong one has lab's own exit code."""
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if "--" not in args:
-                raise
-            raise _WrongOptionError(error.format_message(), error.ctx) from None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take what stands behind `--` for the program, whatever it looks like."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import alias_option
+from .options import OfProgram, alias_option
 
 __all__ = ["shell"]
 
 
 @click.command(
+    cls=OfProgram,
     epilog="Example: lab shell -- python -m pytest",
     context_settings={"allow_interspersed_args": False},
 )

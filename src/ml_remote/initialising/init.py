@@ -58,8 +58,12 @@ def init(context: Context, answers: Answers) -> None:
     _check(root, proposing.lab_toml(found, alias=alias, folder=folder))
     source = found.source or "none: lab setup needs one"
     console.say(f"The list of packages that counts: {source}")
-    changes = _wanted(found, alias=alias, folder=folder, console=console, yes=answers.yes)
-    _write(root, changes)
+    try:
+        changes = _wanted(found, alias=alias, folder=folder, console=console, yes=answers.yes)
+        _write(root, changes)
+    except OSError as error:  # a folder in the place of a file, or a file in that of a folder
+        why = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+        raise LabError(f"Nothing was written: {why}.", hint="Fix that, then: lab init") from None
     for change in changes:
         console.say(f"Written: {_name(change.path, root)}")
     hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
@@ -188,7 +192,7 @@ def _diff(change: Change, root: Path) -> str:
 
 
 def _write(root: Path, changes: list[Change]) -> None:
-    """Write everything or nothing, and what each file was before. Raises LabError."""
+    """Write everything or nothing, and what each file was before. Raises OSError."""
     record = root / _RECORD
     kept = {
         next(name for name in _FILES if _path(root, name) == change.path): {
@@ -198,14 +202,11 @@ def _write(root: Path, changes: list[Change]) -> None:
         for change in changes
     }
     new = json.dumps(kept, indent=1).encode()
-    try:
-        for folder in {change.path.parent for change in changes} | {record.parent}:
-            folder.mkdir(parents=True, exist_ok=True)
-        ignore = record.with_name(".gitignore")
-        own = [] if ignore.exists() else [Change(path=ignore, before=None, after=b"*\n")]
-        commit([*own, *changes, Change(path=record, before=read_bytes(record), after=new)])
-    except OSError as error:
-        raise LabError(f"Nothing was written: {error}.", hint="Fix that, then: lab init") from None
+    for folder in {change.path.parent for change in changes} | {record.parent}:
+        folder.mkdir(parents=True, exist_ok=True)
+    ignore = record.with_name(".gitignore")
+    own = [] if ignore.exists() else [Change(path=ignore, before=None, after=b"*\n")]
+    commit([*own, *changes, Change(path=record, before=read_bytes(record), after=new)])
 
 
 def remove(context: Context, *, yes: bool) -> None:
@@ -279,7 +280,9 @@ def _keep_ignored(root: Path) -> None:
     there = [one for one in patterns if any(root.glob(one.removeprefix("/")))]
     lines = [one for one in there if one in proposing.missing_lines(root)]
     if lines:
-        commit([_changed(_path(root, _EXCLUDE), lines)])
+        path = _path(root, _EXCLUDE)
+        path.parent.mkdir(exist_ok=True)
+        commit([_changed(path, lines)])
 
 
 def _path(root: Path, name: str) -> Path:

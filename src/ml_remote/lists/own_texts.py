@@ -21,7 +21,7 @@ from ..errors import LabError
 from ..processes import run
 from . import poetry
 from .own import own
-from .sources import unusable
+from .sources import table, texts, unusable
 from .uv import reason, uv_program
 
 __all__ = ["INTERACTIVE", "own_texts"]
@@ -107,37 +107,32 @@ def _of_pyproject(root: Path, source: str) -> _Wanted:
         tables = tomllib.loads(_read(root, source))
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"{source} is not valid TOML: {error}.", hint="Correct that file") from None
-    project, wanted = _table(tables, "project"), _Wanted()
-    if "dependencies" in project.get("dynamic", []):
+    project, wanted = table(tables, "project"), _Wanted()
+    if "dependencies" in texts(project.get("dynamic"), source, "dynamic"):
         wanted.requirements += _dynamic(root, source, tables)
-    wanted.requirements += project.get("dependencies", [])
-    extras = _table(project, "optional-dependencies")
+    wanted.requirements += texts(project.get("dependencies"), source, "dependencies")
+    extras = table(project, "optional-dependencies")
     for extra in _EXTRAS:
-        wanted.requirements += extras.get(extra, [])
-    wanted.requirements += _group(_table(tables, "dependency-groups"), "dev", source)
-    if "dependencies" not in project:
-        wanted.requirements += poetry.requirements(_table(tables, "tool", "poetry"), source)
-    lines = [_checked(str(line), source) for line in wanted.requirements]
-    wanted.requirements = _from_sources(lines, _table(tables, "tool", "uv"), source)
-    wanted.options = _indexes(_table(tables, "tool", "uv"))
+        wanted.requirements += texts(extras.get(extra), source, extra)
+    wanted.requirements += _group(table(tables, "dependency-groups"), "dev", source)
+    of_poetry = table(tables, "tool", "poetry")
+    if "dependencies" in project:
+        poetry.check_places(of_poetry, source)
+    else:
+        wanted.requirements += poetry.requirements(of_poetry, source)
+    lines = [_checked(line, source) for line in wanted.requirements]
+    wanted.requirements = _from_sources(lines, table(tables, "tool", "uv"), source)
+    wanted.options = [*_indexes(table(tables, "tool", "uv")), *poetry.indexes(of_poetry)]
     return wanted
-
-
-def _table(tables: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """Return a table in tables; an empty one where there is none."""
-    found: Any = tables
-    for name in names:
-        found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return found if isinstance(found, Mapping) else {}
 
 
 def _dynamic(root: Path, source: str, tables: Mapping[str, Any]) -> list[str]:
     """Return the dependencies that setuptools reads from files; others come with the project."""
-    named = _table(tables, "tool", "setuptools", "dynamic", "dependencies")
-    files = named.get("file", [])
+    named = table(tables, "tool", "setuptools", "dynamic", "dependencies")
+    files = named.get("file")
     folder = PurePosixPath(source).parent
     found: list[str] = []
-    for name in [files] if isinstance(files, str) else files:
+    for name in [files] if isinstance(files, str) else texts(files, source, "file"):
         found += _of_requirements(root, str(folder / name)).requirements
     return found
 
@@ -147,7 +142,10 @@ def _group(groups: Mapping[str, Any], name: str, source: str, depth: int = 0) ->
     if depth > _DEEPEST:
         raise unusable(source, name, "this group includes itself")
     found: list[str] = []
-    for item in groups.get(name, []):
+    items = groups.get(name, [])
+    if not isinstance(items, list):
+        raise unusable(source, name, "it must be a list")
+    for item in items:
         if isinstance(item, str):
             found.append(item)
         elif isinstance(item, Mapping) and "include-group" in item:
@@ -161,7 +159,7 @@ def _from_sources(lines: list[str], uv: Mapping[str, Any], source: str) -> list[
     A name of somebody's own must never be looked for on the public index.
     """
     named: dict[str, Any] = {
-        canonicalize_name(name): value for name, value in _table(uv, "sources").items()
+        canonicalize_name(name): value for name, value in table(uv, "sources").items()
     }
     found = []
     for line in lines:
@@ -186,7 +184,8 @@ def _from_sources(lines: list[str], uv: Mapping[str, Any], source: str) -> list[
 def _indexes(uv: Mapping[str, Any]) -> list[str]:
     """Return the indexes of [[tool.uv.index]] that are for every package, as options."""
     found = []
-    for index in uv.get("index", []):
+    listed = uv.get("index", [])
+    for index in listed if isinstance(listed, list) else []:
         if isinstance(index, Mapping) and "url" in index and not index.get("explicit"):
             option = "--index-url" if index.get("default") else "--extra-index-url"
             found.append(f"{option} {index['url']}")
@@ -203,6 +202,8 @@ def _of_requirements(root: Path, source: str) -> _Wanted:
             continue
         if line.startswith(("-e", "--editable")):
             raise unusable(name, line, "lab installs no packages from other folders")
+        if line.startswith(("-r", "-c", "--requirement", "--constraint")):
+            raise unusable(name, line, "the name of a list can have no space in it")
         if line.startswith("-"):
             wanted.options.append(line)
             continue

@@ -6,22 +6,59 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .sources import unusable
+from .sources import table, texts, unusable
 
-__all__ = ["bounds", "requirements"]
+__all__ = ["bounds", "check_places", "indexes", "requirements"]
 
 _DEVELOPMENT = "dev"
+_EXTRAS = ("lab", _DEVELOPMENT)
+_PUBLIC = "pypi"
 
 
 def requirements(poetry: Mapping[str, Any], source: str) -> list[str]:
     """Return what the table [tool.poetry] asks for, with its group `dev`. Raises LabError."""
-    found = dict(poetry.get("dependencies", {}))
-    found |= poetry.get("dev-dependencies", {})
-    found |= poetry.get("group", {}).get(_DEVELOPMENT, {}).get("dependencies", {})
+    extras = table(poetry, "extras")
+    named = {name for extra in _EXTRAS for name in texts(extras.get(extra), source, extra)}
     return [
         _requirement(name, wanted, source)
-        for name, wanted in found.items()
-        if name.lower() != "python"
+        for name, wanted in _dependencies(poetry).items()
+        if name in named or not _is_optional(wanted)
+    ]
+
+
+def _dependencies(poetry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked for by name, without Python itself."""
+    found = {
+        **table(poetry, "dependencies"),
+        **table(poetry, "dev-dependencies"),
+        **table(poetry, "group", _DEVELOPMENT, "dependencies"),
+    }
+    return {name: wanted for name, wanted in found.items() if name.lower() != "python"}
+
+
+def _is_optional(wanted: object) -> bool:
+    """Return whether a dependency is only for those who ask for one of the extras."""
+    return isinstance(wanted, Mapping) and wanted.get("optional") is True
+
+
+def check_places(poetry: Mapping[str, Any], source: str) -> None:
+    """Raise LabError where [tool.poetry.dependencies] says where to get what [project] names.
+
+    A name of somebody's own must never be looked for on the public index.
+    """
+    for name, wanted in _dependencies(poetry).items():
+        if isinstance(wanted, Mapping) and {"source", "git", "url", "path", "file"} & set(wanted):
+            raise unusable(source, name, "lab does not read where poetry gets it from")
+
+
+def indexes(poetry: Mapping[str, Any]) -> list[str]:
+    """Return the indexes that poetry looks for every package on, as options."""
+    found = poetry.get("source", [])
+    return [
+        f"--extra-index-url {index['url']}"
+        for index in (found if isinstance(found, list) else [])
+        if isinstance(index, Mapping) and "url" in index
+        if str(index.get("priority", "primary")).lower() != "explicit"
     ]
 
 
@@ -31,7 +68,9 @@ def _requirement(name: str, wanted: object, source: str) -> str:
         return f"{name}{_bounds(wanted, name, source)}"
     if not isinstance(wanted, Mapping):
         raise unusable(source, name, "it has several constraints")
-    extras = wanted.get("extras", [])
+    if str(wanted.get("source", _PUBLIC)).lower() != _PUBLIC:
+        raise unusable(source, name, "lab does not read from which index poetry gets a package")
+    extras = texts(wanted.get("extras"), source, name)
     head = f"{name}[{','.join(extras)}]" if extras else name
     if "git" in wanted:
         revision = wanted.get("rev") or wanted.get("tag") or wanted.get("branch")

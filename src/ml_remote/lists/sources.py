@@ -7,7 +7,9 @@ plain requirements under constraints, or an environment.yml.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..errors import LabError, NoProjectError, UsageError
 from ..settings import SOURCES
@@ -18,6 +20,8 @@ __all__ = [
     "manager_of",
     "refuse_to_change",
     "source_of",
+    "table",
+    "texts",
     "unusable",
 ]
 
@@ -75,6 +79,26 @@ def refuse_to_change(root: Path, command: str) -> None:
             f"{source}.",
             hint=f"Change that list itself ({what}), then: lab setup",
         )
+
+
+def table(tables: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return a table in tables; an empty one where there is none."""
+    found: Any = tables
+    for name in names:
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def texts(value: object, source: str, name: str) -> list[str]:
+    """Return a list of texts; an empty one for None. Raises LabError for anything else.
+
+    The letters of a text are packages, too.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise unusable(source, name, "it must be a list of texts")
+    return value
 
 
 def unusable(source: str, line: str, why: str) -> LabError:

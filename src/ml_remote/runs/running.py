@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .. import jobs
 from ..context import Context
-from ..errors import LabError, UnreachableError, UsageError
+from ..errors import OWN_FAILURE, LabError, UnreachableError, UsageError
 from ..far.env.sessions import KINDS
 from ..next_steps import what_next
 from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
 from .listing import choose_run
 from .places import Found, find_jobs
-from .watching import own_failures
+from .watching import own_failures, watching
 
 __all__ = ["attach", "run", "stop_runs", "wait_for"]
 
@@ -54,13 +54,14 @@ def wait_for(context: Context, text: str | None, *, alias: str | None = None) ->
         name = context.project.alias(alias)
         job = choose_run([one.job for one in known], text, alias=name, otherwise="lab runs")
         (found,) = [one for one in known if one.job is job]
-        ended = jobs.follow(
-            found.machine,
-            job.id,
-            console=context.console,
-            on_line=lambda line: None,
-            again=f"lab runs --wait {job.id}",
-        )
+        with watching(context.console, job.id, where=found.machine.alias, exit_code=OWN_FAILURE):
+            ended = jobs.follow(
+                found.machine,
+                job.id,
+                console=context.console,
+                on_line=lambda line: None,
+                again=f"lab runs --wait {job.id}",
+            )
         if ended.exit_code is None:
             raise LabError(
                 f"Run {job.id} is {ended.state}, and left no exit code.", hint="lab runs"

@@ -14,16 +14,20 @@ __all__ = ["program", "running", "variables"]
 def variables(run: Run, *, part_of: str = "", folders: Sequence[str] = (), **own: str) -> str:
     """Return the lines that set what a run finds; `own` are further variables.
 
-    `part_of` is the run that a worker belongs to; what is new in `folders` when the run has ended
+    What `--env` gives it is set by run.sh at last: it is stronger than what the environment and the
+    project's secrets set. `part_of` is the run that a worker belongs to; what is new in `folders` when the run has ended
     is copied into its results.
     """
     folder = f"outputs/{shlex.quote(run.output_folder)}/{part_of or '$LAB_JOB'}"
-    plain = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **own, **dict(run.variables)}
+    plain = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **own}
+    given = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in run.variables)
     lines = [
         f'LAB_OUTPUT_DIR="$PWD"/{folder}',
         "export LAB_OUTPUT_DIR",
         *(f"export {name}={shlex.quote(value)}" for name, value in plain.items()),
     ]
+    if given:
+        lines += [f"LAB_GIVEN={shlex.quote(given)}", "export LAB_GIVEN"]
     if run.command:
         lines.append('mkdir -p "$LAB_OUTPUT_DIR" || exit')
     if folders:

@@ -14,6 +14,11 @@ from .launchers.launcher import Variables
 __all__ = ["check_name", "check_value", "given_variables"]
 
 _LONGEST = 64 * 2**10  # bytes of a value
+# What sh and its scripts need, and what bash, as sh, lets nobody set.
+_TAKEN = (
+    *("PATH", "HOME", "PWD", "IFS", "UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"),
+    *("BASH_VERSINFO", "FAR", "tty", "python", "secret", "secrets", "value", "here", "lab_bin"),
+)
 # NAME=VALUE, `export` before it or not; between quotes a value may have several lines.
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:
@@ -57,7 +62,7 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name!r} cannot be the name of a variable. Use letters, digits and _, no digit first."
         )
-    if name.startswith("LAB_") or name in ("PATH", "HOME", "PWD", "IFS"):
+    if name.startswith("LAB_") or name in _TAKEN:
         raise UsageError(f"{name} has a meaning of its own; choose another name.")
 
 

@@ -47,6 +47,11 @@ is_over() {
     if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
 }
 
+# end_secrets JOB: remove its own secrets if it is over; a runner that was killed could not
+end_secrets() {
+    [ ! -d "$1/secrets" ] || ! is_job "$1" || ! is_over "$1" || rm -rf "$1/secrets"
+}
+
 # named JOB: whether this is the name of a job; only such a name is printed
 named() {
     case ${1##*/} in

@@ -10,6 +10,10 @@ no_room() {
 # ignore: whatever the project's .gitignore says, nothing of this is ever committed
 ignore() { [ -e .lab/.gitignore ] || printf '*\n' >.lab/.gitignore; }
 { mkdir -p .lab/jobs && ignore; } 2>/dev/null || no_room
+for job in .lab/jobs/*; do
+    end_secrets "$job"
+done
+asked='' # the queue of Slurm is another one soon
 time=$(date +%Y-%m-%d_%H-%M-%S) # as in outputs/<lab>/<time>
 id=$time number=1
 until mkdir -m 700 ".lab/jobs/$id" 2>/dev/null; do

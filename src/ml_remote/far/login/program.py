@@ -6,12 +6,15 @@ The exit code is the command's own, 128 + N if a signal ended it. With --tty its
 terminal of 80 columns; its input is empty all the same. Python 3.6 is enough.
 """
 
+import errno
 import os
 import select
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -23,6 +26,7 @@ PAUSE = 0.5  # seconds without output after which what was held back is written
 SIZE = (24, 80)  # lines and columns
 MOST = 65536  # bytes that are read at once
 SIGNALLED = 128
+REST = 5.0  # seconds for what is left of the output once the command has ended
 
 
 def main(arguments: List[str]) -> int:
@@ -34,9 +38,7 @@ def main(arguments: List[str]) -> int:
         # It gets the signals itself. This process stays to write what it has to say to them.
         signal.signal(number, lambda *_: None)
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing
-        )
+        process = _start(command, writing)
     except OSError as error:
         print("{}: {}".format(command[0], error.strerror), file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126
@@ -44,6 +46,17 @@ def main(arguments: List[str]) -> int:
     _pass_on(reading, process, masker)
     code = process.wait()
     return SIGNALLED - code if code < 0 else code
+
+
+def _start(command: List[str], writing: int) -> "subprocess.Popen[bytes]":
+    """Start a command; a script that names no program for itself is one for sh, as in a shell."""
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing)
+    except OSError as error:
+        script = shutil.which(command[0])
+        if error.errno != errno.ENOEXEC or script is None:
+            raise
+        return _start(["/bin/sh", script] + command[1:], writing)
 
 
 def _split(arguments: List[str]) -> Tuple[List[str], List[str]]:
@@ -71,10 +84,13 @@ def _pass_on(reading: int, process: "subprocess.Popen[bytes]", masker: Masker) -
 
     What it has started may keep its output open for longer, as a server in the background does.
     """
+    ended_at = None
     while True:
         has_ended = process.poll() is not None
+        if has_ended and ended_at is None:
+            ended_at = time.monotonic()
         ready, _, _ = select.select([reading], [], [], 0 if has_ended else PAUSE)
-        if not ready:
+        if not ready or (ended_at is not None and time.monotonic() > ended_at + REST):
             _write(masker.flush())
             if has_ended:
                 return

@@ -12,6 +12,7 @@ if [ -s "$job/slurm" ]; then
             sleep 1
         done
     fi
+    end_secrets "$job"
     now
     describe "$job"
     exit
@@ -73,5 +74,6 @@ while runs "$job" && [ "$(date +%s)" -lt "$patience" ]; do
     pause
 done
 ! runs "$job" || kill -s KILL "$process" 2>/dev/null
+end_secrets "$job"
 now
 describe "$job"
