@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from .context import Context
-from .errors import LabError, UsageError
+from .errors import LabError, UnreachableError, UsageError
 from .status import Gpu, Load, look_at
 
 __all__ = ["first_free", "is_free"]
@@ -56,7 +56,9 @@ def is_free(gpu: Gpu) -> bool:
 def _why_not(load: Load | LabError) -> str:
     """Return why a machine is not taken, as the end of a sentence; empty if it is."""
     if isinstance(load, LabError):
-        return "cannot be reached"
+        return "cannot be " + ("reached" if isinstance(load, UnreachableError) else "used")
+    if load.gpu_fault:
+        return "has a driver that fails"
     if not load.gpus:
         return "has no card"
     return "" if any(map(is_free, load.gpus)) else "has no free card"

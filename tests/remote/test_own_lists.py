@@ -176,6 +176,11 @@ def test_indexes_of_poetry_are_kept_and_optional_packages_left_out(tmp_path: Pat
             "where poetry gets it from",
         ),
         ("[project]\ndependencies = 'torch'", "a list of texts"),
+        (
+            "[project]\ndynamic = ['dependencies']\n"
+            "[tool.setuptools.dynamic]\ndependencies = {file = '../in.txt'}",
+            "not a file below the project",
+        ),
         ("[project]\ndynamic = 5", "a list of texts"),
         ("[project.optional-dependencies]\ndev = 'pytest'", "a list of texts"),
         ("[dependency-groups]\ndev = 'pytest'", "a list"),

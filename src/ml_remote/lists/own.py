@@ -5,7 +5,7 @@ A commit can bring a link. What it leads to would be sent to the machine as a li
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import LabError
 from ..tables import LOCAL_FILE
@@ -16,7 +16,12 @@ _PRIVATE = (".git", ".lab", LOCAL_FILE)
 
 
 def own(root: Path, name: str) -> Path:
-    """Return the path of a list. Raises LabError for a link that leads out of what is shared."""
+    """Return the path of a list. Raises LabError for one that is not in what is shared."""
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise LabError(
+            f"{name} is not a file below the project, so it was neither read nor written.",
+            hint="Put the file into the project, then run the command again",
+        )
     path, top = root / name, root.resolve()
     try:
         target = path.resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import subprocess
 import tomllib
@@ -133,7 +134,7 @@ def _dynamic(root: Path, source: str, tables: Mapping[str, Any]) -> list[str]:
     folder = PurePosixPath(source).parent
     found: list[str] = []
     for name in [files] if isinstance(files, str) else texts(files, source, "file"):
-        found += _of_requirements(root, str(folder / name)).requirements
+        found += _of_requirements(root, posixpath.normpath(folder / name)).requirements
     return found
 
 
@@ -227,7 +228,7 @@ def _lines(
                 yield line, is_constraint, source
             continue
         is_one = is_constraint or named[1] in ("-c", "--constraint")
-        below = str(PurePosixPath(source).parent / named[2])
+        below = posixpath.normpath(PurePosixPath(source).parent / named[2])
         yield from _lines(root, below, is_constraint=is_one, depth=depth + 1)
 
 

@@ -14,9 +14,9 @@ __all__ = ["program", "running", "variables"]
 def variables(run: Run, *, part_of: str = "", folders: Sequence[str] = (), **own: str) -> str:
     """Return the lines that set what a run finds; `own` are further variables.
 
-    What `--env` gives it is set by run.sh at last: it is stronger than what the environment and the
-    project's secrets set. `part_of` is the run that a worker belongs to; what is new in `folders` when the run has ended
-    is copied into its results.
+    What `--env` gives it is set by run.sh at last, so it is stronger than the environment and the
+    project's secrets. `part_of` is the run that a worker belongs to; what is new in `folders` when
+    the run has ended is copied into its results.
     """
     folder = f"outputs/{shlex.quote(run.output_folder)}/{part_of or '$LAB_JOB'}"
     plain = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **own}
