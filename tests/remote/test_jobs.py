@@ -333,9 +333,13 @@ def test_process_that_got_the_number_of_a_dead_runner_is_not_it(
     jobs.stop(at(machine, folder), job.id)
     other = started(machine, "sleep 600")
     again = account.home / folder / ".lab" / "jobs" / other.id / "pid"
-    before = again.read_text()
-    again.write_text(f"{before.split()[0]} {host} {int(began) - 1}\n")
+    boot = again.with_name("boot")
+    before, noted = again.read_text(), boot.read_text()
+    dead = f"{before.split()[0]} {host} {int(began) - 1}"
+    again.write_text(f"{dead}\n")
+    boot.write_text(noted.replace(before.strip(), dead))
     assert jobs.find_job(at(machine, folder), other.id).state == "lost"
+    boot.write_text(noted)
     again.write_text(f"{number} another-host {began}\n")
     with pytest.raises(LabError, match="runs on another-host, and machine leads to"):
         jobs.stop(at(machine, folder), other.id)
