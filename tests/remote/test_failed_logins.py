@@ -169,6 +169,20 @@ def silent_agent(row: Row) -> None:
     row.know_password()
 
 
+def start_up_file_that_ends_with_a_failure(row: Row) -> None:
+    row.account.authorize(row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+    file = row.account.write(".bashrc", "[ -f ~/.none ] && . ~/.none\n")
+    row.stack.callback(file.unlink)
+
+
+def start_up_file_that_waits(row: Row) -> None:
+    row.account.authorize(row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+    file = row.account.write(".bashrc", "sleep 15\n")
+    row.stack.callback(file.unlink)
+    row.monkeypatch.setattr("ml_remote.ssh.client.CONNECT_TIMEOUT", 1)
+    row.monkeypatch.setattr("ml_remote.ssh.not_run.PATIENCE", 2)
+
+
 def keygen_in_fips_mode(row: Row) -> None:
     programs = row.laptop.home / "bin"
     programs.mkdir()
@@ -209,6 +223,7 @@ LOGS_IN: list[tuple[Setup, str]] = [
     (only_ecdsa, "does not use a key of the type ssh-ed25519"),
     (one_attempt, "now logs in without a password"),
     (silent_agent, "Your SSH agent does not answer"),
+    (start_up_file_that_ends_with_a_failure, "now logs in without a password"),
     (keygen_in_fips_mode, "now logs in without a password"),  # a stand-in for RHEL's ssh-keygen
 ]
 FAILS: list[tuple[Setup, str]] = [
@@ -216,6 +231,7 @@ FAILS: list[tuple[Setup, str]] = [
     (expired_certificate_in_the_agent, "expired on"),
     (only_sha1, "RSA with SHA-1"),
     (home_of_a_group, "others may write to ~ there"),
+    (start_up_file_that_waits, "Line 1 of ~/.bashrc seems to be the reason: sleep 15"),
     (no_keys, "takes no keys"),
     (another_user_alone, "refused the login"),
     (no_root, "refused the login"),
@@ -231,7 +247,7 @@ RESTORED = (only_sha1, home_of_a_group)
 def somebody() -> Iterator[Account]:
     """An account that all rows share."""
     need_root("make an account with a password")
-    with openssh_server.account() as made:
+    with openssh_server.account(shell=need_program("bash")) as made:
         yield made
 
 
@@ -312,6 +328,7 @@ def test_failed_login_is_told_by_its_reason(
     assert words in said
     if setup in RESTORED:
         assert "is restored" in said
+        assert "stays there: a line in ~/.ssh/authorized_keys" in said
         assert files_in(row.laptop) == before
 
 

@@ -112,3 +112,6 @@ def test_message_of_git_becomes_a_sentence_and_a_remedy(
 def test_hook_that_says_what_git_says_is_still_a_hook() -> None:
     said = "remote: No space left on device\n ! [remote rejected] a -> b (update hook declined)"
     assert "a hook of the repository on gpu" in str(git_failure(said, what="It", alias="gpu"))
+    said = "bandit: hash algorithm md5 is unsafe\nerror: failed to push some refs to 'gpu:lab'"
+    refused = str(git_failure(said, what="It", alias="gpu", has_hook=True))
+    assert "the hook pre-push of the repository here refused it" in refused

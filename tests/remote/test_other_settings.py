@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from baking import TEMPLATE_ROOT, TOOL
@@ -17,8 +18,14 @@ from hooks_as_modules import load_hook
 from place import Place
 
 from ml_remote import far, git
+from ml_remote.far.login.environment.commands import answer
+from ml_remote.far.login.environment.managers.base import Work
+from ml_remote.far.login.environment.managers.pip import Pip
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
+from ml_remote.login.host_keys import known_hosts_file
+from ml_remote.ssh.agents import agent_variables
 from ml_remote.ssh.client import Client
+from ml_remote.ssh.configuration import home_directory
 
 LOGIN = Path(far.__file__).parent / "login"
 
@@ -156,6 +163,40 @@ def test_every_variable_that_git_calls_local_is_removed_everywhere() -> None:
     words = (LOGIN / "git.sh").read_text().split()
     assert set(git.REMOVED) | set(git.SETTINGS) <= set(words)
     assert set(PYTHON_REMOVED) <= set((LOGIN / "clean.sh").read_text().split())
+
+
+def test_managers_of_an_environment_get_no_variables_that_lead_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    led = (*PYTHON_REMOVED, "PIP_TARGET", "PIP_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
+    for name in (*led, "GIT_DIR", "PIP_USER"):
+        monkeypatch.setenv(name, "elsewhere")
+    listing = "import os; print(*(f'{name}={value}' for name, value in os.environ.items()))"
+    told = answer([sys.executable, "-S", "-c", listing])
+    assert told is not None
+    given = dict(word.partition("=")[::2] for word in told.split())
+    assert given.keys().isdisjoint({*led, "GIT_DIR"})
+    assert given["PIP_USER"] == "0"
+
+
+def test_uninstalling_leaves_the_packages_of_the_home_directory(tmp_path: Path) -> None:
+    """pip takes what is in ~/.local first where it sees it, as in an environment of conda."""
+    python = tmp_path / "bin" / "python"  # a stand-in, which only tells how it was started
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\necho "$PYTHONNOUSERSITE $*" >"{tmp_path}/told"\n')
+    python.chmod(0o755)
+    nothing: Any = None
+    Pip("pip").remove(Work(tmp_path, tmp_path, lists=nothing, settings=nothing), ["a"])
+    assert (tmp_path / "told").read_text().startswith("1 -m pip uninstall --yes ")
+
+
+def test_tilde_means_the_home_directory_that_ssh_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/elsewhere")
+    agent = {"identityagent": ["~/.ssh/agent"]}
+    assert agent_variables(agent) == {"SSH_AUTH_SOCK": str(home_directory() / ".ssh/agent")}
+    assert known_hosts_file({"userknownhostsfile": ["~/.ssh/known_hosts"]}) == (
+        home_directory() / ".ssh/known_hosts"
+    )
 
 
 @pytest.mark.parametrize(

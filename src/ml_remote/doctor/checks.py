@@ -15,6 +15,7 @@ from ..git import git_command, git_variables
 from ..login.keys import Key, agent_keys, read_key
 from ..project import Project
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import our_directory, read_state
@@ -174,7 +175,7 @@ def check_key(entry: Entry | None) -> Finding:
     if entry is None or entry.identity is None:
         return skipped("key", "none is named; ssh tries them all")
     try:
-        key = read_key(entry.identity.expanduser())
+        key = read_key(expanded(entry.identity))
     except LabError as error:
         return failed("key", error)
     return ok("key", f"{key.path} ({key.public.type})")
@@ -219,7 +220,7 @@ def _usable_key(entry: Entry | None) -> Key | None:
     if entry is None or entry.identity is None:
         return None
     try:
-        return read_key(entry.identity.expanduser())
+        return read_key(expanded(entry.identity))
     except LabError:
         return None
 

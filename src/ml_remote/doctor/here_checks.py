@@ -14,6 +14,7 @@ from .. import git, processes
 from ..editor.editors import find_editor
 from ..errors import LabError
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from .findings import Finding, failed, ok, skipped, unknown
 
 __all__ = ["check_disk_here", "check_editor", "check_git_here", "check_shared_connection"]
@@ -70,7 +71,7 @@ def check_disk_here(root: Path) -> Finding:
 def check_shared_connection(client: Client, resolved: Mapping[str, list[str]]) -> Finding:
     """Whether the connection that commands share, if one is open, still answers."""
     (path, *_) = resolved.get("controlpath", ["none"])
-    socket = Path(path).expanduser()
+    socket = expanded(path)
     if path == "none" or not socket.exists():
         return skipped("connection", "none is open that commands share")
     try:

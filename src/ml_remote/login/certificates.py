@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from .. import processes
 from ..errors import LoginRefusedError
+from ..ssh.configuration import expanded
 from .keys import agent_keys
 
 __all__ = ["fault_of_certificates"]
@@ -40,7 +40,7 @@ def fault_of_certificates(
 
 def _texts(name: str, fingerprint: str, resolved: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield what ssh-keygen tells of a certificate, from its file or from the agent."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     for file in (
         path,
         path.with_name(f"{path.name}-cert.pub"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError, KeyFileError, LoginRefusedError, UsageError
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import list_entries
 from ..ssh.ssh_directory import made_key_path, our_directory, pinned_key_path
@@ -52,7 +53,7 @@ def our_keys(entry: Entry, directory: Path) -> list[Path]:
     Another project may have an alias of its own for the same account.
     """
     same = [
-        known.identity.expanduser()
+        expanded(known.identity)
         for known in list_entries(directory)
         if known.destination == entry.destination and known.identity is not None
     ]
@@ -65,7 +66,7 @@ def check_key_type(entry: Entry, key_type: str | None, directory: Path) -> None:
     if key_type is None:
         return
     path = entry.identity or made_key_path(entry.alias, directory)
-    key = _read_quietly(path.expanduser()) if path.expanduser().is_file() else None
+    key = _read_quietly(expanded(path)) if expanded(path).is_file() else None
     if key is not None and key.public.made_as != key_type:
         raise UsageError(
             f"--key-type {key_type} cannot be honoured: the key for {entry.alias} is there already "
@@ -101,7 +102,7 @@ def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) ->
     resolved = client.resolve()
     in_agent = agent_keys(resolved) or []
     if entry.identity is not None:
-        path = entry.identity.expanduser()
+        path = expanded(entry.identity)
         if not path.is_file():
             return KeyChoice(path=path, copy=True)
         key = read_key(path)
@@ -206,7 +207,7 @@ def _usable(files: Iterable[Path], in_agent: Sequence[PublicKey]) -> Iterable[Ke
 
 def _identity_files(resolved: Mapping[str, Sequence[str]]) -> list[Path]:
     """Return the private keys that ssh would try, those that exist, in the order it names them."""
-    paths = (Path(name).expanduser() for name in resolved.get("identityfile", []))
+    paths = (expanded(name) for name in resolved.get("identityfile", []))
     return [path for path in paths if path.is_file() and path != public_path(path)]
 
 

@@ -14,6 +14,7 @@ from ..context import Context
 from ..errors import ConfigurationError, HostKeyUnknownError, LabError
 from ..ssh.agents import agent_hangs, silent_agent
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.entry import Entry, render
 from ..ssh.ssh_config import plan_connect
 from ..ssh.ssh_directory import ssh_directory
@@ -102,7 +103,7 @@ def _connect(
                 only_this=named or key_type is not None,
                 ask=console.has_terminal() and not yes,
             )
-            before.fault = copied.fault
+            before.fault, before.copied = copied.fault, True
             entry = replace(entry, identity=copied.choice.path)
             plan = plan_connect(entry, directory=directory, replace_other=replace_other)
             if not plan.is_empty:
@@ -119,6 +120,12 @@ def _connect(
 
 def _without_silent_agent(entry: Entry, console: Console) -> Entry:
     """Return the entry, without the agent if that takes connections and never answers."""
+    if entry.without_agent:
+        console.note(
+            f"`ssh {entry.alias}` asks no agent, because yours did not answer once. To have it "
+            "asked again: lab disconnect; then: lab connect with the address"
+        )
+        return entry
     resolved = _client_for(entry).resolve()
     if not agent_hangs(resolved):
         return entry
@@ -144,7 +151,7 @@ def _login_so_far(entry: Entry, console: Console, directory: Path, *, yes: bool)
 
 def _client_for(entry: Entry) -> Client:
     """Return the machine as `entry` will reach it; a key that is still missing is left out."""
-    if entry.identity is not None and not entry.identity.expanduser().is_file():
+    if entry.identity is not None and not expanded(entry.identity).is_file():
         entry = replace(entry, identity=None)
     lines = render(entry, control_path=None).splitlines()
     return Client(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.ssh_config import list_entries, plan_disconnect
 from ..ssh.ssh_directory import made_key_path, pinned_key_path, ssh_directory
 from ..ui.console import Console
@@ -34,9 +35,7 @@ def disconnect(
     others = [
         known.alias
         for known in list_entries(directory)
-        if known.alias != alias
-        and known.identity is not None
-        and known.identity.expanduser() == key
+        if known.alias != alias and known.identity is not None and expanded(known.identity) == key
     ]
     if remove_key and others:
         console.warn(f"The key {key} is kept: {', '.join(others)} still logs in with it.")

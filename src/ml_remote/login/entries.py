@@ -11,6 +11,7 @@ from pathlib import Path
 from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
 from ..ssh.address import parse_destination, parse_jump
+from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import AppliedPlan, Plan, apply, plan_connect, read_entry, verify
 from ..ssh.ssh_directory import made_key_path, our_directory, ssh_directory
@@ -180,7 +181,7 @@ def _merged(
         path = _named_identity(identity)
     elif existing is not None and existing.identity is not None:
         # One that has been deleted since is forgotten: another key is looked for.
-        path = existing.identity if existing.identity.expanduser().is_file() else None
+        path = existing.identity if expanded(existing.identity).is_file() else None
     return Entry(
         alias=alias, destination=destination, jump=hops, identity=path, without_agent=without_agent
     )

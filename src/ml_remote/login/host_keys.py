@@ -13,6 +13,7 @@ from pathlib import Path
 from .. import processes
 from ..errors import ConfigurationError, HostKeyChangedError, HostKeyUnknownError, LabError
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.explaining import explain
 from .keys import PublicKey, parse_public_key
 
@@ -138,7 +139,7 @@ def known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:
     first = re.match(r".*?known_hosts(?= |$)|\S*", files)
     if first is None or first[0] in ("", "none", os.devnull):
         return None
-    return Path(first[0]).expanduser()
+    return expanded(first[0])
 
 
 def _hashed(line: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigurationError, LabError, LoginRefusedError, UnreachableError
+from ..far.exit_codes import ExitCode
 from ..files import read_bytes
 from ..processes import Result
 from ..ssh.client import Client
 from ..ssh.explaining import explain
+from ..ssh.not_run import command_not_run
 from ..ssh.ssh_config import AppliedPlan, undo
 from ..ssh.ssh_directory import made_key_path, pinned_key_path
 from ..ui.console import Console
@@ -31,6 +34,8 @@ class Before:
     """What was written into the configuration since, in its order."""
     fault: LoginRefusedError | None = None
     """Why no login can work, where that is known already."""
+    copied: bool = False
+    """Whether a key was copied to the machine; that is not taken back."""
 
     @classmethod
     def of(cls, alias: str, client: Client) -> Before:
@@ -65,16 +70,26 @@ def prove(client: Client, console: Console, before: Before, *, written: bool) ->
         if before.fault is not None:
             raise before.fault
         for flags in (_FRESH, (), ()):
-            result = client.prove(*flags)
-            if result.returncode != 0:
-                _explain_refusal(client)
-                raise _as_configured(result, client)
+            _prove_once(client, flags)
     except _SecondFactorError as error:
         raise LoginRefusedError(error.message, hint=error.hint) from None
     except (UnreachableError, ConfigurationError) as error:
         if written:
             raise _restored(error, before, console) from None
         raise
+
+
+def _prove_once(client: Client, flags: Sequence[str]) -> None:
+    """Log in once as `ssh ALIAS` does. Raises LabError where that is refused, or runs nothing."""
+    try:
+        result = client.prove(*flags)
+    except UnreachableError:
+        _explain_refusal(client)
+        raise command_not_run(client, None) from None
+    # Any other exit code is that of the last command in a start-up file there: ssh logged in.
+    if result.returncode == ExitCode.SSH or result.returncode < 0:
+        _explain_refusal(client)
+        raise _as_configured(result, client)
 
 
 class _SecondFactorError(LoginRefusedError):
@@ -118,5 +133,9 @@ def _restored(error: LabError, before: Before, console: Console) -> LabError:
         console.warn(f"What was there before could not be restored: {fault}")
         return error
     error.message += " What was there before is restored: the entry, the keys, and known_hosts."
+    if before.copied:
+        error.message += (
+            " What was copied to the machine stays there: a line in ~/.ssh/authorized_keys."
+        )
     error.args = (error.message,)
     return error

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from .. import processes
+from .configuration import expanded
 
 __all__ = ["agent_hangs", "agent_variables", "silent_agent"]
 
@@ -26,7 +26,7 @@ def agent_variables(resolved: Mapping[str, Sequence[str]]) -> dict[str, str]:
         return {"SSH_AUTH_SOCK": ""}
     if socket.startswith("$"):
         return {"SSH_AUTH_SOCK": os.environ.get(socket.strip("${}"), "")}
-    return {"SSH_AUTH_SOCK": str(Path(socket).expanduser())}
+    return {"SSH_AUTH_SOCK": str(expanded(socket))}
 
 
 def agent_hangs(resolved: Mapping[str, Sequence[str]]) -> bool:

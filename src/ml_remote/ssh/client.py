@@ -25,6 +25,7 @@ from ..errors import (
 from ..far.exit_codes import ExitCode
 from ..processes import Result
 from .agents import agent_hangs, silent_agent
+from .configuration import expanded
 from .explaining import explain
 from .not_run import command_not_run
 from .ssh_directory import ssh_directory, ssh_options
@@ -244,7 +245,7 @@ class Client:
     def close(self) -> None:
         """End the shared connection, if there is one."""
         (path, *_) = self.resolve().get("controlpath", ["none"])
-        socket = Path(path).expanduser()
+        socket = expanded(path)
         if path == "none" or not socket.exists():
             return
         options = [part for option in self.options for part in ("-o", option)]

@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "Line",
     "Source",
+    "expanded",
     "home_directory",
     "include_home",
     "included_files",
@@ -99,6 +100,14 @@ def home_directory() -> Path:
         except KeyError:
             pass  # a user without a name, as in some containers; ssh will say so itself
     return Path.home()
+
+
+def expanded(name: str | Path) -> Path:
+    """Return a path with `~` replaced as ssh does it: not by `$HOME`, which may be another one."""
+    path = Path(name)
+    if path.parts[:1] == ("~",):
+        return home_directory().joinpath(*path.parts[1:])
+    return path.expanduser()
 
 
 def include_home() -> Path:

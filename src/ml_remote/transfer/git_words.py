@@ -196,12 +196,13 @@ def git_failure(
     said = "\n".join(f"  {line}" for line in lines)
     full = f"\n{said}" if lines else ""
     error = RemoteCommandError if is_there else LabError
-    found = _reason(lines, alias=alias, is_there=is_there)
+    by_hook = has_hook and not any(line.startswith(_GITS_OWN) for line in lines)
+    found = _reason(lines, alias=alias, is_there=is_there, by_hook=by_hook)
     if found is not None:
         reason, place = found
         sentence = reason.sentence.format(place=place)
         return error(f"{what} failed: {sentence}{full}", hint=reason.hint, quoted=tuple(lines))
-    if has_hook and not any(line.startswith(_GITS_OWN) for line in lines):
+    if by_hook:
         return LabError(
             f"{what} failed: the hook pre-push of the repository here refused it." + full,
             hint="Do what the hook asks for, then run the command again",
@@ -238,12 +239,19 @@ def _lines(stderr: str) -> Iterator[str]:
             yield line.replace("\t", "    ")
 
 
-def _reason(lines: list[str], *, alias: str, is_there: bool) -> tuple[Reason, str] | None:
-    """Return the reason that git gave, and where it is so; None if it is not a known one."""
+def _reason(
+    lines: list[str], *, alias: str, is_there: bool, by_hook: bool = False
+) -> tuple[Reason, str] | None:
+    """Return the reason that git gave, and where it is so; None if it is not a known one.
+
+    With `by_hook` a hook here refused, which may say what it likes; that of Git LFS is known.
+    """
     # What the other half of git says reaches us without the prefix when ssh itself passes it on.
     is_there = is_there or any(line.startswith(" ! [remote rejected]") for line in lines)
     for reason in REASONS:
         for line in lines:
+            if by_hook and not line.startswith("error: ") and "LFS" not in reason.sentence:
+                continue
             if re.search(reason.pattern, line):
                 there = is_there or line.startswith("remote: ")
                 return reason, alias if there else "this computer"

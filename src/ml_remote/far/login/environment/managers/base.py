@@ -76,7 +76,9 @@ class Manager(ABC):
         """Uninstall packages of PyPI from the environment at `work.prefix`, and nothing else."""
         python = str(interpreter_of(work.prefix))
         command = [python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check"]
-        run([*command, *names], folder=work.root, on_line=lambda _: True)
+        # Else pip would take the package in ~/.local away where one of the same name is there.
+        variables = {"PYTHONNOUSERSITE": "1"}
+        run([*command, *names], folder=work.root, variables=variables, on_line=lambda _: True)
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what went wrong, in words; None if that is not known."""
