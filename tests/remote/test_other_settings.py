@@ -229,7 +229,7 @@ def test_a_cookiecutter_that_renders_nothing_is_refused(
 ) -> None:
     hook = load_hook("pre_gen_project")
     # A stand-in for cookiecutter 1.7, which leaves what begins with two underscores unrendered.
-    answers = '{"__project_name_quoted": "{{ cookiecutter.project_name }}"}'
+    answers = (TEMPLATE_ROOT / "cookiecutter.json").read_text(encoding="utf-8")
     monkeypatch.setattr(hook, "ANSWERS_AS_JSON", answers)
     assert hook.main() == 1
     assert "is too old; this template needs 2.0 or newer" in capsys.readouterr().err
