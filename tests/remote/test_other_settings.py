@@ -23,9 +23,11 @@ from ml_remote.far.login.environment.managers.base import Work
 from ml_remote.far.login.environment.managers.pip import Pip
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
 from ml_remote.login.host_keys import known_hosts_file
+from ml_remote.login.logins import with_key_alone
 from ml_remote.ssh.agents import agent_variables
 from ml_remote.ssh.client import Client
 from ml_remote.ssh.configuration import home_directory
+from ml_remote.ssh.ssh_directory import include_line
 
 LOGIN = Path(far.__file__).parent / "login"
 
@@ -197,6 +199,19 @@ def test_tilde_means_the_home_directory_that_ssh_takes(monkeypatch: pytest.Monke
     assert known_hosts_file({"userknownhostsfile": ["~/.ssh/known_hosts"]}) == (
         home_directory() / ".ssh/known_hosts"
     )
+
+
+def test_key_of_an_entry_is_the_only_one_in_another_directory_too(tmp_path: Path) -> None:
+    """ssh tries its default keys only where no other is named; so a proof must not, either."""
+    (tmp_path / "ml-remote.d").mkdir()
+    (tmp_path / "config").write_text(f"{include_line(tmp_path)}\n")
+    (tmp_path / "ml-remote.d" / "named.conf").write_text('Host named\n  IdentityFile "/a"\n')
+    own = tmp_path / "id_ed25519"
+    own.touch()
+    named, other = (Client(alias=alias, directory=tmp_path) for alias in ("named", "other"))
+    assert named.resolve()["identityfile"] == ["/a"]
+    assert other.resolve()["identityfile"] == [str(own)]
+    assert with_key_alone(other, Path("/b")).resolve()["identityfile"] == ["/b"]
 
 
 @pytest.mark.parametrize(

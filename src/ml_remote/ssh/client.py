@@ -104,6 +104,10 @@ class Client:
         """Return the same machine, reached with further options; the first value given wins."""
         return replace(self, options=(*options, *self.options))
 
+    def _configuration(self) -> list[str]:
+        names_key = any(option.startswith("IdentityFile") for option in self.options)
+        return ssh_options(self.directory, default_keys=not names_key)
+
     def command(self, *words: str, flags: Sequence[str] = ()) -> list[str]:
         """Return the argv of ssh that runs `words` on the machine, each of them one argument there.
 
@@ -112,7 +116,7 @@ class Client:
         """
         options = [part for option in (*self.options, *_PLAIN) for part in ("-o", option)]
         remote = [" ".join(map(_word, words))] if words else []
-        return ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, *remote]
+        return ["ssh", *self._configuration(), *options, *flags, "--", self.alias, *remote]
 
     def prove(self, *flags: str) -> Result:
         """Log in as the person's own `ssh ALIAS` would, asking nothing, and return what came of it.
@@ -121,7 +125,7 @@ class Client:
         arguments of ssh. Raises UnreachableError after a minute.
         """
         options = [part for option in _LOGIN_ALONE for part in ("-o", option)]
-        command = ["ssh", *ssh_options(self.directory), *options, *flags, "--", self.alias, "exit"]
+        command = ["ssh", *self._configuration(), *options, *flags, "--", self.alias, "exit"]
         try:
             return processes.run(command, timeout=4 * CONNECT_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -220,7 +224,7 @@ class Client:
         Raises ConfigurationError in ssh's words when the configuration cannot be read.
         """
         options = [part for option in self.options for part in ("-o", option)]
-        command = ["ssh", *ssh_options(self.directory), *options, "-G", "--", self.alias]
+        command = ["ssh", *self._configuration(), *options, "-G", "--", self.alias]
         try:
             result = processes.run(command, timeout=10)
         except subprocess.TimeoutExpired:
@@ -249,7 +253,7 @@ class Client:
         if path == "none" or not socket.exists():
             return
         options = [part for option in self.options for part in ("-o", option)]
-        flags = [*ssh_options(self.directory), *options, "-O", "exit"]
+        flags = [*self._configuration(), *options, "-O", "exit"]
         command = ["ssh", *flags, "--", self.alias]
         with suppress(subprocess.TimeoutExpired):
             processes.run(command, timeout=10)

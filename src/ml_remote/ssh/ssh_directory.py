@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -41,6 +42,8 @@ OURS = "ml-remote.d"
 BACKUPS = ".backup"
 # The keys that ssh tries where no configuration names one.
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
+_ALIAS = re.compile(r"[\w.-]+")
+_IDENTITY = re.compile(rb"(?mi)^\s*IdentityFile\b")
 # Its presence says that there was no configuration at all before our first edit.
 NO_CONFIG_MARK = ".config-was-missing"
 # What glob, quoting or expansion in ssh would give a meaning to, in a path that we must write
@@ -111,31 +114,46 @@ def shown_options(directory: Path) -> list[str]:
     return ["-F", str(config) if config.exists() else "none"]
 
 
-def ssh_options(directory: Path) -> list[str]:
+def ssh_options(directory: Path, *, default_keys: bool = True) -> list[str]:
     """Return the options that make ssh read the configuration in `directory`, and nothing else.
 
     What that leaves open, such as the known hosts, ssh would look for in the home directory of the
     password database. So it gets a configuration that includes the person's and then names the
-    files of `directory`: the first value counts, also for a jump host.
+    files of `directory`: the first value counts, also for a jump host. `default_keys` says whether
+    the keys that ssh tries by default may be among them: it does so only where no other is named.
     """
     if is_default_directory(directory):
         return []
     file = _made_folder() / sha256(os.fsencode(directory)).hexdigest()[:16]
-    text = _whole_configuration(directory)
+    if not default_keys:
+        file = file.with_suffix(".alone")
+    text = _whole_configuration(directory, default_keys=default_keys)
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
     return ["-F", str(file)]
 
 
-def _whole_configuration(directory: Path) -> str:
+def _whole_configuration(directory: Path, *, default_keys: bool) -> str:
     keys = [path for name in _DEFAULT_KEYS if (path := directory / name).is_file()]
     known = " ".join(f'"{directory.as_posix()}/{name}"' for name in ("known_hosts", "known_hosts2"))
+    text = f'Include "{directory.as_posix()}/config"\nMatch all\n  UserKnownHostsFile {known}\n'
+    if not default_keys:
+        return text
+    # Every IdentityFile counts, not the first alone.
+    others = ",".join(["*", *(f"!{alias}" for alias in _with_key(directory))])
     identities = [f'"{path.as_posix()}"' for path in keys] or ["none"]
-    return (
-        f'Include "{directory.as_posix()}/config"\n'
-        f"Match all\n  UserKnownHostsFile {known}\n"
-        + "".join(f"  IdentityFile {identity}\n" for identity in identities)
-    )
+    lines = (f"  IdentityFile {identity}\n" for identity in identities)
+    return f"{text}Match originalhost {others}\n{''.join(lines)}"
+
+
+def _with_key(directory: Path) -> list[str]:
+    """Return the aliases whose entries name a key."""
+    found = []
+    for path in sorted(our_directory(directory).glob("*.conf")):
+        with suppress(OSError):  # ssh itself says what is wrong with it
+            if _ALIAS.fullmatch(path.stem) and _IDENTITY.search(path.read_bytes()):
+                found.append(path.stem)
+    return found
 
 
 @cache
