@@ -41,6 +41,8 @@ class Row:
     programs: Path | None = None
     """Stand-ins for programs of the laptop."""
     arguments: list[str] = field(default_factory=list)
+    has_own_host: bool = False
+    """Whether the person's own configuration has the alias."""
 
     def certificate(self, key: Path, valid: str = "-1h:+1h") -> Path:
         """Make a certificate for a key, by the authority that the server trusts."""
@@ -183,6 +185,14 @@ def start_up_file_that_waits(row: Row) -> None:
     row.monkeypatch.setattr("ml_remote.ssh.not_run.PATIENCE", 2)
 
 
+def silent_agent_for_a_host_of_ones_own(row: Row) -> None:
+    silent_agent(row)
+    row.arguments = []
+    text = row.laptop.config.read_text()
+    row.laptop.config.write_text(f"Host {ALIAS}\n    HostName 127.0.0.1\n{text}")
+    row.has_own_host = True
+
+
 def keygen_in_fips_mode(row: Row) -> None:
     programs = row.laptop.home / "bin"
     programs.mkdir()
@@ -232,6 +242,7 @@ FAILS: list[tuple[Setup, str]] = [
     (only_sha1, "RSA with SHA-1"),
     (home_of_a_group, "others may write to ~ there"),
     (start_up_file_that_waits, "Line 1 of ~/.bashrc seems to be the reason: sleep 15"),
+    (silent_agent_for_a_host_of_ones_own, "Your SSH agent does not answer"),
     (no_keys, "takes no keys"),
     (another_user_alone, "refused the login"),
     (no_root, "refused the login"),
@@ -291,7 +302,7 @@ def connect(
         row.monkeypatch.setenv("PATH", str(row.programs), prepend=":")
     arguments = row.arguments
     if arguments[:1] != ["root@127.0.0.1"]:
-        arguments = [server.address, *arguments]
+        arguments = [*([] if row.has_own_host else [server.address]), *arguments]
     else:
         arguments = [f"{arguments[0]}:{server.port}"]
     code, said = lab("connect", *arguments, "--yes")

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import answers
 from ..context import Context
 from ..errors import ConfigurationError, HostKeyUnknownError, LabError
-from ..ssh.agents import agent_hangs, silent_agent
+from ..ssh.agents import agent_hangs, fault_of_agent, silent_agent
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry, render
@@ -184,6 +184,9 @@ def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
 
 def _use_own_host(client: Client, console: Console, *, yes: bool) -> None:
     """Take a machine as the person's own configuration has it; nothing is written."""
+    fault = fault_of_agent(client.resolve(), alias=client.alias)
+    if fault is not None:
+        raise fault
     before = Before.of(client.alias, client)
     _first_login(client, console, yes=yes)
     prove(client, console, before, written=False)

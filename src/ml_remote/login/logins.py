@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import LoginRefusedError, UnreachableError
+from ..ssh.agents import fault_of_agent
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
 from .certificates import fault_of_certificates
@@ -164,7 +165,8 @@ def _attempt(client: Client) -> str:
             if _METHOD.search(program.errors()):
                 break
             if time.monotonic() > end:
-                raise UnreachableError(
+                fault = fault_of_agent(client.resolve(), alias=client.alias)
+                raise fault or UnreachableError(
                     f"{client.alias} did not answer within {limit} seconds.",
                     hint="See what is wrong: lab doctor",
                 )

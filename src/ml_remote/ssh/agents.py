@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from .. import processes
+from ..errors import LoginRefusedError
 from .configuration import expanded
 
-__all__ = ["agent_hangs", "agent_variables", "silent_agent"]
+__all__ = ["agent_hangs", "agent_variables", "fault_of_agent", "silent_agent"]
 
 _SECONDS_TO_ANSWER = 5.0
 
@@ -39,6 +40,18 @@ def agent_hangs(resolved: Mapping[str, Sequence[str]]) -> bool:
     except subprocess.TimeoutExpired:
         return True
     return False
+
+
+def fault_of_agent(
+    resolved: Mapping[str, Sequence[str]], *, alias: str
+) -> LoginRefusedError | None:
+    """Return the error for an agent that never answers; None if it does, or if there is none."""
+    if not agent_hangs(resolved):
+        return None
+    return LoginRefusedError(
+        f"{silent_agent(resolved)} ssh waits for it, and {alias} is never logged in to.",
+        hint="End that agent and start another one, or unset SSH_AUTH_SOCK; then try again",
+    )
 
 
 def silent_agent(resolved: Mapping[str, Sequence[str]]) -> str:

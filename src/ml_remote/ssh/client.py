@@ -18,13 +18,12 @@ from pathlib import Path
 from .. import processes
 from ..errors import (
     ConfigurationError,
-    LoginRefusedError,
     RemoteCommandError,
     UnreachableError,
 )
 from ..far.exit_codes import ExitCode
 from ..processes import Result
-from .agents import agent_hangs, silent_agent
+from .agents import fault_of_agent
 from .configuration import expanded
 from .explaining import explain
 from .not_run import command_not_run
@@ -176,15 +175,8 @@ class Client:
                 client.command(*words), input=input, timeout=timeout, echo_errors=interactive
             )
         except subprocess.TimeoutExpired:
-            resolved = self.resolve()
-            if agent_hangs(resolved):
-                raise LoginRefusedError(
-                    f"{silent_agent(resolved)} ssh waited for it, and {self.alias} was never "
-                    "logged in to.",
-                    hint="End that agent and start another one, or unset SSH_AUTH_SOCK; then try "
-                    "again",
-                ) from None
-            raise UnreachableError(
+            fault = fault_of_agent(self.resolve(), alias=self.alias)
+            raise fault or UnreachableError(
                 f"{self.alias} did not answer within {timeout:g} seconds.",
                 hint="See what is wrong: lab doctor",
             ) from None
