@@ -325,3 +325,14 @@ def test_what_nobody_knows_is_not_well(
     monkeypatch.setattr(report, "examine", lambda *_: iter([ok("x", "fine"), skipped("y", "no")]))
     assert report.doctor(context)
     assert "All is well: 1 ok, 1 skipped." in capsys.readouterr().out
+
+
+def test_folder_is_unknown_where_there_is_no_git_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = folder_checks.check_folder(
+        "lab", "yours", repository=f"{1:040}", branch="main", here=tmp_path
+    )
+    assert found.state == "unknown"
+    assert "git" in found.detail

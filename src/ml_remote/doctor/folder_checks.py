@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import OTHER_FOLDER
+from ..errors import OTHER_FOLDER, LabError
 from ..slurm_options import SlurmOptions
 from ..transfer.git_here import is_another_project
 from .findings import Finding, ok, skipped, unknown
@@ -53,7 +53,11 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
     first_commits = re.findall(r"\b[0-9a-f]{40,64}\b", repository)
     if not first_commits:
         return unknown("folder", "git cannot read the repository in it", remedy="lab push")
-    if is_another_project(here, first_commits):
+    try:
+        is_another = is_another_project(here, first_commits)
+    except LabError as error:  # no git here, which another check tells
+        return unknown("folder", error.message)
+    if is_another:
         return Finding(
             name="folder",
             state="failed",
