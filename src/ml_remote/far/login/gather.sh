@@ -10,7 +10,8 @@ gather() {
             for file; do
                 to=$results/$file
                 [ ! -e "$to" ] || continue
-                mkdir -p "${to%/*}" && cp -p "$file" "$to.part" && mv "$to.part" "$to"
+                mkdir -p "${to%/*}" && cp -p "$file" "$results/.lab-copy" &&
+                    mv "$results/.lab-copy" "$to"
             done' sh "$results" {} +
     done; } <"$1/folders"
 }
