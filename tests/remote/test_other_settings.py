@@ -7,6 +7,7 @@ while a project is generated, pushed and pulled. Every program is the real one.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ from ml_remote.login.logins import with_key_alone
 from ml_remote.ssh.agents import agent_variables
 from ml_remote.ssh.client import Client
 from ml_remote.ssh.configuration import home_directory
-from ml_remote.ssh.ssh_directory import include_line
+from ml_remote.ssh.ssh_directory import include_line, ssh_options
 
 LOGIN = Path(far.__file__).parent / "login"
 
@@ -212,6 +213,8 @@ def test_key_of_an_entry_is_the_only_one_in_another_directory_too(tmp_path: Path
     assert named.resolve()["identityfile"] == ["/a"]
     assert other.resolve()["identityfile"] == [str(own)]
     assert with_key_alone(other, Path("/b")).resolve()["identityfile"] == ["/b"]
+    shutil.rmtree(Path(ssh_options(tmp_path)[1]).parent)  # as what tidies /tmp does
+    assert named.resolve()["identityfile"] == ["/a"]
 
 
 @pytest.mark.parametrize(

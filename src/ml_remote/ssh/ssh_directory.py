@@ -124,6 +124,8 @@ def ssh_options(directory: Path, *, default_keys: bool = True) -> list[str]:
     """
     if is_default_directory(directory):
         return []
+    if not _is_ours(_made_folder()):  # something that tidies /tmp has removed it
+        _made_folder.cache_clear()
     file = _made_folder() / sha256(os.fsencode(directory)).hexdigest()[:16]
     if not default_keys:
         file = file.with_suffix(".alone")
@@ -154,6 +156,14 @@ def _with_key(directory: Path) -> list[str]:
             if _ALIAS.fullmatch(path.stem) and _IDENTITY.search(path.read_bytes()):
                 found.append(path.stem)
     return found
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return os.name != "posix" or status.st_uid == os.getuid()
 
 
 @cache
