@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from place import Place
 
 from ml_remote import far, git
 from ml_remote.far.login.environment.commands import answer
+from ml_remote.far.login.environment.failures import Failure
 from ml_remote.far.login.environment.managers.base import Work
+from ml_remote.far.login.environment.managers.installing import refuse_other_target_of_uv
 from ml_remote.far.login.environment.managers.pip import Pip
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
 from ml_remote.login.host_keys import known_hosts_file
@@ -191,6 +194,29 @@ def test_uninstalling_leaves_the_packages_of_the_home_directory(tmp_path: Path) 
     nothing: Any = None
     Pip("pip").remove(Work(tmp_path, tmp_path, lists=nothing, settings=nothing), ["a"])
     assert (tmp_path / "told").read_text().startswith("1 -m pip uninstall --yes ")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ('native-tls = true\n[pip]\nno-deps = false\ntarget = "/x"\n', True),
+        ('[pip]\nprefix = "/x"\n', True),
+        ('[pip]\n# target = "/x"\n[[index]]\nprefix = "/x"\n', False),
+        ('target = "/x"\n', False),
+    ],
+)
+def test_uv_that_would_install_elsewhere_is_named_with_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, is_refused: bool
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "uv" / "uv.toml"
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(Failure) if is_refused else nullcontext() as caught:
+        refuse_other_target_of_uv(tmp_path)
+    if caught is not None:
+        assert f"{file} says " in str(caught.value)
+        assert '= "/x" under [pip]' in str(caught.value)
 
 
 def test_tilde_means_the_home_directory_that_ssh_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What uv and pip are told to install: the lists under the lock, and the project itself."""
 
+import os
 import re
 from pathlib import Path
 from typing import Dict, List
@@ -9,9 +10,17 @@ from ..commands import answer
 from ..failures import Failure
 from .base import Work
 
-__all__ = ["is_installable", "refuse_other_target", "requirement_options"]
+__all__ = [
+    "is_installable",
+    "refuse_other_target",
+    "refuse_other_target_of_uv",
+    "requirement_options",
+]
 
 _ELSEWHERE = re.compile(r"(?m)^(\w+)\.(target|prefix|root)=(.+)$")
+_OF_UV = re.compile(
+    r"(?m)^\[(?:tool\.uv\.)?pip\].*\n(?:(?!\[).*\n)*?\s*(target|prefix)\s*=\s*(\S.*)$"
+)
 
 
 def refuse_other_target(python: str, variables: Dict[str, str]) -> None:
@@ -24,6 +33,24 @@ def refuse_other_target(python: str, variables: Dict[str, str]) -> None:
             " environment.".format(found.group(2), found.group(3)),
             "Take that back: python3 -m pip config unset {}.{}".format(*found.groups()[:2]),
         )
+
+
+def refuse_other_target_of_uv(root: Path) -> None:
+    """Raise Failure if uv's configuration has packages go elsewhere: no option takes that back."""
+    if os.environ.get("UV_NO_CONFIG"):
+        return
+    chosen = os.environ.get("UV_CONFIG_FILE")
+    own = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    usual = [root / "uv.toml", root / "pyproject.toml", Path(own, "uv", "uv.toml")]
+    for file in [Path(chosen)] if chosen else [*usual, Path("/etc/uv/uv.toml")]:
+        found = _OF_UV.search(_text(file))
+        if found:
+            raise Failure(
+                "{} says {} = {} under [pip], so no package would get into the environment.".format(
+                    file, *found.groups()
+                ),
+                "Take that line out of it, then run the command again.",
+            )
 
 
 def requirement_options(work: Work) -> List[List[str]]:

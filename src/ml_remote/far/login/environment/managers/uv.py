@@ -15,7 +15,7 @@ from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
 from ..speech import say
 from .base import Manager, Work
-from .installing import requirement_options
+from .installing import refuse_other_target_of_uv, requirement_options
 from .network import explain_network
 
 __all__ = ["Uv"]
@@ -72,6 +72,7 @@ class Uv(Manager):
 
     def change(self, work: Work) -> None:
         """Install what the lists ask for."""
+        refuse_other_target_of_uv(work.root)
         for options in requirement_options(work):
             command = [self.program, "pip", "install"]
             command += ["--python", str(interpreter_of(work.prefix)), *self._torch(work), *options]
