@@ -18,7 +18,10 @@ from place import Place
 from remote_fixtures import wait_until
 
 from ml_remote.errors import UsageError
+from ml_remote.machine import Machine
+from ml_remote.sessions import forward
 from ml_remote.sessions.forward import Wanted, parse
+from ml_remote.ssh.client import Client
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,16 @@ def test_ports_are_read_as_ssh_reads_them(text: str, wanted: Wanted) -> None:
 def test_other_words_are_refused_in_a_sentence(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)):
         parse(text)
+
+
+def test_folder_whose_name_ssh_would_change_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine(client=Client(alias="gpu", directory=tmp_path), folder="own")
+    for folder in ("/home/ada/100%h", "/home/ada/a:b", "/home/ada/${HOME}"):
+        monkeypatch.setattr(forward, "absolute_folder", lambda _, folder=folder: folder)
+        with pytest.raises(UsageError, match="which ssh does not leave"):
+            forward._targets(machine, [parse("8080:./app.sock")])
 
 
 class Echo(socketserver.BaseRequestHandler):

@@ -29,6 +29,7 @@ _LARGEST_PORT = 65535
 _LONGEST_SOCKET = 100  # bytes of a socket's path; sun_path of unix(7) has 108
 _SOCKET = re.compile(r"(?=.*/)[A-Za-z0-9._/@+=, -]+")
 _IPV6 = re.compile(r"\[[0-9a-fA-F:]{2,45}\]")
+_REPLACED = re.compile(r"[%:]|\$\{")  # in a path, ssh takes these for something of its own
 _REFUSED = re.compile(r"open failed: (.*)")
 _LOOK_EVERY = 0.5  # seconds between two requests while a page does not answer yet
 _ONE_LOOK = 5.0  # seconds for the answer to one of them
@@ -128,6 +129,11 @@ def _targets(machine: Machine, wanted: Sequence[Wanted]) -> list[str]:
             raise UsageError(
                 f"{path} is too long for the path of a socket: {_LONGEST_SOCKET} bytes at most.",
                 hint="Let the program listen on a socket in a folder with a shorter path",
+            )
+        if _REPLACED.search(path):
+            raise UsageError(
+                f"{path} cannot be forwarded: it has %, : or ${{ in it, which ssh does not leave.",
+                hint="Let the program listen on a socket in another folder, and give its full path",
             )
         targets.append(path)
     return targets

@@ -5,7 +5,7 @@
 # to go to a terminal.
 run() {
     take_secrets
-    if ! command -v "$1" >/dev/null 2>&1; then
+    if ! command -v "$1" >/dev/null 2>&1 && [ ! -e "$1" ]; then
         printf '%s: there is no such program here.\n' "$1" >&2
         exit 127
     fi
