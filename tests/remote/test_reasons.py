@@ -254,6 +254,18 @@ ROWS = {
         "hook pre-push of the repository here refused|exec: no-such: not found",
         "what the hook asks for",
     ),
+    "hook here that logs in elsewhere": Row(
+        after(
+            new,
+            lambda two: two.hook(
+                two.root,
+                "pre-push",
+                "#!/bin/sh\necho 'git@github.com: Permission denied (publickey).' >&2\nexit 1\n",
+            ),
+        ),
+        "hook pre-push of the repository here refused|git@github.com: Permission denied",
+        "what the hook asks for",
+    ),
     "pre-receive there": Row(
         after(new, lambda two: two.hook(two.folder, "pre-receive")),
         "a hook of the repository on machine refused|remote: no secrets, please|"

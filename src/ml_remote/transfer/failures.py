@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import LabError, RemoteCommandError
 from ..ssh.client import Client
 from ..ssh.explaining import recognise
@@ -17,10 +19,12 @@ def explain_git(client: Client, stderr: str, *, what: str, has_hook: bool = Fals
 
     `what` is what it was doing, `has_hook` whether a hook here could have refused it.
     """
-    known = recognise(_own(stderr), alias=client.alias)
+    # Where ssh fails, git says so with "fatal"; without it, such words are those of a hook.
+    by_hook = has_hook and re.search(r"(?m)^fatal: ", stderr) is None
+    known = None if by_hook else recognise(_own(stderr), alias=client.alias)
     if known is not None:
         return known
-    if not has_reason(stderr):
+    if not by_hook and not has_reason(stderr):
         shell = _printing_shell(client, what)
         if shell is not None:
             return shell
