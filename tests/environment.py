@@ -18,7 +18,7 @@ from baking import (
 )
 from filelock import FileLock
 
-__all__ = ["LabEnvironment", "lab_environment"]
+__all__ = ["LabEnvironment", "lab_environment", "layered"]
 
 BUILD = TEMPLATE_ROOT / "build"
 
@@ -34,6 +34,23 @@ class LabEnvironment:
     def python(self) -> Path:
         """The interpreter with torch, jupytext, papermill and pytest."""
         return self.project.path / ".venv" / "bin" / "python"
+
+
+def layered(project: BakedProject, below: LabEnvironment) -> LabEnvironment:
+    """Give another project an environment of its own, with the packages of the shared one in it.
+
+    Only what is installed counts in a run: PYTHONPATH is not heard there.
+    """
+    prefix = project.path / ".venv"
+    if not prefix.exists():
+        subprocess.run([below.python, "-m", "venv", "--without-pip", str(prefix)], check=True)
+        (folder,) = prefix.glob("lib/python3*/site-packages")
+        own = (below.project.path / ".venv").resolve()
+        (shared,) = own.glob("lib/python3*/site-packages")
+        (prefix / "share").symlink_to(own / "share")  # templates and kernels of Jupyter
+        lines = [str(project.path / "src"), f"import site; site.addsitedir({str(shared)!r})"]
+        (folder / "layer.pth").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return LabEnvironment(project, below.setup_output)
 
 
 def lab_environment() -> LabEnvironment:

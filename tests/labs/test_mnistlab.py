@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 from baking import BakedProject, bake_project, install_far
-from environment import LabEnvironment
+from environment import LabEnvironment, layered
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +59,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
     )
     install_far(project)
     return project
+
+
+@pytest.fixture
+def environment(project: BakedProject, environment: LabEnvironment) -> LabEnvironment:
+    """The shared environment, with this project's package in it."""
+    return layered(project, environment)
 
 
 Run = Callable[..., Path]
