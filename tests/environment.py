@@ -47,6 +47,9 @@ def layered(project: BakedProject, below: LabEnvironment) -> LabEnvironment:
         (folder,) = prefix.glob("lib/python3*/site-packages")
         own = (below.project.path / ".venv").resolve()
         (shared,) = own.glob("lib/python3*/site-packages")
+        for program in (own / "bin").iterdir():  # they start the shared interpreter
+            if not (prefix / "bin" / program.name).exists():
+                (prefix / "bin" / program.name).symlink_to(program)
         (prefix / "share").symlink_to(own / "share")  # templates and kernels of Jupyter
         lines = [str(project.path / "src"), f"import site; site.addsitedir({str(shared)!r})"]
         (folder / "layer.pth").write_text("\n".join([*lines, ""]), encoding="utf-8")

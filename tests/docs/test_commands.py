@@ -31,7 +31,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "docs/guides/several-machines.md": CONNECTED,
     "docs/guides/browser.md": CONNECTED,
     "docs/guides/team-mates.md": CONNECTED,
-    "docs/guides/troubleshooting.md": (*CONNECTED, "uv run lab.py push"),
+    "docs/guides/troubleshooting.md": (*CONNECTED, "uv run lab.py up --no-code"),
     "docs/guides/shell-and-ports.md": (*CONNECTED, "uv run lab.py push"),
     "docs/guides/own-repository.md": (
         "mkdir leaves",
