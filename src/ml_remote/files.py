@@ -30,6 +30,8 @@ __all__ = [
 
 LOCK = ".lock"
 MARK = ".ml-remote-"
+TRIAL = f".sockets{MARK}"
+"""Begins the name of a directory in which sockets are tried for a moment."""
 MOST_BACKUPS = 10
 LONGEST_WAIT = 120.0  # seconds for other processes that change the same directory
 
@@ -106,10 +108,16 @@ def remove_leftovers(folder: Path) -> None:
 
     Only for the holder of the lock: any such file is then nobody's.
     """
-    if folder.is_dir():
-        for path in folder.glob(f".*{MARK}*"):
-            if path.name.rpartition("-")[2].isdecimal():
-                path.unlink(missing_ok=True)
+    if not folder.is_dir():
+        return
+    for path in folder.glob(f".*{MARK}*"):
+        if path.name.rpartition("-")[2].isdecimal():
+            path.unlink(missing_ok=True)
+    for trial in folder.glob(f"{TRIAL}*"):
+        with suppress(OSError):  # one that is being tried, or something else
+            for path in trial.iterdir():
+                path.unlink()
+            trial.rmdir()
 
 
 def make_directory(folder: Path) -> bool:

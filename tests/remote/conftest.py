@@ -10,7 +10,7 @@ from pathlib import Path
 
 import openssh_server
 import pytest
-from baking import BakedProject, bake_project
+from baking import THIS_PYTHON, BakedProject, bake_project
 from environment import LabEnvironment
 from needs import need_program, need_root
 from openssh_server import Account, Laptop, OpenSSHServer
@@ -99,7 +99,10 @@ def workplace(
     laptop: Laptop, environment: LabEnvironment, tmp_path: Path, home: Path
 ) -> Iterator[Workplace]:
     """The project here and there; whoever logs in there is the user that runs the tests."""
-    project = bake_project(tmp_path / "here", home=home, ssh_alias="machine")
+    # With the lists that the shared environment was made from.
+    project = bake_project(
+        tmp_path / "here", home=home, ssh_alias="machine", python_version=THIS_PYTHON
+    )
     with workplace_of(project, laptop=laptop, environment=environment) as made:
         yield made
 

@@ -224,13 +224,15 @@ def test_up_goes_on_without_an_editor(place: Place, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-def test_project_without_a_script_for_its_environment_is_told(place: Place) -> None:
+def test_project_without_script_and_lists_for_its_environment_is_told(place: Place) -> None:
     place.write_there("lab.toml", place.project.read("lab.toml"))
+    lists = ("pyproject.toml", "environment.yml", "requirements.lock")
+    for name in ("scripts/setup-environment.sh", *lists):
+        (place.project.path / name).unlink()
     done = place.lab("setup")
     assert done.returncode == 1
-    assert "The project on machine has no scripts/setup-environment.sh" in done.stderr
-    assert "Next: If you have it: lab push." in done.stderr
-    (place.project.path / "scripts" / "setup-environment.sh").unlink()
+    assert "Nothing says what the environment on machine is made from" in done.stderr
+    assert "Next: If you have one: lab push." in done.stderr
     done = place.lab("setup", "--local")
     assert done.returncode == 1
-    assert "The project on this computer has no scripts/setup-environment.sh" in done.stderr
+    assert "Nothing says what the environment on this computer is made from" in done.stderr

@@ -48,4 +48,4 @@ def test_lab_toml_is_enough(tmp_path: Path, machine: Client, account: Account) -
     assert "requirements.txt" in lab("setup", code=1)
     assert "Next: Make it: lab setup" in lab("run", "answer", code=1)
     lab("pull")
-    lab("doctor", "--copy")
+    assert "there is no .venv" in lab("doctor", "--copy", code=1)

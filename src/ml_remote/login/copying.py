@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from .logins import Login, log_in, with_key_alone
 
 __all__ = ["Copied", "copy_key"]
 
+# A socket's path holds 104 bytes on macOS; ssh puts a dot and 16 characters behind it for a moment.
+_LONGEST_PLACE = 104 - 1 - len("/lab-copy-12345678/s") - 17
 _CLOSED = ("~", "~/.ssh", "~/.ssh/authorized_keys")
 
 
@@ -130,7 +133,7 @@ def _open_to_others(client: Client) -> LoginRefusedError | None:
 @contextmanager
 def _one_password(client: Client) -> Iterator[tuple[str, ...]]:
     """Yield options for a connection that one password opens and every copy shares."""
-    with tempfile.TemporaryDirectory(prefix="lab-copy-", ignore_cleanup_errors=True) as folder:
+    with _short_folder() as folder:
         if processes.is_windows() or not takes_sockets(Path(folder)):
             yield ("ControlPath=none",)
             return
@@ -139,6 +142,17 @@ def _one_password(client: Client) -> Iterator[tuple[str, ...]]:
             yield sharing
         finally:
             client.with_options(*sharing).close()
+
+
+def _short_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a directory for a socket of ssh: in /tmp where the usual place has a long path."""
+    place = Path(tempfile.gettempdir())
+    is_long = len(os.fsencode(place)) > _LONGEST_PLACE
+    return tempfile.TemporaryDirectory(
+        prefix="lab-copy-",
+        dir="/tmp" if is_long and not processes.is_windows() else None,
+        ignore_cleanup_errors=True,
+    )
 
 
 def _delete(key: Path) -> None:

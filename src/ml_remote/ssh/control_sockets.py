@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from ..files import TRIAL
+
 __all__ = [
     "LONGEST_CONTROL_DIRECTORY",
     "make_socket_folder",
@@ -70,7 +72,7 @@ def takes_sockets(folder: Path) -> bool:
     while not folder.is_dir():
         folder = folder.parent
     try:
-        trial = tempfile.TemporaryDirectory(dir=folder, prefix=".s", ignore_cleanup_errors=True)
+        trial = tempfile.TemporaryDirectory(dir=folder, prefix=TRIAL, ignore_cleanup_errors=True)
     except OSError:
         return True
     with trial as inside, socket.socket(socket.AF_UNIX) as listener:
@@ -81,6 +83,8 @@ def _can_listen(listener: socket.socket, folder: Path) -> bool:
     try:
         listener.bind(str(folder / "s"))
         os.link(folder / "s", folder / "t")
+    except FileNotFoundError:  # another process took it for something left behind
+        return True
     except OSError as error:
         return error.errno is None  # Python itself: the path is too long to try
     return True
