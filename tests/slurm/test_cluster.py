@@ -229,6 +229,10 @@ def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(place: ClusterPla
     place.cluster.command("scontrol", "requeue", number)
     wait_until(lambda: only_run(place).state == "queued")
     assert "queued (BeginTime)" in place.here.lab("runs").stdout
+    # A node takes nothing that was granted in the second in which it ended the job ("credential
+    # revoked"); Slurm itself waits two minutes before it starts a job again.
+    ended = time.time()
+    wait_until(lambda: time.time() > ended + 2)
     place.cluster.command("scontrol", "update", f"JobId={number}", "StartTime=now")
     wait_for_output(place, "waiting for it", times=2)
     assert only_run(place).state == "running"
