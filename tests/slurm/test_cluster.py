@@ -244,6 +244,16 @@ def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(place: ClusterPla
 
 
 @pytest.mark.slow
+def test_any_program_runs_as_a_job_and_gives_its_exit_code(place: ClusterPlace) -> None:
+    script = 'echo "node $SLURM_JOB_ID"; echo kept >"$LAB_OUTPUT_DIR/kept.txt"; exit 3'
+    done = place.here.lab("run", "--slurm", "--name", "mine", "--", "sh", "-c", script)
+    assert done.returncode == 3, done.stderr
+    assert f"node {number_of(only_run(place))}" in done.stderr
+    (kept,) = (place.here.project.path / "outputs" / "mine").glob("*/kept.txt")
+    assert kept.read_text() == "kept\n"
+
+
+@pytest.mark.slow
 def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterPlace) -> None:
     write_lab(place, "waiting", WAITING)
 
