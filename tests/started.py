@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["end_started", "start_in_session"]
+__all__ = ["end_started", "read_until", "start_in_session"]
 
 _started: list[subprocess.Popen[str]] = []
 
@@ -29,6 +29,17 @@ def start_in_session(command: Sequence[str], folder: Path) -> subprocess.Popen[s
     )
     _started.append(process)
     return process
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what the process prints until a line with `text` comes; return all that was read."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"It ended without {text!r}: {said}")
 
 
 def end_started() -> None:

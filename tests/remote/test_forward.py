@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import socketserver
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from place import Place
 from remote_fixtures import wait_until
+from started import read_until
 
 from ml_remote.errors import UsageError
 from ml_remote.machine import Machine
@@ -124,16 +124,6 @@ def echoed(port: int) -> bool:
 def is_open(port: int, address: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((address, port)) == 0
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if text in line:
-            return said
-    raise AssertionError(f"{text!r} is not in what it said:\n{said}")
 
 
 @pytest.mark.slow

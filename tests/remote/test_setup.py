@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from place import Place
+from started import read_until
 
 # Stands in for the real script, which tests/bake and the journey run: it waits for a word.
 SCRIPT = """\
@@ -56,17 +57,6 @@ def project_there(place: Place) -> Place:
     done = place.lab("push")
     assert done.returncode == 0, done.stderr
     return place
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """Read what the process prints until a line with `text` comes."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if text in line:
-            return said
-    raise AssertionError(f"It ended without {text!r}: {said}")
 
 
 def tell(place: Place, word: str) -> None:
