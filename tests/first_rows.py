@@ -1,11 +1,13 @@
 """Of long tables whose every row starts programs, the quick part tries the first row of each test.
 
-All rows are in `make test`. Answers that attack, and remote/test_security.py, have one of each kind
-in the quick part.
+All rows are in `make test`. A test that takes nothing but its row starts no program and stays in
+the quick part: CONTRIBUTING.md names such tests for the ends of its recipes. Answers that attack,
+and remote/test_security.py, have one of each kind in the quick part.
 """
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return
     if not item.path.is_relative_to(_HERE) or item.get_closest_marker("slow"):
+        return
+    takes = set(inspect.signature(item.function).parameters)
+    if takes <= set(item.callspec.params):
         return
     if item.path.relative_to(_HERE).as_posix() in TABLES:
         test = (item.path, item.originalname)
