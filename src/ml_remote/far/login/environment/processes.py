@@ -83,9 +83,16 @@ def started(process: int) -> str:
     try:
         text = Path("/proc/{}/stat".format(process)).read_text(errors="replace")
     except OSError:
-        return ""
+        return "" if os.path.isdir("/proc/self") else _started_by_ps(process)
     words = text.rpartition(")")[2].split()
     return words[19] if len(words) > 19 and words[0] not in "ZX" else ""
+
+
+def _started_by_ps(process: int) -> str:
+    """Return the same on a system without /proc."""
+    said = answer(["ps", "-p", str(process), "-o", "stat=", "-o", "lstart="], seconds=5) or ""
+    state, _, start = said.strip().partition(" ")
+    return "" if state.startswith("Z") else start.strip()
 
 
 def is_same_boot(words: List[str], boot: List[str]) -> bool:
