@@ -33,6 +33,7 @@ ENVIRONMENT_MANAGERS = ("auto", "conda", "mamba", "micromamba", "uv", "venv")
 TORCH_BUILDS = re.compile(r"auto|cpu|xpu|cu[1-9][0-9]{1,2}|rocm[1-9][0-9]*(\.[0-9]+){1,2}")
 """What uv knows as a `--torch-backend`, which builds of torch there are."""
 DEFAULT_IDLE_HOURS = 12.0
+DEFAULT_CARD_IDLE_HOURS = 2.0
 DEFAULT_PYTHON = "3.12"
 OLDEST_PYTHON = 11  # of Python 3
 _NOT_RESULTS = (".lab", ".git", ".venv", "outputs")  # in the project, and no results
@@ -61,6 +62,10 @@ class Settings:
     """The build of torch to install, such as "cpu" or "cu126"; empty leaves it to the manager."""
     idle_hours: float = DEFAULT_IDLE_HOURS
     """After how many unused hours a JupyterLab or TensorBoard there ends; 0 means never."""
+    keep_kernels: bool = True
+    """Whether a kernel there outlives the editor's window."""
+    card_idle_hours: float = DEFAULT_CARD_IDLE_HOURS
+    """After how many hours a kernel ends that no window shows and that has memory on a card."""
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     """What `lab run --slurm` asks for."""
     output_folders: tuple[str, ...] = ()
@@ -100,7 +105,9 @@ def read_settings(tables: Tables) -> Settings:
         python=_python(tables),
         source=_source(tables),
         torch=_torch(tables),
-        idle_hours=_idle_hours(tables),
+        idle_hours=_hours(tables, "idle_hours", DEFAULT_IDLE_HOURS),
+        keep_kernels=_keep_kernels(tables),
+        card_idle_hours=_hours(tables, "card_idle_hours", DEFAULT_CARD_IDLE_HOURS),
         slurm=read_options(tables),
         output_folders=_output_folders(tables),
         notify_command=_notify_command(tables),
@@ -200,16 +207,26 @@ def _torch(tables: Tables) -> str:
     return build or ""
 
 
-def _idle_hours(tables: Tables) -> float:
-    """Return the optional idle_hours in [sessions], which must be a number and not negative."""
-    value = tables.table("sessions").get("idle_hours", DEFAULT_IDLE_HOURS)
+def _hours(tables: Tables, key: str, default: float) -> float:
+    """Return an optional number of hours in [sessions], which must not be negative."""
+    value = tables.table("sessions").get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ConfigurationError(
-            f"{tables.source('sessions', 'idle_hours')}: idle_hours in [sessions] is {value!r}; it "
-            "must be a number of hours, such as 12 or 0.5; 0 means that a session never ends by "
-            "itself."
+            f"{tables.source('sessions', key)}: {key} in [sessions] is {value!r}; it must be a "
+            f"number of hours, such as {default:g} or 0.5; 0 means that nothing ends by itself."
         )
     return float(value)
+
+
+def _keep_kernels(tables: Tables) -> bool:
+    """Return the optional keep_kernels in [sessions], which must be true or false."""
+    value = tables.table("sessions").get("keep_kernels", True)
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{tables.source('sessions', 'keep_kernels')}: keep_kernels in [sessions] is "
+            f"{value!r}; it must be true or false, without quotes."
+        )
+    return value
 
 
 def _output_folders(tables: Tables) -> tuple[str, ...]:

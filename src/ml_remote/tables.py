@@ -30,7 +30,7 @@ KEYS: Mapping[str, frozenset[str]] = {
     "project": frozenset({"package"}),
     "remote": frozenset({"alias", "folder"}),
     "environment": frozenset({"manager", "python", "folder", "cache", "torch", "from"}),
-    "sessions": frozenset({"idle_hours"}),
+    "sessions": frozenset({"idle_hours", "keep_kernels", "card_idle_hours"}),
     "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
     "outputs": frozenset({"folders"}),
     "notify": frozenset({"command"}),

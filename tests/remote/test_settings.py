@@ -140,6 +140,8 @@ def test_local_file_wins_key_by_key(tmp_path: Path) -> None:
         ("remote = 3\n", "remote is 3; it must be a table"),
         ('[slurm]\ntime = "4h"\n', "time in [slurm] is '4h'"),
         ("[sessions]\nidle_hours = -1\n", "idle_hours in [sessions] is -1"),
+        ("[sessions]\ncard_idle_hours = true\n", "card_idle_hours in [sessions] is True"),
+        ('[sessions]\nkeep_kernels = "no"\n', "keep_kernels in [sessions] is 'no'"),
         ("[remote\n", "not valid TOML"),
         (b"\xff\xfe", "not UTF-8"),
     ],

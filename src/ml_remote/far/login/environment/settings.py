@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
-__all__ = ["DEFAULT_PYTHON", "OLDEST_PYTHON", "Settings", "read_settings"]
+__all__ = ["DEFAULT_PYTHON", "OLDEST_PYTHON", "Settings", "read_settings", "read_table"]
 
 OLDEST_PYTHON = "3.11"
 DEFAULT_PYTHON = "3.12"
@@ -33,11 +33,17 @@ class Settings(NamedTuple):
 
 def read_settings(root: Path) -> Settings:
     """Return what the project's files say."""
-    values: Dict[str, str] = {}
-    for path in reversed(_files(root)):
-        values.update(_table(path, "environment"))
+    values = read_table(root, "environment")
     given = {name: values[name] for name in Settings._fields if values.get(name)}
     return Settings(**dict(given, named_python=given.get("python", "")))
+
+
+def read_table(root: Path, name: str) -> Dict[str, str]:
+    """Return the plain values of one table, as texts, from the files that count."""
+    values: Dict[str, str] = {}
+    for path in reversed(_files(root)):
+        values.update(_table(path, name))
+    return values
 
 
 def _files(root: Path) -> List[Path]:
