@@ -11,20 +11,30 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import openssh_server
 import pytest
 from baking import THIS_PYTHON, TOOL
 from environment_events import BACKEND, PYPROJECT, SCRIPT, TORCH, build_wheel
-from openssh_server import Laptop
+from openssh_server import Laptop, OpenSSHServer
 from programs import path_without
 from remote_fixtures import known_machine
 
-from ml_remote.carrying import wheels
+from ml_remote.carrying import target, wheels
+from ml_remote.carrying.sending import send_wheels
 from ml_remote.carrying.target import Target
-from ml_remote.errors import LabError
+from ml_remote.carrying.wheels import Wheel, find_wheels
+from ml_remote.errors import LabError, UsageError
 from ml_remote.far.login.environment.bringing import bring_uv
+from ml_remote.far.login.environment.record import Record, write_record
+from ml_remote.far.login.environment.settings import Settings
+from ml_remote.far.login.environment.target import describe
+from ml_remote.lists.own_texts import INTERACTIVE
+from ml_remote.machine import Machine
+from ml_remote.processes import Result
+from ml_remote.ssh.client import Client
 
 UNREACHABLE = "http://127.0.0.1:9/simple"
 NEEDS = '\ndef get_requires_for_build_editable(config_settings=None):\n    return ["beta"]\n'
@@ -163,6 +173,108 @@ def test_machine_without_internet_gets_its_packages_from_here(
     subprocess.run([python, "-c", "import torch, alpha, delta"], check=True)
     record = json.loads((machine_folder / ".venv/lab-environment.json").read_text())
     assert (record["manager"], record["complete"]) == ("venv", True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "limit"), [("rsync", "--bwlimit=1000"), ("sftp", "-l8000")])
+def test_sending_tells_how_much_has_come(
+    tmp_path: Path,
+    machine: Client,
+    server: OpenSSHServer,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    limit: str,
+) -> None:
+    source = tmp_path / "wheels"
+    source.mkdir()
+    machine.run("mkdir", "project")
+    name, content = "big-1.0-py3-none-any.whl", os.urandom(3_000_000)
+    (source / name).write_bytes(content)
+    wheel = Wheel(url=f"https://example.com/{name}", sha256=sha256(content).hexdigest(), size=0)
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / program).write_text(f'#!/bin/sh\nexec {shutil.which(program)} {limit} "$@"\n')
+    (slow / program).chmod(0o755)
+    others = path_without(tmp_path, program, *(["rsync"] if program == "sftp" else []))
+    monkeypatch.setenv("PATH", f"{slow}{os.pathsep}{others}")
+    there = Machine(client=machine, folder="project")
+    seen: list[tuple[int, int]] = []
+    send_wheels(there, [wheel], source, lambda *told: seen.append(told))
+    come = server.account.home / "project/.lab/wheels" / name
+    assert come.read_bytes() == content
+    assert {total for _, total in seen} == {len(content)}
+    assert [one for one, _ in seen] == sorted(one for one, _ in seen)
+    assert any(0 < one < len(content) for one, _ in seen), seen
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"keeper": "mamba"}, ["made by mamba", "takes none", "conda-pack"]),
+        (
+            {"found": "3.9.2"},
+            ["has Python 3.9.2", "3.11 or newer", "and no Python", "install_only"],
+        ),
+        ({"found": "rm -rf"}, ["description of a Python"]),
+        ({"keeper": "\x1b[2J"}, ["description of a Python"]),
+    ],
+)
+def test_what_takes_no_wheels_is_told_before_anything_is_fetched(
+    answer: dict[str, str], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Result(returncode=0, stdout=f"{json.dumps(answer)}\n", stderr="")
+    monkeypatch.setattr(target, "ask", lambda *_, **__: done)
+    with pytest.raises(LabError) as error:
+        target.ask_target(Machine(client=Client(alias="gpu"), folder="lab"), ".lab/far/a", "")
+    told = f"{error.value.message} {error.value.hint}"
+    assert [word for word in words if word not in told] == []
+
+
+@pytest.mark.slow
+def test_conda_that_keeps_its_environment_is_named(tmp_path: Path) -> None:
+    prefix = tmp_path / ".lab/envs/conda-20260102-030405"
+    prefix.mkdir(parents=True)
+    (tmp_path / ".venv").symlink_to(prefix.relative_to(tmp_path))
+    write_record(prefix, Record("conda", complete=True))
+    assert json.loads(describe(tmp_path, Settings())) == {"keeper": "conda"}
+    uv = json.loads(describe(tmp_path, Settings(manager="uv")))
+    assert set(uv) == {"python", "platforms", "uv"}
+
+
+@pytest.mark.slow
+def test_list_of_a_repository_of_its_own_is_carried(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    for name in INTERACTIVE:
+        build_wheel(packages, name.partition(">")[0], "99")
+    (root / "requirements.txt").write_text("alpha\n")
+    for name, value in {
+        "UV_OFFLINE": "1",
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+        "UV_FIND_LINKS": str(packages),
+        "UV_PYTHON": sys.executable,
+    }.items():
+        monkeypatch.setenv(name, value)
+    machine = Target(python="3.12.4", platforms=("manylinux_2_28_x86_64",))
+    names = {
+        one.name.partition("-")[0] for one in find_wheels(root, machine, torch="", uv_too=False)
+    }
+    assert {"alpha", "delta", "ipykernel", "papermill"} <= names
+    (root / "pyproject.toml").write_text(PYPROJECT.format(lab='["beta"]'))
+    (root / "backend.py").write_text(BACKEND)
+    (root / "requirements.txt").write_text("-e .[lab]\n")
+    names = {
+        one.name.partition("-")[0] for one in find_wheels(root, machine, torch="", uv_too=False)
+    }
+    assert "beta" in names
+    assert "trial" not in names
+    for name in ("pyproject.toml", "requirements.txt"):
+        (root / name).unlink()
+    (root / "environment.yml").write_text("dependencies:\n  - alpha\n")
+    with pytest.raises(UsageError, match="only list of this project is for conda"):
+        find_wheels(root, machine, torch="", uv_too=False)
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fevil-1.0-py3-none-any.whl", "a%0Ab.whl", "%22.whl"])

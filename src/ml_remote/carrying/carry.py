@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..context import Context
 from ..errors import UsageError
 from ..machine import Machine
+from ..ui.display import transfer_bar
 from .fetching import fetch_wheels, missing_here
 from .sending import FOLDER, send_wheels
-from .target import ask_target
+from .target import KEEP_CONDA, ask_target
 from .wheels import find_wheels
 
 __all__ = ["carry_wheels"]
@@ -27,9 +28,7 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
     if settings.manager not in _BY_INDEX:
         raise UsageError(
             f"--carry brings wheels, and lab.toml asks for {settings.manager}.",
-            hint='Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry\n'
-            "To keep conda: on a machine of the same kind that has internet, conda-pack packs an "
-            "environment into one file, to unpack there",
+            hint=KEEP_CONDA,
         )
     target = ask_target(machine, far, project.merged_toml())
     console.note(f"Looking for wheels for Python {target.python} on {machine.alias} ...")
@@ -48,9 +47,11 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
         )
     if not console.confirm("Fetch and send them?", yes=yes):
         raise UsageError("Nothing was fetched.")
-    fetch_wheels(wheels, folder, target)
+    with transfer_bar("Fetching") as progress:
+        fetch_wheels(wheels, folder, target, progress)
     console.note(f"Sending them to {machine.alias} ...")
-    send_wheels(machine, wheels, folder)
+    with transfer_bar("Sending") as progress:
+        send_wheels(machine, wheels, folder, progress)
     console.say(f"{len(wheels)} wheels are on {machine.alias}.")
     return FOLDER
 

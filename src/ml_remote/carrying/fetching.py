@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import LabError
 from ..lists.uv import reason, uv_program
 from ..processes import running
-from ..ui.display import steps
+from ..ui.display import Progress
 from .target import Target
 from .wheels import Wheel
 
 __all__ = ["fetch_wheels", "missing_here"]
+
+_LOOK_EVERY = 0.5  # seconds between two looks at what has come
+_TEMPORARY = ("TMPDIR", "TMP", "TEMP")  # where Python keeps what is not complete
 
 
 def missing_here(wheels: Sequence[Wheel], folder: Path) -> list[Wheel]:
@@ -28,10 +34,13 @@ def _is_there(path: Path, wheel: Wheel) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == wheel.sha256
 
 
-def fetch_wheels(wheels: Sequence[Wheel], folder: Path, target: Target) -> None:
+def fetch_wheels(
+    wheels: Sequence[Wheel], folder: Path, target: Target, progress: Progress | None = None
+) -> None:
     """Bring these wheels into the folder, and remove all others from it.
 
-    Raises LabError when one cannot be fetched; those that have come stay for the next call.
+    `progress` is told how many bytes have come. Raises LabError when one cannot be fetched; those
+    that have come stay for the next call, in pip's cache.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = {wheel.name for wheel in wheels}
@@ -43,23 +52,60 @@ def fetch_wheels(wheels: Sequence[Wheel], folder: Path, target: Target) -> None:
         (folder / wheel.name).unlink(missing_ok=True)
     if not missing:
         return
+    _check_room(missing, folder)
+    said = _download(missing, folder, target, progress)
+    if missing_here(wheels, folder):
+        said = reason("\n".join(said.splitlines()[-5:]))
+        raise LabError(
+            f"Not all wheels could be fetched. pip says: {said}",
+            quoted=(said,),
+            hint="Run the command again: what has come is kept",
+        )
+
+
+def _check_room(missing: Sequence[Wheel], folder: Path) -> None:
+    """Raise LabError when the disk has no room: pip keeps two copies until all have come."""
+    needed = 2 * sum(wheel.size for wheel in missing)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise LabError(
+            f"Fetching the wheels needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the disk "
+            f"of {folder} are free. Nothing was fetched.",
+            hint="Make room on this computer, then: lab setup --carry",
+        )
+
+
+def _download(
+    missing: Sequence[Wheel], folder: Path, target: Target, progress: Progress | None
+) -> str:
+    """Have pip fetch them; return what it said."""
     options = [word for tag in target.platforms for word in ("--platform", tag)]
     command = ["run", "--quiet", "--no-project", "--with", "pip", "python", "-m", "pip"]
     command += ["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
     command += ["--no-input", "--progress-bar", "off", "--python-version", target.python, *options]
     command += ["--implementation", "cp", "--dest", str(folder)]
     urls = [f"{wheel.url}#sha256={wheel.sha256}" for wheel in missing]
-    with steps() as shown, running([uv_program(), *command, *urls], merge_errors=True) as process:
-        process.send("", close=True)
-        last: list[str] = []
-        for line in process.lines():
-            shown.line(line)
-            last = [*last[-4:], line]
-        code = process.wait()
-    if code != 0 or missing_here(wheels, folder):
-        said = reason("\n".join(last))
-        raise LabError(
-            f"Not all wheels could be fetched. pip says: {said}",
-            quoted=(said,),
-            hint="Run the command again: what has come is kept",
-        )
+    total = sum(wheel.size for wheel in missing)
+    # Beside the folder: /tmp may be small, and what is in it is how much has come.
+    with (
+        tempfile.TemporaryDirectory(prefix="wheels-", dir=folder.parent) as incoming,
+        running(
+            [uv_program(), *command, *urls],
+            input="",
+            variables=dict.fromkeys(_TEMPORARY, incoming),
+            output_as_errors=True,
+        ) as process,
+    ):
+        while not process.ends_within(_LOOK_EVERY):
+            if progress is not None:
+                progress(min(_size(Path(incoming)), total), total)
+        return process.errors()
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the wheels below a folder have that are on their way."""
+    size = 0
+    for path in folder.rglob("*.whl"):
+        with suppress(OSError):  # pip moves it just now
+            size += path.stat().st_size
+    return size

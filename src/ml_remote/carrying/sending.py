@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import answers, processes
 from ..errors import LabError
 from ..machine import Machine
 from ..scripts import ask
+from ..ui.display import Progress
 from .wheels import Wheel
 
 __all__ = ["FOLDER", "send_wheels"]
@@ -18,14 +22,19 @@ __all__ = ["FOLDER", "send_wheels"]
 FOLDER = ".lab/wheels"
 """Where they are, from the project's folder, on both sides."""
 _TRIALS = 3
+_LOOK_EVERY = 1.0  # seconds between two looks at what has come
+_PATIENCE = 20  # seconds for such a look
 _SUM = re.compile(r"([0-9a-f]{64}) ([0-9]{1,15}) (.+)")
 _NEW_RSYNC = re.compile(r"rsync\s+version v?[3-9]\.")
 
 
-def send_wheels(machine: Machine, wheels: Sequence[Wheel], source: Path) -> None:
+def send_wheels(
+    machine: Machine, wheels: Sequence[Wheel], source: Path, progress: Progress | None = None
+) -> None:
     """Bring these wheels into FOLDER on the machine, and remove all others from it.
 
-    Raises LabError when they could not all be sent; what has come stays for the next call.
+    `progress` is told how much of them is there. Raises LabError when they could not all be sent;
+    what has come stays for the next call.
     """
     names = [wheel.name for wheel in wheels]
     sizes = {name: (source / name).stat().st_size for name in names}
@@ -41,9 +50,11 @@ def send_wheels(machine: Machine, wheels: Sequence[Wheel], source: Path) -> None
         if damaged:  # nothing can be added to them
             _facts(machine, needed, [name for name in names if name not in damaged])
         if _NEW_RSYNC.match(facts.get("rsync", "")) and _has_rsync():
-            said = _by_rsync(machine, missing, source, folder)
+            command, orders = _by_rsync(machine, missing, folder)
         else:
-            said = _by_sftp(machine, missing, source, folder, begun=there.keys() - damaged)
+            command, orders = _by_sftp(machine, missing, folder, begun=there.keys() - damaged)
+        watched = _Watched(machine, sum(sizes.values()), progress)
+        said = _copy(command, orders, source, watched)
     if _compare(machine, wheels)[0]:
         raise LabError(
             f"Not all wheels came to {machine.alias}. {said.strip()}",
@@ -73,26 +84,52 @@ def _has_rsync() -> bool:
     return _NEW_RSYNC.match(processes.run(["rsync", "--version"]).stdout) is not None
 
 
-def _by_rsync(machine: Machine, names: Sequence[str], source: Path, folder: str) -> str:
-    """Send them; rsync compares what has come, and sends the rest. Return what it said."""
+@dataclass(frozen=True)
+class _Watched:
+    """How much has come to the machine, and who is told."""
+
+    machine: Machine
+    total: int
+    progress: Progress | None
+
+    def look(self) -> float:
+        """Ask the machine, and tell; return after how many seconds to look again."""
+        began = time.monotonic()
+        if self.progress is not None:
+            with suppress(LabError):  # what is wrong is said by the program that copies
+                said = ask(self.machine, "size-wheels", timeout=_PATIENCE).stdout.strip()
+                if re.fullmatch(r"[0-9]{1,15}", said):
+                    self.progress(min(int(said), self.total), self.total)
+        # Where each look is a login of its own, there are few.
+        return max(_LOOK_EVERY, 10 * (time.monotonic() - began))
+
+
+def _copy(command: Sequence[str], orders: str, source: Path, watched: _Watched) -> str:
+    """Run the program that sends them to its end; return what it said."""
+    with processes.running(command, input=orders, folder=source, discard_output=True) as program:
+        while not program.ends_within(watched.look()):
+            pass
+        return program.errors()
+
+
+def _by_rsync(machine: Machine, names: Sequence[str], folder: str) -> tuple[list[str], str]:
+    """Return what sends them, and its input; rsync compares what has come, and sends the rest."""
     *ssh, _, _ = machine.client.with_options("BatchMode=yes").command()
     words = ['"' + word.replace('"', '""') + '"' for word in ssh]
     command = ["rsync", "-s", "--times", "--inplace", "--from0", "--files-from=-"]
     command += ["-e", " ".join(words), "./", f"{machine.alias}:{folder}/"]
-    done = processes.run(command, input="".join(f"{name}\0" for name in names), folder=source)
-    return done.stderr
+    return command, "".join(f"{name}\0" for name in names)
 
 
 def _by_sftp(
-    machine: Machine, names: Sequence[str], source: Path, folder: str, *, begun: Collection[str]
-) -> str:
-    """Send them, of those that were begun the rest. Return what sftp said."""
+    machine: Machine, names: Sequence[str], folder: str, *, begun: Collection[str]
+) -> tuple[list[str], str]:
+    """Return what sends them, and its input; of those that were begun the rest is sent."""
     (_, *options, _, _) = machine.client.with_options("BatchMode=yes").command()
     command = ["sftp", "-q", *options, "-b", "-", machine.alias]
     orders = [f"cd {_quoted(folder)}"]
     orders += [f"-put {'-a ' if name in begun else ''}{_quoted(name)}" for name in names]
-    text = "".join(f"{line}\n" for line in orders)
-    return processes.run(command, input=text, folder=source).stderr
+    return command, "".join(f"{line}\n" for line in orders)
 
 
 def _quoted(path: str) -> str:

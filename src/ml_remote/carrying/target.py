@@ -7,11 +7,19 @@ import re
 from dataclasses import dataclass
 
 from ..answers import VERSION, is_a, unusable
-from ..errors import LabError
+from ..errors import LabError, UsageError
+from ..far.login.environment.managers import CONDA_FAMILY
 from ..machine import Machine
 from ..scripts import ask
 
-__all__ = ["Target", "ask_target"]
+__all__ = ["KEEP_CONDA", "Target", "ask_target"]
+
+KEEP_CONDA = (
+    'Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry\n'
+    "To keep conda: on a machine of the same kind that has internet, conda-pack packs an "
+    "environment into one file, to unpack there"
+)
+"""What to do where conda makes the environment: it takes no wheels."""
 
 _TAG = re.compile(r"[a-z][a-z0-9_]{2,60}")
 _MANYLINUX = re.compile(r"manylinux_2_([0-9]{1,3})_(x86_64|aarch64)")
@@ -53,8 +61,9 @@ class Target:
 def ask_target(machine: Machine, far: str, settings: str) -> Target:
     """Return which wheels the Python that would make the environment takes.
 
-    `far` is the folder of the far half there, `settings` what lab.toml says. Raises LabError when
-    there is no Python for an environment, and UnusableAnswerError.
+    `far` is the folder of the far half there, `settings` what lab.toml says. Raises UsageError when
+    conda keeps an environment there, LabError when there is no Python for one, and
+    UnusableAnswerError.
     """
     done = ask(machine, "wheel-tags", far, settings, timeout=120)
     text = done.stdout.strip().rpartition("\n")[2]
@@ -62,12 +71,14 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
         answer = json.loads(text)
     except ValueError:
         answer = None
-    if answer == {}:
-        raise LabError(
-            f"{machine.alias} has no Python from 3.11 on, and without internet it gets none.",
-            hint="Have one installed there, or unpack one that needs no administrator, "
-            "so that ~/.local/bin/python3.12 is there; then: lab setup --carry",
+    if isinstance(answer, dict) and answer.get("keeper") in CONDA_FAMILY:
+        raise UsageError(
+            f"--carry brings wheels, and the environment on {machine.alias} was made by "
+            f"{answer['keeper']}, which takes none. Nothing was fetched.",
+            hint=KEEP_CONDA,
         )
+    if isinstance(answer, dict) and is_a(VERSION, answer.get("found")):
+        raise _no_python(machine.alias, answer["found"])
     if not isinstance(answer, dict) or not is_a(VERSION, answer.get("python")):
         raise unusable("description of a Python", text)
     platforms = answer.get("platforms")
@@ -77,4 +88,19 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
         raise unusable("list of platforms", text)
     return Target(
         python=answer["python"], platforms=tuple(platforms), has_uv=answer.get("uv") is True
+    )
+
+
+def _no_python(alias: str, found: str) -> LabError:
+    """Return the error for a machine whose Pythons are all too old."""
+    return LabError(
+        f"{alias} has Python {found}, and the environment needs 3.11 or newer. --carry brings "
+        "packages, and no Python. Nothing was fetched.",
+        hint="If a newer one is there, in a module for example, link it: "
+        "mkdir -p ~/.local/bin; ln -s /path/to/python3.12 ~/.local/bin/\n"
+        "Or bring a Python that needs no administrator: on this computer, fetch an archive of "
+        "3.12 for that machine, named install_only, from "
+        "https://github.com/astral-sh/python-build-standalone/releases; send it by scp; there, "
+        "unpack it in your home directory by tar, and link ~/python/bin/python3.12 like that\n"
+        "Then: lab setup --carry",
     )

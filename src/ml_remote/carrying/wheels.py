@@ -14,16 +14,18 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ..errors import LabError
+from ..errors import LabError, UsageError
+from ..far.login.environment.managers.installing import is_installable
+from ..lists import pyproject
+from ..lists.here import texts_here
 from ..lists.uv import reason, uv_program
 from ..processes import Result, run
-from .target import Target
+from .target import KEEP_CONDA, Target
 
 __all__ = ["Wheel", "find_wheels"]
 
-_LOCK = "requirements.lock"
+_LIST, _LOCK = "pyproject.toml", "requirements.lock"
 _SECONDS = 300
-_EXTRAS = ("lab", "dev")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}\.whl")  # an index names them
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -47,26 +49,35 @@ def find_wheels(root: Path, target: Target, *, torch: str, uv_too: bool) -> list
     """Return the wheels of all that the project and its installation need, each once.
 
     `torch` is its build, `uv_too` whether uv is to be brought. Raises LabError, with uv's own
-    reason, when a package has no wheel for the machine; nothing is fetched then.
+    reason, when a package has no wheel for the machine, and UsageError where only conda reads the
+    list; nothing is fetched then.
     """
-    try:
-        tables = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LabError(f"pyproject.toml cannot be read: {error}", hint="Correct it") from None
-    project = tables.get("project", {})
-    extras = project.get("optional-dependencies", {})
-    wanted = [*project.get("dependencies", [])]
-    wanted += [line for extra in _EXTRAS for line in extras.get(extra, [])]
-    lock = root / _LOCK
-    options = ["--constraint", str(lock)] if lock.is_file() else []
-    options += ["--torch-backend", torch] if torch else []
-    found = _resolve(root, wanted, target, options)
-    found += _resolve(root, [*_build_needs(root, tables), *(["uv"] if uv_too else [])], target, [])
+    texts = texts_here(root)
+    if _LIST not in texts:
+        raise UsageError(
+            "--carry brings wheels, and the only list of this project is for conda.",
+            hint=KEEP_CONDA,
+        )
+    text = texts[_LIST]
+    wanted = [*pyproject.options(text), *pyproject.requirements(text)]
+    needs = []
+    if is_installable(root):
+        needs = _build_needs(root)
+        if itself := pyproject.editable(text):  # it may say what else it needs
+            wanted.append(f"--editable {itself}")
+    options = ["--torch-backend", torch] if torch else []
+    found = _resolve(root, wanted, target, options, lock=texts.get(_LOCK, ""))
+    found += _resolve(root, [*needs, *(["uv"] if uv_too else [])], target)
     return list({wheel.name: wheel for wheel in found}.values())
 
 
-def _build_needs(root: Path, tables: dict[str, Any]) -> list[str]:
+def _build_needs(root: Path) -> list[str]:
     """Return what must be installed to build the project: by its file, and by its backend."""
+    file = root / _LIST
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise LabError(f"{_LIST} cannot be read: {error}", hint="Correct it") from None
     system = tables.get("build-system", {})
     needed: list[str] = system.get("requires", ["setuptools"])
     backend = system.get("build-backend", "setuptools.build_meta")
@@ -81,21 +92,24 @@ def _build_needs(root: Path, tables: dict[str, Any]) -> list[str]:
 
 
 def _resolve(
-    root: Path, wanted: Sequence[str], target: Target, options: Sequence[str]
+    root: Path, wanted: Sequence[str], target: Target, options: Sequence[str] = (), lock: str = ""
 ) -> list[Wheel]:
-    """Return the wheel of each package that these requirements need."""
+    """Return the wheel of each package that these requirements need, with the versions locked."""
     if not wanted:
         return []
     command = ["pip", "compile", "--quiet", "--only-binary", ":all:", "--format", "pylock.toml"]
     command += ["--python-version", target.python, "--python-platform", target.for_uv, *options]
     with tempfile.TemporaryDirectory() as folder:
-        lists, lock = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
+        lists, found = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
         lists.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
-        done = _uv(root, [*command, "--output-file", str(lock), str(lists)])
+        bounds = Path(folder) / "constraints.txt"
+        bounds.write_text(lock, encoding="utf-8")
+        command += ["--constraint", str(bounds), "--output-file", str(found), str(lists)]
+        done = _uv(root, command)
         if done.returncode != 0:
             raise _failure("There are no wheels for the machine", done)
-        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
-    return [_wheel(package) for package in packages]
+        packages = tomllib.loads(found.read_text(encoding="utf-8")).get("packages", [])
+    return [_wheel(package) for package in packages if "directory" not in package]
 
 
 def _wheel(package: dict[str, Any]) -> Wheel:

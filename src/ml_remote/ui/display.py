@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.text import Text
@@ -35,6 +41,7 @@ def transfer_bar(name: str) -> Iterator[Progress | None]:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task(name, total=None, visible=False)

@@ -1,12 +1,11 @@
-# needs: folder search-path
+# needs: folder set-up
 # shellcheck shell=sh disable=SC2154
 # Prints, as JSON, which wheels the Python takes that would make the environment. $1 is the far half,
 # $2 are the settings.
-[ -f scripts/setup-environment.sh ] || exit "$NO_SETUP"
 { mkdir -p .lab && printf '%s' "$2" >.lab/settings.new && mv .lab/settings.new .lab/settings.toml; } 2>/dev/null || {
     df -Pk . | awk 'END { print $4 }'
     exit "$DISK"
 }
 LAB_FAR=$1
 export LAB_FAR
-sh scripts/setup-environment.sh --tags
+set_up --tags

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from .caches import choose_cache
-from .carried import describe, use_carried
+from .carried import use_carried
 from .choosing import choose_manager
 from .commands import end_with_signals, run
 from .failures import Failure, ManagerError
@@ -22,6 +22,7 @@ from .record import Record
 from .settings import Settings, read_settings
 from .speech import say, show_failure, step
 from .state import State, look
+from .target import describe
 
 __all__ = ["main"]
 
