@@ -98,13 +98,13 @@ def oldest() -> str:
     return ".".join(map(str, OLDEST))
 
 
-def is_old(version: str) -> bool:
+def is_old(version: str, *, oldest: tuple[int, int] = OLDEST) -> bool:
     """Return whether a version, as `git --version` says it, is older than the oldest we know.
 
     One that cannot be read is not.
     """
     numbers = re.search(r"(\d+)\.(\d+)", version)
-    return numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) < oldest
 
 
 def git_command(*arguments: str) -> list[str]:

@@ -240,7 +240,7 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
         )
     except ConfigurationError:
         return unknown("repository", "git is not installed here")
-    if "not a git repository" in done.stderr:
+    if "not a git repository" in done.stderr.lower():
         return skipped("repository", "not under version control")
     if done.returncode > 1:
         return unknown("repository", "git cannot read it", remedy="git status")

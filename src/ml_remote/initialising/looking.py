@@ -15,7 +15,7 @@ from ..lists import poetry
 from ..project import current_folder
 from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON, SOURCES
 from ..ssh.address import alias_fault
-from ..transfer.git_here import git
+from ..transfer.git_here import check_version, git
 
 __all__ = ["Repository", "git_path", "is_ignored", "is_tracked", "look"]
 
@@ -46,6 +46,7 @@ def look() -> Repository:
     here = current_folder()
     if here is None:
         raise UsageError("The folder that you are in does not exist any more.")
+    check_version()
     done = git(here, "rev-parse", "--show-toplevel", check=False)
     top = done.stdout.rstrip("\n")
     if done.returncode != 0 or not top:

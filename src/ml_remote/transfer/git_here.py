@@ -22,6 +22,7 @@ from .git_words import git_failure
 __all__ = [
     "Repository",
     "about_submodules",
+    "check_version",
     "git",
     "git_through",
     "is_ancestor",
@@ -41,6 +42,8 @@ _LOOK_EVERY = 0.2  # seconds between two looks at how far git is
 _COMMIT = "git add . && git commit -m 'Start'"
 # These mean the same to an old git as well, which has neither `init -b` nor `switch`.
 _BEGIN = "git init && git checkout -b main"
+# Before that, git makes all letters of a setting's name on the command line small ones.
+_KEEPS_CAPITALS = (2, 13)
 # git may replace what it ignores without that option
 _SWITCH = "git checkout --no-overwrite-ignore main --"
 # A commit of what is not committed never has these, even where git does not ignore them...
@@ -67,14 +70,9 @@ def read_repository(root: Path) -> Repository:
     Raises LabError, with what to do, when there is none, when it begins further up, when no branch
     is checked out, and when nothing is committed yet.
     """
-    version = git(root, "version").stdout.strip()
-    if is_old(version):
-        raise LabError(
-            f"{version} on this computer is too old; lab needs {oldest()} or newer.",
-            hint="Install a newer one: https://git-scm.com/downloads",
-        )
+    check_version()
     top = git(root, "rev-parse", "--show-toplevel", check=False)
-    if top.returncode != 0 and "not a git repository" in top.stderr:
+    if top.returncode != 0 and "not a git repository" in top.stderr.lower():
         raise LabError(f"{root} is not under version control.", hint=f"{_BEGIN} && {_COMMIT}")
     if top.returncode != 0:
         raise _failed("rev-parse", top)
@@ -102,9 +100,25 @@ def read_repository(root: Path) -> Repository:
     return Repository(root=root, branch=branch, commit=commit, changed=_changes(root))
 
 
+def check_version() -> None:
+    """Raise LabError when git is too old here, and ConfigurationError when there is none."""
+    version = _version()
+    if is_old(version):
+        raise LabError(
+            f"{version} on this computer is too old; lab needs {oldest()} or newer.",
+            hint="Install a newer one: https://git-scm.com/downloads",
+        )
+
+
+def _version() -> str:
+    """Return what git here says of its version."""
+    # Before 1.8.5 there is no -C, so this is not asked in a folder.
+    return processes.run(git_command("version"), variables=git_variables()).stdout.strip()
+
+
 def _check_finished(root: Path) -> None:
     """Raise LabError when a rebase or bisect was begun here, which checks no branch out."""
-    folder = Path(git(root, "rev-parse", "--absolute-git-dir").stdout.rstrip("\n"))
+    folder = root / git(root, "rev-parse", "--git-dir").stdout.rstrip("\n")
     for name, work in _UNFINISHED.items():
         if (folder / name).exists():
             raise LabError(
@@ -119,9 +133,11 @@ def is_another_project(root: Path, first_commits: Sequence[str]) -> bool:
 
     Where that cannot be told, as in a shallow clone, it counts as the same.
     """
+    shallow = git(root, "rev-parse", "--git-path", "shallow", check=False)
     if (
         not first_commits
-        or git(root, "rev-parse", "--is-shallow-repository", check=False).stdout != "false\n"
+        or shallow.returncode != 0
+        or (root / shallow.stdout.rstrip("\n")).exists()
     ):
         return False
     here = git(root, "rev-list", "--max-parents=0", "HEAD", "--branches", check=False)
@@ -217,8 +233,8 @@ def git(
 ) -> Result:
     """Run git in `root`, with further environment variables; its messages are in English.
 
-    Every git here is started by this function or by `git_through`. With `check` a failing command
-    raises LabError in git's words.
+    Every git that works in a repository here is started by this function or by `git_through`.
+    With `check` a failing command raises LabError in git's words.
     """
     command = git_command("-C", str(root), *arguments)
     result = processes.run(command, variables=git_variables(variables))
@@ -257,6 +273,8 @@ def git_through(client: Client, root: Path, command: str, folder: str, *argument
 def _to_itself(address: str) -> list[str]:
     """Return the settings with which no url.*.insteadOf leads elsewhere: the longest one counts."""
     if "=" in address:  # git would end the setting's name there
+        return []
+    if address != address.lower() and is_old(_version(), oldest=_KEEPS_CAPITALS):
         return []
     names = ("insteadOf", "pushInsteadOf")
     return [word for name in names for word in ("-c", f"url.{address}.{name}={address}")]

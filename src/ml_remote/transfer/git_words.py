@@ -177,7 +177,7 @@ REASONS = (
         "Finish it there, or give it up: git status names the command",
     ),
     Reason(
-        r"not a git repository: |invalid gitfile|gitdir file does not exist",
+        r"[Nn]ot a git repository: |invalid gitfile|gitdir file does not exist",
         "the file .git on {place} leads to a repository that is not there any more.",
         "Move that file away there, then: lab push; or bring back what it leads to",
     ),

@@ -8,7 +8,8 @@ cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
 # Nothing that leads further up means that a repository begins here.
 if ! up=$(git rev-parse --show-cdup 2>&1); then
     case $up in
-    'fatal: not a git repository (or any'*) up=none ;; # none, or one whose making was interrupted
+    # None, or one whose making was interrupted; an old git begins with a capital.
+    'fatal: '[Nn]'ot a git repository (or any'*) up=none ;;
     *)
         printf '%s\n' "$up" >&2 # why git refuses to work here
         exit 128
