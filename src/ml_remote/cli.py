@@ -7,6 +7,7 @@ what it does is in the module that this one imports when it runs. Nobody waits f
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ keep_packages_apart()  # before anything of others is imported
 import click  # noqa: E402
 
 from .context import Context  # noqa: E402
+from .exit_codes import own_failure  # noqa: E402
 from .far.env.sessions import KINDS  # noqa: E402
 from .project import Project, nearest_root  # noqa: E402
 from .ui.console import Console  # noqa: E402
@@ -123,20 +125,21 @@ lab.add_sections(
 def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 (it failed) or 2 (wrong usage).
 
+    Where it is that of a program, lab's own failures have OWN_FAILURE.
+
     `root` is the project's folder; without it, the nearest one upwards with a `lab.toml`. Every
     error becomes a sentence; with LAB_DEBUG=1 its traceback comes before it.
     """
     keep_out_of_this_folder()
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
+    own = own_failure(sys.argv[1:] if arguments is None else arguments)
     try:
         root = root or nearest_root()
     except OSError as error:  # a folder above this one that cannot be looked into
         report_unforeseen(error, Console())
-        return 1
+        return own or 1
     project = None if root is None else Project(root=root)
     context = Context(project=project)
-    try:
-        return run_reporting(lab, arguments, name="lab", context=context)
-    finally:
-        if project is not None:
-            project.ignore_state()
+    context.own_failure = own
+    code = run_reporting(lab, arguments, name="lab", context=context)
+    return code and (context.own_failure or code)

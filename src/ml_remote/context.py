@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError, NoProjectError
 from .project import Project, current_folder
+from .state import check_links
 from .ui.console import Console
 
 if TYPE_CHECKING:
@@ -20,13 +21,22 @@ class Context:
     def __init__(self, *, project: Project | None, console: Console | None = None) -> None:
         self._project = project
         self.console = console or Console()
+        self.own_failure: int | None = None
+        """The exit code of lab's own failures, where the other codes are those of a program."""
         self._has_warned = False
+        self._is_checked = False
 
     @property
     def project(self) -> Project:
-        """The project that one is in. Raises ConfigurationError where there is none."""
+        """The project that one is in. Raises ConfigurationError where there is none.
+
+        It raises it, too, where its folder `.lab` leads elsewhere.
+        """
         if self._project is None:
             raise NoProjectError(current_folder())
+        if not self._is_checked:
+            check_links(self._project.root)
+            self._is_checked = True
         self._warn_once(self._project)
         return self._project
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 __all__ = [
     "OTHER_FOLDER",
-    "OWN_FAILURE",
     "AliasTakenError",
     "CommandNotRunError",
     "ConfigurationError",
@@ -44,10 +43,6 @@ __all__ = [
 
 OTHER_FOLDER = "Choose another folder: folder in [remote], in lab.toml or lab.local.toml"
 """What to do where the project's folder on the machine is not this project's."""
-
-
-OWN_FAILURE = 125
-"""The exit code of lab's own failures where the other codes are those of a person's program."""
 
 
 class LabError(Exception):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .state import NAME as STATE
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -45,14 +46,7 @@ class Project:
     @property
     def state(self) -> Path:
         """The folder of what the tool remembers about this project here; git ignores it."""
-        return self.root / ".lab"
-
-    def ignore_state(self) -> None:
-        """See that git ignores that folder, whatever the project's own .gitignore says."""
-        mark = self.state / ".gitignore"
-        if self.state.is_dir() and not mark.exists():
-            with suppress(OSError):  # somebody else's folder, or a full disk
-                mark.write_text("*\n", encoding="utf-8")
+        return self.root / STATE
 
     @property
     def outputs(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from . import answers
@@ -17,7 +16,6 @@ from .runs.pairs import refuse
 from .runs.running import run
 from .runs.running_here import run_here
 from .runs.variables import given_variables
-from .runs.watching import own_failures
 
 __all__ = ["carry_out"]
 
@@ -27,26 +25,24 @@ def carry_out(
 ) -> int:
     """Carry out `lab run`; return the exit code of a program, 0 for a lab.
 
-    Raises LabError when the run cannot be started, or a lab fails. For a program its exit code is
-    OWN_FAILURE.
+    Raises LabError when the run cannot be started, or a lab fails.
     """
-    with own_failures() if command else nullcontext():
-        refuse({**options, "lab": lab, "command": tuple(command)})
-        if options["local"]:
-            run_here(context, lab or "", options["parameters"], verbose=options["verbose"])
-            return 0
-        order = _order(context, lab or "", command, options)
-        if not options["notify"]:
-            return run(context, order)
-        ring = notifier(context.project.settings.notify_command)
-        try:
-            code = run(context, order)
-        except LabError as error:
-            notify(ring, context.console, error.message)
-            raise
-        what = lab or " ".join(command)
-        notify(ring, context.console, f"{what} ended" + (f": exit code {code}" if code else ""))
-        return code
+    refuse({**options, "lab": lab, "command": tuple(command)})
+    if options["local"]:
+        run_here(context, lab or "", options["parameters"], verbose=options["verbose"])
+        return 0
+    order = _order(context, lab or "", command, options)
+    if not options["notify"]:
+        return run(context, order)
+    ring = notifier(context.project.settings.notify_command)
+    try:
+        code = run(context, order)
+    except LabError as error:
+        notify(ring, context.console, error.message)
+        raise
+    what = lab or " ".join(command)
+    notify(ring, context.console, f"{what} ended" + (f": exit code {code}" if code else ""))
+    return code
 
 
 def _order(context: Context, lab: str, command: Sequence[str], options: Mapping[str, Any]) -> Order:

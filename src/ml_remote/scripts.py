@@ -7,6 +7,7 @@ front of it. `# needs: folder` makes it run in the project's folder, which is it
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -119,6 +120,13 @@ def failure(
             return WrongFolderError(
                 f"The folder {folder} on {alias} belongs to another user, who can change what runs "
                 "in it. Nothing was run."
+            )
+        case ExitCode.LINKED:
+            quoted = shlex.quote(f"{folder}/.lab")
+            return RemoteCommandError(
+                f"In {folder} on {alias}, .lab or something in it is a link, and a commit can "
+                "bring one. lab follows none there, so nothing was run.",
+                hint=f"Log in there, see which, and remove it: find {quoted} -type l",
             )
         case ExitCode.NOT_RUN:
             return command_not_run(machine.client, None)

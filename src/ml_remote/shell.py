@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .context import Context
-from .errors import OWN_FAILURE, LabError, UsageError
+from .errors import UsageError
 from .far.exit_codes import ExitCode
 from .installing import ensure_far
 from .machine import Machine
@@ -28,16 +28,8 @@ _FAREWELL = re.compile(r"(Shared connection|Connection) to \S+ closed\.")
 def shell(context: Context, command: Sequence[str], *, alias: str | None = None) -> int:
     """Carry out `lab shell`; return the exit code of the shell, or of the command.
 
-    Raises LabError, whose exit code is OWN_FAILURE, when there is no connection or no project.
+    Raises LabError when there is no connection or no project.
     """
-    try:
-        return _shell(context, command, alias=alias)
-    except LabError as error:
-        error.exit_code = OWN_FAILURE
-        raise
-
-
-def _shell(context: Context, command: Sequence[str], *, alias: str | None) -> int:
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if not command and not has_terminal:
         raise UsageError(

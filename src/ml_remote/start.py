@@ -23,6 +23,7 @@ def main() -> int:
     """Run `lab` for the project that one is in, and return its exit code."""
     keep_packages_apart()  # before anything of others is imported
     from .errors import LabError
+    from .exit_codes import own_failure
     from .ui.console import Console
     from .ui.reporting import report, report_unforeseen
 
@@ -32,18 +33,19 @@ def main() -> int:
     options = list(takewhile(lambda word: word.startswith("-"), arguments))
     accepted = ACCEPT in options
     arguments = [word for word in options if word != ACCEPT] + arguments[len(options) :]
+    own = own_failure(arguments)
     try:
         script = _script(accepted=accepted)
     except LabError as error:
         if "_LAB_COMPLETE" not in os.environ:  # a shell that completes shows nothing else
             report(error, Console())
-        return error.exit_code
+        return own or error.exit_code
     except Exception as error:
         if "_LAB_COMPLETE" not in os.environ:
             report_unforeseen(error, Console())
-        return 1
+        return own or 1
     if script is not None:
-        return _hand_over(script, arguments)
+        return _hand_over(script, arguments, own)
     from .cli import main as run
 
     return run(arguments)
@@ -121,11 +123,16 @@ def _ask(root: Path, pin: Pin) -> None:
         raise LabError("Nothing was run.")
 
 
-def _hand_over(script: Path, arguments: list[str]) -> int:
-    """Run a project's lab.py by uv instead of this program."""
+def _hand_over(script: Path, arguments: list[str], own_failure: int | None) -> int:
+    """Run a project's lab.py by uv instead of this program; return the exit code."""
     uv = find_program("uv")
     if uv is None:
-        sys.exit("lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it.")
+        from .ui.console import Console
+
+        Console().note(
+            "lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it."
+        )
+        return own_failure or 1
     locked = ["--frozen"] if script.with_name("lab.py.lock").is_file() else []
     command = [uv, "run", *locked, "--quiet", "--script", str(script), *arguments]
     environment = {**os.environ, _GUARD: str(script)}

@@ -20,7 +20,8 @@ from openssh_server import Laptop
 from remote_fixtures import Lab, at_terminal
 
 from ml_remote import cli
-from ml_remote.errors import OWN_FAILURE, UnsafeEditError
+from ml_remote.errors import UnsafeEditError
+from ml_remote.exit_codes import OWN_FAILURE
 from ml_remote.settings import FORMAT
 
 COMMANDS = sorted(cli.lab.commands)
@@ -114,11 +115,70 @@ def test_folder_without_a_project_is_told_in_one_sentence(
     capsys.readouterr()
     for name in COMMANDS:
         if name not in ("completion", "init"):
-            code = OWN_FAILURE if name == "shell" else 1
+            code = OWN_FAILURE if name in ("attach", "shell") else 1
             assert cli.main([name, *ARGUMENTS.get(name, [])]) == code, name
             printed = capsys.readouterr().err
             assert f"There is no lab.toml in {tmp_path}" in printed
             assert len(printed.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("run --", 125),
+        ("run --bogus -- true", 125),
+        ("run lab -- true", 125),
+        ("run --env 1A=x -- true", 125),
+        ("run lab --bogus", 2),
+        ("runs --wait --bogus", 125),
+        ("runs --wait --all", 125),
+        ("runs --bogus", 2),
+        ("attach --bogus", 125),
+        ("shell --bogus", 125),
+        ("--bogus shell", 125),
+        ("status --bogus", 2),
+    ],
+)
+def test_own_failures_are_told_from_those_of_a_program(
+    default_project: BakedProject, words: str, code: int
+) -> None:
+    assert cli.main(words.split(), root=default_project.path) == code
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, BrokenPipeError, ZeroDivisionError])
+def test_whatever_ends_lab_itself_is_told_from_a_program(
+    default_project: BakedProject, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    for part in ("run.carry_out", "runs.running.attach", "runs.running.wait_for", "shell.shell"):
+        monkeypatch.setattr(f"ml_remote.{part}", fail)
+    for words in ("run -- true", "attach", "runs --wait", "shell"):
+        assert cli.main(words.split(), root=default_project.path) == 125, words
+    assert cli.main(["run", "lab"], root=default_project.path) == 1
+
+
+@pytest.mark.parametrize("link", [".lab", ".lab/fetched", ".lab/forwards", ".lab/lists/x"])
+def test_link_that_a_clone_brings_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], link: str
+) -> None:
+    root, outside = tmp_path / "clone", tmp_path / "outside"
+    outside.mkdir()
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(outside)
+    (root / "lab.toml").write_text('format = 2\n[remote]\nalias = "gpu"\nfolder = "x"\n')
+    subprocess.run(["git", "init", "-q", root], check=True)
+    monkeypatch.chdir(root)
+    before = sorted(root.rglob("*"))
+    for name in COMMANDS:
+        if name not in ("completion", "connect", "disconnect"):
+            code = cli.main([name, *ARGUMENTS.get(name, [])])
+            said = capsys.readouterr().err
+            assert code == (OWN_FAILURE if name in ("attach", "shell") else 1), (name, said)
+            assert f"{root / link} is a link, and a clone can bring one." in said, name
+    assert list(outside.iterdir()) == []
+    assert sorted(root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import signal
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 from place import Place
 from remote_fixtures import wait_until
-from started import read_until
+from started import read_until, start_in_session
 
 from ml_remote.errors import UsageError
 from ml_remote.machine import Machine
@@ -169,6 +171,44 @@ def test_ports_lead_to_ports_and_sockets_until_the_command_ends(place: Place) ->
         assert not is_open(first)
         wait_until(lambda: not ssh_with(str(there)), limit=30)
         assert json.loads(place.lab("status", "--json").stdout)["forwards"] == []
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """Answers each request with a page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"a page")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.slow
+def test_page_is_opened_once_it_answers_and_nohup_keeps_the_way(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.lab("push")
+    (place.project.path / ".gitignore").write_text("*.code-workspace\n")
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >>"{opened}"\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    first, second, there = free_port(), free_port(), free_port()
+    command = ["nohup", sys.executable, "-B", "lab.py", "forward", "--open"]
+    command += [f"{first}:{there}", f"{second}:{there}"]
+    process = start_in_session(command, place.project.path)
+    read_until(process, "Ctrl-C here closes")
+    assert ".lab" not in place.git("status", "--porcelain")
+    process.send_signal(signal.SIGHUP)
+    assert "refused" in read_until(process, "could not connect to")  # the browser waits for it
+    assert not opened.exists()
+    with listening(http.server.ThreadingHTTPServer(("127.0.0.1", there), Page)):
+        wait_until(opened.exists, limit=60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert opened.read_text() == f"http://127.0.0.1:{first}/\n"
 
 
 def ssh_with(text: str) -> list[str]:

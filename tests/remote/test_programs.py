@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from baking import TOOL
 from place import Place
-from remote_fixtures import at, wait_until
+from remote_fixtures import at, at_terminal, wait_until
+from started import read_until
 
 from ml_remote import jobs
 from ml_remote.ui.console import Console
@@ -194,6 +196,44 @@ def test_run_is_told_of_and_goes_where_a_card_is_free(there: Place, tmp_path: Pa
     done = there.lab("run", "--notify", "--", "true")
     assert done.returncode == 125
     assert "so it counts in lab.local.toml only" in done.stderr
+
+
+def test_end_of_a_run_is_told_on_the_desktop_or_by_the_bell(
+    there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    desktop = tmp_path / "notify-send"
+    desktop.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{said}"\n')
+    desktop.chmod(0o755)
+    command = [sys.executable, "-B", "lab.py", "run", "--notify", "--", "sh", "-c", "exit 3"]
+    folder = there.project.path
+    code, screen = at_terminal(command, answers={}, folder=folder, variables={"DISPLAY": ""})
+    assert (code, "\a" in screen) == (3, True), screen
+    assert not said.exists()
+
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    code, screen = at_terminal(command, answers={}, folder=folder, variables={"DISPLAY": ":0"})
+    assert (code, "\a" in screen) == (3, False), screen
+    words = said.read_text().splitlines()
+    assert words == ["--app-name", "lab", "--", "lab", "sh -c exit 3 ended: exit code 3"]
+
+    desktop.write_text("#!/bin/sh\nexit 5\n")  # a desktop that shows nothing
+    done = there.lab("run", "--notify", "--", "true", DISPLAY=":0")
+    assert (done.returncode, "could not be notified" in done.stderr) == (0, True), done.stderr
+
+
+def test_following_that_is_ended_is_told_from_the_program(there: Place) -> None:
+    process = there.start_lab("run", "--", "sleep", "300")
+    read_until(process, "goes on without this computer")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 125
+    job = newest(there)
+    assert job.state == "running"
+    process = there.start_lab("runs", "--wait", job.id)
+    process.send_signal(signal.SIGINT)  # whatever it does at that moment
+    assert process.wait(60) in (125, -signal.SIGINT)
+    assert there.lab("stop", job.id).returncode == 0
+    assert there.lab("runs", "--wait", job.id).returncode == 143
 
 
 def test_stopped_program_leaves_nothing_and_its_results_come_home(there: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 import pytest
@@ -44,12 +45,37 @@ def test_folder_of_another_user_is_refused_by_every_command(place: Place, whose:
         names = {name for name in lab.commands if takes_an_alias(name)} - WITHOUT_IT
     for name in sorted(names):
         done = place.lab(name, *ARGUMENTS.get(name, ()))
-        assert done.returncode == (125 if name == "shell" else 1), (name, done.stdout)
+        assert done.returncode == (125 if name in ("attach", "shell") else 1), (name, done.stdout)
         assert "belongs to another user" in done.stderr, (name, done.stderr)
         assert "lab.local.toml" in done.stderr, name
     assert sorted(path.name for path in place.folder.iterdir()) == before
     found = place.lab("doctor").stdout
     assert "belongs to another user, so lab runs nothing in it" in found
+
+
+LINKS = (".lab", ".lab/secrets", ".lab/forwards", ".lab/jobs/2026-01-01_00-00-00", ".lab/lists")
+
+
+@pytest.mark.slow
+def test_link_that_a_commit_brings_is_not_written_through(place: Place, tmp_path: Path) -> None:
+    done = place.lab("push")
+    assert done.returncode == 0, done.stderr
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    outside.chmod(0o777)
+    for number, name in enumerate(LINKS):
+        link = place.folder / name
+        place.client.run(
+            "sh", "-c", 'mkdir -p "${1%/*}" && ln -s "$2" "$1"', "-", str(link), str(outside)
+        )
+        for words in ("push", "setup", "run -- true", "secret list", "shell -- true")[: 5 - number]:
+            done = place.lab(*words.split())
+            assert done.returncode == (125 if "--" in words else 1), (name, words, done.stderr)
+            assert "a commit can bring one" in done.stderr, (name, words, done.stderr)
+        assert "is a link, and lab follows none there" in place.lab("doctor").stdout
+        link.unlink()
+    assert list(outside.iterdir()) == []
+    assert place.lab("push").returncode == 0
 
 
 @pytest.mark.slow

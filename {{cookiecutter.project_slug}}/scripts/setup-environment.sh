@@ -181,7 +181,7 @@ holder() {
 
 # One run at a time, by the rule of the far half (lock.py): wait for another one that may not be over.
 take_lock() {
-    mkdir -p .lab
+    mkdir -p .lab && { [ -e .lab/.gitignore ] || echo "*" >.lab/.gitignore; }
     waited=0 told=''
     until mkdir "$lock" 2>/dev/null; do
         who=$(holder)

@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from ..errors import OWN_FAILURE
-
 __all__ = [
-    "OfProgram",
     "alias_option",
     "dry_run_option",
     "json_option",
@@ -19,33 +16,6 @@ __all__ = [
 
 _Command = Callable[..., None]
 _Option = Callable[[_Command], _Command]
-
-
-class _WrongOptionError(click.UsageError):
-    """A wrong option of a command whose other exit codes are those of a program."""
-
-    exit_code = OWN_FAILURE
-
-
-class OfProgram(click.Command):
-    """A command that ends with the exit code of the program behind `--`, if there is one."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: object,
-    ) -> click.Context:
-        """Read the options; where a program is to run, a wrong one has lab's own exit code."""
-        has_program = "--" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if not has_program:
-                raise
-            raise _WrongOptionError(error.format_message(), error.ctx) from None
-
 
 alias_option: _Option = click.option(
     "--alias", metavar="NAME", help="Another name for the machine than the one in lab.toml."

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..context import Context
-from .options import OfProgram, alias_option, verbose_option
+from .options import alias_option, verbose_option
 
 __all__ = ["run"]
 
@@ -33,7 +33,7 @@ def _complete_lab(
     return [CompletionItem(path) for path in known if path.startswith(begun) and path.isprintable()]
 
 
-class _Run(OfProgram):
+class _Run(click.Command):
     """`lab run`: the options of every launcher, below headings, and a program behind `--`."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -130,4 +130,6 @@ def run(
     from ..run import carry_out
 
     own: Context = context.obj
-    context.exit(carry_out(own, lab, command, options))
+    code = carry_out(own, lab, command, options)
+    own.own_failure = None
+    context.exit(code)

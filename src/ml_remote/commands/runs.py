@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import click
 
 from ..context import Context
@@ -48,11 +46,9 @@ def runs(
     would go is shown, and you are asked first. --wait shows nothing of what the run prints.
     """
     from ..runs.pairs import refuse_runs
-    from ..runs.watching import own_failures
 
     own: Context = context.obj
-    with own_failures() if wait else nullcontext():
-        refuse_runs({"run": run, "all": show_all, "wait": wait, "remove": remove, "json": as_json})
+    refuse_runs({"run": run, "all": show_all, "wait": wait, "remove": remove, "json": as_json})
     if remove:
         from ..runs.removing import remove_runs
 
@@ -61,7 +57,9 @@ def runs(
     if wait:
         from ..runs.running import wait_for
 
-        context.exit(wait_for(own, run, alias=alias))
+        code = wait_for(own, run, alias=alias)
+        own.own_failure = None
+        context.exit(code)
     from ..runs.listing import list_runs as carry_out
 
     carry_out(own, run, alias=alias, show_all=show_all, as_json=as_json)
@@ -83,7 +81,9 @@ def attach(context: click.Context, run: str | None, verbose: bool, alias: str | 
     from ..runs.running import attach as carry_out
 
     own: Context = context.obj
-    context.exit(carry_out(own, run, alias=alias, verbose=verbose))
+    code = carry_out(own, run, alias=alias, verbose=verbose)
+    own.own_failure = None
+    context.exit(code)
 
 
 @click.command(epilog="Example: lab stop 14-05")

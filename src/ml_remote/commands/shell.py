@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import OfProgram, alias_option
+from .options import alias_option
 
 __all__ = ["shell"]
 
 
 @click.command(
-    cls=OfProgram,
     epilog="Example: lab shell -- python -m pytest",
     context_settings={"allow_interspersed_args": False},
 )
@@ -28,4 +27,6 @@ def shell(context: click.Context, alias: str | None, command: tuple[str, ...]) -
     from ..shell import shell as carry_out
 
     own: Context = context.obj
-    context.exit(carry_out(own, command, alias=alias))
+    code = carry_out(own, command, alias=alias)
+    own.own_failure = None
+    context.exit(code)

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _NO_FOLDER = "the project is not there"
+_NOT_ENTERED = ("none", "foreign", "linked", "closed")
 _ENVIRONMENT = {
     "none": "there is no .venv",
     "dangling": ".venv leads to a folder that is gone",
@@ -39,6 +40,10 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
     told = {
         "none": (f"there is no {folder} there", "lab up"),
         "foreign": (f"{folder} belongs to another user, so lab runs nothing in it", OTHER_FOLDER),
+        "linked": (
+            f".lab in {folder}, or something in it, is a link, and lab follows none there",
+            "Remove that link",
+        ),
         "closed": (f"{folder} is there, but you may not enter it", OTHER_FOLDER),
     }
     if state in told:
@@ -69,7 +74,7 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
 
 def check_environment(state: str | None, *, folder: str) -> Finding:
     """Whether the environment is there and its Python starts; `state` is the machine's word."""
-    if folder in ("none", "foreign", "closed"):
+    if folder in _NOT_ENTERED:
         return skipped("environment", _NO_FOLDER if folder == "none" else "nothing is run there")
     if state in _ENVIRONMENT:
         return Finding(
@@ -92,7 +97,7 @@ def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
 
     `outside` are the numbers of their processes, and at the end the word `done`.
     """
-    if folder in ("none", "foreign", "closed"):
+    if folder in _NOT_ENTERED:
         return skipped("programs", _NO_FOLDER if folder == "none" else "nothing is run there")
     *found, last = outside or [""]
     if last != "done":

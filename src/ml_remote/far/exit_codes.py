@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     """The project's folder belongs to another user."""
     OLD_GIT = 12
     """The machine's git is older than the oldest that is of use; its version is printed."""
+    LINKED = 13
+    """`.lab` in the project's folder, or something in it, is a link."""
     IN_THE_WAY = 40
     """Files that git does not track would be replaced or removed; they are printed."""
     AHEAD = 41

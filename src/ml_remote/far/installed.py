@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Dict, List
 
-__all__ = ["FAR", "content_hash", "far_files", "install", "main", "make_current"]
+__all__ = ["FAR", "content_hash", "far_files", "ignore", "install", "main", "make_current"]
 
 FAR = ".lab/far"
 """Where far halves lie, from the project's folder."""
@@ -77,6 +77,7 @@ def install(far: Path) -> Path:
     if folder.is_dir():  # somebody, or a clean-up, has removed its files
         _remove(folder)
     far.mkdir(parents=True, exist_ok=True)
+    ignore(far.parent)
     incomplete = Path(tempfile.mkdtemp(prefix="new-", dir=str(far)))
     for name, text in files.items():
         path = incomplete / name
@@ -91,6 +92,14 @@ def install(far: Path) -> Path:
             raise
     _remove_unused(far, folder)
     return folder
+
+
+def ignore(state: Path) -> None:
+    """See that git ignores the folder `.lab`, whatever the project's own .gitignore says."""
+    mark = state / ".gitignore"
+    if not mark.exists():
+        with suppress(OSError):  # somebody else's folder, or a full disk
+            mark.write_text("*\n", encoding="utf-8")
 
 
 def make_current(folder: Path, commit: str = "") -> None:

@@ -15,6 +15,7 @@ from ..login.entries import write_entry
 from ..project import current_folder
 from ..settings import read_settings
 from ..ssh.address import parse_destination, validate_alias
+from ..state import check_links, make_state
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables
 from ..ui.console import Console
 from ..version import this_version
@@ -47,6 +48,7 @@ def init(context: Context, answers: Answers) -> None:
     console = context.console
     found = look()
     root = found.root
+    check_links(root)
     if root != current_folder():
         console.note(f"The repository is {root}.")
     if (root / PROJECT_FILE).exists():
@@ -202,11 +204,10 @@ def _write(root: Path, changes: list[Change]) -> None:
         for change in changes
     }
     new = json.dumps(kept, indent=1).encode()
-    for folder in {change.path.parent for change in changes} | {record.parent}:
+    make_state(record.parent)
+    for folder in {change.path.parent for change in changes}:
         folder.mkdir(parents=True, exist_ok=True)
-    ignore = record.with_name(".gitignore")
-    own = [] if ignore.exists() else [Change(path=ignore, before=None, after=b"*\n")]
-    commit([*own, *changes, Change(path=record, before=read_bytes(record), after=new)])
+    commit([*changes, Change(path=record, before=read_bytes(record), after=new)])
 
 
 def remove(context: Context, *, yes: bool) -> None:
@@ -216,6 +217,7 @@ def remove(context: Context, *, yes: bool) -> None:
     """
     console = context.console
     root = look().root
+    check_links(root)
     text = read_bytes(root / _RECORD)
     if text is None:
         raise LabError(

@@ -18,6 +18,8 @@ from ..installing import writing
 from ..machine import Machine
 from ..processes import run
 from ..scripts import ask
+from ..state import NAME as STATE
+from ..state import make_state
 from . import pyproject
 from .here import texts_here
 from .sources import source_of
@@ -48,7 +50,8 @@ def leave_here(root: Path) -> str:
     if not files or (place / "commit").is_file():
         return folder
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_state(root / STATE)
+        place.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="new-", dir=place.parent) as new:
             for name, text in files.items():
                 (Path(new) / name).write_text(text, encoding="utf-8")

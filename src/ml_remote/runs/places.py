@@ -16,6 +16,7 @@ from ..errors import LabError
 from ..jobs.job import Job
 from ..machine import Machine
 from ..project import Project
+from ..state import make_state
 from ..ui.console import Console
 
 __all__ = ["Found", "find_jobs", "remember"]
@@ -33,8 +34,7 @@ class Found:
 
 def remember(project: Project, alias: str) -> None:
     """Have `lab runs` look on this machine, too, from now on."""
-    path = project.state / _MEMORY
-    path.parent.mkdir(exist_ok=True)
+    path = make_state(project.state) / _MEMORY
     if alias not in _remembered(project):
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{alias}\n")

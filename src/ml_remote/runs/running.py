@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .. import jobs
 from ..context import Context
-from ..errors import OWN_FAILURE, LabError, UnreachableError, UsageError
+from ..errors import LabError, UnreachableError, UsageError
 from ..far.env.sessions import KINDS
 from ..next_steps import what_next
 from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
 from .listing import choose_run
 from .places import Found, find_jobs
-from .watching import own_failures, watching
+from .watching import watching
 
 __all__ = ["attach", "run", "stop_runs", "wait_for"]
 
@@ -41,33 +41,32 @@ def attach(
     context.console.note(
         f"{job.title}, started {job.started.astimezone():%d %b %H:%M} on {found.machine.alias}"
     )
+    if not job.run.command:
+        context.own_failure = None  # of a lab there is no other exit code than lab's
     return launcher_of(job.run.launcher).watch(context, found, verbose=verbose)
 
 
 def wait_for(context: Context, text: str | None, *, alias: str | None = None) -> int:
     """Carry out `lab runs --wait`: return the exit code of a run once it has ended.
 
-    Raises LabError, whose exit code is OWN_FAILURE, when that cannot be known.
+    Raises LabError when that cannot be known.
     """
-    with own_failures():
-        known = find_jobs(context, alias, "run")
-        name = context.project.alias(alias)
-        job = choose_run([one.job for one in known], text, alias=name, otherwise="lab runs")
-        (found,) = [one for one in known if one.job is job]
-        with watching(context.console, job.id, where=found.machine.alias, exit_code=OWN_FAILURE):
-            ended = jobs.follow(
-                found.machine,
-                job.id,
-                console=context.console,
-                on_line=lambda line: None,
-                again=f"lab runs --wait {job.id}",
-            )
-        if ended.exit_code is None:
-            raise LabError(
-                f"Run {job.id} is {ended.state}, and left no exit code.", hint="lab runs"
-            )
-        context.console.note(f"Run {job.id} is {ended.state}; exit code {ended.exit_code}.")
-        return ended.exit_code
+    known = find_jobs(context, alias, "run")
+    name = context.project.alias(alias)
+    job = choose_run([one.job for one in known], text, alias=name, otherwise="lab runs")
+    (found,) = [one for one in known if one.job is job]
+    with watching(context.console, job.id, where=found.machine.alias):
+        ended = jobs.follow(
+            found.machine,
+            job.id,
+            console=context.console,
+            on_line=lambda line: None,
+            again=f"lab runs --wait {job.id}",
+        )
+    if ended.exit_code is None:
+        raise LabError(f"Run {job.id} is {ended.state}, and left no exit code.", hint="lab runs")
+    context.console.note(f"Run {job.id} is {ended.state}; exit code {ended.exit_code}.")
+    return ended.exit_code
 
 
 def stop_runs(

@@ -19,6 +19,7 @@ from pathlib import Path
 from .. import processes
 from ..errors import ConfigurationError
 from ..files import Change, commit, read_bytes
+from ..state import make_state
 
 __all__ = ["login_page", "show"]
 
@@ -47,7 +48,7 @@ def login_page(path: Path, *, title: str, action: str, token: str) -> Iterator[P
     content = _PAGE.format(
         title=html.escape(title), action=html.escape(action), token=html.escape(token)
     )
-    path.parent.mkdir(exist_ok=True)
+    make_state(path.parent)
     path.unlink(missing_ok=True)  # whatever mode it had
     commit([Change(path=path, before=None, after=content.encode())])
     try:

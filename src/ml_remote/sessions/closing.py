@@ -11,9 +11,16 @@ __all__ = ["closing_on_signals"]
 
 @contextmanager
 def closing_on_signals() -> Iterator[None]:
-    """Let the signals of a closed terminal or a shutdown end the block as Ctrl-C does."""
+    """Let the signals of a closed terminal or a shutdown end the block as Ctrl-C does.
+
+    One that is ignored from the beginning stays so: `nohup` asks for that.
+    """
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..files import try_lock
+from ..state import make_state
 
 __all__ = ["OpenPort", "open_ports", "recorded"]
 
@@ -36,8 +37,8 @@ def recorded(state: Path, ports: Sequence[OpenPort]) -> Iterator[None]:
 
     `state` is the folder of what the tool remembers about the project.
     """
-    folder = state / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_state(state) / _FOLDER
+    folder.mkdir(exist_ok=True)
     record, lock = (folder / f"{os.getpid()}.{end}" for end in ("json", "lock"))
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:

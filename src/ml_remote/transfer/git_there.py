@@ -225,7 +225,7 @@ def _check(machine: Machine, result: Result, explanations: Explanations) -> None
         ExitCode.OLD_GIT: old,
     }
     code = result.returncode
-    if code not in (0, ExitCode.NO_FOLDER, ExitCode.NOT_YOURS, *known):
+    if code not in (0, ExitCode.NO_FOLDER, ExitCode.NOT_YOURS, ExitCode.LINKED, *known):
         what = f"git on {machine.alias}"
         raise git_failure(result.stderr, what=what, alias=machine.alias, is_there=True)
     check(code, said, machine=machine, explanations=known)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..state import make_state
+
 __all__ = ["Manifest", "Record"]
 
 _NANOSECONDS = 10**9
@@ -81,7 +83,7 @@ class Manifest:
         """Write a record down, before the file gets to its place."""
         self._take(record)
         self._added = True
-        self._path.parent.mkdir(exist_ok=True)
+        make_state(self._path.parent)
         with self._path.open("ab") as file:
             file.write(_line(record))
 

@@ -8,7 +8,7 @@
 new=.lab/settings-$(uname -n)-$$ # two laptops may do this at once
 ( # what is one person's alone is for nobody else to read
     umask 077
-    mkdir -p .lab && printf '%s' "$1" >"$new" && mv "$new" .lab/settings.toml
+    make_state && printf '%s' "$1" >"$new" && mv "$new" .lab/settings.toml
 ) 2>/dev/null || {
     rm -f "$new"
     free_kib .

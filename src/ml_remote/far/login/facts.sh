@@ -62,6 +62,8 @@ elif is_foreign "$place"; then
     say folder foreign
 elif ! cd -- "$place" 2>/dev/null; then
     say folder closed
+elif [ -n "$(links)" ]; then
+    say folder linked
 else
     say folder yours
     say environment "$(what_environment)"

@@ -6,3 +6,4 @@ CDPATH=''
 cd && cd -- "$1" 2>/dev/null || exit "$NO_FOLDER"
 shift
 ! is_foreign . || exit "$NOT_YOURS"
+[ -z "$(links)" ] || exit "$LINKED"

@@ -16,7 +16,7 @@ if [ -f "$lists/commit" ]; then
     touch -c "$lists"
     exit 0
 fi
-mkdir -p "$new" 2>/dev/null || no_room
+{ make_state && mkdir -p "$new"; } 2>/dev/null || no_room
 printf '%s' "$2" | sh -s "$new" 2>/dev/null || no_room
 # Another command may have been faster: then the folder went into it, and is not needed.
 mv "$new" "$lists" 2>/dev/null || no_room

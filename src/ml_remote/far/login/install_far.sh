@@ -26,7 +26,7 @@ is_used() {
 
 new=$all/new-$(uname -n)-$$
 gone=$all/gone-$(uname -n)-$$
-mkdir -p "$all" 2>/dev/null || no_room
+{ make_state && mkdir -p "$all"; } 2>/dev/null || no_room
 rm -rf "$new"
 mkdir "$new" 2>/dev/null || no_room
 printf '%s' "$2" | sh -s "$new" 2>/dev/null || no_room

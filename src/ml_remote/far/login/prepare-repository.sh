@@ -5,6 +5,7 @@
 CDPATH=''
 cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
 ! is_foreign . || exit "$NOT_YOURS"
+[ -z "$(links)" ] || exit "$LINKED"
 # Nothing that leads further up means that a repository begins here.
 if ! up=$(git rev-parse --show-cdup 2>&1); then
     case $up in

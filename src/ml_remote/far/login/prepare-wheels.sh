@@ -4,7 +4,7 @@
 # path and the version of rsync. $1 is how many KiB must be free for what is not there yet.
 needed=$1
 shift
-mkdir -p .lab/wheels 2>/dev/null || {
+{ make_state && mkdir -p .lab/wheels; } 2>/dev/null || {
     df -Pk . | awk 'END { print $4 }'
     exit "$DISK"
 }

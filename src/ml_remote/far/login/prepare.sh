@@ -7,9 +7,7 @@ no_room() {
     free_kib .
     exit "$DISK"
 }
-# ignore: whatever the project's .gitignore says, nothing of this is ever committed
-ignore() { [ -e .lab/.gitignore ] || printf '*\n' >.lab/.gitignore; }
-{ mkdir -p .lab/jobs && ignore; } 2>/dev/null || no_room
+{ make_state && mkdir -p .lab/jobs; } 2>/dev/null || no_room
 for job in .lab/jobs/*; do
     end_secrets "$job"
 done

@@ -8,7 +8,7 @@ set)
     umask 077
     new=$folder/.new-$$
     {
-        mkdir -p .lab && { [ -e .lab/.gitignore ] || printf '*\n' >.lab/.gitignore; } &&
+        make_state &&
             mkdir -p "$folder" && chmod 700 "$folder" && printf '%s' "$3" >"$new" &&
             mv "$new" "$folder/$2"
     } 2>/dev/null || {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import jobs
 from ...answers import unusable
 from ...context import Context
-from ...errors import OWN_FAILURE, LabError
+from ...errors import LabError
 from ...jobs.about import About, Run, program_name
 from ...jobs.job import Job
 from ...jobs.slurm_words import ending, remedy
@@ -27,7 +27,7 @@ from ..places import remember
 from ..progress import Progress, show_progress
 from ..resuming import resumed, taking_checkpoint
 from ..settling import program, variables
-from ..watching import own_failures, watching
+from ..watching import watching
 
 if TYPE_CHECKING:
     from .launcher import OneMachine, Order
@@ -180,26 +180,25 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
 def watch_program(context: Context, machine: Machine, job: Job) -> int:
     """Follow a program, whose output is shown as it comes, and return its exit code.
 
-    Raises LabError, whose exit code is OWN_FAILURE, when it ended without one.
+    Raises LabError when it ended without one.
     """
     console = context.console
-    with own_failures():
-        with (
-            watching(console, job.id, where=machine.alias, exit_code=OWN_FAILURE),
-            show_progress(console, verbose=True) as progress,
-        ):
-            ended = jobs.follow(
-                machine,
-                job.id,
-                console=console,
-                on_line=progress.on_line,
-                on_update=progress.on_update,
-                again=f"lab attach {job.id}",
-            )
-        results = bring_home(context, machine, ended)
-        if ended.exit_code is None:
-            more = None if ended.slurm is None else remedy(ended.slurm)
-            raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
+    with (
+        watching(console, job.id, where=machine.alias),
+        show_progress(console, verbose=True) as progress,
+    ):
+        ended = jobs.follow(
+            machine,
+            job.id,
+            console=console,
+            on_line=progress.on_line,
+            on_update=progress.on_update,
+            again=f"lab attach {job.id}",
+        )
+    results = bring_home(context, machine, ended)
+    if ended.exit_code is None:
+        more = None if ended.slurm is None else remedy(ended.slurm)
+        raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
     if ended.exit_code == 0 and ended.state == "done":
         took = duration_in_words(ended.duration)
         console.say(f"{ended.title} ran on {machine.alias} in {took}.")

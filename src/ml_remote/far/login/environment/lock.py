@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional
 
+from ...installed import ignore
 from .failures import Failure
 from .processes import is_same_boot, started, this_boot
 from .speech import say
@@ -50,6 +51,7 @@ def locked(lock: Path, *, patience: Optional[float] = None) -> Iterator[None]:
     after it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
+    ignore(lock.parent)
     given = os.environ.get("LAB_WAIT_SECONDS", "")
     usual = float(given) if given.isdigit() else _PATIENCE
     _take(lock, usual if patience is None else patience)
