@@ -16,6 +16,7 @@ from .machine import Machine
 from .next_steps import Known, read_environment, what_next
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
+from .sessions.kernels import Kernels, about_kernels, kernel_document, parse_kernels
 from .sessions.open_ports import OpenPort, open_ports
 
 __all__ = ["Gpu", "Load", "look_at", "parse", "status", "status_document"]
@@ -55,6 +56,8 @@ class Load:
     jobs: list[Job] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     """The ids of jobs that cannot be read, and why."""
+    kernels: Kernels = field(default_factory=Kernels)
+    """Those of the project that outlive their window."""
     has_project: bool = True
     environment: Known = field(default_factory=Known)
 
@@ -78,13 +81,15 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
         how_long = f"in the queue for {took}" if job.state == "queued" else f"for {took}"
         how_long = how_long if job.silent_since is None else no_sign(job)
         console.say(f"  {job.kind.capitalize():<12}{job.id}  {job.title}  ({how_long})")
+    for line in about_kernels(load.kernels):
+        console.say(f"  {line}")
     for one in ways:
         console.say(f"  Forward     http://127.0.0.1:{one.port} leads to {one.to} there")
     if not load.has_project:
         console.say(f"  This project is not there yet ({machine.folder}).")
         console.next_step(what_next(context, Known(is_sent=False)))
         return
-    if not going_on:
+    if not going_on and not load.kernels.all:
         console.say("  Nothing of this project is running there.")
     runs = [job for job in going_on if job.kind == "run"]
     known = replace(load.environment, running=[job.id for job in runs])
@@ -133,6 +138,7 @@ def parse(output: str) -> Load:
     load.gpus = list(gpus.values())
     answer = parse_answer(output)
     load.jobs, load.faults = list(answer.jobs), dict(answer.faults)
+    load.kernels = parse_kernels(output)
     return load
 
 
@@ -165,6 +171,10 @@ def status_document(load: Load, machine: Machine, ways: Sequence[OpenPort]) -> d
         "disk_total": _bytes(disk[1], 2**10),
         "jobs": [job_document(job) for job in load.jobs if not job.is_over],
         "damaged_jobs": load.faults,
+        "kernels": [kernel_document(kernel) for kernel in load.kernels.all]
+        if load.kernels.is_known
+        else None,
+        "at_logout": load.kernels.at_logout or None,
         "forwards": [asdict(one) for one in ways],
     }
 

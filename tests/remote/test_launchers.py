@@ -8,7 +8,7 @@ from remote_fixtures import Lab
 
 from ml_remote import cli
 from ml_remote.runs.launchers import LAUNCHERS, launcher_asked_for, launcher_of
-from ml_remote.runs.pairs import NEEDED, PAIRS, RUNS_PAIRS, written
+from ml_remote.runs.pairs import NEEDED, PAIRS, RUNS_PAIRS, STOP_PAIRS, written
 
 NOTHING: dict[str, object] = {
     option.name or "": False if option.is_flag else None
@@ -61,9 +61,9 @@ def words(*names: str) -> list[str]:
 def test_what_cannot_be_combined_is_refused(
     default_project: BakedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command, pairs in (("run", PAIRS), ("runs", RUNS_PAIRS)):
+    for command, pairs in (("run", PAIRS), ("runs", RUNS_PAIRS), ("stop", STOP_PAIRS)):
         for one, other in pairs:
-            more = [] if command == "runs" or {"lab", "command"} & {one, other} else ["lab"]
+            more = [] if command != "run" or {"lab", "command"} & {one, other} else ["lab"]
             code = cli.main([command, *words(*more, one, other)], root=default_project.path)
             said = capsys.readouterr().err
             assert "cannot be combined." in said, (command, one, other, said)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from kernels_there import kernels_of
 from lying_machine import Lie, LyingMachine, hostile_texts
 from openssh_server import Laptop, OpenSSHServer
 from remote_fixtures import known_machine, wait_until
@@ -41,7 +42,7 @@ ROWS: dict[str, list[str]] = {
     "run": ["run answer --again", "run --again -- true"],
     "runs": ["runs", "runs --json"],
     "attach": ["attach"],
-    "stop": ["stop --all"],
+    "stop": ["stop --all", "stop --kernel"],
     # It reads the value from its input; what it asks is asked as by `secret list`.
     "secret set": [],
     "secret list": ["secret list", "secret list --json"],
@@ -57,9 +58,16 @@ ROWS: dict[str, list[str]] = {
 }
 LAB = "# %%\nprint(6 * 7)\n"
 SETUP = "echo 'The environment is up to date: all of it'\n"
-# Stands in for the environment's interpreter: a run of a lab, and a session that serves one page.
+# Stands in for the environment's interpreter: a run of a lab, a kernel that outlives its window,
+# and a session that serves one page.
 PYTHON = """\
 #!/bin/sh
+case $* in
+*'kernels list') echo 'kernel	{"id": "0123456789abcdef", "lab": "labs/answer", "started": 1, \
+"seconds": 2, "unused_seconds": 3, "memory": 4, "card_memory": 5, "is_shown": true, \
+"is_busy": true, "has_old_environment": true}' ;;
+*'kernels end 0123456789abcdef') echo 'ended	{"id": "0123456789abcdef"}' ;;
+esac
 case $2 in
 headless)
     echo '{"event": "cell", "number": 1, "of": 1, "heading": "The answer"}'
@@ -150,7 +158,8 @@ def world(
     python = server.account.write("small/.venv/bin/python", PYTHON, mode=0o700)
     server.account.write("small/.venv/bin/serve.py", SERVE)
     assert python.exists()
-    yield made
+    with kernels_of(server.account):
+        yield made
     client.close()
 
 

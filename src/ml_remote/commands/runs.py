@@ -94,12 +94,32 @@ def attach(context: click.Context, run: str | None, verbose: bool, alias: str | 
     is_flag=True,
     help="Have a job count as over whose machine is gone or has another name now.",
 )
+@click.option(
+    "--kernel",
+    is_flag=False,
+    flag_value="",
+    metavar="[LAB]",
+    help="End the kernel of LAB in VS Code or JupyterLab, else the only one that lives.",
+)
 @alias_option
 @click.pass_obj
 def stop(
-    context: Context, run: str | None, stop_all: bool, forget: bool, alias: str | None
+    context: Context,
+    run: str | None,
+    stop_all: bool,
+    forget: bool,
+    kernel: str | None,
+    alias: str | None,
 ) -> None:
     """End a run, and all that it has started. Without RUN, the one that is going on."""
+    from ..runs.pairs import refuse_stop
+
+    refuse_stop({"run": run, "all": stop_all, "forget": forget, "kernel": kernel})
+    if kernel is not None:
+        from ..sessions.kernels import stop_kernel
+
+        stop_kernel(context, kernel, alias=alias)
+        return
     from ..runs.running import stop_runs as carry_out
 
     carry_out(context, run, alias=alias, stop_all=stop_all, forget=forget)

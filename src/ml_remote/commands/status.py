@@ -19,8 +19,8 @@ __all__ = ["status"]
 def status(context: Context, alias: str | None, as_json: bool) -> None:
     """Show how busy the machine is, and what of this project runs there.
 
-    Its GPUs and who uses them, its load, memory and disk, and the runs and sessions that have not
-    ended.
+    Its GPUs and who uses them, its load, memory and disk, the runs and sessions that have not
+    ended, and the kernels that live.
     """
     from ..status import status as carry_out
 

@@ -3,7 +3,8 @@
     .venv/bin/python .lab/far/<hash> headless labs/mnistlab.py -p epochs 5
 
 The words that may follow are the keys of PARTS. A part is imported only when it is asked for: most
-of them load something large. `program`, `install` and `environment` need no more than Python 3.6.
+of them load something large. `program`, `kernels`, `install` and `environment` need no more than
+Python 3.6.
 """
 
 import importlib
@@ -27,6 +28,7 @@ PARTS = {
     "card": "ml_remote.far.env.card",
     "meet": "ml_remote.far.env.meet",
     "program": "ml_remote.far.login.program",
+    "kernels": "ml_remote.far.login.kernel_list",
     "install": "ml_remote.far.installed",
     "environment": "ml_remote.far.login.environment.main",
 }

@@ -8,7 +8,17 @@ from typing import Any
 from ..errors import UsageError
 from .launchers import LAUNCHERS, given_options
 
-__all__ = ["ALONE", "NEEDED", "PAIRS", "RUNS_PAIRS", "refuse", "refuse_runs", "written"]
+__all__ = [
+    "ALONE",
+    "NEEDED",
+    "PAIRS",
+    "RUNS_PAIRS",
+    "STOP_PAIRS",
+    "refuse",
+    "refuse_runs",
+    "refuse_stop",
+    "written",
+]
 
 _ON_HOSTS = ("hosts", "nproc_per_node")
 
@@ -61,6 +71,12 @@ RUNS_PAIRS: tuple[tuple[str, str], ...] = (
     ("run", "all"),
 )
 """The same for `lab runs`."""
+STOP_PAIRS: tuple[tuple[str, str], ...] = (
+    ("run", "kernel"),
+    ("all", "kernel"),
+    ("forget", "kernel"),
+)
+"""The same for `lab stop`."""
 _RUN = "RUN"
 
 
@@ -82,6 +98,11 @@ def refuse(given: Mapping[str, Any]) -> None:
 def refuse_runs(given: Mapping[str, Any]) -> None:
     """Raise UsageError for options of `lab runs` that mean nothing together."""
     _refuse_pairs({name for name, value in given.items() if value}, RUNS_PAIRS)
+
+
+def refuse_stop(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of `lab stop` that mean nothing together."""
+    _refuse_pairs({name for name, value in given.items() if value not in (None, False)}, STOP_PAIRS)
 
 
 def written(name: str) -> str:

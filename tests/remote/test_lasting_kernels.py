@@ -1,0 +1,254 @@
+"""Kernels that outlive their window: `lab status` lists them, `lab stop --kernel` ends one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from kernels_there import kernels_of, start_kernel
+from needs import need_program
+from place import Place
+from remote_fixtures import at
+
+from ml_remote.far.login.environment.processes import started
+from ml_remote.scripts import script
+from ml_remote.sessions.kernels import AT_LOGOUT, about_kernels, kernel_document, parse_kernels
+
+GOOD = {
+    "id": "0123456789abcdef",
+    "lab": "labs/mnistlab",
+    "started": 1767225600,
+    "seconds": 11100,
+    "unused_seconds": 60,
+    "memory": 3 * 2**30,
+    "card_memory": 2**31,
+    "is_shown": True,
+    "is_busy": False,
+    "has_old_environment": False,
+}
+# A stand-in: the registries have no driver. The first kernel has memory on a card.
+NVIDIA_SMI = """\
+#!/bin/sh
+case "$*" in
+*--query-gpu=*) echo 'GPU-11, 0, NVIDIA H200, 87, 71234, 143771' ;;
+*--query-compute-apps=pid,*) echo "$(cat $HOME/on-card), 2048" ;;
+*--query-compute-apps=gpu_uuid,*) echo "GPU-11, $(cat $HOME/on-card), 2048" ;;
+*) exit 2 ;;
+esac
+"""
+
+
+def said(**values: object) -> str:
+    return f"kernel\t{json.dumps(GOOD | values)}\n"
+
+
+def test_kernels_are_described_in_a_line_each() -> None:
+    kernels = parse_kernels(f"now\t1\tgpu\n{said()}logout\tkeeps\n")
+    assert kernels.is_known
+    assert list(about_kernels(kernels)) == [
+        "Kernel      labs/mnistlab  (for 3 h 05 min, 3.0 GiB, 2.0 GiB on the card, "
+        "shown in a window, idle)"
+    ]
+    document = kernel_document(kernels.all[0])
+    assert document.keys() == GOOD.keys()
+    assert {key: document[key] for key in GOOD if key != "started"} == {
+        key: value for key, value in GOOD.items() if key != "started"
+    }
+    odd = parse_kernels(
+        said(memory=None, card_memory=None, is_shown=False, is_busy=True, has_old_environment=True)
+    )
+    (line,) = about_kernels(odd)
+    assert line.endswith(
+        "(for 3 h 05 min, perhaps memory on the card, in no window, busy, "
+        "old environment until its restart)"
+    )
+    assert "card" not in next(about_kernels(parse_kernels(said(card_memory=0))))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "kernels-fault\n",
+        "kernel\t\n",
+        "kernel\t[]\n",
+        'kernel\t{"id": "0123456789abcdef"}\n',
+        *(
+            said(**{key: value})
+            for key, value in {
+                "id": "../../x",
+                "lab": "$(id)",
+                "started": -1,
+                "seconds": "long",
+                "unused_seconds": 1e400,
+                "memory": True,
+                "card_memory": -1,
+            }.items()
+        ),
+    ],
+)
+def test_kernel_that_cannot_be_read_is_not_shown_but_said(answer: str) -> None:
+    kernels = parse_kernels(answer)
+    assert not kernels.all
+    assert not kernels.is_known
+    assert [*about_kernels(kernels)] == [
+        "Kernel      unknown: the tool that is installed there cannot list them (lab setup)"
+    ]
+
+
+@pytest.mark.parametrize(("word", "lines"), [("ends", 1), ("lingers", 1), ("keeps", 0), ("x", 0)])
+def test_end_of_the_last_connection_is_told(word: str, lines: int) -> None:
+    told = [*about_kernels(parse_kernels(f"logout\t{word}\n"))]
+    assert told == [f"Logging out {AT_LOGOUT[word]}"] * lines if lines else told == []
+
+
+LOGIND: list[tuple[dict[str, str], str]] = [
+    ({}, "keeps"),
+    ({"etc/systemd/logind.conf": "[Login]\nKillUserProcesses=yes"}, "ends"),
+    ({"etc/systemd/logind.conf": "[Login]\n#KillUserProcesses=yes\n"}, "keeps"),
+    ({"etc/systemd/logind.conf": "KillUserProcesses=yes\n[Other]\nKillUserProcesses=1\n"}, "keeps"),
+    ({"usr/lib/systemd/logind.conf": "[Login]\n KillUserProcesses = True \n"}, "ends"),
+    (
+        {
+            "etc/systemd/logind.conf": "[Login]\nKillUserProcesses=yes\n",
+            "usr/lib/systemd/logind.conf.d/50-x.conf": "[Login]\nKillUserProcesses=no\n",
+        },
+        "keeps",
+    ),
+    (
+        {
+            "usr/lib/systemd/logind.conf.d/50-x.conf": "[Login]\nKillUserProcesses=no\n",
+            "run/systemd/logind.conf.d/50-x.conf": "[Login]\nKillUserProcesses=on\n",
+            "etc/systemd/logind.conf.d/40-x.conf": "[Login]\nKillUserProcesses=no\n",
+        },
+        "ends",
+    ),
+    ({"etc/systemd/logind.conf": "[Login]\nKillOnlyUsers=bob ada\n"}, "ends"),
+    (
+        {"etc/systemd/logind.conf": "[Login]\nKillUserProcesses=yes\nKillOnlyUsers=bob\n"},
+        "keeps",
+    ),
+    (
+        {"etc/systemd/logind.conf": "[Login]\nKillUserProcesses=1\nKillExcludeUsers=root ada\n"},
+        "keeps",
+    ),
+    (
+        {
+            "etc/systemd/logind.conf": "[Login]\nKillUserProcesses=1\nKillExcludeUsers=ada\n",
+            "etc/systemd/logind.conf.d/a.conf": "[Login]\nKillExcludeUsers=\n",
+        },
+        "ends",
+    ),
+    (
+        {
+            "etc/systemd/logind.conf": "[Login]\nKillUserProcesses=yes\n",
+            "var/lib/systemd/linger/ada": "",
+        },
+        "lingers",
+    ),
+    ({"var/lib/systemd/linger/ada": ""}, "keeps"),
+]
+BUSCTL = """\
+#!/bin/sh
+[ "$*" = "get-property org.freedesktop.login1 /org/freedesktop/login1 \
+org.freedesktop.login1.Manager KillUserProcesses KillOnlyUsers KillExcludeUsers" ] || exit 1
+printf '%s\\n' "$SAYS"
+"""
+
+
+def at_logout(root: Path, programs: Path, *shell: str, user: str = "ada", says: str = "") -> str:
+    """Run the script for a user of this name, on a system whose files are below `root`."""
+    for name, text in {"id": f"#!/bin/sh\necho {user}\n", "busctl": BUSCTL}.items():
+        (programs / name).write_text(text if name == "id" or says else "#!/bin/sh\nexit 1\n")
+        (programs / name).chmod(0o755)
+    done = subprocess.run(
+        [*shell, "-c", f'{script("logout")}\nat_logout "$0"', str(root)],
+        env={"PATH": f"{programs}:{os.environ['PATH']}", "SAYS": says},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["sh", "busybox sh"])
+def test_settings_of_logind_are_read_as_systemd_reads_them(tmp_path: Path, shell: str) -> None:
+    """By its files (a stand-in for busctl says that there is no bus), and by its own words."""
+    need_program(shell.split()[0])
+    (programs := tmp_path / "bin").mkdir()
+    assert at_logout(tmp_path, programs, *shell.split()) == ""  # no systemd
+    for number, (files, word) in enumerate(LOGIND):
+        root = tmp_path / str(number)
+        (root / "run" / "systemd" / "system").mkdir(parents=True)
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        assert at_logout(root, programs, *shell.split()) == word, files
+    for says, user, word in [
+        ('b true\nas 0\nas 1 "root"', "ada", "ends"),
+        ('b true\nas 0\nas 1 "root"', "root", "keeps"),
+        ("b true\nas 0\nas 0", "root", "keeps"),
+        ('b true\nas 0\nas 2 "root" "ada"', "ada", "keeps"),
+        ('b false\nas 1 "ada"\nas 0', "ada", "ends"),
+        ('b true\nas 1 "bob"\nas 0', "ada", "keeps"),
+        ("b false\nas 0\nas 0", "ada", "keeps"),
+        ("nonsense", "ada", ""),
+    ]:
+        said = at_logout(tmp_path / "0", programs, *shell.split(), user=user, says=says)
+        assert said == word, says
+
+
+@pytest.mark.slow
+def test_kernels_are_listed_and_ended(place: Place) -> None:
+    assert place.lab("push").returncode == 0
+    account = place.server.account
+    path = account.write("bin/nvidia-smi", NVIDIA_SMI, mode=0o755)
+    place.server.stop()
+    place.server.start(SetEnv=f'"PATH={path.parent}:{os.environ["PATH"]}"')
+    with kernels_of(account) as folder:
+        none = place.lab("stop", "--kernel")
+        assert none.returncode == 0, none.stderr
+        assert "No kernel of this project lives on machine." in none.stdout
+        machine = at(place.client, place.name)
+        pids = [start_kernel(machine, lab) for lab in ("labs/mnistlab", "labs/treelab")]
+        (kernel,) = (path for path in folder.iterdir() if str(pids[0]) in _about(path))
+        (kernel / "busy").touch()
+        account.write("on-card", str(pids[0]))
+        before = len(_sessions(place))
+        shown = place.lab("status")
+        assert len(_sessions(place)) == before + 1
+        lines = [line for line in shown.stdout.splitlines() if line.startswith("  Kernel")]
+        assert len(lines) == 2, shown.stdout + shown.stderr
+        assert lines[0].startswith("  Kernel      labs/mnistlab  (for "), lines
+        assert lines[0].endswith("GiB, 2.0 GiB on the card, in no window, busy)")
+        assert lines[1].endswith("GiB, in no window, idle)")
+        found = json.loads(place.lab("status", "--json").stdout)["kernels"]
+        assert [(one["lab"], one["card_memory"], one["is_busy"]) for one in found] == [
+            ("labs/mnistlab", 2**31, True),
+            ("labs/treelab", 0, False),
+        ]
+        several = place.lab("stop", "--kernel")
+        assert several.returncode == 2
+        assert "2 kernels live on machine: labs/mnistlab, labs/treelab." in several.stderr
+        assert several.stderr.splitlines()[-1].endswith("lab stop --kernel LAB")
+        unknown = place.lab("stop", "--kernel", "labs/other")
+        assert unknown.returncode == 2
+        assert "kernels live for labs/mnistlab, labs/treelab." in unknown.stderr
+        for words in (["mnistlab.py"], []):
+            ended = place.lab("stop", "--kernel", *words)
+            assert ended.returncode == 0, ended.stderr
+            assert "was ended, with all it had started." in ended.stdout
+        assert not any(map(started, pids))
+        assert [*folder.iterdir()] == []
+
+
+def _about(path: Path) -> str:
+    return (path / "about.json").read_text()
+
+
+def _sessions(place: Place) -> list[str]:
+    return [line for line in place.server.log if line.startswith("Starting session:")]
