@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .context import Context
 from .errors import LabError, RemoteCommandError, UsageError
@@ -17,6 +18,8 @@ from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
 from .lists.conda_locks import fetch_conda_lock, keep_lock_from_here
 from .lists.handing_over import hand_over, leave_here
+from .lists.own_texts import has_hashes
+from .lists.sources import how_to_list, source_of
 from .lists.texts import ensure_lock
 from .lists.uv import index_of_uv
 from .machine import Machine
@@ -103,12 +106,13 @@ def begin_setup(context: Context, machine: Machine, asked: Asked | None = None) 
     ensure_lock(context.project.root, context.console)
     lists = hand_over(context.project.root, machine)
     sent = (context.project.merged_toml(), far, commit, lists, upgrade)
-    complete, is_of_conda = _is_complete(machine, *sent)
+    complete, is_of_conda = _is_complete(context.project.root, machine, *sent)
     if complete:
         context.console.say(complete)
         if is_of_conda:
             fetch_conda_lock(context.project.root, machine, context.console)
         return None
+    _say_what_is_left_out(context)
     for job in list_jobs(machine, console=context.console, kind="setup"):
         if not job.is_over and not replaces(machine, job, console=context.console):
             context.console.note(f"The environment is being made since {job.started:%H:%M} UTC.")
@@ -123,6 +127,15 @@ def begin_setup(context: Context, machine: Machine, asked: Asked | None = None) 
         command = f"export {_IN_PLACE}=1\n{command}"
     about = About(kind="setup", title="environment", far=far, lists=lists)
     return Beginning(job=start(machine, about, command), asked=asked, is_ours=True)
+
+
+def _say_what_is_left_out(context: Context) -> None:
+    """Warn of hashes in the list of a repository of its own: packages beside it have none."""
+    root = context.project.root
+    if has_hashes(root, source_of(root)):
+        context.console.warn(
+            f"The hashes in {source_of(root)} are not checked: lab takes the versions only."
+        )
 
 
 def _carried(context: Context, machine: Machine, far: str, *, yes: bool) -> str:
@@ -191,14 +204,14 @@ def _log_command(machine: Machine, job: Job) -> str:
     return shlex.join(["ssh", *shown_options(machine.client.directory), machine.alias, remote])
 
 
-def _is_complete(machine: Machine, settings: str, *sent: str) -> tuple[str, bool]:
+def _is_complete(root: Path, machine: Machine, settings: str, *sent: str) -> tuple[str, bool]:
     """Return what the script says of a complete environment, and whether conda made it.
 
     That is nothing when it is not complete. The settings, and what was `sent` (LAB_FAR, its commit,
     LAB_LISTS, LAB_UPGRADE), are made known to the script. Raises LabError when the project or its
     script is not there.
     """
-    explanations: Explanations = {ExitCode.NO_SETUP: lambda _: _no_script(machine.alias)}
+    explanations: Explanations = {ExitCode.NO_SETUP: lambda _: _no_script(root, machine.alias)}
     done = ask(
         machine, "check-environment", settings, *sent, explanations=explanations, timeout=120
     )
@@ -206,12 +219,13 @@ def _is_complete(machine: Machine, settings: str, *sent: str) -> tuple[str, bool
     return said, manager == "conda"
 
 
-def _no_script(place: str) -> LabError:
+def _no_script(root: Path, place: str) -> LabError:
     """Return the error for a project that does not say how its environment is made."""
     return LabError(
         f"Nothing says what the environment on {place} is made from: there is no {_SCRIPT} and no "
         f"list of packages ({', '.join(SOURCES)}).",
-        hint="If you have one: lab push. Otherwise make .venv there as you like",
+        hint=how_to_list(root)
+        or "If you have one: lab push. Otherwise make .venv there as you like",
     )
 
 
@@ -227,8 +241,9 @@ def _set_up_here(context: Context, *, upgrade: bool, in_place: bool = False) -> 
     lists = ""
     if not (project.root / _SCRIPT).is_file():
         lists = leave_here(project.root)
+        _say_what_is_left_out(context)
         if not lists:
-            raise _no_script("this computer")
+            raise _no_script(project.root, "this computer")
         command = [sys.executable, str(far), "environment"]
     elif shutil.which("sh") is None:
         raise LabError(

@@ -14,6 +14,7 @@ from .errors import LabError, UsageError
 from .far.login.masking import SHORTEST
 from .runs.variables import check_name, check_value
 from .scripts import ExitCode, Explanations, ask
+from .ui.hiding import hide
 
 __all__ = ["list_secrets", "remove_secret", "set_secret"]
 
@@ -24,6 +25,7 @@ def set_secret(context: Context, name: str, *, alias: str | None = None) -> None
     check_name(name)
     machine = context.machine(alias)
     value = _typed(context, name)
+    hide([value])
     check_value(name, value)
     ask(machine, "secret", "set", name, value)
     if len(value) < SHORTEST:

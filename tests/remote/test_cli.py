@@ -22,6 +22,7 @@ from remote_fixtures import Lab, at_terminal
 from ml_remote import cli
 from ml_remote.errors import UnsafeEditError
 from ml_remote.exit_codes import OWN_FAILURE
+from ml_remote.runs.launchers.launcher import Order
 from ml_remote.settings import FORMAT
 
 COMMANDS = sorted(cli.lab.commands)
@@ -297,6 +298,38 @@ def test_error_that_nobody_foresaw_is_a_sentence_too(
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/x")  # there is no place for the file
     assert cli.main(["doctor"]) == 1
     assert "LAB_DEBUG=1" in capsys.readouterr().err
+
+
+def test_error_has_none_of_the_values_that_a_run_was_given(
+    default_project: BakedProject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+) -> None:
+    def fail(_: object, order: Order) -> int:
+        raise ValueError(f"cannot use {dict(order.variables.secret)} {order.variables.recorded}")
+
+    values = ["given-4711-value", "passed-4712-secret", "of-file-4713 'quoted'"]
+    (tmp_path / "vars").write_text(f'OF_FILE="{values[2]}"\n')
+    monkeypatch.setenv("PASSED", values[1])
+    monkeypatch.setattr("ml_remote.run.run", fail)
+    given = ["--env", f"ONE={values[0]}", f"--env=TWO={values[0]}", "--env", "PASSED"]
+    words = ["run", *given, "--env-file", str(tmp_path / "vars"), "--", "env", "A=b"]
+    for debug in ("0", "1"):
+        monkeypatch.setenv("LAB_DEBUG", debug)
+        monkeypatch.setattr(sys, "argv", ["lab", *words])
+        assert cli.main(words, root=default_project.path) == 125
+        said = capsys.readouterr().err
+        (log,) = home.rglob("last-error.log")
+        kept = log.read_text()
+        assert kept.splitlines()[0].startswith(
+            "lab run --env 'ONE=***' '--env=TWO=***' --env PASSED"
+        )
+        assert "env A=b" in kept
+        assert "cannot use" in kept
+        for value in (*values, "4713"):
+            assert value not in kept + said
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from ml_remote.errors import LabError, UsageError
 from ml_remote.lists import pyproject
 from ml_remote.lists.here import texts_here
-from ml_remote.lists.own_texts import INTERACTIVE
-from ml_remote.lists.sources import how_to_add, refuse_to_change, source_of
+from ml_remote.lists.own_texts import INTERACTIVE, has_hashes
+from ml_remote.lists.sources import how_to_add, how_to_list, refuse_to_change, source_of
 from ml_remote.settings import is_source
 
 UV_LOCK = f"""\
@@ -229,6 +229,15 @@ def test_conda_list_gets_what_is_missing_in_its_copy_only(tmp_path: Path) -> Non
         ),
         ({"environment.yml": "dependencies: 3\n"}, "dependencies"),
         ({"pyproject.toml": "[tool.poetry.dependencies]\na = {path = '../a'}\n"}, "a"),
+        ({"requirements.txt": "a @ file:///home/ada/a.whl\n"}, "a @ file:///home/ada/a.whl"),
+        ({"requirements.txt": "a @ git+file:///a\n"}, "a @ git+file:///a"),
+        ({"requirements.txt": "--find-links wheels\na\n"}, "--find-links wheels"),
+        ({"requirements.txt": "-f ./wheels\na\n"}, "-f ./wheels"),
+        ({"requirements.txt": "-i file:///mirror\na\n"}, "-i file:///mirror"),
+        (
+            {"pyproject.toml": "[project]\nname = 'a'\n[tool.pixi.dependencies]\ncuda = '12'\n"},
+            "[tool.pixi.dependencies]",
+        ),
         ({"pyproject.toml": "[tool.poetry.dependencies]\na = '^1 || ^2'\n"}, "a = ^1 || ^2"),
     ],
 )
@@ -249,7 +258,10 @@ def test_missing_list_that_a_list_names_is_told(tmp_path: Path) -> None:
 def test_first_list_counts_or_the_one_that_is_named(tmp_path: Path) -> None:
     names = ["requirements.txt", "pyproject.toml", "environment.yml", "uv.lock"]
     for name in names:
-        write(tmp_path, {name: ""})
+        if name == "pyproject.toml":  # one that sets up tools is no list
+            write(tmp_path, {name: "[tool.ruff]\nline-length = 100\n"})
+            assert source_of(tmp_path) == "requirements.txt"
+        write(tmp_path, {name: "[project]\n" if name == "pyproject.toml" else ""})
         assert source_of(tmp_path) == name
         assert "lab setup" in how_to_add(tmp_path, "timm")
         with pytest.raises(UsageError, match=re.escape(name)):
@@ -260,6 +272,34 @@ def test_first_list_counts_or_the_one_that_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"scripts/setup-environment.sh": ""})
     assert source_of(tmp_path) == ""
     refuse_to_change(tmp_path, "add")
+
+
+def test_hashes_are_left_out_and_told(tmp_path: Path) -> None:
+    text = "--require-hashes\na==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
+    write(tmp_path, {"requirements.txt": text, "plain.txt": "a==1\n"})
+    assert wanted(tmp_path) == ["a==1"]
+    assert pyproject.options(texts_here(tmp_path)["pyproject.toml"]) == []
+    assert has_hashes(tmp_path, "requirements.txt")
+    assert not has_hashes(tmp_path, "plain.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("pixi.toml", "pixi workspace export conda-environment environment.yml"),
+        ("Pipfile", "pipenv requirements > requirements.txt"),
+        ("setup.py", "echo '-e .' > requirements.txt"),
+        ("setup.cfg", "echo '-e .' > requirements.txt"),
+        ("notes.txt", ""),
+    ],
+)
+def test_list_of_another_program_is_named_with_what_makes_one(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    write(tmp_path, {name: ""})
+    assert source_of(tmp_path) == ""
+    assert how_to_list(tmp_path).endswith(how)
+    assert bool(how) == (name in how_to_list(tmp_path))
 
 
 def test_lists_outside_the_repository_are_none() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import LabError, UsageError
 from ..files import Change, commit, read_bytes
+from ..lists.sources import how_to_list
 from ..login.entries import write_entry
 from ..project import current_folder
 from ..settings import read_settings
@@ -60,6 +61,8 @@ def init(context: Context, answers: Answers) -> None:
     _check(root, proposing.lab_toml(found, alias=alias, folder=folder))
     source = found.source or "none: lab setup needs one"
     console.say(f"The list of packages that counts: {source}")
+    if not found.source and (how := how_to_list(root)):
+        console.warn(how)
     try:
         changes = _wanted(found, alias=alias, folder=folder, console=console, yes=answers.yes)
         _write(root, changes)

@@ -12,8 +12,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..errors import LabError, UsageError
 from ..lists import poetry
+from ..lists.sources import first_list
 from ..project import current_folder
-from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON, SOURCES
+from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON
 from ..ssh.address import alias_fault
 from ..transfer.git_here import check_version, git
 
@@ -57,7 +58,7 @@ def look() -> Repository:
     root = Path(top)
     return Repository(
         root=root,
-        source=next((name for name in SOURCES if (root / name).is_file()), ""),
+        source=first_list(root),
         package=_package(root),
         python=_python(root),
     )

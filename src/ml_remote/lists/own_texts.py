@@ -25,7 +25,7 @@ from .own import own
 from .sources import table, texts, unusable
 from .uv import reason, uv_program
 
-__all__ = ["INTERACTIVE", "own_texts"]
+__all__ = ["INTERACTIVE", "has_hashes", "own_texts"]
 
 INTERACTIVE = (
     "ipykernel>=6.29",
@@ -38,6 +38,10 @@ INTERACTIVE = (
 """What `lab jupyter` and `lab run LAB` need; installed beside what the list asks for."""
 _EXTRAS = ("lab", "dev")
 _OWN_PROJECT = re.compile(r"(?:(?:-e|--editable)[ =]?\s*)?\.?/?(?:\.(\[[\w, .-]*\])?)?")
+_HASHES = re.compile(r"(^|\s)--(hash[= ]|require-hashes$)")
+_LOCAL = re.compile(
+    r"(?:-[if]|--(?:index-url|extra-index-url|find-links))[ =]?\s*(?!https?://|\$)\S"
+)
 _SECONDS = 120
 _DEEPEST = 10  # lists that name lists
 
@@ -79,6 +83,14 @@ def own_texts(root: Path, source: str) -> dict[str, str]:
     return texts
 
 
+def has_hashes(root: Path, source: str) -> bool:
+    """Return whether a list of pip's has hashes of the packages, which `lab` leaves out."""
+    if not source.endswith(".txt"):
+        return False
+    lines = _lines(root, source, is_constraint=False, depth=0)
+    return any(_HASHES.search(line) for line, _, _ in lines)
+
+
 def _of_uv(root: Path, source: str) -> _Wanted:
     """Read uv.lock, without a change of it. Raises LabError in uv's words."""
     folder = own(root, source).parent
@@ -116,6 +128,8 @@ def _of_pyproject(root: Path, source: str) -> _Wanted:
     for extra in _EXTRAS:
         wanted.requirements += texts(extras.get(extra), source, extra)
     wanted.requirements += _group(table(tables, "dependency-groups"), "dev", source)
+    if {*table(tables, "tool", "pixi", "dependencies")} - {"python"}:
+        raise unusable(source, "[tool.pixi.dependencies]", "lab does not read pixi's lists")
     of_poetry = table(tables, "tool", "poetry")
     if "dependencies" in project:
         poetry.check_places(of_poetry, source)
@@ -206,7 +220,10 @@ def _of_requirements(root: Path, source: str) -> _Wanted:
         if line.startswith(("-r", "-c", "--requirement", "--constraint")):
             raise unusable(name, line, "the name of a list can have no space in it")
         if line.startswith("-"):
-            wanted.options.append(line)
+            if _LOCAL.match(line):
+                raise unusable(name, line, "it is no address that the machine can reach")
+            if line != "--require-hashes":  # what is installed beside the list has none
+                wanted.options.append(line)
             continue
         text = re.sub(r"\s+--(hash|config-settings|global-option)[= ]\S+", "", line).strip()
         (wanted.constraints if is_constraint else wanted.requirements).append(_checked(text, name))
@@ -235,9 +252,11 @@ def _lines(
 def _checked(line: str, source: str) -> str:
     """Return a requirement as it is. Raises LabError for what is none."""
     try:
-        Requirement(line)
+        address = Requirement(line).url or ""
     except InvalidRequirement:
         raise unusable(source, line, "it is no requirement with a name") from None
+    if re.match(r"(git\+)?file:", address):
+        raise unusable(source, line, "lab installs no packages from other folders")
     return line
 
 

@@ -7,6 +7,7 @@ plain requirements under constraints, or an environment.yml.
 from __future__ import annotations
 
 import shlex
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +17,9 @@ from ..settings import SOURCES
 from ..tables import read_tables
 
 __all__ = [
+    "first_list",
     "how_to_add",
+    "how_to_list",
     "manager_of",
     "refuse_to_change",
     "source_of",
@@ -26,6 +29,13 @@ __all__ = [
 ]
 
 _SCRIPT = "scripts/setup-environment.sh"
+_OTHERS = {
+    "pixi.toml": "pixi workspace export conda-environment environment.yml",
+    "Pipfile": "pipenv requirements > requirements.txt",
+    "setup.py": "echo '-e .' > requirements.txt",
+    "setup.cfg": "echo '-e .' > requirements.txt",
+}
+"""What other lists become one of SOURCES by."""
 
 
 def source_of(root: Path) -> str:
@@ -39,9 +49,33 @@ def source_of(root: Path) -> str:
         named = None
     if isinstance(named, str):
         return named
-    if (root / _SCRIPT).is_file():
-        return ""
-    return next((name for name in SOURCES if (root / name).is_file()), "")
+    return "" if (root / _SCRIPT).is_file() else first_list(root)
+
+
+def first_list(root: Path) -> str:
+    """Return the first of SOURCES that is there; "" if there is none.
+
+    A pyproject.toml that only sets up tools is no list of packages.
+    """
+    return next((name for name in SOURCES if (root / name).is_file() and _is_list(root / name)), "")
+
+
+def _is_list(path: Path) -> bool:
+    if path.name != "pyproject.toml":
+        return True
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return True  # told by what reads it
+    return bool({"project", "dependency-groups"} & {*tables}) or "poetry" in table(tables, "tool")
+
+
+def how_to_list(root: Path) -> str:
+    """Return how to make a list that counts from another one that is there; "" if none is."""
+    return next(
+        (f"{name} is not read. Make a list from it: {how}" for name, how in _OTHERS.items()
+         if (root / name).is_file()), ""
+    )  # fmt: skip
 
 
 def manager_of(root: Path, source: str) -> str:

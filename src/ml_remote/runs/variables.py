@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import answers
 from ..errors import UsageError
+from ..ui.hiding import hide
 from .launchers.launcher import Variables
 
 __all__ = ["check_name", "check_value", "given_variables"]
@@ -51,6 +52,7 @@ def given_variables(words: Sequence[str], file: str | None) -> Variables:
                 f"{name} is not set here.",
                 hint=f"Set it there: lab secret set {name}; or for this run: --env {name}=VALUE",
             )
+    hide([*recorded.values(), *secret.values()])
     for name, value in (*recorded.items(), *secret.items()):
         check_value(name, value)
     return Variables(recorded=tuple(recorded.items()), secret=secret)

@@ -15,6 +15,7 @@ import click
 
 from ..errors import LabError, UnsafeEditError
 from .console import Console, colour
+from .hiding import masked_command, without_hidden
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -63,7 +64,7 @@ def run_reporting(
         command.main(args=arguments, prog_name=name, color=colour(), obj=context)
     except LabError as error:
         if debugging:
-            context.console.note(traceback.format_exc())
+            context.console.note(without_hidden(traceback.format_exc()))
         report(error, context.console)
         return error.exit_code
     except Exception as error:
@@ -82,7 +83,7 @@ def report(error: LabError, console: Console) -> None:
 
 def report_unforeseen(error: Exception, console: Console) -> None:
     """Say what went wrong that no part of lab has foreseen; its traceback is kept in a file."""
-    details = "".join(traceback.format_exception(error))
+    details = without_hidden("".join(traceback.format_exception(error)))
     if os.environ.get("LAB_DEBUG") == "1":
         console.note(details)
     if isinstance(error, OSError) and error.errno in _REFUSED:
@@ -110,7 +111,7 @@ def _keep(details: str) -> Path | None:
         path = folder / _LOG
         path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        command = shlex.join(sys.argv)
+        command = masked_command(sys.argv)
         with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{command}\nPython {sys.version}\n{details}")
     except (ImportError, OSError, ValueError):
@@ -119,7 +120,7 @@ def _keep(details: str) -> Path | None:
 
 
 def _in_words(error: Exception) -> str:
-    """Return an unforeseen error in one line."""
+    """Return an unforeseen error in one line, without values that nobody may read."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error}"
+    return without_hidden(f"{type(error).__name__}: {error}")
