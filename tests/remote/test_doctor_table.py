@@ -11,13 +11,13 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import openssh_server
 import pytest
-from needs import need_root
+from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 from remote_fixtures import known_machine
 
@@ -25,6 +25,7 @@ from ml_remote import processes
 from ml_remote.context import Context
 from ml_remote.doctor import folder_checks, here_checks, machine_checks, report
 from ml_remote.doctor.findings import Finding, State, ok, skipped, unknown
+from ml_remote.doctor.tool_checks import check_rsync, check_tools
 from ml_remote.project import Project
 from ml_remote.slurm_options import SlurmOptions
 from ml_remote.ssh.client import Client
@@ -149,6 +150,62 @@ def without_sftp(machine: Machine) -> Iterator[None]:
         machine.server.start(Subsystem="sftp internal-sftp")
 
 
+@contextmanager
+def given(machine: Machine, **variables: str) -> Iterator[None]:
+    """Sessions that begin with these variables."""
+    machine.client.close()
+    machine.server.stop()
+    machine.server.start(SetEnv=" ".join(f'"{name}={value}"' for name, value in variables.items()))
+    try:
+        yield
+    finally:
+        machine.client.close()
+        machine.server.stop()
+        del machine.server.options["SetEnv"]
+        machine.server.start()
+
+
+@contextmanager
+def only_programs(machine: Machine, *names: str, busybox: bool = False) -> Iterator[None]:
+    """A machine with these programs, and with all of busybox on request, its sh included."""
+    folder = machine.account.write("programs/mark", "").parent
+    folder.chmod(0o755)
+    if busybox:
+        program = need_program("busybox")
+        for name in openssh_server.run(program, "--list").split():
+            (folder / name).symlink_to(program)
+    for name in names:
+        (folder / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or "/missing")
+    try:
+        with given(machine, PATH=str(folder)):
+            yield
+    finally:
+        shutil.rmtree(folder)
+
+
+def few_tools(machine: Machine) -> AbstractContextManager[None]:
+    """A PATH that has been lost."""
+    return only_programs(machine, "sh", "cat", "date")
+
+
+def busybox(machine: Machine) -> AbstractContextManager[None]:
+    """A machine as a small container has it."""
+    return only_programs(machine, "git", "python3", busybox=True)
+
+
+@contextmanager
+def temporary_noexec(machine: Machine) -> Iterator[None]:
+    """A disk for temporary files from which no program starts."""
+    folder = machine.account.write("temporary/mark", "").parent
+    command = ["mount", "-t", "tmpfs", "-o", "noexec,mode=1777", "tmpfs", str(folder)]
+    subprocess.run(command, check=True)
+    try:
+        with given(machine, TMPDIR=str(folder)):
+            yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 ANOTHER = (
     "rm -rf lab && mkdir lab && cd lab && git init -q && "
     "git -c user.name=b -c user.email=b@example.com commit -q --allow-empty -m Other"
@@ -175,6 +232,12 @@ THERE: dict[str, tuple[Callable[[Machine], AbstractContextManager[None]], str, S
     "disk full": (lambda there: mounted(there, "size=64k"), "writing", "failed", "is full"),
     "noexec": (lambda there: mounted(there, "noexec"), "writing", "failed", "noexec"),
     "no sftp": (without_sftp, "sftp", "failed", "no files by sftp"),
+    "few tools": (few_tools, "tools", "failed", "lacks awk, chmod, cmp"),
+    "no rsync": (busybox, "rsync", "warning", "none on the machine; 3.0 or newer is needed"),
+    "temporary missing": (
+        lambda there: given(there, TMPDIR="/nowhere"), "temporary", "failed", "is missing",
+    ),
+    "temporary noexec": (temporary_noexec, "temporary", "warning", "mounted with noexec"),
 }  # fmt: skip
 
 
@@ -198,18 +261,31 @@ def test_fault_of_the_machine_is_found(
 
 
 @pytest.mark.slow
-def test_machine_in_order_has_no_fault(machine: Machine) -> None:
+@pytest.mark.parametrize("kind", ["usual", "busybox"])
+def test_machine_in_order_has_no_fault(machine: Machine, kind: str) -> None:
     machine.make()
-    found = machine.findings()
+    with busybox(machine) if kind == "busybox" else nullcontext():
+        found = machine.findings()
     shutil.rmtree(machine.folder)
-    assert {one.state for one in found.values()} <= {"ok", "skipped"}, found
+    faults = {name for name, one in found.items() if one.state not in ("ok", "skipped")}
+    assert faults == ({"rsync"} if kind == "busybox" else set()), found
     assert found["environment"].state == found["programs"].state == found["folder"].state == "ok"
 
 
+RSYNC = "rsync  version 3.2.7  protocol version 31"
 # What no machine of the tests can be made to answer: the answers themselves are the stand-ins.
 ANSWERS: dict[str, tuple[Finding, State, str]] = {
     "git": (machine_checks.check_git("git version 1.8.3.1"), "failed", "1.8.3.1 is too old"),
     "git?": (machine_checks.check_git("git version next"), "unknown", "cannot be read"),
+    "rsync 2": (check_rsync("rsync  version 2.6.9  protocol version 29", RSYNC, sftp="ok"),
+        "warning", "2.6.9  protocol version 29 on the machine; 3.0 or newer is needed"),
+    "openrsync": (check_rsync("openrsync: protocol version 29", RSYNC, sftp="ok"),
+        "warning", "openrsync: protocol version 29 on the machine; 3.0 or newer is needed"),
+    "openrsync here": (check_rsync(RSYNC, "openrsync: protocol version 29", sftp="unknown"),
+        "warning", "on this computer; 3.0 or newer is needed on both sides, so results come by"),
+    "no rsync, no sftp": (check_rsync("", RSYNC, sftp="failed"), "failed", "no sftp either"),
+    "rsync?": (check_rsync(None, RSYNC, sftp="ok"), "unknown", "does not say"),
+    "tools?": (check_tools(None), "unknown", "does not say"),
     "python?": (machine_checks.check_python("three"), "unknown", "cannot be read"),
     "disk?": (machine_checks.check_disk(""), "unknown", "df does not say"),
     "quota": (machine_checks.check_quota("900* 800 1000"), "failed", "of your quota are left"),

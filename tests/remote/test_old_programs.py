@@ -1,6 +1,6 @@
-"""`lab` with the oldest git that it works with, and with older ones, here and there.
+"""`lab` with the oldest git that it works with, with older ones, and with another rsync.
 
-No registry has such a git, so stand-ins answer its version and refuse what it lacked.
+No registry has such programs, so stand-ins answer their version and refuse what they lacked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from old_programs import stand_in_git
+from old_programs import openrsync, stand_in_git
 from place import Place
 
 pytestmark = pytest.mark.slow
@@ -81,3 +81,19 @@ def test_git_that_is_too_old_is_named_with_both_versions(place: Place, tmp_path:
     assert "git 1.8.3.1 on machine is too old; lab needs 2.11 or newer." in done.stderr
     found = place.lab("doctor").stdout
     assert "1.8.3.1 is too old; commits need 2.11 or newer there" in found
+
+
+def test_results_come_by_sftp_where_rsync_is_another_program(place: Place, tmp_path: Path) -> None:
+    here = first_on_path(openrsync(tmp_path / "bin"))
+    assert place.lab("push").returncode == 0
+    place.write_there("outputs/lab/1/metrics.json", "{}")
+    done = place.lab("pull", **here)
+    assert (done.returncode, "1 file came to outputs/" in done.stdout) == (0, True), done.stderr
+    place.client.close()
+    place.server.stop()
+    place.server.start(Subsystem="none /bin/false")
+    place.write_there("outputs/lab/2/metrics.json", "{}")
+    done = place.lab("pull", **here)
+    assert done.returncode == 1
+    assert "offers no sftp" in done.stderr
+    assert "Next: Install rsync 3.0 or newer, on this computer and there" in done.stderr

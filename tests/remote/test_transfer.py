@@ -50,7 +50,7 @@ MEBIBYTE = 2**20
 def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The program that copies; without rsync here it is sftp."""
     if request.param == "sftp":
-        monkeypatch.setattr(copying, "_has_rsync", lambda: False)
+        monkeypatch.setattr(copying, "said_here", lambda: "")
     else:
         need_program("rsync")
     return str(request.param)

@@ -149,6 +149,22 @@ def check_writing(name: str, state: str, *, runs_programs: bool) -> Finding:
             detail=f"a program {where} cannot be started: the disk is mounted with noexec",
             remedy="Name a folder on another disk in lab.local.toml: [environment] folder",
         )
+    if state == "missing":
+        return Finding(
+            name=name,
+            state="failed",
+            detail="the folder for temporary files, which TMPDIR names there, is missing",
+            remedy="There, make it, or take TMPDIR out of the start-up files of your shell",
+        )
+    if state == "noexec" and name == "temporary":
+        return Finding(
+            name=name,
+            state="warning",
+            detail=f"a program {where} cannot be started, as the disk is mounted with noexec: "
+            "torch.compile and packages that are built there fail",
+            remedy="There, name a folder of yours in what your shell reads at each login "
+            "(~/.bashrc, ~/.zshenv): export TMPDIR=$HOME/tmp",
+        )
     if state in ("works", "noexec"):
         return ok(name, f"files can be written {where}")
     return unknown(name, f"the machine does not say if files can be written {where}")

@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 
-from .. import git, processes
+from .. import git
 from ..errors import CommandNotRunError, LabError, UnreachableError
 from ..project import Project
 from ..scripts import script
 from ..ssh.client import Client
 from ..ssh.not_run import command_not_run
+from ..transfer.rsync import said_here
+from ..transfer.sftp import PATIENCE as PATIENCE_OF_SFTP
+from ..transfer.sftp import offers_sftp
 from .findings import Finding, failed, ok, skipped, unknown
 from .folder_checks import (
     check_environment,
@@ -21,6 +24,7 @@ from .folder_checks import (
     check_slurm,
     check_writing,
 )
+from .tool_checks import check_rsync, check_tools
 
 __all__ = [
     "check_clock",
@@ -37,7 +41,6 @@ _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
 PATIENCE = 60.0  # seconds for a login shell to run what it is given
-_SFTP_PATIENCE = 20.0  # seconds
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
 _GIT = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?=[ .]|$)")
@@ -63,13 +66,16 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
         yield check_quiet(client.noise())
     except LabError as error:
         yield failed("shell", error)
-    yield check_sftp(client)
+    sftp = check_sftp(client)
+    yield sftp
     found = re.findall(r"^lab-fact (\w+) ?(.*)$", printed.stdout, re.MULTILINE)
     facts = dict(found)
     outside = [value for name, value in found if name == "outside"]
     yield from _about_project(facts, outside, project)
     yield check_python(facts.get("python", ""))
     yield check_git(facts.get("git", ""))
+    yield check_rsync(facts.get("rsync"), said_here(), sftp=sftp.state)
+    yield check_tools(facts.get("lacking"))
     needed = 0 if facts.get("environment") in ("made", "older") else _FREE_GIB
     yield check_disk(facts.get("free", ""), needed=needed)
     yield check_quota(facts.get("quota"), needed=needed)
@@ -97,18 +103,13 @@ def _about_project(
 
 def check_sftp(client: Client) -> Finding:
     """Whether files can be copied by sftp, which VS Code and `lab` use where there is no rsync."""
-    (_, *options, _, _) = client.with_options("BatchMode=yes").command()
     try:
-        done = processes.run(
-            ["sftp", "-q", *options, "-b", "-", client.alias],
-            input="pwd\n",
-            timeout=_SFTP_PATIENCE,
-        )
+        is_offered = offers_sftp(client)
     except subprocess.TimeoutExpired:
-        return unknown("sftp", f"no answer within {_SFTP_PATIENCE:g} seconds")
+        return unknown("sftp", f"no answer within {PATIENCE_OF_SFTP:g} seconds")
     except LabError as error:
         return failed("sftp", error)
-    if done.returncode == 0:
+    if is_offered:
         return ok("sftp", "works")
     return Finding(
         name="sftp",

@@ -28,7 +28,7 @@ __all__ = ["NOISE", "explain", "recognise"]
 NOISE = re.compile(
     r"debug[123]: |\*\* |Warning: Permanently added |Warning: the .* host key for |"
     r"ControlSocket .* already exists|.* line \d+: (?:Deprecated|Unsupported) option |"
-    r"Authenticated to |Transferred: |Bytes per second: "
+    r"Authenticated to |Connected to \S+$|Transferred: |Bytes per second: "
 )
 """Lines of ssh's that say nothing about why it failed."""
 

@@ -19,6 +19,7 @@ from ..ui.text import in_one_line
 from .failures import explain_failure
 from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
+from .rsync import is_new_enough, said_here, version_in
 
 __all__ = ["Copying", "choose_program", "is_on_its_way"]
 
@@ -26,7 +27,7 @@ _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _RSYNC_FILES = 23  # some files could not be read or written
 _RSYNC_VANISHED = 24  # a file went away there
 _RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
-_IN_ENGLISH = {"LC_ALL": "", "LC_MESSAGES": "C"}
+_IN_ENGLISH: dict[str, str | None] = {"LC_ALL": "", "LC_MESSAGES": "C"}
 _LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
@@ -34,7 +35,8 @@ def choose_program(
     client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
 ) -> Copying:
     """Return the copying of `files` to below `incoming`: by rsync if both ends have it."""
-    program = _Rsync if _is_rsync(listing.rsync) and _has_rsync() else _Sftp
+    is_on_both = is_new_enough(listing.rsync) and is_new_enough(said_here())
+    program = _Rsync if is_on_both else _Sftp
     return program(client, listing, files, incoming)
 
 
@@ -155,7 +157,7 @@ class Copying(ABC):
         with processes.running(
             self._command(),
             input=self._orders(),
-            variables=_IN_ENGLISH,
+            variables=_variables(),
             folder=self.folder,
             discard_output=True,
         ) as program:
@@ -181,7 +183,7 @@ class _Rsync(Copying):
     def __init__(
         self, client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
     ) -> None:
-        self.keeps_holes = _rsync_version() >= _RSYNC_HOLES
+        self.keeps_holes = version_in(said_here()) >= _RSYNC_HOLES
         super().__init__(client, listing, files, incoming)
 
     @staticmethod
@@ -242,7 +244,8 @@ class _Sftp(Copying):
 
     def _command(self) -> list[str]:
         _, *options = self._connection()
-        return ["sftp", "-q", *options, "-b", "-", self._client.alias]
+        # Not -q, with which ssh does not say either why there is no sftp.
+        return ["sftp", *options, "-b", "-", self._client.alias]
 
     def _orders(self) -> str:
         for file in self.files:
@@ -256,27 +259,14 @@ class _Sftp(Copying):
         return "".join(f"{line}\n" for line in lines)
 
 
+def _variables() -> dict[str, str | None]:
+    """Return the variables of both programs: no other names, room or checksums by rsync's own."""
+    return _IN_ENGLISH | {name: None for name in os.environ if name.startswith("RSYNC_")}
+
+
 def _sftp_quoted(path: str) -> str:
     # Between quotes sftp takes * ? and [ as they are.
     return '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
-
-
-def _is_rsync(version: str) -> bool:
-    """Return whether this is rsync 3 or newer; macOS has another program of that name."""
-    return re.match(r"rsync\s+version v?[3-9]\.", version) is not None
-
-
-def _has_rsync() -> bool:
-    return shutil.which("rsync") is not None and _is_rsync(
-        processes.run(["rsync", "--version"]).stdout
-    )
-
-
-def _rsync_version() -> tuple[int, ...]:
-    found = re.search(
-        r"version v?(\d+)\.(\d+)\.(\d+)", processes.run(["rsync", "--version"]).stdout
-    )
-    return tuple(map(int, found.groups())) if found else ()
 
 
 def _size(path: Path) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 from ..errors import LabError, RemoteCommandError
 from ..ssh.client import Client
 from ..ssh.explaining import recognise
 from .git_words import git_failure, has_reason, told
+from .sftp import offers_sftp
 
 __all__ = ["explain_failure", "explain_git"]
 
+_CLOSED = "Connection closed"  # what sftp says where nothing answers it
 _AGAIN = "Run the command again; it goes on where it stopped. If it fails again: lab doctor"
 
 
@@ -40,12 +43,13 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
     known = recognise(stderr, alias=client.alias)
     if known is not None:
         return known
-    if "subsystem request failed" in stderr:
+    lines = told(stderr)
+    # Over a connection that commands share, ssh does not tell the reason.
+    if "subsystem request failed" in stderr or (lines == [_CLOSED] and not _has_sftp(client)):
         return RemoteCommandError(
             f"{what} failed: the SSH server of {client.alias} offers no sftp.",
-            hint="Install rsync, on this computer and there; then sftp is not needed",
+            hint="Install rsync 3.0 or newer, on this computer and there; then sftp is not needed",
         )
-    lines = told(stderr)
     full = [line for line in lines if "No space left on" in line or "quota exceeded" in line]
     if full:
         place = client.alias if "[sender]" in full[0] else "this computer"
@@ -63,6 +67,14 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
         hint=_AGAIN,
         quoted=tuple(lines),
     )
+
+
+def _has_sftp(client: Client) -> bool:
+    """Return whether the machine offers sftp, as far as one can tell."""
+    try:
+        return client.attempt("true").returncode != 0 or offers_sftp(client)
+    except (LabError, subprocess.TimeoutExpired):
+        return True  # something else is the reason
 
 
 def _own(stderr: str) -> str:

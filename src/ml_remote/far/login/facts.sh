@@ -6,7 +6,8 @@ cd || exit
 case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac
 say() { printf 'lab-fact %s\n' "$*"; }
 patiently=''
-! command -v timeout >/dev/null 2>&1 || patiently='timeout 10' # a disk in the network may not answer
+# A disk in the network may not answer; an old busybox wants another word before the number.
+! timeout 10 true 2>/dev/null || patiently='timeout 10'
 
 # what_environment: in which state .venv is, in a word
 what_environment() {
@@ -42,7 +43,9 @@ outside() {
 # try_disk FOLDER: whether a file can be written there, and run
 try_disk() {
     file=$1/.lab-doctor-$$
-    if ! (printf '#!/bin/sh\nexit 0\n%4096s\n' '' >"$file") 2>/dev/null; then
+    if [ ! -d "$1" ]; then
+        echo missing
+    elif ! (printf '#!/bin/sh\nexit 0\n%4096s\n' '' >"$file") 2>/dev/null; then
         echo full
     elif chmod 700 "$file" && "$file" 2>/dev/null; then
         echo works
@@ -55,6 +58,13 @@ try_disk() {
 say time "$(date +%s)"
 say python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
 say git "$git_version"
+say rsync "$(rsync --version 2>/dev/null | sed -n 1p)"
+lacking=''
+for tool in awk cat chmod cmp cp cut date df find grep head id ls mkdir mktemp mv readlink rm sed sleep \
+    sort tail touch tr uname wc; do
+    command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"
+done
+say lacking "$lacking"
 say slurm "$(command -v sbatch 2>/dev/null)"
 if [ ! -d "$place" ]; then
     say folder none

@@ -1,0 +1,62 @@
+"""The checks of `lab doctor` on the programs that the machine's sh finds: rsync and small tools."""
+
+from __future__ import annotations
+
+import re
+
+from ..transfer import rsync
+from ..ui.text import in_one_line
+from .findings import Finding, State, ok, unknown
+
+__all__ = ["check_rsync", "check_tools"]
+
+_SHOWN = 60  # characters of what a program says of its version
+_TOOL = re.compile(r"[a-z]{1,12}")
+
+
+def check_rsync(there: str | None, here: str, *, sftp: State) -> Finding:
+    """Whether results can be brought by rsync, or by sftp where it is missing or old.
+
+    `there` and `here` are what it says of its version, `sftp` is what its own check found.
+    """
+    if there is None:
+        return unknown("rsync", "the machine does not say which one it has")
+    sides = {"the machine": in_one_line(there)[:_SHOWN].strip(), "this computer": here[:_SHOWN]}
+    lacking = {where: said for where, said in sides.items() if not rsync.is_new_enough(said)}
+    if not lacking:
+        numbers = (".".join(map(str, rsync.version_in(said))) for said in sides.values())
+        return ok("rsync", "{} there, {} here".format(*numbers))
+    found = " and ".join(f"{said or 'none'} on {where}" for where, said in lacking.items())
+    needed = f"{found}; {'.'.join(map(str, rsync.OLDEST))} or newer is needed on both sides"
+    if sftp == "failed":
+        detail = f"{needed}, and without it nothing can be brought, as there is no sftp either"
+    else:
+        detail = f"{needed}, so results come by sftp, which cannot bring every name of a file"
+    where = "There" if "the machine" in lacking else "On this computer"
+    return Finding(
+        name="rsync",
+        state="failed" if sftp == "failed" else "warning",
+        detail=detail,
+        remedy=f"{where}: sudo apt install rsync (without an administrator: conda install rsync; "
+        "macOS: brew install rsync)",
+        quoted=tuple(said for said in lacking.values() if said),
+    )
+
+
+def check_tools(lacking: str | None) -> Finding:
+    """Whether the machine has the small programs that every Unix has, which our scripts use.
+
+    `lacking` are the names of those that it has not.
+    """
+    if lacking is None:
+        return unknown("tools", "the machine does not say which programs it has")
+    missing = [name for name in lacking.split() if _TOOL.fullmatch(name)]
+    if not missing:
+        return ok("tools", "sh and the usual small programs")
+    return Finding(
+        name="tools",
+        state="failed",
+        detail=f"the machine's PATH lacks {', '.join(missing)}, which lab uses there",
+        remedy="Install them there, or mend PATH in the start-up files of your shell "
+        "(Debian and Ubuntu: coreutils, findutils, grep, sed, mawk)",
+    )

@@ -1,0 +1,33 @@
+"""Which rsync is new enough: macOS has another program of that name, and old ones lack options."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+from .. import processes
+
+__all__ = ["OLDEST", "is_new_enough", "said_here", "version_in"]
+
+OLDEST = (3, 0)
+"""The first version with --protect-args."""
+
+_VERSION = re.compile(r"rsync\s+version v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
+
+
+def version_in(said: str) -> tuple[int, ...]:
+    """Return the version that `rsync --version` says; () where that is another program."""
+    found = _VERSION.match(said)
+    return tuple(int(number or 0) for number in found.groups()) if found else ()
+
+
+def is_new_enough(said: str) -> bool:
+    """Return whether what `rsync --version` says is that of an rsync that `lab` can use."""
+    return version_in(said) >= OLDEST
+
+
+def said_here() -> str:
+    """Return the first line of `rsync --version` on this computer; "" where there is none."""
+    if shutil.which("rsync") is None:
+        return ""
+    return processes.run(["rsync", "--version"]).stdout.partition("\n")[0]
