@@ -8,6 +8,7 @@ and remote/test_security.py, have one of each kind in the quick part.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,21 @@ _seen: set[tuple[Path, str]] = set()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark all rows but the first of a table as slow."""
+    """Mark all rows but the first of a table, or of a fixture with rows, as slow."""
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return
     if not item.path.is_relative_to(_HERE) or item.get_closest_marker("slow"):
         return
-    takes = set(inspect.signature(item.function).parameters)
-    if takes <= set(item.callspec.params):
+    row = {name for mark in item.iter_markers("parametrize") for name in _names(mark.args[0])}
+    if set(inspect.signature(item.function).parameters) <= row:
         return
     if item.path.relative_to(_HERE).as_posix() in TABLES:
         test = (item.path, item.originalname)
         if test in _seen:
             item.add_marker(pytest.mark.slow)
         _seen.add(test)
+
+
+def _names(names: str | Sequence[str]) -> Sequence[str]:
+    """Return what a table has columns for: pytest takes a list, or a text with commas."""
+    return names.replace(",", " ").split() if isinstance(names, str) else names

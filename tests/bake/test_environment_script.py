@@ -111,7 +111,7 @@ def test_plain_venv_and_pip_make_the_environment(
 
 
 def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
-    project = bake(environment_manager="uv")
+    project = bake(copied=True, environment_manager="uv")
     done = run_script(project, LAB_MINIMUM_FREE_GB="1000000")
     assert done.returncode == 1
     assert "needs 1000000 GB of disk" in done.stderr
@@ -119,7 +119,7 @@ def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
 
 
 def test_unknown_manager_is_refused(bake: Bake) -> None:
-    project = bake()
+    project = bake(copied=True)
     settings = project.path / "lab.toml"
     settings.write_text(settings.read_text().replace('manager = "auto"', 'manager = "poetry"'))
     done = run_script(project)
@@ -130,7 +130,7 @@ def test_unknown_manager_is_refused(bake: Bake) -> None:
 
 @pytest.mark.parametrize("manager", ["conda", "uv"])
 def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manager: str) -> None:
-    project = bake(environment_manager=manager)
+    project = bake(copied=True, environment_manager=manager)
     path = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
     done = run_script(project, PATH=path, LAB_PROGRAM_FOLDERS="")
     assert done.returncode == 1
@@ -139,7 +139,7 @@ def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manag
 
 
 def test_environment_of_somebody_else_is_kept(bake: Bake, tmp_path: Path) -> None:
-    project = bake(environment_manager="uv")
+    project = bake(copied=True, environment_manager="uv")
     (project.path / ".venv").mkdir()
     (project.path / ".venv" / "precious").write_text("mine")
     run_script(project, LAB_MINIMUM_FREE_GB="1000000")
@@ -148,7 +148,7 @@ def test_environment_of_somebody_else_is_kept(bake: Bake, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("is_alone", [False, True], ids=["far half", "script alone"])
 def test_second_setup_at_the_same_time_waits_for_a_while(bake: Bake, is_alone: bool) -> None:
-    project = bake()
+    project = bake(copied=True)
     if is_alone:
         shutil.rmtree(project.path / ".lab", ignore_errors=True)
     lock = project.path / ".lab" / "environment.lock"

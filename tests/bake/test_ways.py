@@ -107,7 +107,7 @@ WAYS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
-QUICK_WAYS = {"a relative path", "the address of a repository"}
+QUICK_WAYS = {"the address of a repository"}
 # Where the tool is taken from; the other ways name the template's folder in lab.local.toml.
 PINNED = {"the address of a repository", "a tag of it"}
 NEITHER = {"a zip file", "without hooks"}

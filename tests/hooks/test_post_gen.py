@@ -21,7 +21,7 @@ def git(project: Path, *arguments: str) -> str:
 
 
 def test_project_is_a_repository_with_one_commit(bake: Bake) -> None:
-    project = bake().path
+    project = bake(copied=True).path
     assert git(project, "rev-list", "--count", "HEAD") == "1"
     assert git(project, "branch", "--show-current") == "main"
     assert git(project, "status", "--porcelain") == ""
@@ -29,7 +29,7 @@ def test_project_is_a_repository_with_one_commit(bake: Bake) -> None:
 
 
 def test_git_has_the_scripts_and_not_the_notebooks(bake: Bake) -> None:
-    project = bake().path
+    project = bake(copied=True).path
     tracked = git(project, "ls-files", "labs").splitlines()
     assert "labs/mnistlab.py" in tracked
     assert not [name for name in tracked if name.endswith(".ipynb")]
@@ -94,7 +94,7 @@ def test_hooks_leave_nothing_beside_the_project(bake: Bake, tmp_path: Path) -> N
 
 
 def test_git_is_needed_for_none_of_the_files(bake: Bake, tmp_path: Path) -> None:
-    with_git = bake(tmp_path / "with").path
+    with_git = bake(tmp_path / "with", copied=True).path
     without = bake(tmp_path / "without", accept_hooks=False).path
     shutil.rmtree(with_git / ".git")
     names = [

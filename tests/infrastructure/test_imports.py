@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -37,7 +38,8 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(name: str) -> set[str]:
+@functools.cache
+def imports(name: str) -> frozenset[str]:
     """Return the modules of the tool that a module imports, sooner or later.
 
     What only the type checker imports does not count.
@@ -53,7 +55,7 @@ def imports(name: str) -> set[str]:
             source = ".".join([*base, *([node.module] if node.module else [])])
             members = {f"{source}.{alias.name}" for alias in node.names}
             found |= members & MODULES.keys() or {source}
-    return (found & MODULES.keys()) - {name}
+    return frozenset(found & MODULES.keys()) - {name}
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:

@@ -11,11 +11,14 @@ import pytest
 from baking import TEMPLATE_ROOT
 
 LEAVING = """
+import pathlib
 import subprocess
 
 
 def test_that_leaves_a_process():
-    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    while not pathlib.Path(f"/proc/{left.pid}/environ").read_bytes():
+        pass  # the program is about to begin
 
 
 def test_that_ends_what_it_starts():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,7 +13,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from baking import TEMPLATE_ROOT, BakedProject, bake_project, project_in
+from baking import (
+    TEMPLATE_ROOT,
+    BakedProject,
+    bake_project,
+    environment_variables,
+    project_in,
+)
 from conftest import Bake
 from jupytext import jupytext
 
@@ -21,7 +30,7 @@ SEED = "seed = 0 "
 
 
 def later(*values: object) -> object:
-    """A further case of a kind, for the slow tests: each starts jupytext several times."""
+    """A further case of a kind, for the slow tests."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
@@ -40,8 +49,23 @@ def project(in_step: BakedProject, tmp_path: Path) -> BakedProject:
     return project_in(shutil.copytree(in_step.path, tmp_path / "project", symlinks=True))
 
 
-def sync(project: BakedProject, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return project.run(sys.executable, "scripts/sync_pairs.py", *arguments, check=False)
+def sync(
+    project: BakedProject, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the project's script in this process, where jupytext is loaded, and return the outcome.
+
+    The test below, those with pre-commit and those of setup-environment.sh start it as a program.
+    """
+    script = project.path / "scripts" / "sync_pairs.py"
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(project.path),
+        environment_variables(variables),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = runpy.run_path(str(script))["main"](list(arguments))
+    return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
 
 
 def script_of(project: BakedProject) -> Path:
@@ -79,7 +103,7 @@ def test_shipped_pair_is_equal(default_project: BakedProject, lab: str) -> None:
 
 def test_pair_that_is_in_step_is_not_touched(project: BakedProject) -> None:
     before = {path: path.read_bytes() for path in (script_of(project), notebook_of(project))}
-    assert "in step" in sync(project).stdout
+    assert "in step" in project.run(sys.executable, "scripts/sync_pairs.py").stdout
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -286,8 +310,7 @@ def test_memory_of_another_kind_is_no_reason_to_stop(project: BakedProject, memo
 
 def in_commit(project: BakedProject) -> subprocess.CompletedProcess[str]:
     """Run it as pre-commit does."""
-    command = (sys.executable, "scripts/sync_pairs.py")
-    return project.run(*command, check=False, PRE_COMMIT="1")
+    return sync(project, PRE_COMMIT="1")
 
 
 @pytest.mark.parametrize("staged", ["nothing", later("the script")])

@@ -253,13 +253,18 @@ def test_list_of_commands_is_not_cut_off(capsys: pytest.CaptureFixture[str]) -> 
     ids=" ".join,
 )
 def test_wrong_usage_has_exit_code_two_and_a_sentence(
-    lab: Lab, laptop: Laptop, arguments: list[str]
+    default_project: BakedProject,
+    laptop: Laptop,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = laptop.config.read_bytes()
-    done = lab(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip()
+    monkeypatch.chdir(default_project.path)
+    code, printed = cli.main(arguments), capsys.readouterr()
+    assert code == 2, printed
+    assert "Traceback" not in printed.err
+    assert printed.err.strip()
     assert laptop.config.read_bytes() == before
 
 
