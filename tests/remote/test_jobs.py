@@ -18,19 +18,23 @@ import openssh_server
 import pytest
 from baking import TOOL
 from needs import need_program, need_root
-from openssh_server import Account, OpenSSHServer
+from openssh_server import Account, Laptop, OpenSSHServer, run
 from place import Place
 from remote_fixtures import alter_scripts, at, wait_until
 
 from ml_remote import jobs, scripts
 from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError, UnreachableError
 from ml_remote.far import login
+from ml_remote.far.installed import install
+from ml_remote.far.login.environment.processes import users_of
+from ml_remote.installing import ensure_far
 from ml_remote.jobs.about import About, Run
 from ml_remote.jobs.outage import Outage
 from ml_remote.sessions import tunnel
 from ml_remote.sessions.port import KeptPort
 from ml_remote.sessions.tunnel import Forward, Route, keep_open
 from ml_remote.ssh.client import Client
+from ml_remote.transfer.outputs import list_outputs
 from ml_remote.ui.console import Console
 
 ABOUT = About(kind="run", title="labs/a b.py", run=Run(lab="labs/a b.py"))
@@ -114,6 +118,11 @@ def is_alive(process: str) -> bool:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:
         return False
+
+
+def make_silent(job: Path) -> None:
+    """Let ten minutes pass since the job's last sign of life."""
+    os.utime(job / "sign", (time.time() - 600, time.time() - 600))
 
 
 class Follower(threading.Thread):
@@ -353,17 +362,24 @@ DAMAGE = {
     "bytes": b"\xff\xfe\t\x1b[31m\n",
     "text": b"what is this\tand that\n",
     "number": b"9" * 400 + b"\n",
+    "sh": b"1|//;s/.*/$(touch hacked)/e\n",
+    "huge": b"a" * 3_000_000,
+    "a folder": None,
+    "a link": "nowhere",
+    "no end": "/dev/zero",
+    "a pipe": None,
 }
 
 
+@pytest.mark.slow
 def test_damaged_jobs_are_named_and_skipped(
     machine: Client, folder: str, account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = account.home / folder / ".lab" / "jobs"
     damaged: list[tuple[str, str, str]] = []
     for name in ("about", "about.json", "started", "exit", "pid", "slurm"):
-        for kind, content in {**DAMAGE, "a folder": None, "a link": "nowhere"}.items():
-            job = kept / f"2026-01-01_10-00-{len(damaged):02}"
+        for kind, content in DAMAGE.items():
+            job = kept / f"2026-01-01_10-00-00_{len(damaged)}"
             job.mkdir(parents=True)
             if name != "about":
                 (job / "about.json").write_text(ABOUT.to_json())
@@ -372,11 +388,15 @@ def test_damaged_jobs_are_named_and_skipped(
             path.unlink(missing_ok=True)
             if isinstance(content, bytes):
                 path.write_bytes(content)
+            elif kind == "a pipe":
+                os.mkfifo(path, 0o666)
             elif content is None:
                 path.mkdir()
             else:
                 path.symlink_to(content)
             damaged.append((job.name, name, kind))
+    closed = kept / "2026-01-03_10-00-00"
+    closed.mkdir(mode=0o000)
     for odd in ("with a\ttab", "with a\nline", "-rf", "..."):
         (kept / odd).mkdir()
         (kept / odd / "about.json").write_text(ABOUT.to_json())
@@ -393,6 +413,18 @@ def test_damaged_jobs_are_named_and_skipped(
         if file.startswith(("about", "started")):
             assert is_skipped, (file, kind)
     assert "Job with?a?tab on machine is skipped" in said
+    if account.password is not None:  # root reads everything
+        assert f"Job {closed.name} on machine is skipped: its folder cannot be read" in said
+    closed.chmod(0o700)
+    # Neither what is kept of old versions, nor what uses an environment, waits for such a file.
+    run("chown", "-Rh", account.user, str(kept.parent))
+    install(kept.parent / "far")
+    list(users_of(account.home / "none", account.home / folder))
+    there = at(machine, folder)
+    ensure_far(there)
+    list_outputs(there)
+    assert started(machine, "exit 0").id not in found
+    assert not (account.home / folder / "hacked").exists()
     with pytest.raises(LabError, match="cannot be read"):
         jobs.find_job(at(machine, folder), damaged[0][0])
     with pytest.raises(LabError, match="cannot be read"):
@@ -456,6 +488,51 @@ def test_machine_that_changed_its_name_still_knows_its_jobs(
 
 
 @pytest.mark.slow
+def test_two_containers_with_one_name_and_one_home_tell_their_jobs_apart(
+    machine: Client, folder: str, account: Account, laptop: Laptop
+) -> None:
+    need_root("make a PID namespace")
+    prefix = (need_program("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child")
+    command = "sleep 600 & echo $! >child-$LAB_JOB; wait"
+    kept = account.home / folder / ".lab" / "jobs"
+    with openssh_server.openssh_server(account, prefix) as inner:
+        laptop.pin_host_key(inner)
+        container = machine.with_options(f"Port={inner.port}")
+        ours, theirs = started(machine, command), started(container, command)
+        child = account.home / folder / f"child-{ours.id}"
+        wait_until(lambda: child.exists() and child.read_text() != "")
+        assert ours.host == theirs.host
+        spaces = {(kept / one.id / "boot").read_text().split()[-1] for one in (ours, theirs)}
+        assert len(spaces) == 2
+        for client, own, other in ((machine, ours, theirs), (container, theirs, ours)):
+            there = at(client, folder)
+            found = {job.id: job for job in jobs.list_jobs(there, console=Console())}
+            assert {job.state for job in found.values()} == {"running"}
+            assert all(job.silent_since is None for job in found.values())
+            with pytest.raises(LabError, match="nor one in another container called"):
+                jobs.stop(there, other.id)
+            assert jobs.find_job(there, other.id).state == "running"
+            with pytest.raises(LabError, match="is not forgotten"):
+                jobs.forget(there, own.id)
+        # A runner that is killed is lost where it can be seen, and elsewhere after two minutes.
+        third = started(container, command)
+        kill = 'read -r runner rest <"$1/.lab/jobs/$2/pid"; kill -9 "$runner"'
+        container.run_script(kill, folder, third.id)
+        assert jobs.find_job(at(container, folder), third.id).state == "lost"
+        assert jobs.find_job(at(machine, folder), third.id).state == "running"
+        make_silent(kept / third.id)
+        assert jobs.find_job(at(machine, folder), third.id).state == "lost"
+        # Forgotten in the other container, it ends in its own.
+        assert jobs.forget(at(container, folder), ours.id).state == "stopped"
+        wait_until(lambda: not is_alive(child.read_text().strip()), limit=60)
+        assert jobs.find_job(at(machine, folder), ours.id).state == "stopped"
+        container.close()
+    # The container is gone, and comes back under its name: what ran in it is lost.
+    make_silent(kept / theirs.id)
+    assert jobs.find_job(at(machine, folder), theirs.id).state == "lost"
+
+
+@pytest.mark.slow
 def test_job_is_forgotten_by_command(place: Place) -> None:
     assert place.lab("push").returncode == 0
     there = at(place.client, place.name)
@@ -499,7 +576,7 @@ def test_job_of_another_host_is_judged_by_its_signs(
     its_own = [int(line.split()[0]) for line in listed if line.split()[1] == number]
     send(signal.SIGSTOP, its_own)
     try:
-        os.utime(kept / "sign", (time.time() - 600, time.time() - 600))
+        make_silent(kept)
         silent = jobs.find_job(there, job.id)
     finally:
         send(signal.SIGCONT, its_own)

@@ -13,6 +13,7 @@ beside it, so that nobody fetches the same one again. Any Python from 3.6 on can
 import hashlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ FAR = ".lab/far"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HASH_LENGTH = 16
 _DAY = 24 * 3600
+_LARGEST = 2**24  # bytes of a file that describes a job
 _ENTRY = '''\
 """Start a part of the far half: `.venv/bin/python .lab/far/current headless labs/mnistlab.py`."""
 
@@ -134,6 +136,9 @@ def _remove_unused(far: Path, folder: Path) -> None:
     named = ""
     for path in [*far.parent.glob("jobs/*/command"), *far.parent.glob("jobs/*/about.json")]:
         try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+                return  # a pipe or a device would be read for ever; it may name any, too
             named += path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:  # another command has just removed the job
             continue

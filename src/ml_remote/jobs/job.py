@@ -99,6 +99,8 @@ def parse_answer(text: str) -> Answer:
     for word, *described in lines:
         if word == "odd" and described:
             faults[in_one_line(described[0])] = "its folder has a name that no job has"
+        if word == "shut" and described:
+            faults[in_one_line(described[0])] = "its folder cannot be read"
         if word != "job" or len(described) != _FIELDS:
             continue
         fields = [*map(in_one_line, described[:-1]), described[-1]]

@@ -17,6 +17,7 @@ is_used() {
     [ "$(readlink "$all/current" 2>/dev/null)" != "${1##*/}" ] || return 0
     [ -z "$(find "$1" -prune -mtime -1)" ] || return 0
     for job in .lab/jobs/*/; do
+        is_sound "${job%/}" || return 0 # it may name any
         if grep -qs "$1" "${job}command" "${job}about.json"; then
             is_over "${job%/}" || return 0
         fi

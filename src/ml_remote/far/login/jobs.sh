@@ -3,6 +3,7 @@
 # What every script about jobs has; see jobs/__init__.py.
 # runs JOB: whether its runner is there; on another machine nobody can tell, so it counts
 runs() {
+    is_sound "$1" || return
     if [ -s "$1/slurm" ]; then
         in_slurm "$1"
         return
@@ -38,12 +39,14 @@ changed() {
 # has_ended JOB: whether it has noted its end
 has_ended() {
     code='' ended=''
+    is_sound "$1" || return
     { read -r code ended; } 2>/dev/null <"$1/exit"
     [ -n "$ended" ]
 }
 
 # is_over JOB: whether nothing more is to come
 is_over() {
+    is_sound "$1" || return 0
     if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
 }
 
@@ -69,12 +72,31 @@ is_job() {
     named "$1" && { is_there "$1/about.json" || is_there "$1/about"; }
 }
 
+# is_sound JOB: whether what is read of it are files, and none is so large, or such a pipe or device,
+# that reading it would not come to an end
+is_sound() {
+    [ -n "${huge+known}" ] || huge=$(
+        find .lab/jobs -type f -size +2048 \( -name about.json -o -name about -o -name started -o -name exit \
+            -o -name pid -o -name boot -o -name 'slurm*' -o -name began -o -name session \) 2>/dev/null
+    )
+    case $huge in *"$1/"*) return 1 ;; esac
+    for read in about.json about started exit pid boot slurm slurm-end began session command; do
+        [ -f "$1/$read" ] || ! [ -e "$1/$read" ] || return
+    done
+}
+
 # describe JOB: one line about it, as jobs/job.py reads it
 describe() {
     start='' about=''
-    if ! is_job "$1"; then
+    if [ -d "$1" ] && ! [ -x "$1" ]; then
+        ! named "$1" || printf 'shut\t%s\n' "${1##*/}"
+        return 0
+    elif ! is_job "$1"; then
         named "$1" || ! [ -d "$1" ] ||
             printf 'odd\t%s\n' "$(printf %s "${1##*/}" | LC_ALL=C tr -c '0-9A-Za-z_.-' '?')"
+        return 0
+    elif ! is_sound "$1"; then
+        printf 'job\t%s\t\t\t\t\t\t\t\t\t\n' "${1##*/}" # damaged, as its description is empty
         return 0
     fi
     if is_there "$1/about.json"; then

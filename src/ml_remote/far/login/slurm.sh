@@ -28,6 +28,11 @@ asked=''
 look() {
     number='' word='' ended_at='' reason=''
     read -r number <"$1/slurm"
+    case $number in *[!0-9A-Za-z_.-]*)
+        word=UNKNOWN
+        return
+        ;;
+    esac
     if [ -s "$1/slurm-end" ]; then
         read -r word ended_at reason <"$1/slurm-end"
         return

@@ -17,6 +17,8 @@ __all__ = ["is_same_boot", "started", "this_boot", "users_of"]
 
 _LONGEST_JOB = 30 * 24 * 3600  # what is older than that and did not note its end was lost
 
+_LARGEST = 4096  # characters of such a file that are read
+
 _WITHOUT_SIGN = 120  # as far/login/jobs.sh has it
 
 
@@ -106,9 +108,7 @@ def _jobs_elsewhere(root: Path, since: float) -> Iterator[str]:
     for job in sorted((root / ".lab" / "jobs").glob("*")):
         try:
             began = job.stat().st_mtime
-            ended = (job / "exit").read_text().split() if (job / "exit").exists() else []
-            pid = (job / "pid").read_text().split() if (job / "pid").exists() else []
-            boot = (job / "boot").read_text().split() if (job / "boot").exists() else []
+            ended, pid, boot = (_words(job / name) for name in ("exit", "pid", "boot"))
             has_name = len(pid) > 1 and pid[1] == host and not (boot and _gives_signs(job))
         except (OSError, ValueError):
             continue
@@ -117,6 +117,14 @@ def _jobs_elsewhere(root: Path, since: float) -> Iterator[str]:
         is_here = is_named and not (job / "slurm").exists()
         if job.is_dir() and not is_over and not is_here and _last_change(job) >= since:
             yield "job " + job.name
+
+
+def _words(path: Path) -> List[str]:
+    """Return the words of a small file; none where there is no file: a pipe would never end."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return file.read(_LARGEST).split()
 
 
 def _gives_signs(job: Path) -> bool:
