@@ -16,6 +16,7 @@ from .far.installed import FAR, install
 from .installing import ensure_far
 from .jobs import About, Job, follow, list_jobs, replaces, start
 from .jobs.events import ASKING, announced
+from .kernels_there import tell_after_setup
 from .lists.conda_locks import fetch_conda_lock, keep_lock_from_here
 from .lists.handing_over import hand_over, leave_here
 from .lists.own_texts import has_hashes
@@ -61,6 +62,8 @@ def setup(
     if local:
         ensure_lock(context.project.root, context.console)
         context.console.say(_set_up_here(context, upgrade=upgrade))
+        if os.name == "nt" and context.project.settings.keep_kernels:
+            context.console.note("On Windows, kernels end with the editor's window.")
         keep_lock_from_here(context.project.root, context.console)
         context.console.next_step(what_next(context, Known(is_local=True)))
         return
@@ -169,6 +172,7 @@ def finish_setup(context: Context, machine: Machine, beginning: Beginning | None
         return
     if ended.state == "done":
         fetch_conda_lock(context.project.root, machine, context.console)
+        tell_after_setup(context, machine)
         return
     if ended.state == "failed":
         failure = output.failure(machine.alias, log)

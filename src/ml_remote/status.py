@@ -12,11 +12,12 @@ from .context import Context
 from .jobs import no_sign
 from .jobs.document import job_document
 from .jobs.job import Job, parse_answer
+from .kernels_there import Kernels, kernel_document, parse_kernels
 from .machine import Machine
 from .next_steps import Known, read_environment, what_next
 from .runs.listing import duration_in_words
 from .scripts import ExitCode, check, script
-from .sessions.kernels import Kernels, about_kernels, kernel_document, parse_kernels
+from .sessions.kernels import about_kernels
 from .sessions.open_ports import OpenPort, open_ports
 
 __all__ = ["Gpu", "Load", "look_at", "parse", "status", "status_document"]

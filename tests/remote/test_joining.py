@@ -93,6 +93,7 @@ def test_setup_is_begun_again_where_that_was_not_what_was_asked(
     monkeypatch.setattr(environment, "follow", follow)
     monkeypatch.setattr(environment, "begin_setup", begin)
     monkeypatch.setattr(environment, "fetch_conda_lock", lambda *_: None)
+    monkeypatch.setattr(environment, "tell_after_setup", lambda *_: None)
     monkeypatch.setattr(environment, "_log_command", lambda *_: "cat log")
     context: Any = SimpleNamespace(console=Person(answer), project=SimpleNamespace(root=tmp_path))
     machine: Any = SimpleNamespace(alias="gpu")

@@ -13,9 +13,21 @@ from needs import need_program
 from place import Place
 from remote_fixtures import at
 
+from ml_remote import kernels_there
+from ml_remote.context import Context
 from ml_remote.far.login.environment.processes import started
+from ml_remote.kernels_there import (
+    AT_LOGOUT,
+    kernel_document,
+    parse_kernels,
+    tell_after_setup,
+)
+from ml_remote.machine import Machine
+from ml_remote.processes import Result
+from ml_remote.project import Project
 from ml_remote.scripts import script
-from ml_remote.sessions.kernels import AT_LOGOUT, about_kernels, kernel_document, parse_kernels
+from ml_remote.sessions.kernels import about_kernels
+from ml_remote.ssh.client import Client
 
 GOOD = {
     "id": "0123456789abcdef",
@@ -102,6 +114,42 @@ def test_kernel_that_cannot_be_read_is_not_shown_but_said(answer: str) -> None:
 def test_end_of_the_last_connection_is_told(word: str, lines: int) -> None:
     told = [*about_kernels(parse_kernels(f"logout\t{word}\n"))]
     assert told == [f"Logging out {AT_LOGOUT[word]}"] * lines if lines else told == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "keeps", "told"),
+    [
+        (said() + "logout\tkeeps\n", True, []),
+        (
+            said(has_old_environment=True)
+            + said(id="0" * 16, lab="labs/b", has_old_environment=True)
+            + "logout\tends\n",
+            True,
+            [
+                "The kernels of labs/mnistlab, labs/b use the environment from before until "
+                "Restart.",
+                f"Warning: When your last connection ends, gpu {AT_LOGOUT['ends']}.",
+            ],
+        ),
+        (said(has_old_environment=True) + "logout\tends\n", False, []),
+        ("kernels-fault\n", True, []),
+    ],
+)
+def test_setup_tells_what_kernels_still_use(
+    printed: str,
+    keeps: bool,
+    told: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    setting = "" if keeps else "[sessions]\nkeep_kernels = false\n"
+    (tmp_path / "lab.toml").write_text(f'[remote]\nalias = "gpu"\nfolder = "lab"\n{setting}')
+    result = Result(returncode=0, stdout=printed, stderr="")
+    monkeypatch.setattr(kernels_there, "ask", lambda *_: result)
+    context = Context(project=Project(root=tmp_path))
+    tell_after_setup(context, Machine(client=Client(alias="gpu"), folder="lab"))
+    assert capsys.readouterr().err.splitlines() == told
 
 
 LOGIND: list[tuple[dict[str, str], str]] = [

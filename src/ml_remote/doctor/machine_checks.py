@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from .. import git
 from ..errors import CommandNotRunError, LabError, UnreachableError
+from ..kernels_there import AT_LOGOUT
 from ..project import Project
 from ..scripts import script
 from ..ssh.client import Client
@@ -30,6 +31,7 @@ __all__ = [
     "check_clock",
     "check_disk",
     "check_git",
+    "check_logout",
     "check_python",
     "check_quiet",
     "check_quota",
@@ -82,6 +84,7 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
     yield check_writing("writing", facts.get("writing", ""), runs_programs=needed > 0)
     yield check_writing("temporary", facts.get("temporary", ""), runs_programs=False)
     yield check_clock(facts.get("time", ""), before=before, after=after)
+    yield check_logout(facts.get("logout"))
 
 
 def _about_project(
@@ -238,3 +241,24 @@ def check_clock(there: str, *, before: float, after: float) -> Finding:
             remedy="There: sudo timedatectl set-ntp true",
         )
     return ok("clock", "agrees with this computer's")
+
+
+def check_logout(word: str | None) -> Finding:
+    """Whether what runs there may outlive the last connection; `word` is that of logout.sh.
+
+    It is empty where there is no systemd-logind.
+    """
+    if word is None:
+        return unknown("logout", "the machine does not say what it ends when you log out")
+    if word == "":
+        return skipped("logout", "no systemd-logind, which could end what you leave running")
+    if word == "keeps":
+        return ok("logout", "what you leave running continues")
+    if word not in AT_LOGOUT:
+        return unknown("logout", "what the machine says of it cannot be read")
+    return Finding(
+        name="logout",
+        state="warning",
+        detail=f"when your last connection ends, the machine {AT_LOGOUT[word]}",
+        remedy="Ask whoever runs the machine to name you in logind.conf: KillExcludeUsers=",
+    )

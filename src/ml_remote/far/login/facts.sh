@@ -1,4 +1,4 @@
-# needs: owner free git
+# needs: owner free git logout
 # shellcheck shell=sh disable=SC2154
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.
@@ -34,8 +34,9 @@ outside() {
         case $(readlink "$process/cwd" 2>/dev/null)/ in "$here"/*) ;; *) continue ;; esac
         words=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null)
         case ${words%% *} in *python*) ;; *) continue ;; esac
-        # What the editor starts is no program of the person's.
+        # What the editor starts is no program of the person's, nor a kernel that outlived it.
         case $words in *ipykernel* | *vscode* | *cursor-server* | *codium*) continue ;; esac
+        case $words in */.lab/far/*' lasting'*) continue ;; esac
         grep -q LAB_JOB_FOLDER= "$process/environ" 2>/dev/null || say outside "${process#/proc/}"
     done
 }
@@ -92,6 +93,7 @@ else
 fi
 while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
 say free "$(free_kib "${place:-/}")"
+say logout "$(at_logout)"
 say writing "$(try_disk "${place:-/}")"
 say temporary "$(try_disk "${TMPDIR:-/tmp}")"
 command -v quota >/dev/null 2>&1 || say quota none
