@@ -8,12 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from baking import THIS_PYTHON, BakedProject
 from conftest import Bake
 from environment import LabEnvironment
+from environment_events import TORCH, build_wheel
 from programs import path_without
 
 SCRIPT = "scripts/setup-environment.sh"
@@ -85,19 +87,32 @@ def test_setup_killed_at_ten_random_moments_is_completed_by_the_next(
     shutil.rmtree(project.path)  # a link and what it leads to, gigabytes
 
 
+@pytest.fixture(scope="module")
+def wheels(default_project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in for each package of the lists, newer than the real one, which has gigabytes.
+
+    hatchling, which installs the project itself, is the real one.
+    """
+    folder = tmp_path_factory.mktemp("wheels")
+    lists = tomllib.loads(default_project.read("pyproject.toml"))["project"]
+    for line in [name for names in lists["optional-dependencies"].values() for name in names]:
+        name = re.split(r"[<>=~ ]", line)[0].replace("-", "_")
+        if name != "hatchling":
+            build_wheel(folder, name, "9999", TORCH if name == "torch" else "")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_plain_venv_and_pip_make_the_environment(
-    bake: Bake, tmp_path: Path, environment: LabEnvironment, shell: str
+    bake: Bake, tmp_path: Path, wheels: Path, shell: str
 ) -> None:
-    project = bake(tmp_path / "project", python_version=THIS_PYTHON)
+    project = bake(tmp_path / "project", copied=True, python_version=THIS_PYTHON)
     (project.path / "lab.local.toml").open("a").write('[environment]\nmanager = "venv"\n')
-    (packages,) = environment.python.parent.parent.glob("lib/python*/site-packages")
     variables = {
         "PATH": path_without(tmp_path, "conda", "mamba", "micromamba", "uv"),
-        # pip finds all packages installed already, instead of fetching gigabytes once more.
-        "PYTHONPATH": str(packages),
         "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": str(wheels),
         "LAB_MINIMUM_FREE_GB": "0",
     }
     made = project.run(shell, SCRIPT, check=False, **variables)
