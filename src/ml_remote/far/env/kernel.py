@@ -22,10 +22,7 @@ from .card import say_after_import
 
 def main(arguments: list[str]) -> int:
     """Run the kernel that the arguments, those of ipykernel_launcher, ask for."""
-    # Cells must not import the far half by accident.
-    sys.path.pop(0)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "ml_remote"]:
-        del sys.modules[name]
+    hide_far_half()
     kernelapp.IOPubThread = PrivateIOPubThread
     app = kernelapp.IPKernelApp.instance()
     app.initialize(arguments)
@@ -34,15 +31,21 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def hide_far_half() -> None:
+    """Keep cells from importing the far half by accident; what has been imported is of use."""
+    sys.path.pop(0)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ml_remote"]:
+        del sys.modules[name]
+
+
 class PrivateIOPubThread(IOPubThread):
     """Sends a kernel's output, and takes that of forked processes from a Unix socket."""
 
     def _setup_pipe_in(self) -> None:
-        self._pipe_address = f"ipc://{connection_file().with_suffix('')}-forked"
         self._pipe_uuid = os.urandom(16)  # what is not marked with it is refused
         receiver = self.socket.context.socket(zmq.PULL)
         receiver.linger = 0
-        receiver.bind(self._pipe_address)
+        receiver.bind(forked_address())
         self._pipe_in = ZMQStream(receiver, self.io_loop)
         self._pipe_in.on_recv(self._handle_pipe_msg)
 
@@ -50,10 +53,11 @@ class PrivateIOPubThread(IOPubThread):
         context = zmq.Context()  # a forked process may not use the one of its parent
         sender = context.socket(zmq.PUSH)
         sender.linger = 3000  # milliseconds until it gives up at the end of the process
-        sender.connect(self._pipe_address)
+        sender.connect(forked_address())
         return context, sender
 
 
-def connection_file() -> Path:
-    """Return the path of the file that says where the kernel's sockets are."""
-    return Path(kernelapp.IPKernelApp.instance().abs_connection_file)
+def forked_address() -> str:
+    """Return where forked processes send what they print: beside the connection file."""
+    file = Path(kernelapp.IPKernelApp.instance().abs_connection_file)
+    return f"ipc://{file.with_suffix('')}-forked"

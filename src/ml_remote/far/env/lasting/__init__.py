@@ -1,0 +1,21 @@
+"""Kernels that outlive the editor's window.
+
+VS Code starts `.venv/bin/python -m ipykernel_launcher --f=FILE` and ends that process with each
+window. The hook in the environment runs a proxy in its place, which serves the ports of FILE; the
+kernel itself is nobody's descendant, and talks over sockets in a folder that only its owner may
+enter (far/login/kernels.py). The next window for the same lab finds it there.
+
+| module | what it has |
+|---|---|
+| `hook` | the file that setup installs in the environment: runs the proxy, or else a plain kernel |
+| `proxy` | what the editor has started: one for each window |
+| `front`, `back` | its sockets towards the editor, and towards one kernel |
+| `messages` | the wire format: read, checked, signed anew |
+| `publishing` | output for subscribers, with bounded memory |
+| `starting` | starts a kernel: its folder, its variables, two forks |
+| `choosing` | which kernel a lab gets: the one that lives, or a fresh one |
+| `kernel` | the process that computes |
+| `life` | what a kernel knows of its windows and cells; when it ends |
+| `output` | what a kernel printed lately |
+| `saying` | the first lines in a cell, and `%kernel` |
+"""

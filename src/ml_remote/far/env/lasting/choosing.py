@@ -1,0 +1,122 @@
+"""Which kernel a lab gets: the one that lives, or a fresh one.
+
+A proxy under an extension host that has served this lab already means *Restart*, for which the
+editor sends nothing but a signal. Under any other host it means that the window was loaded anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+from ...login import kernels
+from ...login.environment.processes import started
+from .messages import Message
+from .starting import write_connection
+
+__all__ = [
+    "JUPYTER",
+    "enter",
+    "file_named",
+    "host_of",
+    "is_restart",
+    "lab_of",
+    "settle",
+    "withdraw",
+]
+
+JUPYTER = "jupyter"
+"""The host of a proxy that JupyterLab has started; it says by messages what it wants."""
+
+_NAMED = re.compile(r'^__vsc_ipynb_file__ = "(.*)"$', re.MULTILINE)
+_ENDINGS = (".py", ".ipynb")
+_LEAVING = 2.0  # seconds in which the window that *Restart* ends is gone
+
+
+def file_named(message: Message) -> str:
+    """Return the file that the editor's start-up code names; empty if this is not that code."""
+    if message.header.get("msg_type") != "execute_request":
+        return ""
+    content = message.content
+    if content.get("store_history", True):
+        return ""
+    named = _NAMED.search(str(content.get("code", "")))
+    return named[1].replace("\\\\", "\\") if named else ""
+
+
+def lab_of(root: Path, file: str) -> str:
+    """Return the lab that a script or notebook is; empty for what is no file on this machine."""
+    path = Path(os.path.realpath(file))
+    bare = path.with_suffix("") if path.suffix in _ENDINGS else path
+    if not any(Path(f"{bare}{ending}").is_file() for ending in (*_ENDINGS, "")):
+        return ""
+    return bare.relative_to(root).as_posix() if bare.is_relative_to(root) else str(bare)
+
+
+def host_of(pid: int) -> str:
+    """Return the name of an extension host: its process, and when that began."""
+    return f"{pid}-{started(pid)}"
+
+
+def enter(folder: Path, window: str, host: str) -> None:
+    """Note that a window shows the kernel in this folder."""
+    (folder / "windows" / window).write_text(host, encoding="utf-8")
+    hosts = {line for line in _lines(folder / "hosts") if started(int(line.partition("-")[0]))}
+    if host != JUPYTER:
+        (folder / "hosts").write_text("\n".join([*sorted(hosts - {host}), host, ""]))
+
+
+def withdraw(folder: Path, window: str) -> None:
+    """Note that a window has left."""
+    (folder / "windows" / window).unlink(missing_ok=True)
+    if (folder / "about.json").exists():
+        (folder / "used").touch()
+
+
+def is_restart(kernel: kernels.Kernel, window: str, host: str) -> bool:
+    """Return whether a new window under this host wants a fresh kernel.
+
+    The notebook and the script of a lab may be open side by side: a second view is no *Restart*.
+    The window that *Restart* ends may take a moment to go.
+    """
+    if host not in _lines(kernel.folder / "hosts"):
+        return False
+    deadline = time.monotonic() + _LEAVING
+    while _shows_beside(kernel.folder, window, host):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def settle(kernel: kernels.Kernel, lab: str) -> kernels.Kernel:
+    """Make a spare kernel the one of a lab; whoever calls this holds the lab's lock.
+
+    Raises OSError when its folder cannot have that name.
+    """
+    folder = kernel.folder.with_name(kernels.id_of(kernel.root, lab))
+    kernel.folder.rename(folder)
+    write_connection(folder, json.loads((folder / "kernel.json").read_text())["key"])
+    return kernels.write_about(
+        folder, root=kernel.root, lab=lab, pid=kernel.pid, python=kernel.python
+    )
+
+
+def _shows_beside(folder: Path, window: str, host: str) -> bool:
+    """Return whether another window under this host shows the kernel."""
+    for path in (folder / "windows").glob("*"):
+        pid, _, start = path.name.partition("-")
+        is_other = path.name != window and pid.isdigit() and started(int(pid)) == start
+        if is_other and _lines(path) == [host]:
+            return True
+    return False
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError:
+        return []

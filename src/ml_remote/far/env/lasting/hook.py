@@ -1,0 +1,103 @@
+"""Run lab's kernel where an editor starts one, or a plain kernel if that is not possible.
+
+Setup puts this file into the environment as `lab_kernel.py`, and beside it a line in
+`lab_kernel.pth`, which calls `replace` when Python is started as `-m ipykernel_launcher`. It needs
+nothing but itself to give the editor a kernel: what is missing or broken in the project is said in
+the first cell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+_FILE = re.compile(r"--f=(\"?)(.*kernel-v3[0-9a-f]+\.json)\1")
+_PLAIN = "plain"
+_OWN = Path(__file__).resolve()
+
+
+def replace(root: str) -> None:
+    """Become the proxy, if VS Code's extension starts this process; root is the project's folder.
+
+    Only the extension writes `--f=`, and such names of files.
+    """
+    try:
+        words = sys.orig_argv
+        after = words[words.index("ipykernel_launcher") + 1 :]
+        started_as_module = words[words.index("ipykernel_launcher") - 1] == "-m"
+        if os.name != "nt" and started_as_module and any(map(_FILE.fullmatch, after)):
+            # Isolated: variables for other Pythons do not count for the proxy.
+            python = _python()
+            os.execv(python, [python, "-I", str(_OWN), root, *after])
+    except Exception as error:
+        print(f"lab's kernel could not be started: {error}", file=sys.stderr)
+
+
+def main() -> int:
+    """Serve the editor, or run a plain kernel."""
+    if sys.argv[1] == _PLAIN:
+        return run_plain(sys.argv[2], sys.argv[3:])
+    root, after = sys.argv[1], sys.argv[2:]
+    try:
+        return _serve(root, after)
+    except Exception as error:
+        _become_plain(_reason(error), after)
+
+
+def run_plain(reason: str, arguments: list[str]) -> int:
+    """Run the kernel that ipykernel_launcher would run; its first cell says the reason."""
+    sys.path.pop(0)  # the folder of this file, which comes further back, too
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    app.initialize(arguments)
+    if reason:
+        _say_once(app.shell.events, f"This kernel ends with its window: {reason}")
+    app.start()
+    return 0
+
+
+def _serve(root: str, after: list[str]) -> int:
+    far = Path(root, ".lab", "far", "current").resolve()
+    if not (far / "__main__.py").is_file():
+        raise FileNotFoundError(f"{root}/.lab/far/current is missing.")
+    sys.path.insert(0, str(far))
+    sys.dont_write_bytecode = True  # nothing in there ever changes
+    from ml_remote.far.env.lasting.proxy import serve
+
+    (named,) = filter(None, map(_FILE.fullmatch, after))
+    return serve(Path(named[2]), Path(root))
+
+
+def _become_plain(reason: str, after: list[str]) -> NoReturn:
+    python = _python()
+    os.execv(python, [python, str(_OWN), _PLAIN, reason, *after])
+
+
+def _reason(error: Exception) -> str:
+    """Return what the first cell says; empty if the person wants plain kernels."""
+    said = str(error).strip()
+    if type(error).__name__ == "CannotLastError" and not said:
+        return ""
+    return f"{said or type(error).__name__} To fix that, run `lab setup`."
+
+
+def _say_once(events: object, sentence: str) -> None:
+    def say(info: object) -> None:
+        if getattr(info, "store_history", False):
+            events.unregister("pre_run_cell", say)  # type: ignore[attr-defined]
+            print(sentence, flush=True)
+
+    events.register("pre_run_cell", say)  # type: ignore[attr-defined]
+
+
+def _python() -> str:
+    """Return the interpreter by its resolved path: the link `.venv` may be exchanged."""
+    return str(Path(sys.prefix).resolve() / "bin" / "python")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

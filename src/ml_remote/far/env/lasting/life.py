@@ -1,0 +1,228 @@
+"""What a kernel knows of its windows and its cells, and when it ends."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+
+from ...login import kernels
+from ...login.environment.processes import started
+from ...login.kernel_rules import card_memory, is_on_card, read_rules, why_it_ends
+from .output import OWN, Record
+from .saying import connected, count_variables, describe
+
+__all__ = ["Life"]
+
+_SPARE_PERIOD = 1.0  # seconds between looks at the window of a spare kernel
+_PERIOD = 20.0  # seconds between looks at the rules
+_REST = 10.0  # seconds for a kernel to end in an orderly way
+_MOST_SESSIONS = 200
+_LONGEST_LOG = 1_000_000  # bytes
+
+
+class Life:
+    """The windows of a kernel, and its cells.
+
+    Cells run in the main thread, requests of the proxies in the control thread, output in a third
+    one; each attribute is written by one of them.
+    """
+
+    def __init__(self, app: IPKernelApp, folder: Path, root: str, window: str) -> None:
+        self._app = app
+        self._kernel = app.kernel
+        self._folder = folder
+        self._root = root
+        self._far = Path(__file__).resolve().parents[4]
+        self._windows = {window}
+        self._of_session: dict[str, str] = {}
+        self._to_greet: set[str] = set()
+        self._cell = ""  # the id of the request that runs
+        self._cell_window = ""
+        self._is_over = False
+        self.record = Record(self._is_shown)
+        self._take_requests()
+        app.shell.events.register("pre_run_cell", self._greet)
+        app.shell.register_magic_function(self._magic, "line", "kernel")
+
+    def watch(self) -> None:
+        """Look after the folder, and end the kernel when nobody needs it, from a thread."""
+        thread = threading.Thread(target=self._watch, name="lab", daemon=True)
+        # The debugger neither stops it nor slows it down.
+        thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
+        thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
+        thread.start()
+
+    def remove(self) -> None:
+        """Take the folder away: the kernel has ended by itself."""
+        gone = self._folder.with_name(f"gone-{self._folder.name}-{os.getpid()}")
+        with suppress(OSError):
+            self._folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _take_requests(self) -> None:
+        kernel = self._kernel
+        kernel.control_handlers["lab_settle_request"] = self._settle
+        kernel.control_handlers["lab_attach_request"] = self._attach
+        kernel.shell_handlers["execute_request"] = self._running(
+            kernel.shell_handlers["execute_request"]
+        )
+
+    def _settle(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
+        """Become the kernel of a lab: the proxy has given the folder another name."""
+        self._folder = Path(parent["content"]["folder"])
+        self._app.connection_file = str(self._folder / "kernel.json")
+        self._kernel.session.send(stream, "lab_settle_reply", {"status": "ok"}, parent, ident)
+
+    def _attach(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
+        window = parent["content"]["window"]
+        self._windows.add(window)
+        self._to_greet.add(window)
+        content = {
+            "status": "ok",
+            "busy_with": self._cell,
+            "has_subshells": bool(getattr(self._kernel, "_supports_kernel_subshells", False)),
+        }
+        self._kernel.session.send(stream, "lab_attach_reply", content, parent, ident)
+
+    def _running(
+        self, execute: Callable[..., Awaitable[None] | None]
+    ) -> Callable[..., Awaitable[None]]:
+        """Return what runs a cell and notes that it runs."""
+
+        async def run(stream: object, ident: Sequence[bytes], parent: dict[str, Any]) -> None:
+            header = parent["header"]
+            self._note_session(header["session"], bytes(ident[0]).decode("ascii", "replace"))
+            is_main = not header.get("subshell_id")
+            if is_main:
+                self._cell, self._cell_window = (
+                    header["msg_id"],
+                    self._of_session[header["session"]],
+                )
+                self._mark(busy=True)
+            try:
+                done = execute(stream, ident, parent)
+                if inspect.isawaitable(done):
+                    await done
+            finally:
+                if is_main:
+                    self._cell = ""
+                    self._mark(busy=False)
+
+        return run
+
+    def _note_session(self, session: str, window: str) -> None:
+        self._of_session.pop(session, None)
+        self._of_session[session] = window
+        while len(self._of_session) > _MOST_SESSIONS:
+            del self._of_session[next(iter(self._of_session))]
+
+    def _mark(self, *, busy: bool) -> None:
+        with suppress(OSError):
+            if busy:
+                (self._folder / "busy").touch()
+            else:
+                (self._folder / "busy").unlink(missing_ok=True)
+                (self._folder / "used").touch()
+
+    def _is_shown(self, session: str) -> bool:
+        """Return whether the window of a session is there, to show what its cells print."""
+        window = self._of_session.get(session)
+        return window is None or _lives(window)
+
+    def _greet(self, info: object) -> None:
+        """Say, before a window's first cell, which kernel it has found."""
+        if self._cell_window not in self._to_greet or not getattr(info, "store_history", False):
+            return
+        self._to_greet.discard(self._cell_window)
+        kernel = kernels.read_kernel(self._folder)
+        if kernel is not None:
+            unseen = self.record.lines(unseen=True)
+            self._say(connected(kernel, variables=self._variables, unseen=unseen))
+            self.record.count_as_seen()
+
+    def _magic(self, _line: str) -> None:
+        """Show what this kernel printed lately, and which others there are."""
+        kernel = kernels.read_kernel(self._folder)
+        if kernel is None:
+            self._say("This kernel has lost its folder; no new window can find it.\n")
+            return
+        others = [one for one in kernels.list_kernels() if one.pid != kernel.pid]
+        lines = self.record.lines()
+        self._say(describe(kernel, variables=self._variables, lines=lines, others=others))
+
+    @property
+    def _variables(self) -> int:
+        shell = self._app.shell
+        return count_variables(shell.user_ns, shell.user_ns_hidden)
+
+    def _say(self, text: str) -> None:
+        """Print before all that the cell prints; it is no part of the record."""
+        sys.stdout.flush()
+        kernel = self._kernel
+        kernel.session.send(
+            kernel.iopub_socket,
+            "stream",
+            {"name": "stdout", "text": text},
+            parent=kernel.get_parent("shell"),
+            ident=kernel._topic("stream.stdout"),
+            metadata=OWN,
+        )
+
+    def _watch(self) -> None:
+        looked = 0.0
+        while True:
+            time.sleep(_SPARE_PERIOD)
+            self._windows = {window for window in self._windows if _lives(window)}
+            about = kernels.read_kernel(self._folder)
+            if about is None or not about.lab:
+                if not self._windows and not self._cell:
+                    self._end()
+            elif time.monotonic() - looked > _PERIOD:
+                looked = time.monotonic()
+                self._look_after(about)
+
+    def _look_after(self, about: kernels.Kernel) -> None:
+        kept = [path for path in self._folder.rglob("*") if path.name != "used"]
+        for path in [self._folder, *kept, self._far]:  # what cleans /tmp up goes by these times
+            with suppress(OSError):
+                os.utime(path)
+        with suppress(OSError):
+            if (self._folder / "log").stat().st_size > _LONGEST_LOG:
+                os.truncate(self._folder / "log", 0)
+        reason = why_it_ends(
+            read_rules(Path(self._root)),
+            shown=bool(self._windows) or kernels.is_shown(about),
+            busy=bool(self._cell),
+            unused_seconds=time.time() - kernels.used_at(about),
+            on_card=lambda: is_on_card(about, card_memory()),
+        )
+        if reason:
+            print(reason, file=sys.__stderr__, flush=True)
+            self._end()
+
+    def _end(self) -> None:
+        """End in an orderly way if the main thread is free, else in any way."""
+        if not self._is_over:
+            self._is_over = True
+            loop = self._kernel.io_loop
+            loop.add_callback(loop.stop)
+            threading.Timer(_REST, self._end_now).start()
+
+    def _end_now(self) -> None:
+        self.remove()
+        os._exit(0)
+
+
+def _lives(window: str) -> bool:
+    pid, _, start = window.partition("-")
+    return pid.isdigit() and started(int(pid)) == start

@@ -1,0 +1,260 @@
+"""Stand where the editor has started a kernel, and let the real one outlive the window.
+
+    .venv/bin/python .lab/far/current lasting -f FILE
+
+FILE is the connection file of JupyterLab; VS Code starts this through the hook (hook.py). A spare
+kernel answers what comes before the lab is known. SIGINT interrupts the kernel. With SIGTERM, and
+when the editor's process has gone, the window leaves and the kernel of a lab lives on. When the
+kernel ends, so does the window: with exit code 0, or by SIGKILL if the kernel was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import zmq
+
+from ...login import kernels
+from ...login.environment.processes import started
+from ...login.kernel_rules import read_rules
+from ..parameters import project_root
+from .back import Back
+from .choosing import JUPYTER, enter, file_named, host_of, is_restart, lab_of, settle, withdraw
+from .front import CHANNELS, Front
+from .messages import Message
+from .starting import start_kernel
+from .waiting import Signals, watch_process
+
+__all__ = ["CannotLastError", "Window", "main", "serve"]
+
+_PERIOD = 1000  # milliseconds between looks at the parent
+_FULL = 3  # milliseconds until the editor may have taken some output
+_ATTACHING = 10.0  # seconds for a kernel to answer on its control channel
+_COMM = ("comm_open", "comm_msg", "comm_close")
+_LOG_SHOWN = 2000  # bytes of a dead kernel's log
+
+
+class CannotLastError(Exception):
+    """Why a plain kernel is the better one; empty if that is what the person wants."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve a window of JupyterLab."""
+    file = Path(arguments[arguments.index("-f") + 1])
+    try:
+        return serve(file, project_root())
+    except CannotLastError:
+        far = Path(__file__).resolve().parents[4]
+        os.execv(sys.executable, [sys.executable, str(far), "kernel", *arguments])
+
+
+def serve(file: Path, root: Path) -> int:
+    """Serve the window that this connection file is for; return the exit code.
+
+    Raises CannotLastError, or what went wrong, before anything was answered.
+    """
+    if not read_rules(root).keep:
+        raise CannotLastError("")
+    window = Window(Path(os.path.realpath(root)), file)
+    return window.run()
+
+
+class Window:
+    """One window of the editor, and the kernel that it shows."""
+
+    def __init__(self, root: Path, file: Path) -> None:
+        self._root = root
+        self._name = f"{os.getpid()}-{started(os.getpid())}"
+        self._parent = os.getppid()
+        named = os.environ.get("JPY_SESSION_NAME")
+        self._host = host_of(self._parent) if named is None else JUPYTER
+        self._is_settled = False  # the lab is known, or there is none
+        kernels.remove_leftovers()
+        # Forked before ZeroMQ has threads.
+        self._kernel = start_kernel(root, self._name)
+        enter(self._kernel.folder, self._name, self._host)
+        self._signals = Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._death = watch_process(self._kernel.pid)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._front = Front(self._context, file)
+            self._back = self._connect(self._kernel)
+        except BaseException:
+            self._leave()
+            raise
+        self._subshell = ""
+        self._busy_with = ""
+        self._has_answered = False
+        if named is not None:
+            self._choose(str(root / named))
+
+    def run(self) -> int:
+        """Pass messages on until the window or the kernel has ended; return the exit code."""
+        while True:
+            self._wait()
+            for number in self._signals.taken():
+                if number != signal.SIGINT:
+                    self._leave()
+                    end_by(number)
+                self._back.tell("interrupt_request")
+            if os.getppid() != self._parent:
+                self._leave()
+                return 0
+            if not kernels.is_alive(self._kernel):
+                return self._end_with_kernel()
+            self._pass_output_on()
+            self._pass_on()
+
+    def _wait(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._signals.descriptor, zmq.POLLIN)
+        if self._death is not None:
+            poller.register(self._death, zmq.POLLIN)
+        is_free = self._front.takes_output
+        for socket in [*self._front.sockets, *self._back.sockets]:
+            if is_free or socket is not self._back.iopub:
+                poller.register(socket, zmq.POLLIN)
+        poller.poll(_PERIOD if is_free else _FULL)
+
+    def _pass_output_on(self) -> None:
+        for _ in range(100):
+            if not self._front.takes_output:
+                return
+            message = self._back.output()
+            if message is None:
+                return
+            if self._busy_with and message.parent.get("msg_id") == self._busy_with:
+                self._look_for_end(message)
+            self._front.publish(message)
+
+    def _pass_on(self) -> None:
+        if self._front.heartbeat.poll(0):
+            self._front.answer_heartbeat()
+        self._back.subscribe(self._front.new_topics())
+        self._back.forget_replies()
+        for channel in CHANNELS:
+            for message in self._back.receive(channel):
+                self._has_answered = True
+                self._front.send(channel, message)
+        for channel in CHANNELS:
+            for message in self._front.receive(channel):
+                self._pass_request_on(channel, message)
+
+    def _pass_request_on(self, channel: str, message: Message) -> None:
+        if channel == "shell":
+            if not self._is_settled:
+                self._look_for_lab(message)
+            if self._subshell and not _is_for_main(message):
+                message = message.with_header(subshell_id=self._subshell)
+        self._back.send(channel, message)
+
+    def _look_for_lab(self, message: Message) -> None:
+        """Choose the kernel once the lab is known; a person's own cell comes too late to say it."""
+        file = file_named(message)
+        if file:
+            self._choose(file)
+        elif _is_cell(message):
+            self._is_settled = True
+
+    def _choose(self, file: str) -> None:
+        self._is_settled = True
+        lab = lab_of(self._root, file)
+        if not lab:  # nothing by which the next window could find it
+            return
+        try:
+            with kernels.lock(kernels.id_of(str(self._root), lab)):
+                living = kernels.find(str(self._root), lab)
+                if living is not None and is_restart(living, self._name, self._host):
+                    kernels.end(living)
+                    living = None
+                if living is None:
+                    self._keep(lab)
+                else:
+                    self._attach(living)
+        except OSError as error:
+            print(f"This kernel ends with its window: {error}", file=sys.stderr, flush=True)
+
+    def _keep(self, lab: str) -> None:
+        """Make the spare kernel the one of the lab."""
+        self._kernel = settle(self._kernel, lab)
+        self._back.tell("lab_settle_request", {"folder": str(self._kernel.folder), "lab": lab})
+
+    def _attach(self, living: kernels.Kernel) -> None:
+        """Show a kernel that lives, and end the spare one."""
+        spare, self._kernel = self._kernel, living
+        enter(living.folder, self._name, self._host)
+        self._back.close()
+        self._back = self._connect(living)
+        if self._death is not None:
+            os.close(self._death)
+        self._death = watch_process(living.pid)
+        kernels.end(spare)
+        told = self._back.ask("lab_attach_request", {"window": self._name}, seconds=_ATTACHING)
+        if told is not None and told.get("busy_with") and told.get("has_subshells"):
+            # The start-up code runs beside the cell.
+            made = self._back.ask("create_subshell_request", {}, seconds=_ATTACHING) or {}
+            self._subshell = str(made.get("subshell_id", ""))
+            self._busy_with = str(told["busy_with"])
+
+    def _look_for_end(self, message: Message) -> None:
+        """Leave the subshell once the cell has ended beside which it ran."""
+        if message.content.get("execution_state") == "idle":
+            self._back.tell("delete_subshell_request", {"subshell_id": self._subshell})
+            self._subshell = self._busy_with = ""
+
+    def _connect(self, kernel: kernels.Kernel) -> Back:
+        topics = self._front.topics
+        return Back(self._context, kernel.folder, window=self._name, topics=topics)
+
+    def _leave(self) -> None:
+        """Leave the kernel of a lab as it is; one without a lab ends with its window."""
+        with suppress(OSError):
+            withdraw(self._kernel.folder, self._name)
+        if not self._kernel.lab:
+            kernels.end(self._kernel)
+        self._context.destroy(linger=0)
+
+    def _end_with_kernel(self) -> int:
+        """End as the kernel did. One that ends by itself takes its folder away."""
+        self._pass_output_on()
+        self._pass_on()
+        was_killed = self._kernel.folder.exists()
+        if was_killed:
+            log = self._kernel.folder / "log"
+            with suppress(OSError):
+                sys.stderr.write(log.read_bytes()[-_LOG_SHOWN:].decode("utf-8", "replace"))
+            kernels.end(self._kernel)
+        if not self._has_answered:
+            self._context.destroy(linger=0)
+            raise CannotLastError("its kernel ended before it had answered")
+        self._context.destroy(linger=500)
+        if was_killed:
+            end_by(signal.SIGKILL)
+        return 0
+
+
+def _is_cell(message: Message) -> bool:
+    """Return whether this is a cell that the person runs."""
+    if message.header.get("msg_type") != "execute_request":
+        return False
+    content = message.content
+    return not content.get("silent") and bool(content.get("store_history", True))
+
+
+def _is_for_main(message: Message) -> bool:
+    """Return whether a request has to wait for the cell that runs: cells do, and widgets."""
+    return message.header.get("msg_type") in _COMM or _is_cell(message)
+
+
+def end_by(number: int) -> NoReturn:
+    """End this process by a signal."""
+    sys.stderr.flush()
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise SystemExit(128 + number)

@@ -1,0 +1,82 @@
+"""Output for subscribers without unbounded memory, and without loss for those who read.
+
+A publisher of ZeroMQ drops what a subscriber does not take in time, and counts messages, not bytes.
+Here it waits instead: nothing more is taken from the source until the subscribers have read. One
+that reads nothing for ten seconds loses what comes then, as with a plain kernel.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import zmq
+
+__all__ = ["Publisher"]
+
+_PATIENCE = 10.0  # seconds for a subscriber that does not read
+_MOST = 16 * 1024 * 1024  # bytes that may be under way
+_LARGE = 64 * 1024  # bytes from which on a message is counted by its size
+_WAITING = 200  # messages for one subscriber
+
+
+class Publisher:
+    """Sends on a socket of type PUB or XPUB."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        socket.sndhwm = _WAITING
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._socket = socket
+        self._held: list[bytes] | None = None
+        self._under_way: list[tuple[zmq.MessageTracker, int]] = []
+        self._full_since = 0.0
+        self._patience = _PATIENCE
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send a message; only while there `is_free`."""
+        self._held = list(frames)
+        self._try()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a message can be sent; asked again and again, it gives up who does not read."""
+        if self._held is not None:
+            self._try()
+        self._under_way = [one for one in self._under_way if not one[0].done]
+        if self._held is None and sum(size for _, size in self._under_way) < _MOST:
+            self._full_since = 0.0
+            return True
+        now = time.monotonic()
+        self._full_since = self._full_since or now
+        if now - self._full_since < self._patience:
+            return False
+        self._give_up()
+        return True
+
+    def _try(self) -> None:
+        assert self._held is not None
+        size = sum(map(len, self._held))
+        try:
+            if size < _LARGE:
+                self._socket.send_multipart(self._held, zmq.DONTWAIT)
+            else:
+                tracker = self._socket.send_multipart(
+                    self._held, zmq.DONTWAIT, copy=False, track=True
+                )
+                assert tracker is not None
+                self._under_way.append((tracker, size))
+        except zmq.Again:
+            return
+        self._held = None
+        if not self._under_way:
+            self._patience = _PATIENCE
+
+    def _give_up(self) -> None:
+        """Let those who read have the message, and those who do not lose it."""
+        if self._held is not None:
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self._socket.send_multipart(self._held)
+            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+            self._held = None
+        self._under_way.clear()
+        self._patience = 0.0

@@ -1,0 +1,116 @@
+"""Windows of an editor that a test opens and closes, and the kernels that they leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baking import BakedProject
+
+from ml_remote.far.login import kernels
+
+__all__ = ["ExtensionHost", "KernelProject", "Ran"]
+
+PROGRAM = Path(__file__).with_name("extension_host.py")
+
+
+@dataclass(frozen=True)
+class KernelProject:
+    """A project whose environment has the hook."""
+
+    project: BakedProject
+    python: Path
+    """The environment's interpreter, as VS Code names it: below `.venv`."""
+
+    def lab(self, name: str) -> Path:
+        """Make a lab, and return its script."""
+        script = self.project.path / "labs" / f"{name}.py"
+        script.write_text("# %%\n")
+        return script
+
+    def kernel(self, name: str) -> kernels.Kernel:
+        """Return the kernel that lives for a lab."""
+        found = kernels.find(str(self.project.path), f"labs/{name}")
+        assert found is not None
+        return found
+
+    def end_kernels(self) -> None:
+        """End all that live."""
+        for kernel in kernels.list_kernels(str(self.project.path)):
+            kernels.end(kernel)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a cell."""
+
+    text: str
+    kinds: list[str]
+    size: int
+    status: str
+
+
+class ExtensionHost:
+    """A process that opens windows, as VS Code's does; a reloaded window has another one."""
+
+    def __init__(self, project: KernelProject, folder: Path) -> None:
+        self._project = project
+        self._folder = folder
+        self._process = subprocess.Popen(
+            # The environment's own packages, whatever the tests have set.
+            [project.python.parent.resolve() / "python", "-E", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=project.project.path,
+        )
+
+    def open(
+        self, lab: Path | str = "", *, name: str = "window", **options: object
+    ) -> dict[str, Any]:
+        """Open a window for a lab; return the process id that it has started, and the seconds."""
+        usual = [str(self._project.python), "-m", "ipykernel_launcher"]
+        command = options.pop("command", usual)
+        opened: dict[str, Any] = self.call(
+            "open", name, command, str(self._folder), {"lab": str(lab), **options}
+        )
+        return opened
+
+    def run(self, code: str, *, name: str = "window", **options: object) -> Ran:
+        """Run a cell and wait for its end."""
+        return Ran(**self.call("run", name, code, options))
+
+    def start(self, code: str, *, name: str = "window", **options: object) -> None:
+        """Run a cell."""
+        self.call("start", name, code, options)
+
+    def end(self, *, name: str = "window", **options: object) -> Ran:
+        """Wait for the end of the cell that was started."""
+        return Ran(**self.call("end", name, options))
+
+    def close(self, *, name: str = "window") -> dict[str, Any]:
+        """Close a window, as *Restart* does, too; return how its process ended."""
+        self.call("leave", name)
+        return self.ended(name=name)
+
+    def ended(self, *, name: str = "window") -> dict[str, Any]:
+        """Wait until a window's process has ended; return its exit code and what it said."""
+        ended: dict[str, Any] = self.call("ended", name)
+        return ended
+
+    def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - JSON
+        """Have extension_host.py do something."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([method, *arguments]), file=self._process.stdin, flush=True)
+        answer = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def kill(self) -> None:
+        """End without a farewell, as after a lost connection; the windows see it themselves."""
+        self._process.kill()
+        self._process.communicate()

@@ -1,0 +1,168 @@
+"""A lab's kernel outlives the windows that show it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kernels.driving import ExtensionHost, KernelProject
+from remote_fixtures import wait_until
+
+from ml_remote.far.login import kernels
+
+pytestmark = pytest.mark.slow
+
+NewHost = Callable[..., ExtensionHost]
+LONG = """
+import pathlib, time
+for step in range(12):
+    print("step", step, flush=True)
+pathlib.Path({ready!r}).touch()
+while not pathlib.Path({go!r}).exists():
+    time.sleep(0.02)
+for step in range(30):
+    print("later", step)
+result = "computed"
+"""
+
+
+def test_variables_are_there_in_ten_windows_of_ten(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    lab = project.lab("ten")
+    for number in range(10):
+        host = new_host()
+        opened = host.open(lab)
+        code = f"assert seen == {number}; seen += 1" if number else "seen = 1"
+        assert host.run(code).status == "ok"
+        if number % 2:
+            host.close()
+        else:
+            os.kill(opened["pid"], signal.SIGKILL)
+        host.kill()
+
+
+def test_restart_is_told_from_reload(project: KernelProject, new_host: NewHost) -> None:
+    lab = project.lab("restart")
+    host, other = new_host(), new_host()
+    host.open(lab)
+    host.run("x = 'before'")
+    before = project.kernel("restart")
+    host.close()
+    host.open(lab)  # *Restart*
+    assert host.run("x").status == "error"
+    assert project.kernel("restart").pid != before.pid
+    host.run("x = 'after'")
+    other.open(lab.with_suffix(".ipynb"))  # another window, and the notebook of the same lab
+    assert "after" in other.run("x").text
+    host.open(lab, name="second view")  # two views in one window are no *Restart*
+    assert "after" in host.run("x", name="second view").text
+    assert not kernels.is_alive(before)
+
+
+def test_long_cell_goes_on_without_a_window_and_beside_a_new_one(
+    project: KernelProject, new_host: NewHost, tmp_path: Path
+) -> None:
+    lab = project.lab("long")
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    first, second, third = new_host(), new_host(), new_host()
+    first.open(lab)
+    first.start(LONG.format(ready=str(ready), go=str(go)))
+    wait_until(ready.exists)
+    first.kill()
+    # The window is ready though the cell runs; a cell of its own waits.
+    second.open(lab)
+    assert project.kernel("long").folder.joinpath("busy").exists()
+    second.start("print(result)")
+    go.touch()
+    cell = second.end()
+    lines = cell.text.splitlines()
+    assert lines[0] == "Printed while no window was open (%kernel shows 20 more lines):"
+    assert lines[1:11] == [f"later {step}" for step in range(20, 30)]
+    assert lines[12].startswith("Connected to the kernel started at ")
+    assert lines[12].endswith(" (2 variables). Restart gives a fresh one.")
+    assert lines[13] == "computed"
+    assert "Connected" not in second.run("1").text
+    told = second.run("%kernel").text
+    assert told.startswith("The kernel of labs/long started at ")
+    assert "step 0\n" in told
+    assert "later 0\n" in told
+    # What has been shown once is not shown again.
+    third.open(lab)
+    assert third.run("1").text.startswith("Connected to the kernel started at ")
+
+
+def test_interrupt_reaches_the_cell_and_what_it_has_started(
+    project: KernelProject, new_host: NewHost, tmp_path: Path
+) -> None:
+    host = new_host()
+    host.open(project.lab("interrupt"))
+    ready = tmp_path / "ready"
+    host.start(f"import os, time; os.system('touch {ready}; sleep 300'); time.sleep(300)")
+    wait_until(ready.exists)
+    host.call("interrupt", "window")
+    host.call("interrupt", "window")
+    assert "KeyboardInterrupt" in host.end().text
+    assert host.run("1").status == "ok"
+
+
+def test_input_is_asked_of_the_window_that_runs_the_cell(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    host, other = new_host(), new_host()
+    host.open(project.lab("input"))
+    other.open(project.lab("input"))
+    code = "import getpass; print(input('name? '), getpass.getpass('word? '))"
+    assert "name? word? Ada Ada" in host.run(code, answer="Ada").text
+    assert "name? word? Bob Bob" in other.run(code, answer="Bob").text
+
+
+def test_two_clients_of_one_window_get_their_own_answers(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    host = new_host()
+    host.open(project.lab("clients"))
+    host.call("add_client", "window")
+    host.start("import time; time.sleep(0.5); print('one', input())", asks=True)
+    host.start("print('two', input())", client=1, asks=True)
+    assert host.end(answer="first").text == "one first\n"
+    assert host.end(client=1, answer="second").text == "two second\n"
+
+
+def test_killed_kernel_is_reported_and_the_next_window_gets_a_fresh_one(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    lab = project.lab("killed")
+    host = new_host()
+    host.open(lab)
+    host.start("import os, sys; print('why', file=sys.__stderr__); os.kill(os.getpid(), 9)")
+    ended = host.ended()
+    assert ended["code"] == -signal.SIGKILL
+    host.open(lab)
+    assert host.run("exit()").status == "ok"  # ends by itself
+    assert host.ended()["code"] == 0
+    assert kernels.find(str(project.project.path), "labs/killed") is None
+    host.open(lab)
+    reply = host.call("ask", "window", "shutdown_request", {"restart": True}, {})
+    assert reply["status"] == "ok"
+    assert host.ended()["code"] == 0
+    assert kernels.find(str(project.project.path), "labs/killed") is None
+
+
+def test_much_output_comes_whole_and_leaves_the_proxy_small(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    host = new_host()
+    host.open(project.lab("output"))
+    before = host.call("memory", "window")
+    host.start("for _ in range(100): print('x' * 999_999)")
+    cell = host.end()
+    assert cell.size == 100_000_000
+    assert host.call("memory", "window") - before < 40_000_000
+    # Many small messages, too.
+    counted = host.run("from IPython.display import display\nfor n in range(3000): display(n)")
+    assert counted.text.endswith("2999")
+    assert counted.kinds.count("display_data") == 1
