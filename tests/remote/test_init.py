@@ -192,6 +192,84 @@ def test_settings_of_the_editor_keep_all_that_is_in_them(repository: Path) -> No
     assert (repository / ".vscode" / "settings.json").read_text() == own
 
 
+LINE = '"python.defaultInterpreterPath": "${workspaceFolder}/.venv/bin/python"'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{}", f"{{\n  {LINE}}}"),
+        (
+            "// of the team { }\n/* { */ {\n}\n",
+            f"// of the team {{ }}\n/* {{ */ {{\n  {LINE}\n}}\n",
+        ),
+        ('{"a": 1} // {', f'{{\n  {LINE},"a": 1}} // {{'),
+        (f"{{{LINE}}}", None),
+    ],
+)
+def test_interpreter_is_put_behind_the_first_brace(
+    tmp_path: Path, before: str, after: str | None
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(before)
+    assert proposing.vscode(path) == (None if after is None else after.encode())
+    if after is not None:
+        path.write_text(after)
+        assert proposing.vscode(path) is None
+
+
+@pytest.mark.slow
+def test_odd_files_of_ones_own_are_kept_and_told(repository: Path) -> None:
+    (repository / ".vscode").mkdir()
+    (repository / ".vscode" / "settings.json").write_text('{"a": }\n')
+    (repository / ".gitignore").write_bytes(b"*.tmp\r\n.env")
+    done = lab(repository, "init", *ANSWERS, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert ".vscode/settings.json is left alone: " in done.stderr
+    assert (repository / ".vscode" / "settings.json").read_text() == '{"a": }\n'
+    assert "\n-.env\n\\ No newline at end of file\n+.env\n" in done.stdout
+    assert (repository / ".gitignore").read_bytes().startswith(b"*.tmp\r\n.env\r\n\r\n# What")
+    assert "To keep it: git add lab.toml lab.py .gitignore; git commit" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('name = "the rig"\n[project]\nlab = "b"\n', "is another file than the one that lab needs"),
+        ("this is no TOML", "not valid TOML"),
+    ],
+)
+def test_lab_toml_of_another_program_is_named_and_kept(
+    repository: Path, text: str, said: str
+) -> None:
+    (repository / "lab.toml").write_text(text)
+    before = files(repository)
+    done = lab(repository, "init", *ANSWERS, "--yes")
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+    assert files(repository) == before
+
+
+@pytest.mark.slow
+def test_repository_in_an_odd_state_becomes_a_project(repository: Path, tmp_path: Path) -> None:
+    def git(folder: Path, *words: str) -> None:
+        subprocess.run(["git", "-c", "protocol.file.allow=always", *words], cwd=folder, check=True)
+
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "-q")  # no commit yet
+    git(repository, "worktree", "add", "-q", "--detach", str(tmp_path / "tree"))
+    git(repository, "submodule", "--quiet", "add", str(repository), "dep")
+    git(tmp_path, "clone", "-q", "--bare", str(repository), "bare")
+    for root in (tmp_path / "empty", tmp_path / "tree", repository / "dep"):
+        done = lab(root, "init", "--alias", "gpu", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert Project(root=root).settings.alias == "gpu"
+        assert lab(root, "init", "--remove", "--yes").returncode == 0
+        assert ".lab/" not in "".join(status(root))
+    done = lab(tmp_path / "bare", "init", "--alias", "gpu", "--yes")
+    assert (done.returncode, "is in no git repository with files" in done.stderr) == (2, True)
+
+
 def test_results_that_git_tracks_are_not_ignored(repository: Path) -> None:
     (repository / "outputs").mkdir()
     (repository / "outputs" / "kept.txt").write_text("kept\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..context import Context
-from ..errors import LabError, UsageError
+from ..errors import ConfigurationError, LabError, UsageError
 from ..files import Change, commit, read_bytes
 from ..lists.sources import how_to_list
 from ..login.entries import write_entry
@@ -17,7 +17,7 @@ from ..project import current_folder
 from ..settings import read_settings
 from ..ssh.address import parse_destination, validate_alias
 from ..state import check_links, make_state
-from ..tables import LOCAL_FILE, PROJECT_FILE, Tables
+from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
 from ..ui.console import Console
 from ..version import this_version
 from . import proposing
@@ -30,6 +30,7 @@ _SETTINGS = ".vscode/settings.json"
 _RECORD = ".lab/init.json"
 _EXCLUDE = "info/exclude"
 """git's own file for this clone, by its name in git's folder."""
+_THIS_CLONES = (LOCAL_FILE, "exclude")
 _FILES = (PROJECT_FILE, _SCRIPT, LOCAL_FILE, ".gitignore", _SETTINGS, _EXCLUDE)
 """What is ever written, as the record names it."""
 
@@ -53,6 +54,7 @@ def init(context: Context, answers: Answers) -> None:
     if root != current_folder():
         console.note(f"The repository is {root}.")
     if (root / PROJECT_FILE).exists():
+        _check_is_ours(root)
         console.say(f"{root} is a project of lab already; nothing was changed.")
         console.next_step("lab status")
         return
@@ -74,7 +76,8 @@ def init(context: Context, answers: Answers) -> None:
     hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
     if hidden:
         console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
-    console.say("Nothing is committed. To keep it: git add lab.toml lab.py; git commit")
+    shared = [_name(one.path, root) for one in changes if one.path.name not in _THIS_CLONES]
+    console.say(f"Nothing is committed. To keep it: git add {' '.join(shared)}; git commit")
     if not address:
         console.next_step("lab connect")
         return
@@ -104,6 +107,21 @@ def _machine(found: Repository, answers: Answers, console: Console) -> tuple[str
             hint="lab init --alias NAME --address USER@HOST",
         )
     return validate_alias(alias), address
+
+
+def _check_is_ours(root: Path) -> None:
+    """Raise LabError for a lab.toml that is another program's, or that nobody can read."""
+    tables = read_tables(root)
+    if "format" not in tables.shared and not tables.table("remote"):
+        raise _taken(PROJECT_FILE)
+
+
+def _taken(name: str) -> LabError:
+    """Return the error for a file in whose place lab needs one of its own."""
+    return LabError(
+        f"{name} is there already, and is another file than the one that lab needs.",
+        hint=f"Rename yours first: git mv {name} NEW-NAME",
+    )
 
 
 def _check(root: Path, text: str) -> None:
@@ -143,10 +161,7 @@ def _wanted(
 def _new(root: Path, name: str, text: str) -> Change:
     path = root / name
     if path.exists() or path.is_symlink():
-        raise LabError(
-            f"{name} is there already, and is another file than the one that lab needs.",
-            hint=f"Rename yours first: git mv {name} NEW-NAME",
-        )
+        raise _taken(name)
     return Change(path=path, before=None, after=text.encode())
 
 
@@ -173,7 +188,11 @@ def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
     """Return the change of VS Code's settings, if it is agreed to."""
     path = root / _SETTINGS
     is_own = path.resolve() == root.resolve() / _SETTINGS
-    after = proposing.vscode(path) if is_own else None
+    try:
+        after = proposing.vscode(path) if is_own else None
+    except ConfigurationError as error:
+        console.warn(f"{_SETTINGS} is left alone: {error.message}")
+        return []
     if after is None:
         return []
     change = Change(path=path, before=read_bytes(path), after=after)
@@ -193,7 +212,10 @@ def _diff(change: Change, root: Path) -> str:
         for data in (change.before, change.after)
     )
     old = name if change.before is not None else "/dev/null"
-    return "".join(difflib.unified_diff(before, after, old, name))
+    lines = difflib.unified_diff(before, after, old, name)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
 
 
 def _write(root: Path, changes: list[Change]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import tomli_w
 
 from ..editor.json_with_comments import read_object
-from ..errors import ConfigurationError
 from ..files import read_bytes
 from ..settings import FORMAT
 from ..tables import LOCAL_FILE
@@ -31,6 +30,8 @@ _NO_SOURCE = (
     "No version of the tool is pinned above, so lab.local.toml must name the folder of its "
     "source.\n"
 )
+_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|//[^\n]*\n|/\*.*?\*/)*\{", re.DOTALL)
+"""The beginning of an object, with the comments in front of it."""
 _INTERPRETER = "python.defaultInterpreterPath"
 
 
@@ -95,20 +96,15 @@ def ignoring(before: bytes | None, lines: list[str]) -> bytes:
 def vscode(path: Path) -> bytes | None:
     """Return .vscode/settings.json with the interpreter of the environment.
 
-    None if it names one already, or cannot be read: then it is left alone.
+    None if it names one already. Raises ConfigurationError if it cannot be read.
     """
     line = f'"{_INTERPRETER}": "${{workspaceFolder}}/.venv/bin/python"'
     before = read_bytes(path)
     if before is None:
         return f"{{\n  {line}\n}}\n".encode()
-    try:
-        found = read_object(path, hint="")
-    except ConfigurationError:
-        return None
-    if _INTERPRETER in found:
-        return None
-    head, brace, rest = before.partition(b"{")
-    if b"/" in head:  # a comment in front of the object may hold a brace
+    found = read_object(path, hint="")
+    start = _OBJECT.match(before)
+    if _INTERPRETER in found or start is None:
         return None
     comma = b"," if found else b""
-    return head + brace + b"\n  " + line.encode() + comma + rest
+    return start[0] + b"\n  " + line.encode() + comma + before[start.end() :]
