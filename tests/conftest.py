@@ -22,9 +22,16 @@ from hypothesis import settings
 from started import end_started
 
 # Their hooks count the commands of the documents, let the run fail that leaves a process behind and
-# the test that hazards.toml names and that was skipped, list what was skipped, and take the further
-# rows of long tables for slow.
-pytest_plugins = ["document_summary", "first_rows", "leftovers", "hazards", "skipped"]
+# the test that hazards.toml names and that was skipped, list what was skipped, take the further
+# rows of long tables for slow, and begin with the longest files.
+pytest_plugins = [
+    "document_summary",
+    "first_rows",
+    "hazards",
+    "leftovers",
+    "longest_first",
+    "skipped",
+]
 
 Bake = Callable[..., BakedProject]
 
