@@ -46,6 +46,9 @@ PROGRAMS = {
     "ksh": "ksh",
     "mksh": "mksh",
     "rbash": "bash",
+    "yash": "yash",
+    "rc": "rc",
+    "elvish": "elvish",
     # the dev container
     "buildah": "buildah",
     "debootstrap": "debootstrap",

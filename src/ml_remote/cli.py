@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .programs import keep_out_of_this_folder, keep_packages_apart
+from .programs import keep_out_of_this_folder, keep_packages_apart, name_files_in_utf8
 
 keep_packages_apart()  # before anything of others is imported
 
@@ -130,6 +130,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     `root` is the project's folder; without it, the nearest one upwards with a `lab.toml`. Every
     error becomes a sentence; with LAB_DEBUG=1 its traceback comes before it.
     """
+    name_files_in_utf8()
     keep_out_of_this_folder()
     os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
     own = own_failure(sys.argv[1:] if arguments is None else arguments)

@@ -7,13 +7,25 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["find_program", "keep_out_of_this_folder", "keep_packages_apart"]
+__all__ = [
+    "find_program",
+    "keep_out_of_this_folder",
+    "keep_packages_apart",
+    "name_files_in_utf8",
+]
 
 
 def keep_out_of_this_folder() -> None:
     """Let Windows take no program from the current folder, which may be anybody's repository."""
     if os.name == "nt":
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"
+
+
+def name_files_in_utf8() -> None:
+    """Start this program again where a variable keeps Python from names in UTF-8 (PYTHONUTF8=0)."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def keep_packages_apart() -> None:

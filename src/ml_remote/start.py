@@ -8,7 +8,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .programs import find_program, keep_out_of_this_folder, keep_packages_apart
+from .programs import (
+    find_program,
+    keep_out_of_this_folder,
+    keep_packages_apart,
+    name_files_in_utf8,
+)
 
 if TYPE_CHECKING:
     from .pins import Pin
@@ -27,6 +32,7 @@ def main() -> int:
     from .ui.console import Console
     from .ui.reporting import report, report_unforeseen
 
+    name_files_in_utf8()
     keep_out_of_this_folder()
     arguments = sys.argv[1:]
     # Only in front of the command: what follows it is the command's own.

@@ -46,6 +46,10 @@ class Row:
     remedy: str = ""
     runs: bool = True
     """Whether commands run all the same."""
+    is_warning: bool = False
+    """Whether that is no failure."""
+    options: dict[str, str] = field(default_factory=dict)
+    """What sshd is told."""
 
 
 def swallowed(shell: str, file: str, text: str, line: int = 1, remedy: str = "There, ") -> Row:
@@ -55,6 +59,22 @@ def swallowed(shell: str, file: str, text: str, line: int = 1, remedy: str = "Th
 
 
 GUARD = "case $- in"
+# What start-up files do to those who come after them, all at once.
+HARMLESS = r"""
+export IFS=, POSIXLY_CORRECT=1 CDPATH=/tmp GREP_OPTIONS=-v TAR_OPTIONS=-z LC_ALL=POSIX
+export GREP_COLOR=1 GREP_COLORS='mt=1' CLICOLOR_FORCE=1 FORCE_COLOR=1 TERM=dumb COLUMNS=20 LESS=-e
+export LD_PRELOAD=/nowhere.so ENV=$HOME/.env BASH_ENV=$HOME/.env SHELLOPTS PS4='$(echo traced) '
+export TMOUT=1 TIME_STYLE=full-iso BLOCK_SIZE=1M LS_COLORS=x DF_BLOCK_SIZE=7 POSIX_ME_HARDER=1
+unset HISTFILE
+cd() { echo moved; builtin cd "$@"; }
+printf() { echo no; }
+command() { echo no; }
+export -f cd printf command
+alias cd='cd -P' command=echo [=echo
+trap 'LAST=$BASH_COMMAND' DEBUG
+ulimit -c 0
+set -x
+"""
 ROWS = {
     # These run what they are given.
     "sh": Row("sh"),
@@ -67,9 +87,15 @@ ROWS = {
     "mksh": Row("mksh"),
     "rbash": Row("rbash"),
     "nushell": Row("nu"),
+    "ash": Row("ash"),  # of busybox
+    "yash": Row("yash"),
+    "rc": Row("rc"),
+    "elvish": Row("elvish"),
     "options": Row("bash", {".bashrc": "set -eu\nset -o noclobber noglob\numask 077\n"}),
     "alias": Row("bash", {".bashrc": "alias sh='echo no'\n"}),
     "elsewhere": Row("bash", {".bashrc": "cd /tmp\nCDPATH=/\n"}),
+    "harmless": Row("bash", {".bashrc": HARMLESS, ".env": "echo from BASH_ENV or ENV\n"}),
+    "slow": Row("bash", {".bashrc": "sleep 0.7\n"}, "before a command begins", is_warning=True),
     "stty": Row("bash", {".bashrc": "stty erase ^H\n"}),
     "errors": Row("bash", {".bashrc": "echo Welcome >&2\nno-such-program\n"}),
     "tmux that fails": Row("bash", {".bashrc": "tmux attach\n"}),
@@ -81,6 +107,7 @@ ROWS = {
     # These run it, and print something that breaks what git and file copies say.
     "banner": Row("bash", {".bashrc": "echo Welcome to the cluster\n"}, "'Welcome to the cluster'"),
     "trap": Row("bash", {".bashrc": "trap 'echo bye' EXIT\n"}, "'bye'"),
+    "debug trap": Row("bash", {".bashrc": "trap 'echo $BASH_COMMAND' DEBUG\n"}, "prints"),
     "fish greeting": Row("fish", {".config/fish/config.fish": "echo hello\n"}, "'hello'"),
     "csh banner": Row("tcsh", {".tcshrc": "echo hello\n"}, "'hello'"),
     # These do something else.
@@ -89,6 +116,8 @@ ROWS = {
     "exec fish": swallowed("bash", ".bashrc", "if true; then exec fish; fi\n", 1, GUARD),
     "exec tcsh": swallowed("bash", ".bashrc", "exec tcsh\n", 1, GUARD),
     "tmux": swallowed("bash", ".bashrc", 'PS1="> "; X=1\n[ -n "$TMUX" ] || exec tmux\n', 2, GUARD),
+    "screen": swallowed("bash", ".bashrc", "X=1 exec screen -q -RR\n", 1, GUARD),
+    "set -e": swallowed("bash", ".bashrc", "set -e\nfalse\n", 1, GUARD),
     "read": swallowed("bash", ".bashrc", "export A=1\nread -p 'Project? ' answer\n", 2, GUARD),
     "menu": swallowed("bash", ".bashrc", "select x in one two; do break; done\n", 1, GUARD),
     "aliases": swallowed(
@@ -108,6 +137,26 @@ ROWS = {
     "nologin": Row("nologin", {}, "This account is currently not available", "Ask who", runs=False),
     "false": Row("false", {}, "does not run the commands that it is given", "Let only", runs=False),
     "git-shell": Row("git-shell", {}, "unrecognized command", "Ask who", runs=False),
+    "sftp only": Row(
+        "sh",
+        {},
+        "This service allows sftp connections only",
+        "Ask who",
+        runs=False,
+        options={"ForceCommand": "internal-sftp"},
+    ),
+    # A stand-in, as Debian has it no more: it answers what rssh does.
+    "rssh": Row(
+        "sh",
+        {},
+        "This account is restricted by rssh",
+        "Ask who",
+        runs=False,
+        options={
+            "ForceCommand": "printf '\\nThis account is restricted by rssh.\\nAllowed "
+            "commands: scp sftp\\n' >&2; exit 1"
+        },
+    ),
     "restricted": Row("rbash", {".bashrc": "PATH=$HOME/bin\n"}, "not found", "Ask who", runs=False),
 }
 
@@ -148,6 +197,16 @@ def there() -> Iterator[tuple[OpenSSHServer, Client]]:
         yield server, known_machine(laptop, server)
 
 
+def program_of(shell: str, home: Path) -> str:
+    """Return the path of a shell."""
+    if shell != "ash":
+        return need_program(shell)
+    link = home.parent / shell  # busybox is what it is called
+    if not link.is_symlink():
+        link.symlink_to(need_program("busybox"))
+    return str(link)
+
+
 @pytest.fixture
 def shell_of(
     there: tuple[OpenSSHServer, Client], request: pytest.FixtureRequest
@@ -156,8 +215,11 @@ def shell_of(
     server, client = there
     row: Row = request.param
     is_nu = row.shell == "nu"
-    shell = request.getfixturevalue("nushell") if is_nu else need_program(row.shell)
     account = server.account
+    shell = request.getfixturevalue("nushell") if is_nu else program_of(row.shell, account.home)
+    if row.options:
+        server.stop()
+        server.start(**row.options)
     subprocess.run(["usermod", "--shell", shell, account.user], check=True)
     written = [account.write(name, text) for name, text in row.files.items()]
     try:
@@ -166,6 +228,11 @@ def shell_of(
         client.close()  # the next row begins with another shell
         for path in written:
             path.unlink()
+        if row.options:
+            server.stop()
+            for name in row.options:
+                del server.options[name]
+            server.start()
         openssh_server.end_processes_of(account.home)
 
 
@@ -182,7 +249,9 @@ def found_by(client: Client, home: Path) -> dict[str, Finding]:
 def test_login_shell_runs_what_it_is_given_or_is_told(
     row: Row, shell_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "sleep" in "".join(row.files.values()):
+    if row.is_warning:
+        monkeypatch.setattr(machine_checks, "SLOW", 0.6)
+    if "sleep 1000" in "".join(row.files.values()):
         monkeypatch.setattr(machine_checks, "PATIENCE", PATIENCE)
         monkeypatch.setattr(not_run, "PATIENCE", PATIENCE)
     found = found_by(shell_of, tmp_path)
@@ -191,7 +260,7 @@ def test_login_shell_runs_what_it_is_given_or_is_told(
         assert shell.state == "ok", shell.detail
         assert shell_of.run_script('printf "%s|" "$@"', "a b", "c'd").stdout == "a b|c'd|"
     else:
-        assert shell.state == "failed"
+        assert shell.state == ("warning" if row.is_warning else "failed")
         assert row.failure in shell.detail
         assert row.remedy in (shell.remedy or "")
     if row.runs:

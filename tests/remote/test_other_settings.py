@@ -6,6 +6,7 @@ while a project is generated, pushed and pulled. Every program is the real one.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -60,8 +61,69 @@ VARIABLES = {
     "GIT_PAGER": "{program}",
     "RSYNC_RSH": "{program}",
     "RSYNC_PROTECT_ARGS": "0",
+    "RSYNC_ICONV": "utf-8,latin1",
+    "RSYNC_PARTIAL_DIR": "/nowhere",
+    "RSYNC_CHECKSUM_LIST": "md4",
     "LC_ALL": "POSIX",
     "LANGUAGE": "de",
+    "SSH_ASKPASS": "{program}",
+    "SSH_ASKPASS_REQUIRE": "force",
+    "SSH_AUTH_SOCK": "",
+    "SSH_SK_PROVIDER": "/nowhere",
+    "PYTHONWARNINGS": "error",
+    "PYTHONUTF8": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONBREAKPOINT": "nowhere.at_all",
+    "PYTHONPYCACHEPREFIX": "/nowhere",
+    "PYTHONVERBOSE": "",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONNODEBUGRANGES": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "TMPDIR": "/nowhere",
+    "POSIXLY_CORRECT": "1",
+    "CDPATH": "/tmp",
+    "BASH_ENV": "{program}",
+    "ENV": "{program}",
+    "LD_PRELOAD": "/nowhere.so",
+    "LD_LIBRARY_PATH": "/nowhere",
+    "GREP_OPTIONS": "--color=always",
+    "GREP_COLORS": "mt=1",
+    "TAR_OPTIONS": "--verbose",
+    "LESS": "-e",
+    "PAGER": "{program}",
+    "EDITOR": "{program}",
+    "VISUAL": "{program}",
+    "BROWSER": "{program}",
+    "COLUMNS": "20",
+    "LINES": "3",
+    "FORCE_COLOR": "1",
+    "CLICOLOR_FORCE": "1",
+    "TERM": "dumb",
+    "IFS": ",",
+    "SHELLOPTS": "xtrace",
+    "PS4": "traced ",
+    "http_proxy": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "BLOCK_SIZE": "1M",
+    "DF_BLOCK_SIZE": "7",
+    "TIME_STYLE": "full-iso",
+    "QUOTING_STYLE": "shell",
+    "TMOUT": "1",
+    "TZ": "Nowhere/Land",
+    "DISPLAY": ":99",
+    "SHELL": "/bin/false",
+    "USER": "nobody",
+    "LOGNAME": "nobody",
+    "HOSTNAME": "elsewhere",
+    "PWD": "/nowhere",
+    "OLDPWD": "/nowhere",
+    "COMP_WORDS": "x",
+    "CLICK_COLOR": "always",
+    "EMAIL": "x",
+    "LAB_DEBUG": "",
 }
 SETTINGS = {
     "advice.detachedHead": "false",
@@ -329,6 +391,22 @@ def test_commits_go_there_and_back_with_everything_set_on_both_sides(
     done = place.lab("pull", **here)
     assert done.returncode == 0, done.stderr
     assert (place.project.path / "größe.txt").read_text() == "there"
+
+    # Runs, results and all that is asked of the machine.
+    place.write_there(".lab/envs/one/bin/python", '#!/bin/sh\nexec python3 "$@"\n')
+    (place.folder / ".lab/envs/one/bin/python").chmod(0o755)
+    (place.folder / ".venv").symlink_to(".lab/envs/one")
+    words = 'echo "größe" >"$LAB_OUTPUT_DIR/größe.txt"; echo "$PAGER"'
+    done = place.lab("run", "--name", "mine", "--", "sh", "-c", words, **here)
+    assert done.returncode == 0, done.stderr
+    assert f"{home}/strange/program" in done.stderr  # what is the person's stays for the program
+    (result,) = (place.project.path / "outputs" / "mine").glob("*/größe.txt")
+    assert result.read_text() == "größe\n"
+    assert "mine" in place.lab("runs", **here).stdout
+    assert place.lab("status", "--json", **here).returncode == 0
+    checks = json.loads(place.lab("doctor", "--json", **here).stdout)["checks"]
+    wrong = {check["name"] for check in checks if check["state"] not in ("ok", "skipped")}
+    assert wrong == {"temporary"}, checks
 
     assert is_untouched(other_here)
     assert is_untouched(other_there)

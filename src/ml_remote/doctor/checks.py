@@ -76,7 +76,7 @@ def check_version() -> Finding:
         printed = processes.run(["ssh", "-V"]).stderr.strip()
     except LabError as error:
         return failed("ssh", error)
-    found = re.match(r"OpenSSH\D*(\d+)\.(\d+)", printed)
+    found = re.search(r"^OpenSSH\D*(\d+)\.(\d+)", printed, re.MULTILINE)
     if found is not None and (int(found[1]), int(found[2])) < _OLDEST_SSH:
         oldest = ".".join(map(str, _OLDEST_SSH))
         return Finding(
@@ -87,7 +87,7 @@ def check_version() -> Finding:
         )
     if found is None:
         return unknown("ssh", "its version cannot be read")
-    return ok("ssh", printed.partition(",")[0])
+    return ok("ssh", printed[found.start() :].partition(",")[0])
 
 
 def check_permissions(directory: Path) -> Iterator[Finding]:

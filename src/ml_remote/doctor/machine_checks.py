@@ -42,6 +42,7 @@ __all__ = [
 _FREE_GIB = 8  # what making the environment with torch and CUDA takes, about
 _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
+SLOW = 4.0  # seconds for a command that does nothing
 PATIENCE = 60.0  # seconds for a login shell to run what it is given
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
@@ -65,7 +66,9 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
         return
     after = time.time()
     try:
-        yield check_quiet(client.noise())
+        began = time.monotonic()
+        noise = client.noise()
+        yield check_quiet(noise, seconds=time.monotonic() - began)
     except LabError as error:
         yield failed("shell", error)
     sftp = check_sftp(client)
@@ -123,8 +126,19 @@ def check_sftp(client: Client) -> Finding:
     )
 
 
-def check_quiet(printed: str) -> Finding:
-    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it."""
+def check_quiet(printed: str, *, seconds: float = 0) -> Finding:
+    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it.
+
+    `seconds` is how long a command took that does nothing, over a connection that was open.
+    """
+    if not printed and seconds > SLOW:
+        return Finding(
+            name="shell",
+            state="warning",
+            detail=f"quiet, but {seconds:.0f} s pass before a command begins, and lab runs many",
+            remedy="See what takes the time in the files that your shell reads at each login, such "
+            "as ~/.bashrc, and how slow the network is: ping",
+        )
     if not printed:
         return ok("shell", "quiet")
     greeting = repr(printed.splitlines()[0])

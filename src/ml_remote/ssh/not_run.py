@@ -49,6 +49,8 @@ _SUSPICIOUS = re.compile(
     rf"(?:^|[;&|({{]|\b(?:then|do|else|command|builtin|and|or)\s)\s*(?:\w+=\S*\s+)*(?:{_PROGRAMS})(?![\w.=/-])|"
     r"\bBASH_ENV=|(?:^|;)\s*alias\s+(?:-\w\s+)*(?:sh|git|env)\b"
 )
+# With these, the first command that fails ends a shell.
+_FRAGILE = re.compile(r"(?:^|[;&])\s*set\s+(?:-[a-z]*[eu]|-o\s+(?:errexit|nounset))")
 # Where this stands, the rest is for interactive shells only.
 _GUARD = re.compile(
     r"\bcase\s+[\"']?\$-|\$\{?PS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
@@ -129,15 +131,18 @@ def find_culprit(client: Client) -> Culprit | None:
 
 def suspicious_line(lines: Sequence[tuple[int, str]]) -> tuple[int, str] | None:
     """Return the first line, with its number, that a shell without a person may not get past."""
+    fragile = None
     for number, line in lines:
         text = line.strip()
         if text.startswith("#"):
             continue
         if _GUARD.search(text):
-            return None
+            break
         if _SUSPICIOUS.search(text):
             return number, text
-    return None
+        if fragile is None and _FRAGILE.search(text):
+            fragile = number, text
+    return fragile
 
 
 _Texts = dict[str, list[tuple[int, str]]]

@@ -7,12 +7,13 @@ cd && mkdir -p -- "$1" && cd -- "$1" || exit "$NO_FOLDER"
 ! is_foreign . || exit "$NOT_YOURS"
 [ -z "$(links)" ] || exit "$LINKED"
 # Nothing that leads further up means that a repository begins here.
-if ! up=$(git rev-parse --show-cdup 2>&1); then
-    case $up in
+if ! up=$(git rev-parse --show-cdup 2>/dev/null); then
+    said=$(git rev-parse --show-cdup 2>&1)
+    case $said in
     # None, or one whose making was interrupted; an old git begins with a capital.
-    'fatal: '[Nn]'ot a git repository (or any'*) up=none ;;
+    *'fatal: '[Nn]'ot a git repository (or any'*) up=none ;;
     *)
-        printf '%s\n' "$up" >&2 # why git refuses to work here
+        printf '%s\n' "$said" >&2 # why git refuses to work here
         exit 128
         ;;
     esac
