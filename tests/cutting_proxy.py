@@ -21,6 +21,10 @@ class CuttingProxy:
     """Bytes that the laptop has received so far."""
     cut_after: int | None = None
     """How many more bytes the laptop may receive until every connection is cut, once."""
+    sent: int = 0
+    """Bytes that the laptop has sent so far."""
+    cut_after_sent: int | None = None
+    """The same for what the laptop may send."""
     cuts: int = 0
     _open: list[socket.socket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -51,23 +55,30 @@ class CuttingProxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-                if to_laptop:
-                    self._count(len(data))
+                self._count(len(data), to_laptop=to_laptop)
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, *, to_laptop: bool) -> None:
         with self._lock:
-            self.received += size
-            if self.cut_after is None:
-                return
-            self.cut_after -= size
-            due = self.cut_after <= 0
-            if due:
+            if to_laptop:
+                self.received += size
+                self.cut_after = left = _less(self.cut_after, size)
+            else:
+                self.sent += size
+                self.cut_after_sent = left = _less(self.cut_after_sent, size)
+            due = left is not None and left <= 0
+            if due and to_laptop:
                 self.cut_after = None
+            elif due:
+                self.cut_after_sent = None
         if due:
             self.cut()
+
+
+def _less(left: int | None, size: int) -> int | None:
+    return None if left is None else left - size
 
 
 @contextmanager

@@ -31,6 +31,7 @@ __all__ = [
     "SLURM_STATE",
     "SOCKET_FOLDER",
     "TOKEN",
+    "USER",
     "VARIABLE",
     "VERSION",
     "WORD",
@@ -87,6 +88,7 @@ BRANCH = _kind("branch", rf"(?!-)(?!.*(?:\.\.|//|@\{{|\.lock$))(?:(?![ ~^:?*\[])
 SLURM_ID = _kind("job of Slurm", r"[0-9]{1,18}(?:[_+][0-9]{1,9})?")
 SLURM_STATE = _kind("state of a job of Slurm", r"[A-Z][A-Z_+]{0,39}")
 TOKEN = _kind("token", r"[A-Za-z0-9_-]{8,200}")
+USER = _kind("name of a user", r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
 VERSION = _kind("version", r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,79}")
 INTERFACE = _kind("network interface", r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,30}")
 WORD = _kind("word", r"[A-Za-z][A-Za-z0-9_-]{0,39}")

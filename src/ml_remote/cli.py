@@ -84,6 +84,7 @@ lab.add_sections(
         "Code": {
             "push": ("transfer", "Send your commits to the machine."),
             "pull": ("transfer", "Bring commits and outputs/ back from the machine."),
+            "data": ("data", "Copy data/, which git ignores, to the machine and back."),
         },
         "Environment": {
             "setup": ("environment", "Make the project's environment on the machine."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .context import Context
+from .data_there import settings_there
 from .errors import LabError, RemoteCommandError, UsageError
 from .far.installed import FAR, install
 from .installing import ensure_far
@@ -108,7 +109,7 @@ def begin_setup(context: Context, machine: Machine, asked: Asked | None = None) 
     far, commit = ensure_far(machine), this_version().commit or ""
     ensure_lock(context.project.root, context.console)
     lists = hand_over(context.project.root, machine)
-    sent = (context.project.merged_toml(), far, commit, lists, upgrade)
+    sent = (settings_there(machine, context.project.tables), far, commit, lists, upgrade)
     complete, is_of_conda = _is_complete(context.project.root, machine, *sent)
     if complete:
         context.console.say(complete)

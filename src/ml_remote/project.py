@@ -39,10 +39,6 @@ class Project:
 
         return read_tables(self.root)
 
-    def merged_toml(self) -> str:
-        """Return both files as the text of one, which a machine without the other file reads."""
-        return self.tables.text()
-
     @property
     def state(self) -> Path:
         """The folder of what the tool remembers about this project here; git ignores it."""

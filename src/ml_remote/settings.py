@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
+from .far.login.placed import NAMES, names_in
 from .slurm_options import SlurmOptions, read_options
-from .tables import LOCAL_FILE, Tables
+from .tables import LOCAL_FILE, PLACED, Tables
 
 __all__ = [
     "ENVIRONMENT_MANAGERS",
@@ -35,6 +36,8 @@ TORCH_BUILDS = re.compile(r"auto|cpu|xpu|cu[1-9][0-9]{1,2}|rocm[1-9][0-9]*(\.[0-
 DEFAULT_IDLE_HOURS = 12.0
 DEFAULT_CARD_IDLE_HOURS = 2.0
 DEFAULT_PYTHON = "3.12"
+DEFAULT_MOST_MB = 50.0
+DEFAULT_MOST_FILES = 1000
 OLDEST_PYTHON = 11  # of Python 3
 _NOT_RESULTS = (".lab", ".git", ".venv", "outputs")  # in the project, and no results
 _PYTHON = re.compile(r"3\.([0-9]{1,2})(?:\.[0-9]{1,2})?")
@@ -70,6 +73,14 @@ class Settings:
     """What `lab run --slurm` asks for."""
     output_folders: tuple[str, ...] = ()
     """Folders of the project, beside outputs/, whose new files are results of a run."""
+    data_folder: str = ""
+    """Where the machine has the data, if not in the project; it may name variables."""
+    data_read_only: str = ""
+    """A folder of the machine with data that is only read; it may name variables."""
+    most_mb: float = DEFAULT_MOST_MB
+    """How many megabytes a push takes that are not committed."""
+    most_files: int = DEFAULT_MOST_FILES
+    """How many files a push takes that git does not know."""
     notify_command: tuple[str, ...] = ()
     """What is given the sentence of `lab run --notify`; empty leaves it to the system."""
 
@@ -96,6 +107,7 @@ def read_settings(tables: Tables) -> Settings:
     alias = _required(tables, "remote", "alias")
     folder = _required(tables, "remote", "folder")
     _check_folder(folder, tables.source("remote", "folder"))
+    data_folder, data_read_only = _data_folders(tables)
     return Settings(
         format=known,
         package=package,
@@ -110,6 +122,10 @@ def read_settings(tables: Tables) -> Settings:
         card_idle_hours=_hours(tables, "card_idle_hours", DEFAULT_CARD_IDLE_HOURS),
         slurm=read_options(tables),
         output_folders=_output_folders(tables),
+        data_folder=data_folder,
+        data_read_only=data_read_only,
+        most_mb=_limit(tables, "most_mb", DEFAULT_MOST_MB),
+        most_files=int(_limit(tables, "most_files", DEFAULT_MOST_FILES)),
         notify_command=_notify_command(tables),
     )
 
@@ -241,6 +257,57 @@ def _output_folders(tables: Tables) -> tuple[str, ...]:
                 'must be a folder in the project, such as "checkpoints".'
             )
     return tuple(str(PurePosixPath(folder)) for folder in folders)
+
+
+def _data_folders(tables: Tables) -> tuple[str, str]:
+    """Return the optional folder and read_only in [data]; check all folders of the machine."""
+    for table, keys in PLACED.items():
+        for key in keys:
+            _check_variables(tables, table, key)
+    folder, read_only = (_text(tables, "data", key, default=None) or "" for key in PLACED["data"])
+    if folder and read_only:
+        raise ConfigurationError(
+            f"{tables.source('data', 'read_only')}: folder and read_only in [data] cannot be "
+            "combined.",
+            hint="Keep folder for data of your own, or read_only for data that is there already",
+        )
+    for key, value in zip(PLACED["data"], (folder, read_only), strict=True):
+        parts = PurePosixPath(value).parts
+        is_path = value.startswith(
+            ("/", "$HOME/", "${HOME}/", "$SCRATCH", "${SCRATCH}", "$WORK", "${WORK}")
+        )
+        if value and (not is_path or ".." in parts or parts == ("/",)):
+            raise ConfigurationError(
+                f"{tables.source('data', key)}: {key} in [data] is {value!r}; it must be an "
+                'absolute folder of the machine, such as "/scratch/$USER/leaves".'
+            )
+    return folder.rstrip("/"), read_only.rstrip("/")
+
+
+def _check_variables(tables: Tables, table: str, key: str) -> None:
+    """Raise ConfigurationError when a folder of the machine names what it may not."""
+    value = tables.table(table).get(key)
+    if not isinstance(value, str):
+        return  # told by whoever reads it
+    try:
+        names_in(value)
+    except ValueError:
+        allowed = ", ".join(f"${name}" for name in NAMES)
+        raise ConfigurationError(
+            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; of what a shell would "
+            f"put in, it may hold {allowed} only."
+        ) from None
+
+
+def _limit(tables: Tables, key: str, default: float) -> float:
+    """Return an optional number in [push], which must not be negative."""
+    value = tables.table("push").get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigurationError(
+            f"{tables.source('push', key)}: {key} in [push] is {value!r}; it must be a number such "
+            f"as {default:g}."
+        )
+    return float(value)
 
 
 def _notify_command(tables: Tables) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ __all__ = [
     "KEYS",
     "LOCAL_FILE",
     "ONE_PERSONS",
+    "PLACED",
     "PROJECT_FILE",
     "Tables",
     "read_tables",
@@ -33,6 +34,8 @@ KEYS: Mapping[str, frozenset[str]] = {
     "sessions": frozenset({"idle_hours", "keep_kernels", "card_idle_hours"}),
     "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
     "outputs": frozenset({"folders"}),
+    "data": frozenset({"folder", "read_only"}),
+    "push": frozenset({"most_mb", "most_files"}),
     "notify": frozenset({"command"}),
     "tool": frozenset({"path"}),
 }
@@ -41,6 +44,11 @@ ONE_PERSONS = ("tool", "notify")
 """Tables that say what runs on this computer: they count in `lab.local.toml` only."""
 FOR_THE_MACHINE = ("folder", "cache")
 """Keys of [environment] that count on this computer only in `lab.local.toml`."""
+PLACED: Mapping[str, tuple[str, ...]] = {
+    "environment": ("folder", "cache"),
+    "data": ("folder", "read_only"),
+}
+"""The keys that are folders on the machine, and may name variables of it."""
 HANDED = Path(".lab") / "settings.toml"
 """What `lab setup` leaves on the machine: both files of the laptop as one."""
 
@@ -83,17 +91,20 @@ class Tables:
             )
         return value
 
-    def text(self) -> str:
+    def text(self, folders: Mapping[tuple[str, str], str] | None = None) -> str:
         """Return both files as the text of one TOML file, without their remarks.
 
-        Left out is what is about this computer, [tool] and [notify], and what only `lab.local.toml`
-        has and nobody knows: it may be anything of this person's.
+        `folders` are values in place of those of a table and key. Left out is what is about this
+        computer, [tool] and [notify], and what only `lab.local.toml` has and nobody knows: it may
+        be anything of this person's.
         """
         import tomli_w
 
-        own = replace(self, local=_known(self.local))
+        merged = replace(self, local=_known(self.local)).merged
+        for (table, key), value in (folders or {}).items():
+            merged = _merge(merged, {table: {key: value}})
         return tomli_w.dumps(
-            {key: value for key, value in own.merged.items() if key not in ONE_PERSONS}
+            {key: value for key, value in merged.items() if key not in ONE_PERSONS}
         )
 
     def text_for_here(self) -> str:

@@ -33,6 +33,7 @@ ARGUMENTS = {
     "forward": ["80"],
     "shell": ["ls"],
     "secret": ["list"],
+    "data": ["status"],
 }
 
 

@@ -34,6 +34,9 @@ ROWS: dict[str, list[str]] = {
     "status": ["status", "status --json"],
     "push": ["push --dirty"],
     "pull": ["pull --overwrite"],
+    "data push": ["data push --delete --yes"],
+    "data pull": ["data pull --overwrite"],
+    "data status": ["data status", "data status --json"],
     "setup": ["setup"],
     # These do what `setup` does on the machine, after they have changed the lists here.
     "add": [],
@@ -118,7 +121,7 @@ class World:
 
     def files(self) -> dict[str, bytes]:
         """Return all files on the laptop that no answer may change."""
-        ours = (self.root / "outputs", self.root / ".lab", self.root / ".git")
+        ours = [self.root / name for name in ("outputs", "data", ".lab", ".git")]
         return {
             str(path): path.read_bytes()
             for top in (self.root.parent, Path.home())
@@ -140,8 +143,10 @@ def world(
     (root / "labs").mkdir(parents=True)
     (root / "scripts").mkdir()
     (root / "labs" / "answer.py").write_text(LAB)
+    (root / "data").mkdir()
+    (root / "data" / "leaf.txt").write_text("green")
     (root / "scripts" / "setup-environment.sh").write_text(SETUP)
-    (root / ".gitignore").write_text("/.lab/\n/.venv\n/outputs/\n*.code-workspace\n")
+    (root / ".gitignore").write_text("/.lab/\n/.venv\n/outputs/\n/data\n*.code-workspace\n")
     # Lists that ask for nothing, so that they are handed over without a package index.
     (root / "pyproject.toml").write_text('[project]\nname = "small"\nversion = "1"\n')
     (root / "lab.toml").write_text('[remote]\nalias = "machine"\nfolder = "small"\n')

@@ -176,7 +176,7 @@ def test_unknown_names_of_ones_own_file_are_told_and_go_nowhere(
     said = capsys.readouterr().err
     assert said.count("lab.local.toml has what lab does not know") == 1
     assert "alais (did you mean alias?) in [remote], secrets, sessons (did you mean" in said
-    handed = context.project.merged_toml()
+    handed = context.project.tables.text()
     assert "t0" not in handed
     assert "alais" not in handed
     assert 'folder = "y"' in handed
@@ -213,7 +213,7 @@ def test_shared_file_names_no_folder_on_this_computer(tmp_path: Path) -> None:
     text = Project(root=tmp_path).tables.text_for_here()
     assert 'folder = "/mine"' in text
     assert "/evil" not in text
-    assert "/evil" in Project(root=tmp_path).merged_toml()
+    assert "/evil" in Project(root=tmp_path).tables.text()
 
 
 def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_merged_settings_are_one_file_that_means_the_same(tmp_path: Path) -> Non
     project = Project(root=tmp_path)
     merged = tmp_path / "there"
     merged.mkdir()
-    (merged / "lab.toml").write_text(project.merged_toml(), encoding="utf-8")
+    (merged / "lab.toml").write_text(project.tables.text(), encoding="utf-8")
     assert Project(root=merged).settings == project.settings
     without_the_tool = {key: value for key, value in project.tables.merged.items() if key != "tool"}
     assert Project(root=merged).tables.merged == without_the_tool

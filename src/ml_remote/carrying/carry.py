@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..context import Context
+from ..data_there import settings_there
 from ..errors import UsageError
 from ..machine import Machine
 from ..ui.display import transfer_bar
@@ -30,7 +31,7 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
             f"--carry brings wheels, and lab.toml asks for {settings.manager}.",
             hint=KEEP_CONDA,
         )
-    target = ask_target(machine, far, project.merged_toml())
+    target = ask_target(machine, far, settings_there(machine, project.tables))
     console.note(f"Looking for wheels for Python {target.python} on {machine.alias} ...")
     uv_too = not target.has_uv and settings.manager != "venv"
     wheels = find_wheels(project.root, target, torch=settings.torch, uv_too=uv_too)

@@ -21,14 +21,22 @@ from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
 from .rsync import is_new_enough, said_here, version_in
 
-__all__ = ["Copying", "choose_program", "is_on_its_way"]
+__all__ = [
+    "LONGEST_LINE",
+    "Copying",
+    "choose_program",
+    "in_words",
+    "is_on_its_way",
+    "program_variables",
+    "sftp_quoted",
+]
 
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _RSYNC_FILES = 23  # some files could not be read or written
 _RSYNC_VANISHED = 24  # a file went away there
 _RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
 _IN_ENGLISH: dict[str, str | None] = {"LC_ALL": "", "LC_MESSAGES": "C"}
-_LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
+LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
 def choose_program(
@@ -120,7 +128,7 @@ class Copying(ABC):
         free = shutil.disk_usage(self.folder.parent).free
         if needed > free:
             raise LabError(
-                f"The results need {_in_words(needed)}, and {_in_words(free)} of the disk are free "
+                f"The results need {in_words(needed)}, and {in_words(free)} of the disk are free "
                 "here. Nothing was brought.",
                 hint="Make room, or choose: lab pull RUN, lab pull --only PATTERN, or "
                 "lab pull --exclude '*.pt'",
@@ -157,7 +165,7 @@ class Copying(ABC):
         with processes.running(
             self._command(),
             input=self._orders(),
-            variables=_variables(),
+            variables=program_variables(),
             folder=self.folder,
             discard_output=True,
         ) as program:
@@ -224,7 +232,7 @@ class _Sftp(Copying):
     def _why_not(self, file: RemoteFile) -> str:
         if re.search(r"[\n\r\0]", self._listing.folder + file.name):
             return "only rsync can bring names with line breaks, and it is not on both sides"
-        if len(os.fsencode(_sftp_quoted(self._listing.folder + file.name))) > _LONGEST_LINE:
+        if len(os.fsencode(sftp_quoted(self._listing.folder + file.name))) > LONGEST_LINE:
             return "only rsync can bring names that are so long, and it is not on both sides"
         return ""
 
@@ -251,21 +259,21 @@ class _Sftp(Copying):
         for file in self.files:
             if not file.is_settled:  # what has come may be of another version
                 self.staged(file).unlink(missing_ok=True)
-        lines = [f"cd {_sftp_quoted(self._listing.folder)}"]
+        lines = [f"cd {sftp_quoted(self._listing.folder)}"]
         # With the dash, a file that went away meanwhile does not keep the others from coming.
         for file in self.files:
-            name = _sftp_quoted(f"./{file.name}")
+            name = sftp_quoted(f"./{file.name}")
             lines.append(f"-get -a {name} {self.staged(file).name}")
         return "".join(f"{line}\n" for line in lines)
 
 
-def _variables() -> dict[str, str | None]:
+def program_variables() -> dict[str, str | None]:
     """Return the variables of both programs: no other names, room or checksums by rsync's own."""
     return _IN_ENGLISH | {name: None for name in os.environ if name.startswith("RSYNC_")}
 
 
-def _sftp_quoted(path: str) -> str:
-    # Between quotes sftp takes * ? and [ as they are.
+def sftp_quoted(path: str) -> str:
+    """Return a path as a word of sftp, which between quotes takes * ? and [ as they are."""
     return '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
 
 
@@ -287,5 +295,8 @@ def _held(path: Path) -> int:
     return state.st_size if blocks < 0 else blocks * 512
 
 
-def _in_words(size: int) -> str:
+def in_words(size: int) -> str:
+    """Return a number of bytes for people."""
+    if size < 1e5:
+        return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} bytes"
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

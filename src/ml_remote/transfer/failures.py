@@ -34,8 +34,10 @@ def explain_git(client: Client, stderr: str, *, what: str, has_hook: bool = Fals
     return git_failure(stderr, what=what, alias=client.alias, has_hook=has_hook)
 
 
-def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
+def explain_failure(client: Client, stderr: str, *, what: str, is_sent: bool = False) -> LabError:
     """Return the error that says why rsync or sftp failed, which speak through ssh.
+
+    With `is_sent` files went to the machine; otherwise they came from there.
 
     What ssh says is put in words; a login shell that prints something at every login breaks both,
     and they do not say so.
@@ -52,7 +54,8 @@ def explain_failure(client: Client, stderr: str, *, what: str) -> LabError:
         )
     full = [line for line in lines if "No space left on" in line or "quota exceeded" in line]
     if full:
-        place = client.alias if "[sender]" in full[0] else "this computer"
+        is_there = is_sent or "[sender]" in full[0]
+        place = client.alias if is_there else "this computer"
         return RemoteCommandError(
             f"{what} failed: the disk of {place} is full, or your quota is used up.",
             hint="Make room (lab status shows the disk there), then run the command again; "

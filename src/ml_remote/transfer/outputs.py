@@ -17,7 +17,15 @@ from ..machine import Machine
 from ..scripts import check, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 
-__all__ = ["INCOMING", "LeftOut", "Listing", "RemoteFile", "list_outputs", "sums_there"]
+__all__ = [
+    "INCOMING",
+    "LeftOut",
+    "Listing",
+    "RemoteFile",
+    "list_outputs",
+    "sums_there",
+    "why_unusable",
+]
 
 INCOMING = ".incoming"
 """The folder in `outputs/` here that holds what has come in part."""
@@ -106,7 +114,7 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
         if found is None or raw in unreadable:
             continue  # it went away meanwhile, or is named already
         name = _text(raw).removeprefix("./")
-        reason = _why_unusable(name)
+        reason = why_unusable(name)
         if reason:
             left_out.append((raw, reason))
             continue
@@ -177,11 +185,11 @@ def _text(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
 
 
-def _why_unusable(name: str) -> str:
+def why_unusable(name: str, *, place: str = "outputs/") -> str:
     """Return why a file of that name cannot be here, as the end of a sentence; empty if it can."""
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return "their names lead out of outputs/"
+        return f"their names lead out of {place}"
     if parts[0] == INCOMING:
         return f"outputs/{INCOMING} is for files that have come in part"
     if any(len(os.fsencode(part)) > _LONGEST for part in parts):

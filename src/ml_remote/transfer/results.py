@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import LabError
 from .git_here import git
 
-__all__ = ["BlockedError", "Results", "make_holes"]
+__all__ = ["BlockedError", "Results", "links_below", "make_holes"]
 
 _BY_HANDLE = {os.open, os.stat, os.mkdir, os.link, os.rename, os.unlink} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -55,7 +55,7 @@ class Results:
                 f"{path.name} {what} is not a folder.", hint="Move it away, then: lab pull"
             )
         # Programs write there, and follow links; a commit could have brought one.
-        for link in _links(path / ".incoming"):
+        for link in links_below(path / ".incoming"):
             raise LabError(
                 f"{path.name}/{link.relative_to(path).as_posix()} is a link, where files are kept "
                 "until they are complete. Nothing was brought.",
@@ -172,7 +172,7 @@ class Results:
         return path
 
 
-def _links(folder: Path) -> Iterator[Path]:
+def links_below(folder: Path) -> Iterator[Path]:
     """Yield the links at a path, or anywhere below it."""
     if folder.is_symlink():
         yield folder

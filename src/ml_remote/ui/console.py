@@ -21,7 +21,8 @@ __all__ = ["Console", "colour", "is_dumb"]
 # What takes --alias, unless it is named already or means this computer.
 _COMMAND = re.compile(
     r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|add|remove|lock|runs?|attach|"
-    r"stop|code|jupyter|tensorboard|shell|forward|secret (?:set|list|remove))\b"
+    r"stop|code|jupyter|tensorboard|shell|forward|secret (?:set|list|remove)|"
+    r"data (?:push|pull|status))\b"
     r"(?![^;,\n]*? --(?:alias|local|hosts)\b)"
 )
 

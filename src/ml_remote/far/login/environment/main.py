@@ -34,11 +34,11 @@ def main(arguments: List[str]) -> int:
     """
     end_with_signals()
     root = Path(os.path.realpath(os.getcwd()))
-    if "--tags" in arguments:
-        print(describe(root, read_settings(root)))
-        return 0
-    use_carried()
     try:
+        if "--tags" in arguments:
+            print(describe(root, read_settings(root)))
+            return 0
+        use_carried()
         return _set_up(root, is_check="--check" in arguments)
     except Failure as failure:
         show_failure(failure)

@@ -4,9 +4,13 @@
 newer.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
+
+from ..placed import NAMES, put_in
+from .failures import Failure
 
 __all__ = ["DEFAULT_PYTHON", "OLDEST_PYTHON", "Settings", "read_settings", "read_table"]
 
@@ -35,6 +39,8 @@ def read_settings(root: Path) -> Settings:
     """Return what the project's files say."""
     values = read_table(root, "environment")
     given = {name: values[name] for name in Settings._fields if values.get(name)}
+    for name in set(given) & {"folder", "cache"}:
+        given[name] = _placed(given[name])
     return Settings(**dict(given, named_python=given.get("python", "")))
 
 
@@ -44,6 +50,27 @@ def read_table(root: Path, name: str) -> Dict[str, str]:
     for path in reversed(_files(root)):
         values.update(_table(path, name))
     return values
+
+
+def _placed(folder: str) -> str:
+    """Return a folder with the values of its variables. Raises Failure."""
+    values = {name: os.environ[name] for name in NAMES if os.environ.get(name)}
+    values.setdefault("HOME", os.path.expanduser("~"))
+    try:
+        return put_in(folder, values)
+    except KeyError as missing:
+        raise Failure(
+            "A folder in [environment] is {!r}, and there is no variable {}.".format(
+                folder, missing.args[0]
+            ),
+            "Name the folder in full, in lab.toml or lab.local.toml.",
+        )
+    except ValueError:
+        raise Failure(
+            "A folder in [environment] is {!r}; it may name these variables only: {}.".format(
+                folder, ", ".join(NAMES)
+            )
+        )
 
 
 def _files(root: Path) -> List[Path]:

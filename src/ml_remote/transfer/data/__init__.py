@@ -1,0 +1,1 @@
+"""The folder `data/`, both ways: `lab data push`, `pull` and `status`."""

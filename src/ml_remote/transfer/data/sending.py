@@ -1,0 +1,237 @@
+"""`lab data push`: what is new or changed in `data/` here goes to the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from ...context import Context
+from ...errors import LabError, RemoteCommandError, UsageError
+from ...next_steps import what_next
+from ...scripts import ask
+from ...ui.display import Progress, transfer_bar
+from ...ui.text import in_one_line
+from ..failures import explain_failure
+from .deleting import ask_to_delete_there, delete_there
+from .index import Amount, Entry
+from .linking import send_links
+from .programs import FILES_FAILED, VANISHED, Outcome, Rsync, Sftp, choose, staged_name
+from .session import (
+    Both,
+    amount_in_words,
+    both_sides,
+    check_room,
+    files_in_words,
+    leave_out,
+    some,
+    warn,
+)
+from .there import text_of
+
+__all__ = ["push"]
+
+_FULL = 2**20  # bytes: a disk with less is full
+
+
+def push(
+    context: Context,
+    paths: Sequence[str],
+    *,
+    alias: str | None = None,
+    delete: bool = False,
+    overwrite: bool = False,
+    yes: bool = False,
+) -> None:
+    """Carry out `lab data push`. Raises LabError, in words; what has come stays and counts."""
+    project = context.project
+    if project.settings.data_read_only:
+        raise LabError(
+            f"The data on the machine is {project.settings.data_read_only}, which is only read "
+            "(read_only in [data]). Nothing was sent.",
+            hint="For a copy of your own there, set folder in [data] in its place",
+        )
+    if not (project.root / "data").exists():
+        raise UsageError(
+            "There is no folder data/ here.", hint="Put your files in data/, then: lab data push"
+        )
+    with both_sides(context, paths, alias=alias, way="make", must_exist=True) as both:
+        _check_there(both)
+        both.settle_equal("changed_there", "changed_both")
+        warn(context, both)
+        kept = ("changed_there", "changed_both")
+        both.index.plan("here_only", "changed_here", *(kept if overwrite else ()))
+        agreed = delete and ask_to_delete_there(context, both, yes=yes)
+        sent = _send(context, both)
+        both.index.remember_same()
+        send_links(context, both)
+        _tell(context, both, sent, overwrite=overwrite)
+        if agreed:
+            delete_there(context, both)
+        elif not delete and (only := both.index.amount("there_only")).files:
+            context.console.say(
+                f"{amount_in_words(only.files, only.size)} only on {both.machine.alias} stay there."
+            )
+    context.console.next_step(what_next(context))
+
+
+def _check_there(both: Both) -> None:
+    """Raise LabError when the folder there is not what it is to be."""
+    alias, state = both.machine.alias, both.there.state
+    wanted = both.wanted.folder or f"{both.machine.folder}/data"
+    if state == "taken":
+        raise RemoteCommandError(
+            f"data on {alias} is there already and does not lead to {wanted}. It stays. "
+            "Nothing was sent.",
+            hint="Move what is in it away there, or change folder in [data]",
+        )
+    if state == "dangling":
+        raise RemoteCommandError(
+            f"data on {alias} is a link that leads nowhere. Nothing was sent.",
+            hint="Remove it there, or set folder in [data]",
+        )
+    if not both.there.folder:
+        raise RemoteCommandError(
+            f"The folder {wanted} on {alias} cannot be made. Nothing was sent.",
+            hint="Name another one: folder in [data], in lab.toml or lab.local.toml",
+        )
+    if not both.there.is_writable:
+        raise RemoteCommandError(
+            f"You may not write to {both.there.folder} on {alias}. Nothing was sent.",
+            hint="If it is only to be read, name it as read_only in [data]",
+        )
+
+
+def _send(context: Context, both: Both) -> Amount:
+    """Send the files of the plan; return what was sent. Raises LabError."""
+    program = choose(both.machine.client, both.there)
+    leave_out(context, both, program, "here")
+    amount, needed, sparse = both.index.needed("here", held=program.keeps_holes)
+    if not amount.files:
+        return amount
+    check_room(
+        needed - sum(both.there.partial.values()),
+        both.there.free,
+        where=f"on {both.machine.alias}",
+        hint="Make room there, send a part (lab data push PATH), or name another disk: folder in "
+        "[data]",
+    )
+    ask(both.machine, "partial-data", "make")
+    with transfer_bar("data/") as progress:
+        outcome = _run(both, program, amount, sparse, progress)
+    with suppress(LabError):  # that the connection is cut is told where it matters
+        ask(both.machine, "partial-data", "remove")
+    if isinstance(program, Rsync) and outcome.returncode == 0:
+        both.index.remember_sent()
+        return amount
+    return _what_came(context, both, outcome, amount)
+
+
+def _run(
+    both: Both, program: Rsync | Sftp, amount: Amount, sparse: bool, progress: Progress | None
+) -> Outcome:
+    index = both.index
+    if isinstance(program, Rsync):
+        return program.send(
+            both.here, index.planned("here"), total=amount.size, sparse=sparse, progress=progress
+        )
+    known = set(index.folders("there"))
+    outcome = program.send(
+        both.here,
+        lambda: index.planned("here"),
+        both.there.partial,
+        total=amount.size,
+        progress=progress,
+    )
+    partial = both.look_again().partial
+
+    def complete() -> Iterator[Entry]:
+        for one in index.planned("here"):
+            if partial.get(staged_name(one)) == one.size and _is_unchanged(both, one):
+                yield one
+
+    folders = (one for one in _folders_of(complete()) if one not in known)
+    moved = program.put(both.here, complete(), folders)
+    return outcome if outcome.returncode else moved
+
+
+def _is_unchanged(both: Both, entry: Entry) -> bool:
+    """Return whether a file here is what it was when it was listed."""
+    try:
+        state = os.stat(both.here / text_of(entry.name))  # noqa: PTH116
+    except OSError:
+        return False
+    return (state.st_size, state.st_mtime_ns) == (entry.size, entry.ns)
+
+
+def _folders_of(entries: Iterator[Entry]) -> Iterator[bytes]:
+    """Yield the folders that these files, in order of their names, are in; each once."""
+    before: list[bytes] = []
+    for one in entries:
+        parts = one.name.split(b"/")[:-1]
+        for number in range(len(parts)):
+            if parts[: number + 1] != before[: number + 1]:
+                yield b"/".join(parts[: number + 1])
+        before = parts
+
+
+def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -> Amount:
+    """See on the machine which files came, remember these, and raise LabError for the others."""
+    client, index = both.machine.client, both.index
+    try:
+        there = both.look_again()
+    except LabError:
+        what = f"Sending {files_in_words(amount.files)}"
+        raise explain_failure(client, outcome.errors, what=what, is_sent=True) from None
+    incomplete = index.incomplete()
+    for name in incomplete:
+        index.drop(name)
+    index.remember_sent()
+    if not incomplete:
+        return amount
+    what = f"Sending {len(incomplete):,} of {files_in_words(amount.files)}"
+    if there.free is not None and there.free < _FULL:
+        raise RemoteCommandError(
+            f"{what} failed: the disk of {both.machine.alias} is full.",
+            hint="Make room there, then run the command again; it goes on where it stopped",
+        )
+    if outcome.returncode not in (0, FILES_FAILED, VANISHED) and isinstance(
+        choose(client, there), Rsync
+    ):
+        raise explain_failure(client, outcome.errors, what=what, is_sent=True)
+    said = in_one_line(next(iter(outcome.errors.splitlines()), "they changed while they were sent"))
+    raise RemoteCommandError(
+        f"{what} failed: {some([text_of(name) for name in incomplete])} ({said}). All others have "
+        "come.",
+        hint="See that these files can be read here and written there, then: lab data push",
+        quoted=(said,),
+    )
+
+
+def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> None:
+    """Say what was sent, and what was kept on the machine."""
+    console, alias, index = context.console, both.machine.alias, both.index
+    if sent.files:
+        console.say(
+            f"Sent {amount_in_words(sent.files, sent.size)} to {alias}: {both.there.folder}."
+        )
+    else:
+        same = index.amount("same")
+        console.say(
+            f"Nothing to send: {amount_in_words(same.files, same.size)} are on {alias} already, in "
+            f"{both.there.folder}."
+        )
+    if overwrite:
+        return
+    for state, what, hint in (
+        ("changed_there", f"newer on {alias}", "To bring them: lab data pull"),
+        ("changed_both", f"changed here and on {alias}", "To take those there: lab data pull "
+         "--overwrite PATH"),
+    ):  # fmt: skip
+        names = [text_of(name) for name in index.names(state, most=6)]
+        if names:
+            number = files_in_words(index.amount(state).files)
+            console.warn(
+                f"{number} {what}, not sent: {some(names)}. {hint}. To replace them there: lab "
+                "data push --overwrite PATH"
+            )

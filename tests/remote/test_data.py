@@ -1,0 +1,363 @@
+"""`lab data`: data/ both ways between here and a real OpenSSH server, by rsync and by sftp."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from cutting_proxy import cutting_proxy
+from needs import need_program
+from openssh_server import Account, OpenSSHServer
+
+from ml_remote import cli
+from ml_remote.ssh.client import Client
+from ml_remote.transfer.data import programs
+from ml_remote.transfer.data.there import There
+
+pytestmark = pytest.mark.slow
+
+OLD = 1_600_000_000
+NEW = 1_700_000_000
+MEBIBYTE = 2**20
+AWKWARD = (
+    "two words/and more.txt",
+    "it's.txt",
+    'say "hi".txt',
+    "back\\slash.txt",
+    "glob*?[a]{b}.txt",
+    "-n",
+    "#hash $HOME `id` !.txt",
+    "größe → 世界.txt",
+    ".hidden",
+    "..cache/two dots",
+    os.fsdecode(b"caf\xe9.png"),
+    os.fsdecode(b"\xff\xfe/\x80"),
+)
+BROKEN = ("with\nbreak", "with\rreturn/file")
+
+
+@dataclass(frozen=True)
+class World:
+    """A project on the laptop, the same on the machine, and what `lab` has said."""
+
+    root: Path
+    account: Account
+    machine: Client
+    folder: Path
+    """The project's folder on the machine."""
+    capsys: pytest.CaptureFixture[str]
+
+    @property
+    def here(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def there(self) -> Path:
+        return self.folder / "data"
+
+    def lab(self, *words: str) -> tuple[int, str]:
+        """Run `lab data`; return its exit code and all that it said."""
+        code = cli.main(["data", *words], root=self.root)
+        said = self.capsys.readouterr()
+        return code, said.out + said.err
+
+    def does(self, *words: str) -> str:
+        """Run `lab data`, which must not fail; return what it said."""
+        code, said = self.lab(*words)
+        assert code == 0, said
+        return said
+
+    def status(self, *words: str) -> dict[str, int]:
+        """Return how many files are in each state that any is in."""
+        said = json.loads(self.does("status", "--json", *words))
+        return {
+            state: value["files"]
+            for state, value in said.items()
+            if isinstance(value, dict) and value["files"]
+        }
+
+    def write(self, side: Path, name: str, content: bytes = b"x", *, time: int = NEW) -> Path:
+        """Write a file on a side."""
+        path = side / name
+        if side == self.there:
+            self.account.write(str(path.relative_to(self.account.home)), "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (time, time))
+        return path
+
+    def settings(self, text: str = "") -> None:
+        (self.root / "lab.local.toml").write_text(text)
+
+
+@pytest.fixture
+def world(
+    machine: Client, account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> World:
+    root = tmp_path / "small"
+    (root / "data").mkdir(parents=True)
+    name = "my päper lab"
+    (root / "lab.toml").write_text(f'[remote]\nalias = "{machine.alias}"\nfolder = "{name}"\n')
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    folder = account.write(f"{name}/lab.toml", "").parent
+    return World(root, account, machine, folder, capsys)
+
+
+@pytest.fixture(params=["rsync", "sftp"])
+def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The program that copies; without rsync here it is sftp."""
+    if request.param == "sftp":
+        monkeypatch.setattr(programs, "_rsync_here", lambda: ())
+    else:
+        need_program("rsync")
+    return str(request.param)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def test_both_ways_only_what_changed(world: World, program: str) -> None:
+    for number, name in enumerate((*AWKWARD, *BROKEN)):
+        world.write(world.here, name, b"x" * number, time=NEW + number)
+    (world.here / "run.sh").write_text("#!/bin/sh\n")
+    (world.here / "run.sh").chmod(0o700)
+    said = world.does("push")
+    came = contents(world.here)
+    if program == "sftp":
+        assert "2 files left out: only rsync can copy names with line breaks" in said
+        came = {name: text for name, text in came.items() if name not in BROKEN}
+    assert contents(world.there) == came
+    assert not list(world.there.rglob(".lab-partial"))
+    assert (world.there / "it's.txt").stat().st_mtime == (world.here / "it's.txt").stat().st_mtime
+    assert (world.there / "run.sh").stat().st_mode & 0o777 == 0o700
+    assert world.status()["same"] == len(came)
+    assert "Nothing to send" in world.does("push", "data/-n", "two words")
+
+    # The other way, into an empty folder: the same again, and a changed file in place of its old.
+    shutil.rmtree(world.here)
+    world.write(world.there, "it's.txt", b"longer than it was", time=NEW + 100)
+    world.does("pull")
+    assert contents(world.here) == {**came, "it's.txt": b"longer than it was"}
+    assert not list(world.here.rglob(".lab-partial"))
+    world.write(world.here, "it's.txt", b"short", time=NEW + 50)  # an older time than there
+    assert world.status() == {"same": len(came) - 1, "changed_here": 1}
+    world.does("push")
+    assert (world.there / "it's.txt").read_bytes() == b"short"
+    assert world.status() == {"same": len(came)}
+
+
+def test_changes_on_both_sides_are_named_and_kept(world: World, program: str) -> None:
+    for name in ("mine", "theirs", "both", "touched"):
+        world.write(world.here, name, b"0")
+    world.does("push")
+    mine = world.write(world.here, "mine", b"1")  # the same size and second as before
+    os.utime(mine, ns=(NEW * 10**9 + 5000, NEW * 10**9 + 5000))
+    world.write(world.there, "theirs", b"22", time=OLD)  # an older time, but changed since
+    world.write(world.here, "both", b"333")
+    world.write(world.there, "both", b"4444")
+    os.utime(world.there / "touched", (OLD, OLD))
+    assert world.status() == {"changed_here": 1, "changed_there": 2, "changed_both": 1}
+    said = world.does("push")
+    assert "1 file newer on machine, not sent: theirs." in said
+    assert "1 file changed here and on machine, not sent: both." in said
+    assert contents(world.there) == {
+        "mine": b"1", "theirs": b"22", "both": b"4444", "touched": b"0"
+    }  # fmt: skip
+    assert world.status() == {"same": 2, "changed_there": 1, "changed_both": 1}
+    assert "1 file changed here and on machine, kept: both." in world.does("pull")
+    assert (world.here / "theirs").read_bytes() == b"22"
+    assert (world.here / "both").read_bytes() == b"333"
+    world.does("pull", "--overwrite", "both")
+    assert world.status() == {"same": 4}
+    # Never copied by us: the newer one wins, whichever way; an older one is named.
+    for name, here, there in (("a", NEW, OLD), ("b", OLD, NEW)):
+        world.write(world.here, name, b"here", time=here)
+        world.write(world.there, name, b"there", time=there)
+    assert "newer on machine, not sent: b." in world.does("push")
+    world.does("pull")
+    assert {contents(side)[name] for side in (world.here, world.there) for name in "ab"} == {
+        b"here", b"there"
+    }  # fmt: skip
+    assert contents(world.here) == contents(world.there)
+
+
+def test_nothing_is_deleted_unless_the_list_was_agreed_to(world: World) -> None:
+    for name in ("keep", "old/a", "old/b"):
+        world.write(world.here, name)
+    world.does("push")
+    shutil.rmtree(world.here / "old")
+    world.write(world.there, "new")
+    assert "3 files (3 bytes) only on machine stay there" in world.does("push")
+    code, said = world.lab("push", "--delete")
+    assert code == 2
+    assert "  old/a\n" in said
+    assert "(1 of them were never here)? There is no terminal" in said
+    assert "Next: To answer yes beforehand, add --yes" in said
+    assert len(contents(world.there)) == 4
+    assert "Deleted 3 files on machine." in world.does("push", "--delete", "--yes")
+    assert contents(world.there) == {"keep": b"x"}
+    assert not (world.there / "old").exists()
+    world.write(world.here, "mine/too")
+    assert "(1 of them were never on machine)" in world.lab("pull", "--delete")[1]
+    assert "Deleted 1 file here." in world.does("pull", "--delete", "--yes")
+    assert not (world.here / "mine").exists()
+    # An empty side is more likely a disk that is missing than the wish to lose all.
+    (world.here / "keep").unlink()
+    code, said = world.lab("push", "--delete", "--yes")
+    assert (code, contents(world.there)) == (1, {"keep": b"x"})
+    assert "a disk may be missing" in said
+
+
+def test_ignored_files_are_the_same_for_both_ways_and_programs(world: World, program: str) -> None:
+    (world.root / ".labignore").write_text("*.tmp\n/data/raw/*\n!/data/raw/keep.txt\ncache/\n")
+    (world.here / ".labignore").write_text("/top.txt\n")
+    taken = ("a.txt", "raw/keep.txt", "sub/top.txt", ".labignore")
+    ignored = ("b.tmp", "raw/big.bin", "sub/cache/x", "top.txt")
+    for side in (world.here, world.there):
+        for name in (*taken[:-1], *ignored):
+            if side == world.here or name in ignored:
+                world.write(side, name, side.parent.name.encode())
+    world.does("push")
+    assert set(contents(world.there)) == {*taken, *ignored}
+    assert all(contents(world.there)[name] == b"my p\xc3\xa4per lab" for name in ignored)
+    shutil.rmtree(world.here)
+    world.does("push", "--help")
+    (world.here).mkdir()
+    world.does("pull")
+    assert "top.txt" in contents(world.here)  # its own list was not here yet
+    assert set(contents(world.here)) == {*taken, "top.txt"}
+    (world.root / ".labignore").write_text("[\n!\n")
+    assert world.lab("status")[0] in (0, 1)
+
+
+def test_links_and_what_is_no_file(world: World, program: str, tmp_path: Path) -> None:
+    world.write(world.here, "a.txt", b"a")
+    (world.here / "sub").mkdir()
+    (world.here / "sub/inside").symlink_to("../a.txt")
+    (world.here / "out").symlink_to("/etc/passwd")
+    (world.here / "up").symlink_to("../lab.toml")
+    os.mkfifo(world.here / "pipe")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    world.write(world.here, "linked/x.txt", b"x")
+    world.write(world.here, "file", b"x")
+    world.write(world.there, "file/is a folder.txt")
+    (world.there / "linked").symlink_to(elsewhere)
+    said = world.does("push")
+    assert "2 files left out, a link that leads out of data/ here: out, up." in said
+    assert "1 file left out, no ordinary file here: pipe." in said
+    assert "a link or another kind of file on one of the sides, or are below one" in said
+    assert (world.there / "sub/inside").readlink() == Path("../a.txt")
+    assert (world.there / "linked").is_symlink()
+    assert not list(elsewhere.iterdir())
+    assert not (world.there / "out").exists()
+    # The folder itself may be a link, on both sides, and stays one.
+    for side in (world.here, world.there):
+        moved = side.rename(side.with_name("moved"))
+        side.symlink_to(moved.name)
+    world.write(world.there, "b.txt", b"b")
+    world.does("pull")
+    assert (world.here / "b.txt").read_bytes() == b"b"
+    assert world.here.is_symlink()
+    assert world.there.is_symlink()
+    # One that a commit brought decides nothing.
+    subprocess.run(["git", "-C", world.root, "add", "-f", "data"], check=True)
+    code, said = world.lab("pull")
+    assert code == 1
+    assert "Next: Make it yours alone: git rm --cached data" in said
+
+
+@pytest.mark.parametrize("way", ["push", "pull"])
+def test_cut_transfer_continues_and_nothing_is_half_there(
+    world: World, server: OpenSSHServer, program: str, way: str
+) -> None:
+    size = 32 * MEBIBYTE
+    source, target = (world.here, world.there) if way == "push" else (world.there, world.here)
+    big = os.urandom(size)
+    world.write(source, "big.bin", big)
+    world.write(source, "a.txt", b"a")
+    with cutting_proxy(server.port) as proxy:
+        config = Path(os.environ["LAB_SSH_DIR"]) / "config"
+        text = config.read_text()
+        config.write_text(
+            f"Host machine\n  Port {proxy.port}\n  HostKeyAlias [127.0.0.1]:{server.port}\n"
+            f"  ControlPath none\n{text}"
+        )
+        if way == "pull":
+            proxy.cut_after = 20 * MEBIBYTE
+        else:
+            proxy.cut_after_sent = 20 * MEBIBYTE
+        code, said = world.lab(way)
+        assert code == 1, said
+        assert not (target / "big.bin").exists()
+        assert world.status()[f"{'here' if way == 'push' else 'there'}_only"] >= 1
+        world.does(way)
+        assert world.status() == {"same": 2}
+        assert proxy.cuts == 1
+        passed = proxy.received if way == "pull" else proxy.sent
+    assert (target / "big.bin").read_bytes() == big
+    assert size <= passed < 1.35 * size
+
+
+def test_room_is_checked_first_and_holes_take_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = world.write(world.here, "large.bin", b"")
+    with large.open("r+b") as file:
+        file.truncate(50 * 10**9)
+    assert world.status() == {"here_only": 1}
+    monkeypatch.setattr(There, "free", 10**9)
+    monkeypatch.setattr(programs, "_rsync_here", lambda: ())  # sftp writes the holes out
+    code, said = world.lab("push")
+    assert code == 1
+    assert "The files need 50.0 GB, and 1.0 GB of the disk on machine are free." in said
+    assert "Next: Make room there, send a part (lab data push PATH)" in said
+    large.unlink()
+    world.write(world.there, "large.bin", b"x" * 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=999))
+    code, said = world.lab("pull")
+    assert code == 1
+    assert "The files need 1.0 kB, and 999 bytes of the disk here are free." in said
+    assert contents(world.here) == {}
+
+
+def test_second_one_at_a_time(world: World) -> None:
+    import fcntl
+
+    world.write(world.here, "a")
+    world.does("push")
+    with (world.root / ".lab/data/lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        code, said = world.lab("push")
+    assert code == 1
+    assert "Another `lab data` command is copying files of this project." in said
+    # What was remembered is damaged: both sides are compared anew.
+    (world.root / ".lab/data/index").write_bytes(b"not a database" * 100)
+    assert world.status() == {"same": 1}
+
+
+def test_what_cannot_be_is_told(world: World) -> None:
+    for words, text in (
+        (("push", "../lab.toml"), "is not in data/"),
+        (("push", "/etc/passwd"), "is not in data/"),
+        (("push", "nothing"), "There is no data/nothing here."),
+        (("pull", "nothing"), "There is no data"),
+    ):
+        code, said = world.lab(*words)
+        assert code in (1, 2), said
+        assert text in said
+    world.here.rmdir()
+    assert "There is no folder data/ here." in world.lab("push")[1]
+    world.here.write_text("")
+    assert "is not a folder" in world.lab("pull")[1]
