@@ -71,6 +71,19 @@ def test_failure_is_told_as_what_it_is(
     assert failure.hints
 
 
+@pytest.mark.parametrize("source", ["", "requirements.txt"])
+def test_list_that_lab_never_changes_is_named_in_what_to_do(tmp_path: Path, source: str) -> None:
+    if source:
+        (tmp_path / "source").write_text(f"{source}\n")
+    work = Work(tmp_path, tmp_path / "e", find_lists(tmp_path), Settings())
+    for text in (row[1] for row in FAILURES if "Because" in row[1] or "satisfies" in row[1]):
+        failure = MANAGERS["uv"]("uv").explain(ManagerError(["uv"], 2, text), work)
+        assert failure is not None
+        said = " ".join(failure.hints)
+        assert ("lab remove" in said or "lab lock" in said) != bool(source), said
+        assert (source or "pyproject.toml") in said
+
+
 def test_downloads_are_shown_in_packages_and_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     uv = Progress()
     lines = ["Resolved 40 packages in 2s", "Downloading torch (800.0MiB)"]

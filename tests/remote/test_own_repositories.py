@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import openssh_server
 import pytest
@@ -16,6 +18,8 @@ from conda_clients import conda_client
 from fresh_machine import fresh_machine
 from openssh_server import Laptop
 from remote_fixtures import known_machine
+from session_kernel import Kernel
+from started import read_until, start_in_session
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +73,17 @@ class Own:
         assert "Traceback" not in said
         return said
 
+    def run_cell(self, code: str) -> str:
+        """Run code in a notebook of `lab jupyter`, and return what it prints."""
+        command = [sys.executable, "-B", "-m", "ml_remote", "jupyter", "--no-browser"]
+        process = start_in_session(["env", f"PYTHONPATH={TOOL}", *command], self.root)
+        said = read_until(process, "open file://")
+        read_until(process, "Next:")
+        printed = Kernel(Path(unquote(said.rpartition("open file://")[2].strip()))).run(code)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        return printed
+
     def git(self, *words: str) -> str:
         return subprocess.run(
             ["git", *words], cwd=self.root, check=True, capture_output=True, text=True
@@ -119,8 +134,16 @@ def test_flat_script_with_requirements(own: Own, address: str) -> None:
     assert "jupyter" in own.lab("shell", "--", "jupyter", "--version")
     assert "The environment is up to date" in own.lab("setup")
 
-    (own.root / "base.txt").write_text("six==1.17.0\n")  # a list that this one names
-    own.lab("setup")
+    # A list that this one names.
+    (own.root / "base.txt").write_text("six==1.17.0 \\\n    --hash=sha256:00\n")
+    assert "The hashes in requirements.txt are not checked" in own.lab("setup")
+    assert "1.17.0" in own.lab("shell", "--", "python", "-c", "import six; print(six.__version__)")
+
+    (own.root / "base.txt").write_text("six==1.16.0\ntraitlets==4.3.3\n")
+    said = " ".join(own.lab("setup", code=1).split())  # JupyterLab needs a newer one
+    assert "ipykernel" in said
+    assert "traitlets==4.3.3" in said
+    assert "Change a bound in requirements.txt. What is not in it is needed by" in said
     assert "1.17.0" in own.lab("shell", "--", "python", "-c", "import six; print(six.__version__)")
     own.git("checkout", "-q", "base.txt")
     assert own.git("status", "--porcelain") == ""
@@ -139,6 +162,11 @@ def test_package_with_a_lock_of_uv(own: Own, address: str) -> None:
     become_a_project(own, address)
     assert "trained with leaves" in own.lab("run", "--", "python", "scripts/train.py")
     assert own.results("train").endswith("/src/leaves/__init__.py")
+    code = "import leaves, six; print(leaves.__file__, six.__file__)"
+    package, six = own.run_cell(code).split()
+    assert package.endswith("/src/leaves/__init__.py")
+    assert "/.lab/envs/uv-" in six
+    assert "has ended" in own.lab("jupyter", "--stop")
     assert (own.root / "uv.lock").read_bytes() == lock
     assert "six" in own.lab("shell", "--", "uv", "pip", "list", "--python", ".venv")
     assert "uv add NAME" in own.lab("add", "timm", code=2)

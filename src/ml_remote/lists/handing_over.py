@@ -73,6 +73,8 @@ def _to_hand_over(root: Path) -> tuple[str, dict[str, str]]:
         files["requirements.txt"] = "".join(f"{line}\n" for line in lines) or "\n"
         if editable := pyproject.editable(texts["pyproject.toml"]):
             files["editable"] = f"{editable}\n"
+    if source := source_of(root):
+        files["source"] = f"{source}\n"
     files["commit"] = _commit(root)
     # A folder is complete once it is there, so its name is about all that is in it.
     everything = json.dumps(files, sort_keys=True).encode()

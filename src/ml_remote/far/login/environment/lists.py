@@ -30,6 +30,8 @@ class Lists(NamedTuple):
     """What pyproject.toml asks for, one requirement a line, if the laptop handed it over."""
     remark: str = ""
     """What to tell the person about which lists count."""
+    source: str = ""
+    """The repository's own list that the laptop has read; "" where these are lists of lab's."""
 
     @property
     def environment_yml(self) -> Path:
@@ -40,6 +42,22 @@ class Lists(NamedTuple):
     def pyproject(self) -> Path:
         """The list of uv and pip."""
         return self.folder / "pyproject.toml"
+
+    def removal(self, name: str, *, listed: str = "pyproject.toml") -> str:
+        """Return how to take a package out of the list; lab never changes one of others."""
+        if self.source:
+            return "Remove {} from {}".format(name, self.source)
+        return "Remove it from {}: lab remove {}".format(listed, name)
+
+    @property
+    def renewal(self) -> str:
+        """How to get other versions that fit together."""
+        if self.source:
+            return (
+                "Change a bound in {}. What is not in it is needed by labs and JupyterLab, and is"
+                " installed beside it.".format(self.source)
+            )
+        return "Change a bound in pyproject.toml, or renew the lock: lab lock --upgrade"
 
 
 def digest_of(texts: Dict[str, str]) -> str:
@@ -80,12 +98,14 @@ def _lists(folder: Path) -> Lists:
         if path.is_file():
             texts[name] = path.read_text(encoding="utf-8", errors="replace")
     lock, requirements = folder / "requirements.lock", folder / "requirements.txt"
+    source = folder / "source"
     is_handed_over = folder.parent.name == "lists" and requirements.is_file()
     return Lists(
         folder,
         digest_of(texts),
         lock if lock.is_file() else None,
         requirements if is_handed_over else None,
+        source=source.read_text(encoding="utf-8").strip() if source.is_file() else "",
     )
 
 

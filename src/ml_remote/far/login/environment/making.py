@@ -148,7 +148,7 @@ def prove(manager: Manager, work: Work) -> Record:
             "{} has installed something else than the lists ask for: {}.".format(
                 manager.name, "; ".join(problems[:3])
             ),
-            "Renew the lock: lab lock --upgrade",
+            work.lists.renewal,
         )
     if device.is_lasting:
         raise Failure(

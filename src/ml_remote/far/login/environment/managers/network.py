@@ -83,21 +83,21 @@ _KINDS = (
         re.compile(r"Because (?P<name>[A-Za-z0-9][\w.-]*) was not found in"),
         "There is no package called {name} in the package index, or the index is not the right"
         " one.",
-        ("Correct the name in pyproject.toml, or: lab remove {name}",),
+        ("{removal}, or correct its name.",),
     ),
     _Kind(
         re.compile(r"satisfies the requirement (?P<name>[A-Za-z0-9][\w.-]*).*from versions: none"),
         "pip finds no package called {name}: the name may be wrong, or the package index out of"
         " reach.",
         (
-            "Correct the name in pyproject.toml, or: lab remove {name}",
+            "{removal}, or correct its name.",
             "If the network is the reason, and there is an index of its own: " + _ADDRESS,
         ),
     ),
     _Kind(
         re.compile(r"(?:cause|  ╰─▶) *:? *(?P<name>Because .*)|(?P<other>ResolutionImpossible)"),
         "The lists ask for packages that do not fit together.",
-        ("{name}", "Change a bound in pyproject.toml, or renew the lock: lab lock --upgrade"),
+        ("{name}", "{renewal}"),
     ),
 )
 
@@ -109,6 +109,8 @@ def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]
         if found:
             words = {name: value or "" for name, value in found.groupdict().items()}
             values = dict({"name": ""}, **dict(words, program=program))
+            values["removal"] = work.lists.removal(values["name"])
+            values["renewal"] = work.lists.renewal
             hints = [hint.format(**values) for hint in kind.hints]
             return Failure(kind.sentence.format(**values), *[hint for hint in hints if hint])
     return None

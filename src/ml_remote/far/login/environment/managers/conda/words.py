@@ -13,6 +13,7 @@ from ..network import explain_network
 
 __all__ = ["Place", "explain", "is_about_versions"]
 
+_LIST = "environment.yml"
 _MIB = 1024**2
 _NEARLY_FULL = 100  # MiB: what a client could not write it has removed again
 _DISK = re.compile(r"No space left on device|[Ee]rrno (?:28|122)\b|[Qq]uota exceeded")
@@ -98,8 +99,8 @@ def explain(error: ManagerError, work: Work, place: Place) -> Optional[Failure]:
     for found in (
         _full_disk(text, work, place),
         _settings(text, place),
-        _missing(text, place),
-        _unsolvable(text),
+        _missing(text, work, place),
+        _unsolvable(text, work),
         _simple(text, place),
         _permission(text, place),
     ):
@@ -127,8 +128,8 @@ def _explain_pip(text: str, work: Work) -> Optional[Failure]:
             "pip finds no package {}, which environment.yml asks for under `pip:`.".format(
                 named.group(1)
             ),
-            "Remove it: lab remove {}. Or give another name or version.".format(
-                _name(named.group(1))
+            "{}, or give another name or version.".format(
+                work.lists.removal(_name(named.group(1)), listed=_LIST)
             ),
         )
     return explain_network(text, work, program="pip")
@@ -213,7 +214,7 @@ def _files(place: Place) -> Iterator[Tuple[str, str]]:
             continue
 
 
-def _missing(text: str, place: Place) -> Optional[Failure]:
+def _missing(text: str, work: Work, place: Place) -> Optional[Failure]:
     """Explain packages that no channel has."""
     names: List[str] = []
     refused = _NOT_FOUND.search(text)
@@ -237,8 +238,10 @@ def _missing(text: str, place: Place) -> Optional[Failure]:
         "The channels of environment.yml have no package that fits {}.".format(
             " and none that fits ".join(names)
         ),
-        "Remove it: lab remove {}. Or give it another name or version in environment.yml;"
-        " what only PyPI has goes under `pip:` there.".format(_name(names[0])),
+        "{}, or give it another name or version;"
+        " what only PyPI has goes under `pip:` there.".format(
+            work.lists.removal(_name(names[0]), listed=_LIST)
+        ),
     )
 
 
@@ -251,7 +254,7 @@ def _name(spec: str) -> str:
     return re.split(r"[\[<>=!~ ]", spec.rpartition("::")[2], maxsplit=1)[0]
 
 
-def _unsolvable(text: str) -> Optional[Failure]:
+def _unsolvable(text: str, work: Work) -> Optional[Failure]:
     if not _UNSOLVABLE.search(text):
         return None
     lines = [line.strip() for line in text.splitlines()]
@@ -259,7 +262,9 @@ def _unsolvable(text: str) -> Optional[Failure]:
     return Failure(
         "The packages that environment.yml asks for cannot be installed together.",
         *reasons[:5],
-        "Loosen a bound in environment.yml, or remove a package: lab remove NAME",
+        "Loosen a bound there, or take a package out. {}.".format(
+            work.lists.removal("NAME", listed=_LIST)
+        ),
     )
 
 
