@@ -202,6 +202,21 @@ class Host:
                 return answer
         return None
 
+    def send(self, name: str, kind: str, content: dict[str, Any]) -> None:
+        """Send a request on the shell channel that has no reply."""
+        client = self.windows[name].clients[0]
+        client.shell_channel.send(client.session.msg(kind, content))
+
+    def heard(self, name: str, kind: str) -> dict[str, Any]:
+        """Return the content of the next output of this kind."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            message = take(self.windows[name].clients[0].iopub_channel)
+            if message and message["msg_type"] == kind:
+                content: dict[str, Any] = message["content"]
+                return content
+        raise AssertionError(f"no {kind} came")
+
     def interrupt(self, name: str) -> None:
         """Do what the button does."""
         self._signal(name, signal.SIGINT)

@@ -63,12 +63,14 @@ def test_restart_is_told_from_reload(project: KernelProject, new_host: NewHost) 
     assert not kernels.is_alive(before)
 
 
+@pytest.mark.parametrize("ipykernel", ["newest", "without subshells"])
 def test_long_cell_goes_on_without_a_window_and_beside_a_new_one(
-    project: KernelProject, new_host: NewHost, tmp_path: Path
+    ipykernel: str, made: dict[str, KernelProject], new_host: NewHost, tmp_path: Path
 ) -> None:
+    project = made[ipykernel]
     lab = project.lab("long")
     ready, go = tmp_path / "ready", tmp_path / "go"
-    first, second, third = new_host(), new_host(), new_host()
+    first, second, third = (new_host(project) for _ in range(3))
     first.open(lab)
     first.start(LONG.format(ready=str(ready), go=str(go)))
     wait_until(ready.exists)
@@ -79,7 +81,8 @@ def test_long_cell_goes_on_without_a_window_and_beside_a_new_one(
     second.start("print(result)")
     go.touch()
     cell = second.end()
-    lines = cell.text.splitlines()
+    waits, *lines = cell.text.splitlines()
+    assert waits.startswith("The kernel still runs the cell of an earlier window.")
     assert lines[0] == "Printed while no window was open (%kernel shows 20 more lines):"
     assert lines[1:11] == [f"later {step}" for step in range(20, 30)]
     assert lines[12].startswith("Connected to the kernel started at ")

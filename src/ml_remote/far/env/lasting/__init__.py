@@ -10,6 +10,7 @@ enter (far/login/kernels.py). The next window for the same lab finds it there.
 | `hook` | the file that setup installs in the environment: runs the proxy, or else a plain kernel |
 | `proxy` | what the editor has started: one for each window |
 | `front`, `back` | its sockets towards the editor, and towards one kernel |
+| `beside` | what a window does while another one's cell runs |
 | `messages` | the wire format: read, checked, signed anew |
 | `publishing` | output for subscribers, with bounded memory |
 | `starting` | starts a kernel: its folder, its variables, two forks |

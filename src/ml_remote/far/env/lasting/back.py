@@ -16,7 +16,7 @@ from .messages import Message, request
 __all__ = ["Back"]
 
 _QUEUED = 20  # messages of output that are taken before the editor has had them
-_ECHO = 0.2  # seconds until a request is repeated whose effect on the output was not seen
+_ECHO = 100  # milliseconds until a request is repeated that was not seen in the output
 
 
 class Back:
@@ -84,23 +84,30 @@ class Back:
         for _ in waiting(self.own):
             pass
 
-    def ask(self, kind: str, content: dict[str, Any], *, seconds: float) -> dict[str, Any] | None:
-        """Send a request of the proxy's own; return the content of the reply, None if none comes.
+    def hear(self, *, seconds: float) -> None:
+        """Wait until the kernel's output arrives; what comes before is left out."""
+        deadline = time.monotonic() + seconds
+        asked: set[str] = set()
+        while self._topics and time.monotonic() < deadline:
+            # Each request is in the output as well, if the subscription was there before it.
+            asked.add(self.tell("kernel_info_request"))
+            if self.iopub.poll(_ECHO):
+                for message in self._read(self.iopub):
+                    if message.parent.get("msg_id") in asked:
+                        return
 
-        Output of the kernel is heard from then on; what comes before is left out.
+    def ask(self, kind: str, content: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+        """Send a request of the proxy's own; return the content of the reply, empty if none came.
+
+        Output waits meanwhile.
         """
         deadline = time.monotonic() + seconds
-        asked = {self.tell(kind, content)}
-        reply, is_heard = None, not self._topics
-        while (reply is None or not is_heard) and time.monotonic() < deadline:
-            if not zmq.select([self.iopub, self.own], [], [], _ECHO)[0] and reply is not None:
-                asked.add(self.tell(kind, content))  # the subscription came after the first one
+        asked = self.tell(kind, content)
+        while (left := deadline - time.monotonic()) > 0 and self.own.poll(left * 1000):
             for message in self._read(self.own):
-                if message.parent.get("msg_id") in asked:
-                    reply = message.content
-            for message in self._read(self.iopub):
-                is_heard = is_heard or message.parent.get("msg_id") in asked
-        return reply
+                if message.parent.get("msg_id") == asked:
+                    return message.content
+        return {}
 
     def close(self) -> None:
         """Leave the kernel."""

@@ -27,6 +27,7 @@ _SPARE_PERIOD = 1.0  # seconds between looks at the window of a spare kernel
 _PERIOD = 20.0  # seconds between looks at the rules
 _REST = 10.0  # seconds for a kernel to end in an orderly way
 _MOST_SESSIONS = 200
+_HAS_PROC = Path("/proc/self").is_dir()
 _LONGEST_LOG = 1_000_000  # bytes
 
 
@@ -224,5 +225,18 @@ class Life:
 
 
 def _lives(window: str) -> bool:
+    """Return whether the proxy of a window is there; asked for each output, so it must be quick."""
     pid, _, start = window.partition("-")
-    return pid.isdigit() and started(int(pid)) == start
+    if not pid.isdigit():
+        return False
+    if not _HAS_PROC:
+        return _is_process(int(pid))
+    return started(int(pid)) == start
+
+
+def _is_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

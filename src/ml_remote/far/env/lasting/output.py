@@ -51,6 +51,8 @@ class Record:
         """Return the lines, or only those that no window has shown."""
         pieces = list(self._pieces)
         text = "".join(piece.text for piece in pieces if not (unseen and piece.was_shown))
+        if not text:
+            return []
         # Of what a progress bar has overwritten, the last is left.
         return [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
 

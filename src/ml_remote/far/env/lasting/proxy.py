@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +26,7 @@ from ...login.environment.processes import started
 from ...login.kernel_rules import read_rules
 from ..parameters import project_root
 from .back import Back
+from .beside import Beside, is_cell
 from .choosing import JUPYTER, enter, file_named, host_of, is_restart, lab_of, settle, withdraw
 from .front import CHANNELS, Front
 from .messages import Message
@@ -35,7 +38,6 @@ __all__ = ["CannotLastError", "Window", "main", "serve"]
 _PERIOD = 1000  # milliseconds between looks at the parent
 _FULL = 3  # milliseconds until the editor may have taken some output
 _ATTACHING = 10.0  # seconds for a kernel to answer on its control channel
-_COMM = ("comm_open", "comm_msg", "comm_close")
 _LOG_SHOWN = 2000  # bytes of a dead kernel's log
 
 
@@ -48,7 +50,8 @@ def main(arguments: list[str]) -> int:
     file = Path(arguments[arguments.index("-f") + 1])
     try:
         return serve(file, project_root())
-    except CannotLastError:
+    except Exception as error:
+        print(f"The kernel ends with JupyterLab: {error}", file=sys.stderr, flush=True)
         far = Path(__file__).resolve().parents[4]
         os.execv(sys.executable, [sys.executable, str(far), "kernel", *arguments])
 
@@ -56,7 +59,7 @@ def main(arguments: list[str]) -> int:
 def serve(file: Path, root: Path) -> int:
     """Serve the window that this connection file is for; return the exit code.
 
-    Raises CannotLastError, or what went wrong, before anything was answered.
+    Raises CannotLastError, or what went wrong, but not after the editor has had an answer.
     """
     if not read_rules(root).keep:
         raise CannotLastError("")
@@ -87,28 +90,48 @@ class Window:
         except BaseException:
             self._leave()
             raise
-        self._subshell = ""
-        self._busy_with = ""
+        self._beside = Beside(self._front)
         self._has_answered = False
+        self._looked_at = 0.0
         if named is not None:
             self._choose(str(root / named))
 
     def run(self) -> int:
         """Pass messages on until the window or the kernel has ended; return the exit code."""
-        while True:
-            self._wait()
-            for number in self._signals.taken():
-                if number != signal.SIGINT:
+        try:
+            while True:
+                self._wait()
+                if os.getppid() != self._parent:
                     self._leave()
-                    end_by(number)
-                self._back.tell("interrupt_request")
-            if os.getppid() != self._parent:
+                    return 0
+                self._obey_signals()
+                if self._has_kernel_ended():
+                    return self._end_with_kernel()
+                self._pass_output_on()
+                self._pass_on()
+        except CannotLastError:
+            raise
+        except Exception:
+            self._leave()
+            if not self._has_answered:
+                raise
+            traceback.print_exc()
+            return 1
+
+    def _obey_signals(self) -> None:
+        for number in self._signals.taken():
+            if number != signal.SIGINT:
                 self._leave()
-                return 0
-            if not kernels.is_alive(self._kernel):
-                return self._end_with_kernel()
-            self._pass_output_on()
-            self._pass_on()
+                end_by(number)
+            self._back.tell("interrupt_request")
+
+    def _has_kernel_ended(self) -> bool:
+        if self._death is not None:
+            return bool(zmq.select([self._death], [], [], 0)[0])
+        if time.monotonic() - self._looked_at < 1:
+            return False
+        self._looked_at = time.monotonic()
+        return not kernels.is_alive(self._kernel)
 
     def _wait(self) -> None:
         poller = zmq.Poller()
@@ -128,8 +151,8 @@ class Window:
             message = self._back.output()
             if message is None:
                 return
-            if self._busy_with and message.parent.get("msg_id") == self._busy_with:
-                self._look_for_end(message)
+            for request in self._beside.after(message):
+                self._back.send("shell", request)
             self._front.publish(message)
 
     def _pass_on(self) -> None:
@@ -140,6 +163,7 @@ class Window:
         for channel in CHANNELS:
             for message in self._back.receive(channel):
                 self._has_answered = True
+                self._beside.remember(message)
                 self._front.send(channel, message)
         for channel in CHANNELS:
             for message in self._front.receive(channel):
@@ -149,8 +173,10 @@ class Window:
         if channel == "shell":
             if not self._is_settled:
                 self._look_for_lab(message)
-            if self._subshell and not _is_for_main(message):
-                message = message.with_header(subshell_id=self._subshell)
+            waiting = self._beside.now(message)
+            if waiting is None:
+                return
+            message = waiting
         self._back.send(channel, message)
 
     def _look_for_lab(self, message: Message) -> None:
@@ -158,7 +184,7 @@ class Window:
         file = file_named(message)
         if file:
             self._choose(file)
-        elif _is_cell(message):
+        elif is_cell(message):
             self._is_settled = True
 
     def _choose(self, file: str) -> None:
@@ -186,26 +212,19 @@ class Window:
 
     def _attach(self, living: kernels.Kernel) -> None:
         """Show a kernel that lives, and end the spare one."""
-        spare, self._kernel = self._kernel, living
+        back = self._connect(living)
         enter(living.folder, self._name, self._host)
+        spare, self._kernel = self._kernel, living
         self._back.close()
-        self._back = self._connect(living)
+        self._back = back
         if self._death is not None:
             os.close(self._death)
         self._death = watch_process(living.pid)
         kernels.end(spare)
-        told = self._back.ask("lab_attach_request", {"window": self._name}, seconds=_ATTACHING)
-        if told is not None and told.get("busy_with") and told.get("has_subshells"):
-            # The start-up code runs beside the cell.
-            made = self._back.ask("create_subshell_request", {}, seconds=_ATTACHING) or {}
-            self._subshell = str(made.get("subshell_id", ""))
-            self._busy_with = str(told["busy_with"])
-
-    def _look_for_end(self, message: Message) -> None:
-        """Leave the subshell once the cell has ended beside which it ran."""
-        if message.content.get("execution_state") == "idle":
-            self._back.tell("delete_subshell_request", {"subshell_id": self._subshell})
-            self._subshell = self._busy_with = ""
+        back.hear(seconds=_ATTACHING)
+        told = back.ask("lab_attach_request", {"window": self._name}, seconds=_ATTACHING)
+        if told.get("busy_with"):
+            self._beside.begin(back, str(told["busy_with"]), has_subshells=told["has_subshells"])
 
     def _connect(self, kernel: kernels.Kernel) -> Back:
         topics = self._front.topics
@@ -236,19 +255,6 @@ class Window:
         if was_killed:
             end_by(signal.SIGKILL)
         return 0
-
-
-def _is_cell(message: Message) -> bool:
-    """Return whether this is a cell that the person runs."""
-    if message.header.get("msg_type") != "execute_request":
-        return False
-    content = message.content
-    return not content.get("silent") and bool(content.get("store_history", True))
-
-
-def _is_for_main(message: Message) -> bool:
-    """Return whether a request has to wait for the cell that runs: cells do, and widgets."""
-    return message.header.get("msg_type") in _COMM or _is_cell(message)
 
 
 def end_by(number: int) -> NoReturn:

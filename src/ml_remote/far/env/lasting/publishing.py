@@ -8,6 +8,7 @@ that reads nothing for ten seconds loses what comes then, as with a plain kernel
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import zmq
@@ -27,23 +28,22 @@ class Publisher:
         socket.sndhwm = _WAITING
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket = socket
-        self._held: list[bytes] | None = None
+        self._held: deque[list[bytes]] = deque()
         self._under_way: list[tuple[zmq.MessageTracker, int]] = []
         self._full_since = 0.0
         self._patience = _PATIENCE
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Send a message; only while there `is_free`."""
-        self._held = list(frames)
+        """Send a message; for much output only while there `is_free`."""
+        self._held.append(list(frames))
         self._try()
 
     @property
     def is_free(self) -> bool:
         """Whether a message can be sent; asked again and again, it gives up who does not read."""
-        if self._held is not None:
-            self._try()
+        self._try()
         self._under_way = [one for one in self._under_way if not one[0].done]
-        if self._held is None and sum(size for _, size in self._under_way) < _MOST:
+        if not self._held and sum(size for _, size in self._under_way) < _MOST:
             self._full_since = 0.0
             return True
         now = time.monotonic()
@@ -54,29 +54,29 @@ class Publisher:
         return True
 
     def _try(self) -> None:
-        assert self._held is not None
-        size = sum(map(len, self._held))
-        try:
-            if size < _LARGE:
-                self._socket.send_multipart(self._held, zmq.DONTWAIT)
-            else:
-                tracker = self._socket.send_multipart(
-                    self._held, zmq.DONTWAIT, copy=False, track=True
-                )
-                assert tracker is not None
-                self._under_way.append((tracker, size))
-        except zmq.Again:
-            return
-        self._held = None
-        if not self._under_way:
-            self._patience = _PATIENCE
+        while self._held:
+            frames = self._held[0]
+            size = sum(map(len, frames))
+            try:
+                if size < _LARGE:
+                    self._socket.send_multipart(frames, zmq.DONTWAIT)
+                else:
+                    tracker = self._socket.send_multipart(
+                        frames, zmq.DONTWAIT, copy=False, track=True
+                    )
+                    assert tracker is not None
+                    self._under_way.append((tracker, size))
+            except zmq.Again:
+                return
+            self._held.popleft()
+            if not self._under_way:
+                self._patience = _PATIENCE
 
     def _give_up(self) -> None:
-        """Let those who read have the message, and those who do not lose it."""
-        if self._held is not None:
-            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._socket.send_multipart(self._held)
-            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-            self._held = None
+        """Let those who read have what is held, and those who do not lose it."""
+        self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+        while self._held:
+            self._socket.send_multipart(self._held.popleft())
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._under_way.clear()
         self._patience = 0.0
