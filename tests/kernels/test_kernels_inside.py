@@ -1,4 +1,4 @@
-"""What a cell finds in a kernel that outlives its window: the same as in a plain one, or in a run."""
+"""What a cell finds in a kernel that outlives its window: as in a plain one, and as in a run."""
 
 from __future__ import annotations
 
