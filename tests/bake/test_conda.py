@@ -223,6 +223,56 @@ def test_card_build_is_kept_and_lock_is_followed(place: Place) -> None:
 
 
 @pytest.mark.slow
+def test_what_only_pypi_has_is_changed_and_removed_in_place(place: Place) -> None:
+    wheels = place.client.home / "wheels"
+    for version in ("1.0", "2.0"):
+        build_wheel(wheels, "only_on_pypi", version, needs="its_need")
+    for name in ("its_need", "by_hand"):
+        build_wheel(wheels, name, "1.0")
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    in_place = {**index, "LAB_CHANGE_IN_PLACE": "1"}
+
+    def versions() -> dict[str, str]:
+        said = place.project.run(
+            ".venv/bin/python", "-m", "pip", "list", "--format=freeze", **index
+        ).stdout
+        return dict(line.split("==") for line in said.splitlines() if "==" in line)
+
+    place.list()
+    place.make(**index)
+    before = place.environment
+    place.list("  - pip:", "      - only-on-pypi<2")
+    place.make(**in_place)
+    assert (versions()["only_on_pypi"], versions()["its_need"]) == ("1.0", "1.0")
+    place.project.run(".venv/bin/python", "-m", "pip", "install", "by-hand", **index)
+    of_conda = builds(place.environment)
+
+    # Another version, in a list from Windows; then one that does not exist, which changes nothing.
+    place.list("  - pip:", "      - only-on-pypi>=2")
+    listed = place.project.path / "environment.yml"
+    listed.write_bytes(listed.read_bytes().replace(b"\n", b"\r\n"))
+    place.make(**in_place)
+    assert versions()["only_on_pypi"] == "2.0"
+    assert "up to date" in place.make(**in_place)
+    place.list("  - pip:", "      - only-on-pypi>=3")
+    failed = place.set_up(**in_place)
+    assert failed.returncode == 1, failed.stdout
+    assert "only-on-pypi" in failed.stderr.partition("Error: ")[2]
+    assert versions()["only_on_pypi"] == "2.0"
+    place.check_whole()
+
+    # What left the section goes, with what only that needed; what somebody has added stays.
+    place.list()
+    assert "Removing what the lists no longer ask for" in place.make(**in_place)
+    kept = versions()
+    assert "by_hand" in kept
+    assert not {"only_on_pypi", "its_need"} & kept.keys()
+    assert builds(place.environment) == of_conda
+    assert place.environment == before
+    place.check_whole()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("place", SOME, indirect=True)
 def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
     shutil.rmtree(place.project.path / ".lab")

@@ -36,6 +36,7 @@ from .words import Place, explain, is_about_versions
 __all__ = ["Conda", "Mamba", "Micromamba"]
 
 _ATTEMPTS = 4
+_NOT_BY_PIP = Path(__file__).resolve().parents[2] / "probes" / "not_by_pip.py"
 _OWN_CACHE = ".lab/cache"
 _RACE = re.compile(r"InvalidArchiveError|ChecksumMismatchError|incorrect size|No such file or dir")
 _LOCK_REFUSED = re.compile(r"\b404\b|PackagesNotFound|[Cc]hecksum|not found")
@@ -254,7 +255,7 @@ class Conda(Manager):
         variables = {"PYTHONNOUSERSITE": "1"}
         refuse_other_target(python, variables)
         if wanted.pip:
-            kept = answer([python, "-m", "pip", "list", "--format=freeze"], variables=variables)
+            kept = answer([python, "-B", str(_NOT_BY_PIP)], variables=variables)
             constraints = work.prefix / "conda-meta" / "constraints.txt"
             constraints.write_text(kept or "", encoding="utf-8")
             command = [*pip, "--constraint", str(constraints), *_pip_words(wanted.pip)]
