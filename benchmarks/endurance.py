@@ -293,8 +293,12 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def precious(folder: Path) -> dict[str, str]:
-    """Return what is only on the disk: files and links that no commit holds as they are."""
+def precious(folder: Path, written: set[str]) -> dict[str, str]:
+    """Return what is only on the disk: files and links that no commit holds as they are.
+
+    `written` is what somebody on this side has written. A copy of the other side's file, which
+    nobody has changed here, may be replaced when that one changes.
+    """
     listed = git(folder, "ls-files", "-z", "--cached").stdout.split(b"\0")
     changed = git(folder, "ls-files", "-z", "--modified").stdout.split(b"\0")
     clean = {os.fsdecode(name) for name in set(listed) - set(changed) if name}
@@ -304,12 +308,12 @@ def precious(folder: Path) -> dict[str, str]:
         for name in [*files, *(one for one in folders if (Path(root) / one).is_symlink())]:
             path = Path(root) / name
             relative = os.path.relpath(path, folder)
-            if relative not in clean:
+            if relative not in clean and digest(path) in written:
                 found[relative] = digest(path)
     return found
 
 
-def change(folder: Path, chance: random.Random) -> None:
+def change(folder: Path, chance: random.Random, written: set[str]) -> None:
     """Let the person on this side do something: write, link, ignore, or commit."""
     what = chance.choice(("write", "write", "result", "link", "track", "commit", "commit"))
     text = f"{chance.random()}\n"
@@ -322,15 +326,19 @@ def change(folder: Path, chance: random.Random) -> None:
         path = folder / chance.choice(("outputs", "data", "folder", "a.py"))
         if not path.is_symlink() and not path.exists():
             path.symlink_to("/nonexistent/scratch")
+            written.add(digest(path))
     else:
         path = folder / chance.choice(NAMES if what == "write" else RESULTS)
         blocked = any(part.is_symlink() or part.is_file() for part in [path, *path.parents][1:])
         if not blocked and not path.is_symlink() and not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+            written.add(digest(path))
 
 
-def collide(pair: Pair, chance: random.Random, *, way: int) -> tuple[str, ...]:
+def collide(
+    pair: Pair, chance: random.Random, written: dict[Path, set[str]], *, way: int
+) -> tuple[str, ...]:
     """Let one side commit what the other is working on, and ignores; return what to run then.
 
     In a true merge or rebase git itself does not look at such files.
@@ -340,6 +348,7 @@ def collide(pair: Pair, chance: random.Random, *, way: int) -> tuple[str, ...]:
         path = working / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{chance.random()}\n")
+        written[working].add(digest(path))
     if chance.random() < 0.5:
         (committing / "outputs").symlink_to("/nonexistent/scratch")
         git(committing, "add", "--force", "outputs")
@@ -372,15 +381,16 @@ def sequences(pair: Pair, times: int, chance: random.Random) -> list[str]:
     for number in range(times):
         new_project(pair)
         history = []
+        written: dict[Path, set[str]] = {pair.here: set(), pair.there: set()}
         for event in range(EVENTS):
             words: tuple[str, ...] = chance.choice(WORDS)
             if event == 0 and number % 2:
-                words = collide(pair, chance, way=(number // 2) % 3)
+                words = collide(pair, chance, written, way=(number // 2) % 3)
             else:
                 for folder in (pair.here, pair.there):
                     for _ in range(chance.randrange(4)):
-                        change(folder, chance)
-            before = {folder: precious(folder) for folder in (pair.here, pair.there)}
+                        change(folder, chance, written[folder])
+            before = {folder: precious(folder, written[folder]) for folder in written}
             code, said = pair.lab(*words)
             obey(pair, said)
             history.append(f"{' '.join(words)}: {code}")

@@ -126,6 +126,21 @@ def test_every_name_comes_home(
     assert bring(machine, tmp_path).same == len(came)
 
 
+@pytest.mark.slow
+def test_own_file_of_the_same_size_and_second_is_never_taken_for_a_fetched_one(
+    machine: Client, account: Account, outputs: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "outputs/lab/1/mistakes.csv"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    os.utime(own, (1_700_000_000, 1_700_000_000))
+    write(account, outputs / "lab/1/mistakes.csv", b"here")
+    assert bring(machine, tmp_path).kept == ("lab/1/mistakes.csv",)
+    write(account, outputs / "lab/1/mistakes.csv", b"a later one", time=1_700_000_100)
+    assert bring(machine, tmp_path).kept == ("lab/1/mistakes.csv",)
+    assert own.read_bytes() == b"mine"
+
+
 def test_file_that_differs_here_is_kept_unless_asked(
     machine: Client, account: Account, outputs: Path, tmp_path: Path, program: str
 ) -> None:
