@@ -232,11 +232,13 @@ def test_what_only_pypi_has_is_changed_and_removed_in_place(place: Place) -> Non
     index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     in_place = {**index, "LAB_CHANGE_IN_PLACE": "1"}
 
+    def pip(*words: str) -> str:
+        command = (".venv/bin/python", "-m", "pip", *words)
+        return place.project.run(*command, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels)).stdout
+
     def versions() -> dict[str, str]:
-        said = place.project.run(
-            ".venv/bin/python", "-m", "pip", "list", "--format=freeze", **index
-        ).stdout
-        return dict(line.split("==") for line in said.splitlines() if "==" in line)
+        lines = pip("list", "--format=freeze").splitlines()
+        return dict(line.split("==") for line in lines if "==" in line)
 
     place.list()
     place.make(**index)
@@ -244,7 +246,7 @@ def test_what_only_pypi_has_is_changed_and_removed_in_place(place: Place) -> Non
     place.list("  - pip:", "      - only-on-pypi<2")
     place.make(**in_place)
     assert (versions()["only_on_pypi"], versions()["its_need"]) == ("1.0", "1.0")
-    place.project.run(".venv/bin/python", "-m", "pip", "install", "by-hand", **index)
+    pip("install", "by-hand")
     of_conda = builds(place.environment)
 
     # Another version, in a list from Windows; then one that does not exist, which changes nothing.
