@@ -36,6 +36,7 @@ __all__ = [
     "run",
     "running",
     "start",
+    "text_of",
 ]
 
 _OPENSSH = ("sftp", "ssh", "ssh-add", "ssh-keygen")
@@ -105,7 +106,7 @@ def start(command: Sequence[str], *, seconds: float) -> Result | None:
             process.wait(seconds)
         if process.returncode is None:
             return None
-        return Result(returncode=process.returncode, stdout=_text_of(said), stderr="")
+        return Result(returncode=process.returncode, stdout=text_of(said), stderr="")
 
 
 class Running:
@@ -153,7 +154,7 @@ class Running:
 
     def errors(self) -> str:
         """Return what it has written to standard error so far; of very much, both ends."""
-        return _text_of(self._errors)
+        return text_of(self._errors)
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
@@ -382,7 +383,7 @@ def _bytes_of(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _text_of(file: Path) -> str:
+def text_of(file: Path) -> str:
     """Return what a program has written into a file; ssh ends its lines with \\r\\n.
 
     Of very much, the middle is left out.

@@ -16,13 +16,14 @@ from baking import TEMPLATE_ROOT, TOOL
 from remote.test_explaining import MESSAGES
 
 from ml_remote.ssh.explaining import explain
+from ml_remote.transfer.copy_words import COPY_REASONS, UNCLEAR_REASONS
 from ml_remote.transfer.git_words import REASONS
 from ml_remote.ui.console import Console
 
-__all__ = ["is_said", "modules", "said_about_git"]
+__all__ = ["is_said", "modules", "said_about_copies", "said_about_git", "said_about_ssh"]
 
 SCRIPT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "scripts" / "setup-environment.sh"
-EXPLAINING = "ssh/explaining.py"
+EXPLAINING = "ssh/messages.py"
 LEAST_LITERAL = 12  # characters: a message that consists of what it is told proves nothing
 
 
@@ -44,7 +45,7 @@ def modules() -> dict[str, ast.Module]:
 @cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     errors, printing = _error_names(), _printing_methods()
-    said = {*_said_by_the_script(), *_said_about_ssh(), *said_about_git()}
+    said = {*_said_by_the_script(), *said_about_ssh(), *said_about_git(), *said_about_copies()}
     for module in modules().values():
         for node in ast.walk(module):
             if isinstance(node, ast.Call) and _is_read_by_people(node.func, errors, printing):
@@ -92,9 +93,11 @@ def _patterns(argument: ast.expr) -> Iterator[str]:
             yield _pattern(node.value, r"\{[^{}]*\}")
 
 
-def _said_about_ssh() -> Iterator[str]:
+def said_about_ssh() -> Iterator[str]:
     """Yield the sentences of the table that some message of ssh's is turned into."""
-    produced = [str(explain(text, alias="gpu")).partition("\n")[0] for text, *_ in MESSAGES]
+    produced = [
+        str(explain(text, alias="gpu", others="Bye.")).partition("\n")[0] for text, *_ in MESSAGES
+    ]
     for node in ast.walk(modules()[EXPLAINING]):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             pattern = _pattern(node.value, r"\{\w+\}")
@@ -105,6 +108,12 @@ def _said_about_ssh() -> Iterator[str]:
 def said_about_git() -> Iterator[str]:
     """Yield what may follow on the words that git failed."""
     for reason in REASONS:
+        yield ".+ failed: " + _pattern(reason.sentence, r"\{place\}")
+
+
+def said_about_copies() -> Iterator[str]:
+    """Yield what may follow on the words that rsync or sftp failed."""
+    for reason in (*COPY_REASONS, *UNCLEAR_REASONS):
         yield ".+ failed: " + _pattern(reason.sentence, r"\{place\}")
 
 

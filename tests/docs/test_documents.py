@@ -5,14 +5,20 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 import click
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject
 from docs.documents import Document, File, all_documents, read_document
-from docs.messages import is_said, modules, said_about_git
+from docs.messages import (
+    is_said,
+    modules,
+    said_about_copies,
+    said_about_git,
+    said_about_ssh,
+)
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -165,11 +171,12 @@ def test_message_is_one_that_lab_prints(message: str) -> None:
     assert is_said(message)
 
 
-def test_every_reason_of_git_is_explained() -> None:
+@pytest.mark.parametrize("said", [said_about_git, said_about_copies, said_about_ssh])
+def test_every_reason_is_explained(said: Callable[[], Iterator[str]]) -> None:
     listed = messages()
     assert not [
         pattern
-        for pattern in said_about_git()
+        for pattern in said()
         if not any(re.fullmatch(pattern, message) for message in listed)
     ]
 

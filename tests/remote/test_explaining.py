@@ -225,10 +225,78 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "lab connect",
     ),
     (
-        "WARNING: Your password has expired.",
+        'sign_and_send_pubkey: signing failed for ED25519-SK "/home/ada/.ssh/id_ed25519_sk": '
+        "device not found\nada@gpu: Permission denied (publickey).",
         LoginRefusedError,
-        "expired",
+        "not plugged in",
+        "touch it",
+    ),
+    (
+        'sign_and_send_pubkey: signing failed for ECDSA-SK "/k" from agent: '
+        "agent refused operation\nada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "security key did not sign",
+        "asks for the PIN",
+    ),
+    (
+        'sign_and_send_pubkey: signing failed for ED25519-SK "/k": incorrect passphrase '
+        "supplied to decrypt private key\nada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "security key did not sign",
         "ssh gpu",
+    ),
+    (
+        'sign_and_send_pubkey: signing failed for RSA "k" from agent: communication with agent '
+        "failed\nada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "did not sign",
+        "Unlock",
+    ),
+    (
+        "sign_and_send_pubkey: no mutual signature supported\n"
+        "ada@gpu: Permission denied (publickey).",
+        LoginRefusedError,
+        "no signature in common",
+        "--key-type ed25519",
+    ),
+    (
+        "Connection closed by 10.0.0.1 port 22",
+        UnreachableError,
+        "ended the connection during the login",
+        "expired",
+    ),
+    (
+        "Connection reset by 10.0.0.1 port 22",
+        UnreachableError,
+        "ended the connection during the login",
+        "expired",
+    ),
+    (
+        "Received disconnect from 10.0.0.1 port 22:2: Change of username or service not allowed\n"
+        "Disconnected from 10.0.0.1 port 22",
+        UnreachableError,
+        "ended the connection: Change of username",
+        "lab doctor",
+    ),
+    (
+        "kex_exchange_identification: banner line 0: Exceeded MaxStartups\n"
+        "kex_exchange_identification: Connection closed by remote host",
+        UnreachableError,
+        "too many are under way",
+        "Wait a minute",
+    ),
+    (
+        "kex_exchange_identification: banner line 0: Not allowed at this time\n"
+        "kex_exchange_identification: Connection closed by remote host",
+        UnreachableError,
+        "barred the address of this computer",
+        "Wait ten minutes",
+    ),
+    (
+        "channel 0: open failed: connect failed: open failed",
+        UnreachableError,
+        "opens no session",
+        "End some",
     ),
     (
         "mux_client_request_session: session request failed: Session open refused by peer",
@@ -243,6 +311,8 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "again",
     ),
     ("Connection to 10.0.0.1 closed by remote host.", UnreachableError, "was lost", "again"),
+    ("Read from remote host 10.0.0.1: Connection reset by peer", UnreachableError, "lost", "again"),
+    ("Corrupted MAC on input.", UnreachableError, "was lost", "again"),
     ("Timeout, server 10.0.0.1 not responding.", UnreachableError, "was lost", "again"),
     ("something quite new", UnreachableError, "ssh said: something quite new", "ssh -v gpu"),
     ("", UnreachableError, "gave no reason", "ssh -v gpu"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,10 @@ from pathlib import Path
 from .. import answers, processes
 from ..errors import LabError
 from ..machine import Machine
+from ..processes import Result
 from ..scripts import ask
+from ..ssh.own_words import OwnWords, Through, own_words
+from ..transfer.failures import explain_failure
 from ..ui.display import Progress
 from .wheels import Wheel
 
@@ -39,7 +42,7 @@ def send_wheels(
     names = [wheel.name for wheel in wheels]
     sizes = {name: (source / name).stat().st_size for name in names}
     needed = str(sum(sizes.values()) // 1024)
-    said = ""
+    done = None
     for _ in range(_TRIALS):
         facts = _facts(machine, needed, names)
         folder = answers.folder(facts.get("folder"), asked=f"{machine.folder}/{FOLDER}")
@@ -50,16 +53,16 @@ def send_wheels(
         if damaged:  # nothing can be added to them
             _facts(machine, needed, [name for name in names if name not in damaged])
         if _NEW_RSYNC.match(facts.get("rsync", "")) and _has_rsync():
-            command, orders = _by_rsync(machine, missing, folder)
+            send = _by_rsync(machine, missing, folder)
         else:
-            command, orders = _by_sftp(machine, missing, folder, begun=there.keys() - damaged)
+            send = _by_sftp(machine, missing, folder, begun=there.keys() - damaged)
         watched = _Watched(machine, sum(sizes.values()), progress)
-        said = _copy(command, orders, source, watched)
-    if _compare(machine, wheels)[0]:
-        raise LabError(
-            f"Not all wheels came to {machine.alias}. {said.strip()}",
-            quoted=(said,),
-            hint="Run the command again: it continues where it stopped",
+        done = _copy(send, source, watched)
+    missing, _ = _compare(machine, wheels)
+    if missing and done is not None:
+        what = f"Sending {len(missing)} of {len(wheels)} wheels"
+        raise explain_failure(
+            machine.client, done.stderr, what=what, is_sent=True, of_ssh=done.of_ssh
         )
 
 
@@ -104,32 +107,53 @@ class _Watched:
         return max(_LOOK_EVERY, 10 * (time.monotonic() - began))
 
 
-def _copy(command: Sequence[str], orders: str, source: Path, watched: _Watched) -> str:
-    """Run the program that sends them to its end; return what it said."""
-    with processes.running(command, input=orders, folder=source, discard_output=True) as program:
+@dataclass(frozen=True)
+class _Sending:
+    """What sends wheels: the command, given ssh's own words, and its input."""
+
+    command: Callable[[OwnWords], list[str]]
+    orders: str
+
+
+def _copy(sending: _Sending, source: Path, watched: _Watched) -> Through:
+    """Run the program that sends them to its end."""
+    with (
+        own_words() as own,
+        processes.running(
+            sending.command(own), input=sending.orders, folder=source, discard_output=True
+        ) as program,
+    ):
         while not program.ends_within(watched.look()):
             pass
-        return program.errors()
+        done = Result(returncode=program.wait(), stdout="", stderr=program.errors())
+        return own.through(done)
 
 
-def _by_rsync(machine: Machine, names: Sequence[str], folder: str) -> tuple[list[str], str]:
-    """Return what sends them, and its input; rsync compares what has come, and sends the rest."""
-    *ssh, _, _ = machine.client.with_options("BatchMode=yes").command()
-    words = ['"' + word.replace('"', '""') + '"' for word in ssh]
-    command = ["rsync", "-s", "--times", "--inplace", "--from0", "--files-from=-"]
-    command += ["-e", " ".join(words), "./", f"{machine.alias}:{folder}/"]
-    return command, "".join(f"{name}\0" for name in names)
+def _by_rsync(machine: Machine, names: Sequence[str], folder: str) -> _Sending:
+    """Return what sends them; rsync compares what has come, and sends the rest."""
+
+    def command(own: OwnWords) -> list[str]:
+        *ssh, _, _ = machine.client.with_options("BatchMode=yes").command(flags=own.flags)
+        words = ['"' + word.replace('"', '""') + '"' for word in ssh]
+        start = ["rsync", "-s", "--times", "--inplace", "--from0", "--files-from=-"]
+        return [*start, "-e", " ".join(words), "./", f"{machine.alias}:{folder}/"]
+
+    return _Sending(command, "".join(f"{name}\0" for name in names))
 
 
 def _by_sftp(
     machine: Machine, names: Sequence[str], folder: str, *, begun: Collection[str]
-) -> tuple[list[str], str]:
-    """Return what sends them, and its input; of those that were begun the rest is sent."""
-    (_, *options, _, _) = machine.client.with_options("BatchMode=yes").command()
-    command = ["sftp", "-q", *options, "-b", "-", machine.alias]
+) -> _Sending:
+    """Return what sends them; of those that were begun the rest is sent."""
+
+    def command(own: OwnWords) -> list[str]:
+        client = machine.client.with_options("BatchMode=yes", *own.without_file)
+        (_, *options, _, _) = client.command()
+        return ["sftp", *options, "-b", "-", machine.alias]
+
     orders = [f"cd {_quoted(folder)}"]
     orders += [f"-put {'-a ' if name in begun else ''}{_quoted(name)}" for name in names]
-    return command, "".join(f"{line}\n" for line in orders)
+    return _Sending(command, "".join(f"{line}\n" for line in orders))
 
 
 def _quoted(path: str) -> str:

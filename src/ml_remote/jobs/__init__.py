@@ -39,6 +39,7 @@ from ..machine import Machine
 from ..processes import LONGEST_LINE, MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, Explanations, ask, check, failure, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
+from ..ssh.own_words import own_words
 from ..ui.console import Console
 from .about import About
 from .job import Answer, Job, State, parse_answer
@@ -321,13 +322,17 @@ class _Log:
 
     def stream(self, machine: Machine, job_id: str) -> None:
         """Read on until the job ends. Raises UnreachableError when the connection ends first."""
-        with running(machine.client.command(*SCRIPT_COMMAND)) as program:
+        command = machine.client.command
+        with (
+            own_words() as own,
+            running(command(*SCRIPT_COMMAND, flags=own.flags)) as program,
+        ):
             self._cancel.attend(program)
             text = script_input(script("follow"), machine.folder, job_id, str(self.offset))
             program.send(text, close=True)
             rest = self._pass_on(_output(program))
             returncode = program.wait()
-            said = program.errors().strip()
+            said = own.said(program.errors(), returncode)
         if self._cancel.is_set:
             raise CancelledError
         check(returncode, said, machine=machine, job=job_id)

@@ -61,7 +61,7 @@ def ask_for_host_key(client: Client) -> HostKey:
         key = parse_public_key(public)
         if key is not None:
             return HostKey(line=line, key=key)
-    error = explain(result.stderr, alias=client.alias)
+    error = explain(result.stderr, alias=client.alias, others=result.others)
     if isinstance(error, HostKeyUnknownError):
         raise HostKeyUnknownError(
             f"The host key of a jump host before {client.alias} is not known yet.",

@@ -14,6 +14,7 @@ from ..errors import LoginRefusedError, UnreachableError
 from ..ssh.agents import fault_of_agent
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
+from ..ssh.own_words import own_words
 from .certificates import fault_of_certificates
 from .keys import PublicKey
 
@@ -25,6 +26,8 @@ _SIGNATURES = re.compile(r"server-sig-algs=<([^>\n]*)>")
 _NO_SIGNATURE = "no mutual signature algorithm"
 _METHOD = re.compile(r'(?:Authenticated to .* using "|Authentication succeeded \()([a-z-]+)')
 _PARTIAL = re.compile(r'Authenticated using "publickey" with partial success')
+# What a server that takes no connection sends in the place of its version.
+_BANNER_LINE = re.compile(r"^debug1: (?=kex_exchange_identification: banner line )")
 _METHODS = re.compile(r"Authentications that can continue: (\S+)")
 
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
@@ -69,7 +72,7 @@ def log_in(client: Client) -> Login:
     login.
     """
     proving = client.with_options(*PROOF, "LogLevel=DEBUG1")
-    said = _attempt(proving)
+    said, reason, others = _attempt(proving)
     taken = _ACCEPTED.findall(said)
     kind, fingerprint = taken[-1] if taken else ("", None)
     told = _SIGNATURES.findall(said)
@@ -82,7 +85,7 @@ def log_in(client: Client) -> Login:
             certificate=certificate,
             signatures=signatures,
         )
-    error = explain(_without_debugging(said), alias=client.alias)
+    error = explain(_telling(reason), alias=client.alias, others=others)
     if not isinstance(error, LoginRefusedError):
         raise error
     lists = _METHODS.findall(said)
@@ -153,16 +156,22 @@ def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:
     return None
 
 
-def _attempt(client: Client) -> str:
-    """Return what ssh reports of a login; what the login shell does then is not waited for.
+def _attempt(client: Client) -> tuple[str, str, str]:
+    """Return what ssh reports of a login, why it failed, and what others say, such as the server.
 
-    Raises UnreachableError when nothing comes of it within a minute.
+    What the login shell does then is not waited for. Raises UnreachableError when nothing comes of
+    it within a minute.
     """
     limit = 4 * CONNECT_TIMEOUT
     end = time.monotonic() + limit
-    with processes.running(client.command("exit"), input="", discard_output=True) as program:
+    with (
+        own_words() as own,
+        processes.running(
+            client.command("exit", flags=own.flags), input="", discard_output=True
+        ) as program,
+    ):
         while not program.ends_within(_LOOK_EVERY):
-            if _METHOD.search(program.errors()):
+            if _METHOD.search(own.read()):
                 break
             if time.monotonic() > end:
                 fault = fault_of_agent(client.resolve(), alias=client.alias)
@@ -170,9 +179,11 @@ def _attempt(client: Client) -> str:
                     f"{client.alias} did not answer within {limit} seconds.",
                     hint="See what is wrong: lab doctor",
                 )
-        return program.errors()
+        others = program.errors()
+        return own.read() or others, own.reason(others), others
 
 
-def _without_debugging(stderr: str) -> str:
+def _telling(said: str) -> str:
     """Return ssh's messages without the steps it reports along the way."""
-    return "\n".join(line for line in stderr.splitlines() if not line.startswith("debug1: "))
+    lines = (_BANNER_LINE.sub("", line) for line in said.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("debug1: "))

@@ -9,8 +9,7 @@ from pathlib import Path
 from ..errors import ConfigurationError, LabError, LoginRefusedError, UnreachableError
 from ..far.exit_codes import ExitCode
 from ..files import read_bytes
-from ..processes import Result
-from ..ssh.client import Client
+from ..ssh.client import Attempt, Client
 from ..ssh.explaining import explain
 from ..ssh.not_run import command_not_run
 from ..ssh.ssh_config import AppliedPlan, undo
@@ -115,9 +114,9 @@ def _explain_refusal(client: Client) -> None:
         )
 
 
-def _as_configured(result: Result, client: Client) -> LabError:
+def _as_configured(result: Attempt, client: Client) -> LabError:
     """Return the error for an `ssh ALIAS` that does not log in, although our own logins do."""
-    error = explain(result.stderr, alias=client.alias)
+    error = explain(result.stderr, alias=client.alias, others=result.others)
     return LoginRefusedError(
         f"`ssh {client.alias}` does not log in as your configuration has it: {error.message}",
         hint=error.hint,

@@ -29,6 +29,7 @@ from ..processes import MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, failure
 from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ssh.explaining import explain
+from ..ssh.own_words import OwnWords, own_words
 from ..ui.console import Console
 from .port import KeptPort, Way
 
@@ -145,8 +146,13 @@ def _connected(route: Route, patience: float) -> Iterator[_Connection]:
     for way, one in zip(ways, route.forwards, strict=True):
         near = way if isinstance(way, str) else f"127.0.0.1:{way}"
         flags += ["-L", f"{near}:{one.to}"]
-    with running(client.command(*SCRIPT_COMMAND, flags=flags), own_session=True) as process:
-        connection = _Connection(route, process, patience, ways)
+    with (
+        own_words() as own,
+        running(
+            client.command(*SCRIPT_COMMAND, flags=[*own.flags, *flags]), own_session=True
+        ) as process,
+    ):
+        connection = _Connection(route, process, own, patience, ways)
         try:
             process.send(script_input(route.script, *route.arguments, before="exec 3<&0"))
             yield connection
@@ -160,9 +166,15 @@ class _Connection:
     """What comes from the machine over one connection."""
 
     def __init__(
-        self, route: Route, process: Running, patience: float, ways: Sequence[Way]
+        self,
+        route: Route,
+        process: Running,
+        own: OwnWords,
+        patience: float,
+        ways: Sequence[Way],
     ) -> None:
         self._route = route
+        self._own = own
         self._ways = ways
         self._process = process
         self._is_late = False
@@ -224,11 +236,12 @@ class _Connection:
             )
         if code in (ExitCode.NO_FOLDER, ExitCode.NO_JOB):
             return failure(code, "", machine=machine, job=self._route.job_id)
-        return explain(self.said(), alias=machine.alias)
+        errors = self._process.errors()
+        return explain(self._own.said(errors, ExitCode.SSH), alias=machine.alias, others=errors)
 
     def said(self) -> str:
-        """Return what ssh has written to its standard error."""
-        return self._process.errors()
+        """Return what ssh itself has said."""
+        return self._own.read() or self._process.errors()
 
     def watch(self, seconds: float, give_up: Callable[[], None]) -> None:
         """Give up after so many seconds, unless the alarm is set anew or cancelled before that."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from .agents import fault_of_agent
 from .configuration import expanded
 from .explaining import explain
 from .not_run import command_not_run
+from .own_words import own_words
 from .ssh_directory import ssh_directory, ssh_options
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PROOF",
     "SCRIPT_BEGINS",
     "SCRIPT_COMMAND",
+    "Attempt",
     "Client",
     "quote",
     "script_input",
@@ -90,6 +92,14 @@ PROOF = ("ControlPath=none", "BatchMode=yes")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt(Result):
+    """What came of running ssh; where ssh itself failed, `stderr` is what it said of that."""
+
+    others: str = ""
+    """What the server, or a jump host, said beside ssh's own words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Client:
     """One remote machine, reached by its alias."""
 
@@ -117,16 +127,19 @@ class Client:
         remote = [" ".join(map(_word, words))] if words else []
         return ["ssh", *self._configuration(), *options, *flags, "--", self.alias, *remote]
 
-    def prove(self, *flags: str) -> Result:
+    def prove(self, *flags: str) -> Attempt:
         """Log in as the person's own `ssh ALIAS` would, asking nothing, and return what came of it.
 
         Only what runs then is set, nothing that decides how to log in; `flags` are further
         arguments of ssh. Raises UnreachableError after a minute.
         """
         options = [part for option in _LOGIN_ALONE for part in ("-o", option)]
-        command = ["ssh", *self._configuration(), *options, *flags, "--", self.alias, "exit"]
+        command = ["ssh", *self._configuration(), *options, *flags]
         try:
-            return processes.run(command, timeout=4 * CONNECT_TIMEOUT)
+            return _attempt(
+                lambda own: [*command, *own, "--", self.alias, "exit"],
+                timeout=4 * CONNECT_TIMEOUT,
+            )
         except subprocess.TimeoutExpired:
             raise UnreachableError(f"`ssh {self.alias}` did not end within a minute.") from None
 
@@ -146,7 +159,7 @@ class Client:
         """
         result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
         if result.returncode == ExitCode.SSH:
-            raise explain(result.stderr, alias=self.alias)
+            raise explain(result.stderr, alias=self.alias, others=result.others)
         if check and result.returncode != 0:
             raise self._failed(words[0] if words else "ssh", result)
         return result
@@ -164,15 +177,20 @@ class Client:
         input: str = "",
         timeout: float | None = 60,
         interactive: bool = False,
-    ) -> Result:
+    ) -> Attempt:
         """Run a command on the machine and return what came of it, ssh's own failures too.
 
         Raises UnreachableError after `timeout` seconds.
         """
         client = self if interactive else self.with_options("BatchMode=yes")
         try:
-            return processes.run(
-                client.command(*words), input=input, timeout=timeout, echo_errors=interactive
+            if interactive:  # what ssh says while it asks is shown
+                done = processes.run(
+                    client.command(*words), input=input, timeout=timeout, echo_errors=True
+                )
+                return Attempt(**vars(done))
+            return _attempt(
+                lambda own: client.command(*words, flags=own), input=input, timeout=timeout
             )
         except subprocess.TimeoutExpired:
             fault = fault_of_agent(self.resolve(), alias=self.alias)
@@ -250,6 +268,21 @@ class Client:
         with suppress(subprocess.TimeoutExpired):
             processes.run(command, timeout=10)
         socket.unlink(missing_ok=True)  # the other process may be a moment later
+
+
+def _attempt(
+    command: Callable[[Sequence[str]], list[str]], *, input: str = "", timeout: float | None
+) -> Attempt:
+    """Run ssh, by the command with the arguments that have it write its own words into a file.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    with own_words() as own:
+        done = processes.run(command(own.flags), input=input, timeout=timeout)
+        if done.returncode != ExitCode.SSH:
+            return Attempt(**vars(done))
+        reason = own.reason(done.stderr)
+        return Attempt(**{**vars(done), "stderr": reason}, others=done.stderr)
 
 
 def script_input(script: str, *arguments: str, before: str = "") -> str:

@@ -55,6 +55,10 @@ _FRAGILE = re.compile(r"(?:^|[;&])\s*set\s+(?:-[a-z]*[eu]|-o\s+(?:errexit|nounse
 _GUARD = re.compile(
     r"\bcase\s+[\"']?\$-|\$\{?PS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
 )
+# What sshd says where there is no terminal to set a new one in; it runs nothing then.
+_EXPIRED = re.compile(
+    r"(?m)^(?:WARNING: Your password has expired\.|Password change required but no TTY)"
+)
 _FIELDS = re.compile(r"([^:\n]{1,200}):([0-9]{1,6}):(.*)")
 
 
@@ -86,6 +90,11 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
     `result` is what came instead; None if nothing came in time.
     """
     alias = client.alias
+    if result is not None and _EXPIRED.search(result.stderr):
+        return CommandNotRunError(
+            f"Your password on {alias} has expired, and nothing runs there until it is a new one.",
+            hint=f"Log in once, with a terminal, and set a new one: ssh -t {alias}",
+        )
     culprit = find_culprit(client)
     if culprit is not None:
         return CommandNotRunError(

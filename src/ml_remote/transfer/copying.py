@@ -13,10 +13,14 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import LabError, RemoteCommandError
+from ..processes import Result
 from ..ssh.client import Client
+from ..ssh.own_words import OwnWords, Through, own_words
 from ..ui.display import Progress
 from ..ui.text import in_one_line
+from .copy_words import copy_reason
 from .failures import explain_failure
+from .git_words import told
 from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
 from .rsync import is_new_enough, said_here, version_in
@@ -68,8 +72,7 @@ class Copying(ABC):
     ) -> None:
         # The two programs go on from what has come in different ways, so each has its own folder.
         self.folder = incoming / self.program
-        self.errors = ""
-        self._returncode: int | None = None
+        self._done: Through | None = None
         self._client = client
         self._listing = listing
         self.left_out = [
@@ -94,7 +97,8 @@ class Copying(ABC):
         """Return whether all of a file has come; it then has its time there, too."""
 
     @abstractmethod
-    def _command(self) -> list[str]: ...
+    def _command(self, client: Client, own: OwnWords) -> list[str]:
+        """Return the program's command; it adds the machine to that of ssh itself."""
 
     @abstractmethod
     def _orders(self) -> str:
@@ -134,53 +138,64 @@ class Copying(ABC):
                 "lab pull --exclude '*.pt'",
             )
 
+    @property
+    def _returncode(self) -> int | None:
+        return None if self._done is None else self._done.returncode
+
     def explain(self, incomplete: Sequence[RemoteFile]) -> None:
         """Raise the LabError that says why files did not come, unless they are gone there."""
-        if self._returncode == _RSYNC_VANISHED:
+        if self._done is None or self._done.returncode == _RSYNC_VANISHED:
             return
         what = f"Bringing {len(incomplete)} of {len(self.files)} files"
-        if self._returncode not in (0, _RSYNC_FILES):
-            raise explain_failure(self._client, self.errors, what=what)
+        if self._done.returncode not in (0, _RSYNC_FILES):
+            raise explain_failure(
+                self._client, self._done.stderr, what=what, of_ssh=self._done.of_ssh
+            )
         # All others have come. What these have left could be in the way of the next attempt.
         shutil.rmtree(self.folder, ignore_errors=True)
-        said = in_one_line(next(iter(self.errors.splitlines()), "no reason was given"))
+        lines = told(self._done.stderr)
+        found = copy_reason(lines, alias=self._client.alias, is_sent=False)
+        said = in_one_line(next(iter(lines), "no reason was given"))
+        why = said if found is None else f"{found[0].sentence.format(place=found[1])} {said}"
         names = ", ".join(in_one_line(file.name) for file in incomplete[:5])
         raise RemoteCommandError(
-            f"{what} failed: {names}{', ...' if len(incomplete) > 5 else ''} ({said}). All others "
+            f"{what} failed: {names}{', ...' if len(incomplete) > 5 else ''} ({why}). All others "
             "have come.",
             hint="See that these files can be read there, or leave them out: "
-            "lab pull --exclude PATTERN",
+            "lab pull --exclude PATTERN"
+            if found is None
+            else found[0].hint,
         )
 
     def run(self, progress: Progress | None = None) -> None:
-        """Copy what is missing; afterwards `errors` is what the program said.
+        """Copy what is missing. Raises ConfigurationError when the program is not installed.
 
-        Raises ConfigurationError when it is not installed.
+        Afterwards `explain` can say why something did not come.
         """
         self.folder.mkdir(exist_ok=True)
         for path in map(self.staged, self.files):
             # One that was placed by a process that was killed then: the same file is in outputs/.
             if path.is_file() and path.stat().st_nlink > 1:
                 path.unlink()
-        with processes.running(
-            self._command(),
-            input=self._orders(),
-            variables=program_variables(),
-            folder=self.folder,
-            discard_output=True,
-        ) as program:
+        client = self._client.with_options("BatchMode=yes")
+        with (
+            own_words() as own,
+            processes.running(
+                self._command(client, own),
+                input=self._orders(),
+                variables=program_variables(),
+                folder=self.folder,
+                discard_output=True,
+            ) as program,
+        ):
             total = sum(file.size for file in self.files)
             ended = False
             while not ended:
                 ended = program.ends_within(_LOOK_EVERY)
                 if progress is not None:
                     progress(sum(_size(self.staged(file)) for file in self.files), total)
-            self.errors, self._returncode = program.errors(), program.wait()
-
-    def _connection(self) -> list[str]:
-        """Return ssh and its options as the client uses them; the program adds the machine."""
-        *ssh, _, _ = self._client.with_options("BatchMode=yes").command()
-        return ssh
+            done = Result(returncode=program.wait(), stdout="", stderr=program.errors())
+            self._done = own.through(done)
 
 
 class _Rsync(Copying):
@@ -207,9 +222,10 @@ class _Rsync(Copying):
         now = (path.stat().st_size, int(path.stat().st_mtime))
         return self._returncode == 0 or now == (file.size, file.time)
 
-    def _command(self) -> list[str]:
+    def _command(self, client: Client, own: OwnWords) -> list[str]:
+        *ssh, _, _ = client.command(flags=own.flags)
         # Between quotes, rsync takes a doubled quote for the quote itself.
-        words = ['"' + word.replace('"', '""') + '"' for word in self._connection()]
+        words = ['"' + word.replace('"', '""') + '"' for word in ssh]
         # In place, so that what has come stays even when rsync itself is killed.
         options = ["-s", "--times", "--inplace", "--from0", "--files-from=-"]
         if self.keeps_holes:
@@ -250,9 +266,9 @@ class _Sftp(Copying):
         os.utime(path, (file.time, file.time))
         return True
 
-    def _command(self) -> list[str]:
-        _, *options = self._connection()
-        # Not -q, with which ssh does not say either why there is no sftp.
+    def _command(self, client: Client, own: OwnWords) -> list[str]:
+        # sftp does not take -E. Not -q, with which ssh does not say either why there is no sftp.
+        _, *options, _, _ = client.with_options(*own.without_file).command()
         return ["sftp", *options, "-b", "-", self._client.alias]
 
     def _orders(self) -> str:

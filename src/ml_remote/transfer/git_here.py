@@ -15,6 +15,7 @@ from ..git import REMOVED, git_command, git_variables, is_old, oldest
 from ..processes import Result
 from ..scripts import script
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
+from ..ssh.own_words import Through, own_words
 from ..tables import LOCAL_FILE
 from ..ui.display import steps
 from .git_words import git_failure
@@ -243,14 +244,11 @@ def git(
     return result
 
 
-def git_through(client: Client, root: Path, command: str, folder: str, *arguments: str) -> Result:
+def git_through(client: Client, root: Path, command: str, folder: str, *arguments: str) -> Through:
     """Push or fetch (`command`) by ssh, from or to a folder on the machine; show how far it is.
 
     `arguments` are options, and what comes or goes. Whatever comes of it is returned.
     """
-    *ssh, _, _ = client.with_options("BatchMode=yes").command()  # git adds the machine itself
-    variables = git_variables({"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"})
-    variables |= {"GIT_LFS_SKIP_PUSH": "1"}  # the machine is no server of Git LFS
     address = f"{client.alias}:{folder}"
     program = "receive-pack" if command == "push" else "upload-pack"
     options = [argument for argument in arguments if argument.startswith("--")]
@@ -260,14 +258,19 @@ def git_through(client: Client, root: Path, command: str, folder: str, *argument
         command, "--progress", f"--{program}={_clean_program(program)}", *options, "--",
         address, *refs,
     )  # fmt: skip
-    with (
-        steps() as shown,
-        processes.running(words, input="", variables=variables, output_as_errors=True) as started,
-    ):
-        while not started.ends_within(_LOOK_EVERY):
-            # A carriage return ends a line of progress.
-            shown.line((started.errors().splitlines() or [""])[-1])
-        return Result(returncode=started.wait(), stdout="", stderr=started.errors())
+    with own_words() as own, steps() as shown:
+        *ssh, _, _ = client.with_options("BatchMode=yes").command(flags=own.flags)
+        # git adds the machine itself, which is no server of Git LFS.
+        variables = git_variables({"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"})
+        variables |= {"GIT_LFS_SKIP_PUSH": "1"}
+        with processes.running(
+            words, input="", variables=variables, output_as_errors=True
+        ) as started:
+            while not started.ends_within(_LOOK_EVERY):
+                # A carriage return ends a line of progress.
+                shown.line((started.errors().splitlines() or [""])[-1])
+            done = Result(returncode=started.wait(), stdout="", stderr=started.errors())
+        return own.through(done)
 
 
 def _to_itself(address: str) -> list[str]:

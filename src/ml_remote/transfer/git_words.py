@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import LabError, RemoteCommandError
-from ..ssh.explaining import NOISE
+from ..ssh.messages import NOISE
 
 __all__ = ["REASONS", "git_failure", "has_reason", "told"]
 

@@ -16,6 +16,7 @@ from .. import answers, processes
 from ..machine import Machine
 from ..scripts import check, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
+from ..ssh.own_words import own_words
 
 __all__ = [
     "INCOMING",
@@ -155,7 +156,10 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
     """
     client = machine.client.with_options("BatchMode=yes")
     text = script_input(script(name), machine.folder, *arguments)
-    with processes.running(client.command(*SCRIPT_COMMAND), input=text) as program:
+    with (
+        own_words() as own,
+        processes.running(client.command(*SCRIPT_COMMAND, flags=own.flags), input=text) as program,
+    ):
         timer = threading.Timer(_TIMEOUT, program.kill)
         timer.start()
         try:
@@ -168,7 +172,7 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
             returncode = program.wait()
         finally:
             timer.cancel()
-        said = program.errors().strip()
+        said = own.said(program.errors(), returncode)
     check(returncode, said, machine=machine)
     return bytes(output.partition(SCRIPT_BEGINS.encode())[2])
 

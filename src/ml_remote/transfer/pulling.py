@@ -113,7 +113,7 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
         f"+refs/heads/{repository.branch}:{local}",
     )  # fmt: skip
     if done.returncode != 0:
-        raise explain_git(machine.client, done.stderr, what="Fetching the commits")
+        raise explain_git(machine.client, done, what="Fetching the commits")
     _fast_forward(machine, repository, local, console, accept_tool=accept_tool)
     return there.environment
 

@@ -173,7 +173,7 @@ def _send(
     )  # fmt: skip
     if done.returncode != 0:
         has_hook = _has_hook(repository, "pre-push")
-        raise explain_git(machine.client, done.stderr, what="The push", has_hook=has_hook)
+        raise explain_git(machine.client, done, what="The push", has_hook=has_hook)
 
 
 def _has_hook(repository: Repository, name: str) -> bool:

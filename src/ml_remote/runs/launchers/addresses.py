@@ -23,6 +23,7 @@ from ...machine import Machine
 from ...processes import MOST_OUTPUT, Running, running
 from ...scripts import ExitCode, failure, script
 from ...ssh.client import SCRIPT_COMMAND, script_input
+from ...ssh.own_words import OwnWords, own_words
 from ...ui.console import Console
 
 __all__ = ["Seat", "find_seats", "parse_network"]
@@ -100,9 +101,10 @@ def find_seats(
 class _Helper:
     """The far half's `meet` on one host; it ends with the connection."""
 
-    def __init__(self, machine: Machine, program: Running) -> None:
+    def __init__(self, machine: Machine, program: Running, own: OwnWords) -> None:
         self.machine = machine
         self._program = program
+        self._own = own
         self._lines = program.lines()
 
     def tell(self, message: Mapping[str, Any]) -> None:
@@ -118,7 +120,8 @@ class _Helper:
                 self._program.end_as_too_much()
             if line.startswith(_MARK):
                 return _parsed(line.removeprefix(_MARK))
-        code, said = self._program.wait(), self._program.errors().strip()
+        code = self._program.wait()
+        said = self._own.said(self._program.errors(), code)
         if code == ExitCode.SSH:
             raise failure(code, said, machine=self.machine)
         last = said.splitlines()[-1:] or ["it gave no reason"]
@@ -172,13 +175,16 @@ def _helper(machine: Machine) -> Iterator[_Helper]:
     """Run it for as long as the context lasts, but not for ever."""
     client = machine.client.with_options("BatchMode=yes")
     meet = script_input(script("meet"), machine.folder, ensure_far(machine), before="exec 3<&0")
-    with running(client.command(*SCRIPT_COMMAND)) as program:
+    with (
+        own_words() as own,
+        running(client.command(*SCRIPT_COMMAND, flags=own.flags)) as program,
+    ):
         program.send(meet)  # its input is the laptop's, not empty
         alarm = threading.Timer(_PATIENCE, program.kill)
         alarm.daemon = True
         alarm.start()
         try:
-            yield _Helper(machine, program)
+            yield _Helper(machine, program, own)
         finally:
             alarm.cancel()
 

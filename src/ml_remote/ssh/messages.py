@@ -1,0 +1,281 @@
+"""The messages of OpenSSH's: what each means, in a sentence, and what to do about it.
+
+The texts are those of ssh 7.6 to 10; what a person's own system adds (bash, csh) is kept apart.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import (
+    ConfigurationError,
+    HostKeyChangedError,
+    HostKeyUnknownError,
+    LabError,
+    LoginRefusedError,
+    UnreachableError,
+)
+
+__all__ = ["MESSAGES", "NOISE"]
+
+NOISE = re.compile(
+    r"debug[123]: |\*\* |Warning: Permanently added |Warning: the .* host key for |"
+    r"ControlSocket .* already exists|.* line \d+: (?:Deprecated|Unsupported) option |"
+    r"no such identity: |Authenticated to |Connected to \S+$|Transferred: |Bytes per second: "
+)
+"""Lines of ssh's that say nothing about why it failed."""
+
+_ADDRESS = r"^ssh: connect to (?:host|address) (?P<host>\S+) port (?P<port>\d+)"
+
+# A file that ssh reads, and what it finds wrong there; bash's messages have the same beginning.
+_FILE = r"(?P<file>command-line|(?:~|/|[A-Za-z]:[\\/]).{0,900}?(?<!sh))"
+_FAULT = (
+    r"(?=.*\b(?i:bad|invalid|missing|unsupported|too many|extra arguments|garbage|empty|argument|"
+    r"keyword|unterminated|unrecogni[sz]ed|error in|unknown|no such user|option|unable)\b)"
+    r"(?!.*(?:not found|syntax error|No such file or directory)$).*[^\s.]"
+)
+
+_NEGOTIATE = r"^Unable to negotiate with .*: no matching"
+
+_CHANGED = (
+    "The host key of {alias} is not the one it had before. Either the machine was set up anew, "
+    "or another machine answers in its place and would see everything you type. Nothing was "
+    "sent."
+)
+
+# (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes
+# stand before their consequences. The sentences may name the pattern's groups, and {alias}.
+MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
+    # The configuration
+    (
+        rf"(?i)^{_FILE}:? line (?P<line>\d+): Bad configuration option: usekeychain",
+        ConfigurationError,
+        "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh "
+        "stops at it, for every host.",
+        "Add above that line: IgnoreUnknown UseKeychain",
+    ),
+    (
+        rf"^{_FILE}:? line (?P<line>\d+): (?P<fault>{_FAULT})",
+        ConfigurationError,
+        "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no "
+        "host.",
+        "Open {file} and mend line {line}",
+    ),
+    (
+        r"^Bad owner or permissions on (?P<file>.+)$",
+        ConfigurationError,
+        "ssh refuses {file} because others may write to it.",
+        "chmod go-w {file}",
+    ),
+    (
+        r"^Can't open user config file (?P<file>.+?):",
+        ConfigurationError,
+        "There is no {file}.",
+        "lab connect user@address",
+    ),
+    (
+        r"^(?:ControlPath too long|(?:unix_listener: (?:path )?|ControlPath )\".*\" too long for )",
+        ConfigurationError,
+        "The path of ssh's control socket is too long for this system (about 100 bytes).",
+        "Set LAB_SSH_DIR to a directory with a shorter path",
+    ),
+    # The host key
+    (
+        r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED"
+        r"[\s\S]{0,1500}?key in (?P<file>.{1,500}):\d+"
+        r"[\s\S]{0,800}?Host key for (?P<name>\S{1,300}) has changed",
+        HostKeyChangedError,
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R {name} -f {file}; then: lab connect",
+    ),
+    (
+        r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED",
+        HostKeyChangedError,
+        _CHANGED,
+        "Ask whoever runs the machine. Only if the change is explained, forget the old key: "
+        "ssh-keygen -R NAME; then: lab connect",
+    ),
+    (
+        r"^(?:No (?P<kind>\S+) host key is known for (?P<host>\S+)|Host key verification failed)",
+        HostKeyUnknownError,
+        "The host key of {alias}, or of a jump host on the way, is not known yet.",
+        "lab connect",
+    ),
+    (
+        rf"{_NEGOTIATE} host key type found\. Their offer: (?P<offer>.*\S)",
+        UnreachableError,
+        "{alias} is so old that it only offers host keys this ssh no longer trusts ({offer}).",
+        "Update its OpenSSH server; or, knowing the risk, set HostKeyAlgorithms for it yourself",
+    ),
+    (
+        rf"{_NEGOTIATE} (?P<what>.+?) found\. Their offer: (?P<offer>.*\S)",
+        UnreachableError,
+        "{alias} and this ssh have no {what} in common (it offers {offer}).",
+        "Update OpenSSH on the older of the two machines",
+    ),
+    # The way there
+    (
+        r"(?i)^ssh: Could not resolve hostname (?P<host>\S+): Temporary failure",
+        UnreachableError,
+        "The name {host} could not be looked up: this computer seems to be offline.",
+        "Connect to the network (or the VPN), then try again",
+    ),
+    (
+        r"(?i)^ssh: Could not resolve hostname (?P<host>[^\s:]+): ",
+        UnreachableError,
+        "No machine called {host} is known here.",
+        "Look for a typing error, join the network or VPN that knows the name, or use the IP "
+        "address: lab connect user@address",
+    ),
+    (
+        _ADDRESS + r": Connection refused",
+        UnreachableError,
+        "{host} is there, but nothing listens on its port {port}: no SSH server runs, or it uses "
+        "another port.",
+        "Start it there (Debian and Ubuntu: sudo systemctl enable --now ssh), or: lab connect "
+        "user@address:port",
+    ),
+    (
+        _ADDRESS + r": (?:Connection|Operation) timed out",
+        UnreachableError,
+        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to "
+        "be reached through a VPN or a jump host.",
+        "See that the machine is on and that you are in its network; through another machine: lab "
+        "connect --jump user@gateway user@address",
+    ),
+    (
+        _ADDRESS + r": (?P<fault>No route to host|Network is unreachable|Host is down)",
+        UnreachableError,
+        "There is no way to {host} from this network ({fault}).",
+        "Join its network or VPN; through another machine: lab connect --jump user@gateway "
+        "user@address",
+    ),
+    (
+        r"^(?:banner exchange: .*invalid format|Bad packet length|Protocol mismatch|"
+        r"kex_exchange_identification: banner line contains invalid)",
+        UnreachableError,
+        "Something answers at {alias}, but it is not an SSH server. The port is probably wrong.",
+        "lab connect user@address:port",
+    ),
+    (
+        r"^(?:stdio forwarding failed|Connection (?:closed|reset) by UNKNOWN port 65535)",
+        UnreachableError,
+        "The jump host could not be passed: it refused the login, or cannot reach the machine.",
+        "Try the jump host alone: ssh user@gateway",
+    ),
+    (
+        r"^kex_exchange_identification: banner line \d+: Exceeded MaxStartups",
+        UnreachableError,
+        "{alias} takes no further login at the moment: too many are under way (MaxStartups).",
+        "Wait a minute, then: lab doctor",
+    ),
+    (
+        r"^kex_exchange_identification: banner line \d+: Not allowed at this time",
+        UnreachableError,
+        "{alias} has barred the address of this computer for a while, after failed logins or many "
+        "connections (PerSourcePenalties).",
+        "Wait ten minutes, in which nothing tries to log in there; then: lab doctor",
+    ),
+    (
+        r"^(?:Connection timed out during banner exchange|(?:kex|ssh)_exchange_identification: |"
+        r"Read from socket failed: Connection reset by )",
+        UnreachableError,
+        "{alias} took the connection and dropped it at once. It may be overloaded, shutting down, "
+        "or have barred this address after failed logins.",
+        "Wait a minute, then: lab doctor",
+    ),
+    # The login
+    (
+        r"^(?:Received disconnect from \S+ .*|Disconnecting:? .*)?Too many authentication failures",
+        LoginRefusedError,
+        "{alias} ended the login because too many keys were offered: every key of your agent "
+        "counts as an attempt.",
+        "lab connect chooses one key for this machine; or name it: lab connect --identity PATH",
+    ),
+    (
+        r"^Received disconnect from \S+(?: port \d+)?: ?\d+: (?P<said>.*\S)",
+        UnreachableError,
+        "{alias} ended the connection: {said}",
+        "Ask whoever runs the machine, if that does not tell; or see more: lab doctor",
+    ),
+    (
+        r"^Permissions (?P<mode>\d+) for '(?P<file>[^']+)' are too open",
+        LoginRefusedError,
+        "ssh does not use the key {file}, because others on this computer may read it.",
+        "chmod 600 {file}",
+    ),
+    (
+        r"^Load key \"(?P<file>[^\"]+)\": (?P<fault>invalid format|error in libcrypto)",
+        LoginRefusedError,
+        "The key {file} cannot be read: it is damaged, or its line endings were changed.",
+        "Restore it, or make a new one: lab connect --key-type ed25519",
+    ),
+    (
+        r"^(?:sign_and_send_pubkey: )?signing failed for (?:ED25519|ECDSA)-SK .*: "
+        r"(?:device not found|No such file or directory)",
+        LoginRefusedError,
+        "The security key that logs in to {alias} is not plugged in.",
+        "Plug it in, and touch it when it blinks; then try again",
+    ),
+    (
+        r"^(?:sign_and_send_pubkey: )?signing failed for (?:ED25519|ECDSA)-SK ",
+        LoginRefusedError,
+        "The security key did not sign for {alias}: it was not touched in time, or its PIN was not "
+        "asked for.",
+        "Log in by hand, where ssh asks for the PIN, and touch the key when it blinks: "
+        "ssh {alias}; then, within ten minutes, run the command again",
+    ),
+    (
+        r"^(?:sign_and_send_pubkey: .*|signing failed .*)"
+        r"(?:agent refused operation|communication with agent failed)",
+        LoginRefusedError,
+        "The agent has the key for {alias} but did not sign with it: it is locked, or the "
+        "question it asked was not answered.",
+        "Unlock the agent (or touch the security key), then try again",
+    ),
+    (
+        r"no mutual signature (?:supported|algorithm)",
+        LoginRefusedError,
+        "{alias} and this ssh have no signature in common that your key can make; servers of "
+        "before 2016 take RSA only with SHA-1.",
+        "A key of another type: lab disconnect; then: lab connect --key-type ed25519",
+    ),
+    (
+        r"^(?:[^\s:]+: )?Permission denied \((?P<methods>[A-Za-z0-9@.,+ _-]*)\)\.$",
+        LoginRefusedError,
+        "{alias} refused the login. It takes: {methods}.",
+        "lab connect copies a key there; if the user name is wrong: lab connect user@address",
+    ),
+    (
+        r"^Connection (?:closed|reset) by (?:authenticating user )?.*\bport \d+(?: \[preauth\])?$",
+        UnreachableError,
+        "{alias} ended the connection during the login.{others}",
+        "Ask whoever runs the machine if your account may log in there now: it may have expired, "
+        "or need a job on that node of a cluster. If it may: lab doctor",
+    ),
+    # A connection that was there
+    (
+        r"^mux_client_request_session: .*(?:Session open refused by peer|no more sessions)",
+        UnreachableError,
+        "{alias} allows no further session over the shared connection.",
+        "End some of your sessions there, then try again",
+    ),
+    (
+        r"^channel \d+: open failed: (?:connect failed|administratively prohibited|"
+        r"resource shortage|unknown channel type): ",
+        UnreachableError,
+        "{alias} lets you in, but opens no session (MaxSessions, or a limit of your account).",
+        "End some of your sessions there; or ask whoever runs the machine",
+    ),
+    (
+        r"^(?:(?:client_loop: |packet_write_wait: |Write failed: |ssh_dispatch_run_fatal: ).*"
+        r"(?:Broken pipe|Connection (?:reset|corrupted)|Operation timed out|"
+        r"message authentication code incorrect)|Connection to \S+ closed by remote host|"
+        r"Read from remote host \S+: |Timeout, server \S+ not responding|"
+        r"Corrupted MAC on input|Connection to \S+ port \d+ timed out)",
+        UnreachableError,
+        "The connection to {alias} was lost.",
+        "Run the command again; if it happens often: lab doctor",
+    ),
+)
