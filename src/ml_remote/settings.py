@@ -273,10 +273,8 @@ def _data_folders(tables: Tables) -> tuple[str, str]:
         )
     for key, value in zip(PLACED["data"], (folder, read_only), strict=True):
         parts = PurePosixPath(value).parts
-        is_path = value.startswith(
-            ("/", "$HOME/", "${HOME}/", "$SCRATCH", "${SCRATCH}", "$WORK", "${WORK}")
-        )
-        if value and (not is_path or ".." in parts or parts == ("/",)):
+        is_path = re.match(r"/.|\$\{?(?:SCRATCH|WORK)\b|\$(?:HOME|\{HOME\})/.", value)
+        if value and (is_path is None or ".." in parts):
             raise ConfigurationError(
                 f"{tables.source('data', key)}: {key} in [data] is {value!r}; it must be an "
                 'absolute folder of the machine, such as "/scratch/$USER/leaves".'

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,9 +16,18 @@ import pytest
 from cutting_proxy import cutting_proxy
 from needs import need_program
 from openssh_server import Account, OpenSSHServer
+from remote_fixtures import at
 
 from ml_remote import cli
+from ml_remote.context import Context
+from ml_remote.data_there import settings_there
+from ml_remote.errors import ConfigurationError
+from ml_remote.jobs.about import Run
+from ml_remote.machine import Machine
+from ml_remote.project import Project
+from ml_remote.runs.reading import paths_read, warn_of_missing_data
 from ml_remote.ssh.client import Client
+from ml_remote.tables import Tables
 from ml_remote.transfer.data import programs
 from ml_remote.transfer.data.there import There
 
@@ -63,7 +74,11 @@ class World:
 
     def lab(self, *words: str) -> tuple[int, str]:
         """Run `lab data`; return its exit code and all that it said."""
-        code = cli.main(["data", *words], root=self.root)
+        return self.run("data", *words)
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run a command of `lab`; return its exit code and all that it said."""
+        code = cli.main(list(words), root=self.root)
         said = self.capsys.readouterr()
         return code, said.out + said.err
 
@@ -95,6 +110,10 @@ class World:
     def settings(self, text: str = "") -> None:
         (self.root / "lab.local.toml").write_text(text)
 
+    def git(self, *words: str) -> str:
+        command = ["git", "-C", str(self.root), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
 
 @pytest.fixture
 def world(
@@ -104,9 +123,14 @@ def world(
     (root / "data").mkdir(parents=True)
     name = "my päper lab"
     (root / "lab.toml").write_text(f'[remote]\nalias = "{machine.alias}"\nfolder = "{name}"\n')
-    subprocess.run(["git", "init", "--quiet", root], check=True)
-    folder = account.write(f"{name}/lab.toml", "").parent
-    return World(root, account, machine, folder, capsys)
+    (root / ".gitignore").write_text("/data\n/.lab\n/outputs\nlab.local.toml\n")
+    made = World(root, account, machine, account.home / name, capsys)
+    subprocess.run(["git", "init", "--quiet", "-b", "main", root], check=True)
+    made.git("add", "--all")
+    made.git("commit", "--quiet", "--message", "Begin")
+    code, said = made.run("push")
+    assert code == 0, said
+    return made
 
 
 @pytest.fixture(params=["rsync", "sftp"])
@@ -361,3 +385,150 @@ def test_what_cannot_be_is_told(world: World) -> None:
     assert "There is no folder data/ here." in world.lab("push")[1]
     world.here.write_text("")
     assert "is not a folder" in world.lab("pull")[1]
+
+
+def test_folder_on_another_disk(world: World) -> None:
+    scratch = world.account.home / "scratch disk"
+    profile = world.account.write(".profile", f'echo Welcome\nexport SCRATCH="{scratch}"\n')
+    world.settings('[data]\nfolder = "$SCRATCH/${USER}/leaves"\n')
+    world.write(world.here, "a.txt", b"a")
+    world.does("push")
+    folder = scratch / world.account.user / "leaves"
+    assert world.there.readlink() == folder
+    assert contents(folder) == {"a.txt": b"a"}
+    assert "is on machine already" not in world.does("status")
+    # The link is made by `lab push`, too; a folder that is there is never replaced.
+    world.there.unlink()
+    assert world.run("push")[0] == 0
+    assert world.there.readlink() == folder
+    world.there.unlink()
+    world.write(world.there, "mine.txt", b"mine")
+    code, said = world.run("push")
+    assert (code, "data on machine is there already" in said) == (0, True)
+    code, said = world.lab("push")
+    assert code == 1
+    assert f"does not lead to {folder}. It stays" in said
+    assert contents(world.there) == {"mine.txt": b"mine"}
+    shutil.rmtree(world.there)
+    profile.unlink()
+    code, said = world.lab("push")
+    assert code == 1
+    assert "machine has no variable SCRATCH when you log in" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ('folder = "/scratch/$(id)"', "it may hold $USER, $HOME, $SCRATCH, $WORK only"),
+        ('folder = "/scratch/`id`"', "it may hold $USER"),
+        ('folder = "/scratch/$USERNAME/x"', "it may hold $USER"),
+        ('folder = "/scratch/$$/x"', "it may hold $USER"),
+        ('read_only = "/scratch/${HOME"', "it may hold $USER"),
+        ('folder = "leaves"', "it must be an absolute folder of the machine"),
+        ('folder = "/data/../etc"', "it must be an absolute folder of the machine"),
+        ('folder = "$HOME"', "it must be an absolute folder of the machine"),
+        ('folder = "/"', "it must be an absolute folder of the machine"),
+        ('folder = "/a"\nread_only = "/b"', "cannot be combined"),
+        ("folder = 5", "must be one line of text"),
+    ],
+)
+def test_folder_that_cannot_be_meant_is_refused(setting: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(
+        f'[remote]\nalias = "gpu"\nfolder = "x"\n[data]\n{setting}\n'
+    )
+    with pytest.raises(ConfigurationError, match=re.escape(text)):
+        _ = Project(root=tmp_path).settings
+
+
+def test_data_that_is_there_is_linked_and_never_written_to(world: World) -> None:
+    institute = world.account.home / "institute"
+    world.write(institute, "leaf.txt", b"green")
+    world.account.write("institute/leaf.txt", "green")
+    world.settings(f'[data]\nread_only = "{institute}"\n')
+    assert world.run("push")[0] == 0
+    assert world.there.readlink() == institute
+    world.write(world.here, "mine.txt", b"mine")
+    code, said = world.lab("push")
+    assert code == 1
+    assert "which is only read (read_only in [data]). Nothing was sent." in said
+    assert contents(institute) == {"leaf.txt": b"green"}
+    world.does("pull")
+    assert (world.here / "leaf.txt").read_bytes() == b"green"
+    assert json.loads(world.does("status", "--json"))["read_only"] is True
+    world.settings('[data]\nread_only = "/nowhere/at all"\n')
+    world.there.unlink()
+    code, said = world.run("push")
+    assert "names a folder of machine that is not there: /nowhere/at all." in said
+    assert not world.there.is_symlink()
+
+
+def test_settings_of_the_environment_are_put_in_the_same_way(world: World) -> None:
+    world.settings('[environment]\nfolder = "$HOME/envs"\ncache = "/x/${USER}"\n')
+    text = settings_there(at(world.machine, world.folder.name), Project(root=world.root).tables)
+    read = tomllib.loads(text)["environment"]
+    home, user = world.account.home, world.account.user
+    assert (read["folder"], read["cache"]) == (f"{home}/envs", f"/x/{user}")
+
+
+def test_values_are_those_of_a_login_in_every_shell(other_shell: Client) -> None:
+    tables = Tables(
+        project=Path("lab.toml"), shared={"data": {"folder": "$HOME/of $USER"}}, local={}
+    )
+    text = settings_there(Machine(client=other_shell, folder="x"), tables)
+    home = other_shell.run("printenv", "HOME").stdout.split("\n")[-2]
+    assert tomllib.loads(text)["data"]["folder"].startswith(f"{home}/of lab")
+
+
+def test_large_files_do_not_go_into_git(world: World) -> None:
+    for name in ("images/1.jpg", "images/2.jpg"):
+        world.write(world.root, name, b"")
+        with (world.root / name).open("r+b") as file:
+            file.truncate(30_000_000)
+    before = world.git("count-objects", "-v")
+    for words, what in ((("push",), "is neither committed nor ignored"), (("push", "--dirty"),
+                        "is not committed")):  # fmt: skip
+        code, said = world.run(*words)
+        assert code == 1, said
+        assert f"60.0 MB in 2 files {what}" in said
+        assert "images/1.jpg" in said
+        assert "move it into data/, then: lab data push" in said
+    assert world.git("count-objects", "-v") == before
+    assert world.git("for-each-ref", "refs/lab") == ""
+    world.settings("[push]\nmost_mb = 100\nmost_files = 1\n")
+    assert "more than 1 files" in world.run("push")[1]
+    world.settings("[push]\nmost_mb = 100\n")
+    assert world.run("push", "--dirty")[0] == 0
+    # git does not ignore data/ in every repository.
+    (world.root / ".gitignore").write_text("/.lab\n/outputs\nlab.local.toml\n")
+    world.settings()
+    shutil.rmtree(world.root / "images")
+    world.git("commit", "--quiet", "--all", "--message", "Ignore less")
+    large = world.write(world.here, "large.bin")
+    with large.open("r+b") as file:
+        file.truncate(60_000_000)
+    assert "Next: Add the line /data to .gitignore, then: lab data push" in world.run("push")[1]
+    large.unlink()
+    world.write(world.here, "a.txt")
+    assert "git does not ignore data/" in world.does("push")
+
+
+def test_run_names_what_it_reads_and_is_not_there(world: World) -> None:
+    (world.root / "labs").mkdir()
+    (world.root / "labs/leaf.py").write_text(
+        'images = Path("data") / "leaves" / "oak"\nopen("data/list.csv")\nx = {"data": 1}\n'
+    )
+    world.write(world.here, "leaves/oak/1.jpg")
+    project = Project(root=world.root)
+    run = Run(lab="labs/leaf.py", parameters=(("folder", "data/elms"),))
+    assert paths_read(project, run) == ["data/list.csv", "data/leaves/oak", "data/elms"]
+    world.write(world.there, "elms/1.jpg")
+    warn_of_missing_data(Context(project=project), at(world.machine, world.folder.name), run)
+    said = world.capsys.readouterr().err
+    assert (
+        "reads what is not on machine: data/leaves/oak. To send it: lab data push data/leaves"
+        in said
+    )
+    assert "names what is neither here nor on machine: data/list.csv." in said
+    # What is there stays there when commits and results come home.
+    assert world.run("pull")[0] == 0
+    assert not (world.here / "elms").exists()

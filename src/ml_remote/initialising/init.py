@@ -18,10 +18,11 @@ from ..settings import read_settings
 from ..ssh.address import parse_destination, validate_alias
 from ..state import check_links, make_state
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
+from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
 from . import proposing
-from .looking import Repository, git_path, is_ignored, look
+from .looking import Repository, git_path, is_ignored, is_tracked, look
 
 __all__ = ["Answers", "init", "remove"]
 
@@ -76,6 +77,8 @@ def init(context: Context, answers: Answers) -> None:
     hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
     if hidden:
         console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
+    if (root / "data").is_dir() and not is_tracked(root, "data"):
+        tell_if_not_ignored(console, root)
     shared = [_name(one.path, root) for one in changes if one.path.name not in _THIS_CLONES]
     console.say(f"Nothing is committed. To keep it: git add {' '.join(shared)}; git commit")
     if not address:

@@ -21,6 +21,7 @@ from ..ui.display import steps
 from .git_words import git_failure
 
 __all__ = [
+    "OWN",
     "Repository",
     "about_submodules",
     "check_version",
@@ -47,9 +48,9 @@ _BEGIN = "git init && git checkout -b main"
 _KEEPS_CAPITALS = (2, 13)
 # git may replace what it ignores without that option
 _SWITCH = "git checkout --no-overwrite-ignore main --"
-# A commit of what is not committed never has these, even where git does not ignore them...
-_OWN = ("outputs", ".lab", ".venv", LOCAL_FILE)
-# ...and these not, should they be links of one's own.
+OWN = ("outputs", ".lab", ".venv", LOCAL_FILE)
+"""A commit of what is not committed never has these, even where git does not ignore them."""
+# Nor these, should they be links of one's own.
 _LINKS = ("data",)
 
 
@@ -159,8 +160,8 @@ def snapshot(repository: Repository) -> str:
         variables = {"GIT_INDEX_FILE": str(index)}
         own = [
             name
-            for name in (*_OWN, *_LINKS)
-            if ((root / name).is_symlink() or (name in _OWN and (root / name).exists()))
+            for name in (*OWN, *_LINKS)
+            if ((root / name).is_symlink() or (name in OWN and (root / name).exists()))
             and not (_tracks(root, name) or _ignores(root, name))
         ]
         git(root, "add", "--all", "--", ".", *map(":(exclude,literal){}".format, own),

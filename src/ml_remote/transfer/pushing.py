@@ -10,6 +10,7 @@ from ..context import Context
 from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..next_steps import Known, what_next
+from .data.folder import link_data
 from .failures import explain_git
 from .git_here import (
     Repository,
@@ -32,6 +33,7 @@ from .git_there import (
     some,
     update,
 )
+from .uncommitted import check_uncommitted
 
 __all__ = ["push", "push_to"]
 
@@ -49,6 +51,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
     """Push, say in a line what was done, and return what is known of the machine now."""
     console = context.console
     repository = read_repository(context.project.root)
+    check_uncommitted(context, repository, dirty=dirty)
     coming = _what_comes(repository, dirty=dirty)
     there = prepare(machine, branch=coming.branch, base=repository.branch)
     incomplete = Incomplete(submodules=there.submodules)
@@ -81,6 +84,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
             f"{files} not committed and not pushed: {some(repository.changed)}. Commit {them}, or "
             f"send {them} without a commit: lab push --dirty"
         )
+    link_data(context, machine)
     return there.environment
 
 

@@ -25,6 +25,7 @@ from ..labs import check_parameters, find_lab, sources_of, text_of
 from ..listing import duration_in_words
 from ..places import remember
 from ..progress import Progress, show_progress
+from ..reading import warn_of_missing_data
 from ..resuming import resumed, taking_checkpoint
 from ..settling import program, variables
 from ..watching import watching
@@ -83,6 +84,7 @@ def _start(
         + (program(wanted, far=far) if wanted.command else launcher.command(wanted, far=far))
     )
     about = About(kind="run", title=wanted.title, run=wanted, far=far)
+    warn_of_missing_data(context, machine, wanted)
     beginning = launcher.beginning(context, machine, wanted)
     job = jobs.start(machine, about, command, beginning=beginning, secrets=secrets)
     context.console.note(launcher.started(context, machine, job))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import LabError
 from ...files import try_lock
+from ...state import make_state
 
 __all__ = ["only_one"]
 
@@ -19,8 +20,8 @@ def only_one(state: Path) -> Iterator[Path]:
 
     Raises LabError when another command holds it: it may do so for hours.
     """
-    folder = state / "data"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_state(state) / "data"
+    folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not try_lock(descriptor):

@@ -13,6 +13,7 @@ from ...scripts import ask
 from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
 from ..failures import explain_failure
+from ..uncommitted import tell_if_not_ignored
 from .deleting import ask_to_delete_there, delete_there
 from .index import Amount, Entry
 from .linking import send_links
@@ -55,6 +56,7 @@ def push(
         raise UsageError(
             "There is no folder data/ here.", hint="Put your files in data/, then: lab data push"
         )
+    tell_if_not_ignored(context.console, project.root)
     with both_sides(context, paths, alias=alias, way="make", must_exist=True) as both:
         _check_there(both)
         both.settle_equal("changed_there", "changed_both")

@@ -1,0 +1,37 @@
+"""The link `data` on the machine, made when the project comes there."""
+
+from __future__ import annotations
+
+from ...context import Context
+from ...data_there import data_folder
+from ...errors import LabError
+from ...machine import Machine
+from ...scripts import ask
+
+__all__ = ["link_data"]
+
+
+def link_data(context: Context, machine: Machine) -> None:
+    """Let `data` on the machine lead to the folder that [data] names, if it names one.
+
+    What is there already stays; that, and a folder that cannot be, is a warning.
+    """
+    settings = context.project.settings
+    named = settings.data_read_only or settings.data_folder
+    if not named:
+        return
+    console, alias = context.console, machine.alias
+    try:
+        wanted = data_folder(machine, settings)
+        state = ask(machine, "link-data", wanted.way, wanted.folder).stdout.split()[-1:]
+    except LabError as error:
+        console.warn(error.message)
+        return
+    if state == ["taken"]:
+        console.warn(
+            f"data on {alias} is there already and does not lead to {wanted.folder}. It stays. "
+            f"Move what is in it away there, then: lab push"
+        )
+    elif state != ["there"]:
+        cannot = "is not there" if wanted.is_read_only else "cannot be made there"
+        console.warn(f"[data] names a folder of {alias} that {cannot}: {wanted.folder}.")

@@ -1,0 +1,76 @@
+"""How much is not committed: what is large belongs in `data/`, and not into git."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..context import Context
+from ..errors import LabError
+from ..ui.console import Console
+from ..ui.text import in_one_line
+from .copying import in_words
+from .git_here import OWN, Repository, git
+
+__all__ = ["check_uncommitted", "tell_if_not_ignored"]
+
+_NAMED = 3  # names in one message
+
+
+def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) -> None:
+    """Raise LabError when too much is not committed; git has not made an object of it yet.
+
+    With `dirty` that is all that would be sent, else what git does not know.
+    """
+    settings = context.project.settings
+    if dirty:
+        names = list(repository.changed)
+    else:
+        listed = git(repository.root, "ls-files", "--others", "--exclude-standard", "-z").stdout
+        names = listed.split("\0")[:-1]
+    sizes = {name: _size(repository.root / name) for name in names if name.split("/")[0] not in OWN}
+    total = sum(sizes.values())
+    is_many = len(sizes) > settings.most_files and not dirty
+    if total <= settings.most_mb * 1e6 and not is_many:
+        return
+    largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)
+    what = "is not committed" if dirty else "is neither committed nor ignored by git"
+    limit = f"{settings.most_files:,} files" if is_many else in_words(int(settings.most_mb * 1e6))
+    if largest[0].startswith("data/"):
+        raise LabError(
+            f"{_amount(len(sizes), total)} {what}: {_some(largest)}. git does not ignore data/. "
+            "Nothing was pushed.",
+            hint="Add the line /data to .gitignore, then: lab data push",
+        )
+    raise LabError(
+        f"{_amount(len(sizes), total)} {what}: {_some(largest)}. That is more than {limit}. "
+        "Nothing was pushed.",
+        hint="Data goes another way: move it into data/, then: lab data push. What is never to be "
+        "sent: name it in .gitignore. To push it all the same: most_mb or most_files in [push], "
+        "in lab.toml",
+    )
+
+
+def tell_if_not_ignored(console: Console, root: Path) -> None:
+    """Say that git does not ignore `data/`: the next commit of everything would take it in."""
+    if git(root, "check-ignore", "--quiet", "--", "data", check=False).returncode == 1:
+        console.warn(
+            "git does not ignore data/, so `git add .` would commit it. Add this line to "
+            ".gitignore: /data"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _amount(number: int, size: int) -> str:
+    return f"{in_words(size)} in {'1 file' if number == 1 else f'{number:,} files'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMED else ""
+    return ", ".join(map(in_one_line, names[:_NAMED])) + more
