@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from remote_fixtures import at, at_terminal, wait_until
 from started import read_until
 
 from ml_remote import jobs
+from ml_remote.processes import LONGEST_LINE
 from ml_remote.ui.console import Console
 
 pytestmark = pytest.mark.slow
@@ -222,6 +224,34 @@ def test_end_of_a_run_is_told_on_the_desktop_or_by_the_bell(
     desktop.write_text("#!/bin/sh\nexit 5\n")  # a desktop that shows nothing
     done = there.lab("run", "--notify", "--", "true", DISPLAY=":0")
     assert (done.returncode, "could not be notified" in done.stderr) == (0, True), done.stderr
+
+
+ODD = """\
+import os, subprocess, sys
+out = sys.stdout.buffer
+out.write(b"x" * 2**20 + b"\\n" + bytes(range(256)) + b"\\nafter binary\\n")
+out.write(b"\\r1 %\\r50 %\\r100 %\\n" + repr(sys.stdin.read()).encode() + b"\\nno end")
+out.flush()
+subprocess.Popen(["sleep", "120"])  # it outlives this program, and holds what it prints to
+os._exit(255)
+"""
+
+
+def test_program_may_print_and_end_as_it_likes(there: Place) -> None:
+    there.commit("my odd program.py", ODD)
+    there.write_there(".lab/secrets/STORED", "masked in what it prints")
+    begun = time.monotonic()
+    done = there.lab("run", "--push", "--", "python", "my odd program.py")
+    assert time.monotonic() - begun < 100
+    assert done.returncode == 255, done.stderr[-2000:]
+    lines = done.stderr.splitlines()
+    assert lines.count("x" * LONGEST_LINE) == 2**20 // LONGEST_LINE
+    assert {"after binary", "100 %", "''", "no end"} <= {*lines}
+    words = ("sh", "-c", 'cd labs && echo "it\'s" >&2 && kill -SEGV $$')
+    assert there.lab("run", "--detach", "--", *words).returncode == 0
+    assert there.lab("runs", "--wait").returncode == 139
+    done = there.lab("attach")
+    assert (done.returncode, "it's" in done.stderr.splitlines()) == (139, True), done.stderr
 
 
 def test_following_that_is_ended_is_told_from_the_program(there: Place) -> None:

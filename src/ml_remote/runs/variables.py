@@ -23,7 +23,7 @@ _TAKEN = (
 # NAME=VALUE, `export` before it or not; between quotes a value may have several lines.
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:
-        "(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>[^\n]*?)
+        "(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>(?!["'])[^\n]*?)
     )[ \t]*(?:(?<=[ \t"'=])\#[^\n]*)?$""",
     re.MULTILINE | re.VERBOSE | re.DOTALL,
 )
