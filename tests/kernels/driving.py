@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,23 @@ class KernelProject:
         assert found is not None
         return found
 
+    def kernels(self) -> list[kernels.Kernel]:
+        """Return all that live."""
+        return kernels.list_kernels(str(self.project.path))
+
+    def processes(self) -> list[str]:
+        """Return the commands that run and name the project's folder, without the tests' own."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                words = path.read_text(errors="replace").split("\0")
+                if str(self.project.path) in words:
+                    found.append(" ".join(words))
+        return found
+
     def end_kernels(self) -> None:
         """End all that live."""
-        for kernel in kernels.list_kernels(str(self.project.path)):
+        for kernel in self.kernels():
             kernels.end(kernel)
 
 
@@ -59,6 +74,7 @@ class ExtensionHost:
     def __init__(self, project: KernelProject, folder: Path) -> None:
         self._project = project
         self._folder = folder
+        self._command = [str(project.python), "-m", "ipykernel_launcher"]
         self._process = subprocess.Popen(
             # The environment's own packages, whatever the tests have set.
             [project.python.parent.resolve() / "python", "-E", PROGRAM],
@@ -72,12 +88,18 @@ class ExtensionHost:
         self, lab: Path | str = "", *, name: str = "window", **options: object
     ) -> dict[str, Any]:
         """Open a window for a lab; return the process id that it has started, and the seconds."""
-        usual = [str(self._project.python), "-m", "ipykernel_launcher"]
-        command = options.pop("command", usual)
+        command = options.pop("command", self._command)
         opened: dict[str, Any] = self.call(
             "open", name, command, str(self._folder), {"lab": str(lab), **options}
         )
         return opened
+
+    def open_all(self, labs: list[Path]) -> None:
+        """Open a window for each lab, all at once."""
+        for lab in labs:
+            self.call("begin", lab.stem, self._command, str(self._folder), {})
+        for lab in labs:
+            self.call("wait", lab.stem, {"lab": str(lab)})
 
     def run(self, code: str, *, name: str = "window", **options: object) -> Ran:
         """Run a cell and wait for its end."""

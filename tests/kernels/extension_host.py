@@ -128,12 +128,28 @@ class Host:
     ) -> dict[str, Any]:
         """Open a window, and wait until its kernel is ready."""
         began = time.monotonic()
-        window = self.windows[name] = Window(command, Path(folder), variables or {})
+        self.begin(name, command, folder, variables=variables)
+        self.wait(name, lab=lab)
+        return {"pid": self.windows[name].process.pid, "seconds": time.monotonic() - began}
+
+    def begin(
+        self,
+        name: str,
+        command: list[str],
+        folder: str,
+        *,
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        """Start what a window starts."""
+        self.windows[name] = Window(command, Path(folder), variables or {})
+
+    def wait(self, name: str, *, lab: str = "") -> None:
+        """Do what is done before a person's first cell runs."""
+        window = self.windows[name]
         window.wait_until_ready(window.clients[0])
         self.run(name, WIDGETS, history=False)
         if lab:
             self.run(name, STARTUP.format(lab), history=False)
-        return {"pid": window.process.pid, "seconds": time.monotonic() - began}
 
     def add_client(self, name: str) -> None:
         """Connect one more client to the same ports."""

@@ -169,3 +169,50 @@ def test_much_output_comes_whole_and_leaves_the_proxy_small(
     counted = host.run("from IPython.display import display\nfor n in range(3000): display(n)")
     assert counted.text.endswith("2999")
     assert counted.kinds.count("display_data") == 1
+
+
+def test_jupyterlab_and_vscode_find_one_kernel(project: KernelProject, new_host: NewHost) -> None:
+    lab = project.lab("both")
+    jupyter = {"JPY_SESSION_NAME": "labs/both.ipynb", "JPY_PARENT_PID": "1"}
+    far_half = str(project.project.path / ".lab" / "far" / "current")
+    command = [str(project.python), far_half, "lasting"]
+    server, host = new_host(), new_host()
+    server.open(variables=jupyter, command=command)
+    server.run("x = 'from JupyterLab'")
+    host.open(lab)
+    assert "from JupyterLab" in host.run("x").text
+    # A kernel that JupyterLab's server starts again is the same one, unless it was told to end.
+    server.close()
+    server.open(variables=jupyter, command=command)
+    assert "from JupyterLab" in server.run("x").text
+    assert server.call("ask", "window", "shutdown_request", {"restart": False}, {})
+    assert server.ended()["code"] == host.ended()["code"] == 0
+    # A console has no file by which a next one could find its kernel.
+    server.open(variables=jupyter | {"JPY_SESSION_NAME": "console-1"}, command=command)
+    assert server.run("1").status == "ok"
+    assert all(kernel.lab != "console-1" for kernel in project.kernels())
+
+
+def test_fifty_windows_leave_nothing_but_their_labs_kernels(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    project.end_kernels()
+    wait_until(lambda: not project.processes())
+    labs = [project.lab(f"fifty{number}") for number in range(5)]
+    for number in range(10):
+        host = new_host()
+        host.open_all(labs)
+        if number % 2:
+            for lab in labs:
+                host.call("leave", lab.stem)
+        host.kill()
+    wait_until(lambda: len(project.processes()) == len(labs))
+    for kernel in project.kernels():
+        assert not kernel.folder.with_suffix(".lock").exists()
+        assert not list((kernel.folder / "windows").iterdir())
+        assert len([path for path in kernel.folder.iterdir() if path.is_socket()]) == 6
+    left = [kernel.folder for kernel in project.kernels()]
+    assert len(left) == len(labs)
+    project.end_kernels()
+    wait_until(lambda: not project.processes())
+    assert not any(folder.exists() for folder in left)

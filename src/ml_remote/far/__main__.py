@@ -24,7 +24,7 @@ PARTS = {
     "headless": "ml_remote.far.env.headless",
     "serve": "ml_remote.far.env.serve",
     "kernel": "ml_remote.far.env.kernel",
-    "lasting": "ml_remote.far.env.lasting.proxy",
+    "lasting": "ml_remote.far.env.lasting.opening",
     "lasting-kernel": "ml_remote.far.env.lasting.kernel",
     "launch": "ml_remote.far.env.launch",
     "card": "ml_remote.far.env.card",

@@ -8,7 +8,8 @@ enter (far/login/kernels.py). The next window for the same lab finds it there.
 | module | what it has |
 |---|---|
 | `hook` | the file that setup installs in the environment: runs the proxy, or else a plain kernel |
-| `proxy` | what the editor has started: one for each window |
+| `opening` | starts a kernel and serves the editor: what its process does |
+| `proxy` | one window of the editor |
 | `front`, `back` | its sockets towards the editor, and towards one kernel |
 | `beside` | what a window does while another one's cell runs |
 | `messages` | the wire format: read, checked, signed anew |

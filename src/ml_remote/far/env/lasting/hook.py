@@ -66,7 +66,7 @@ def _serve(root: str, after: list[str]) -> int:
         raise FileNotFoundError(f"{root}/.lab/far/current is missing.")
     sys.path.insert(0, str(far))
     sys.dont_write_bytecode = True  # nothing in there ever changes
-    from ml_remote.far.env.lasting.proxy import serve
+    from ml_remote.far.env.lasting.opening import serve
 
     (named,) = filter(None, map(_FILE.fullmatch, after))
     return serve(Path(named[2]), Path(root))

@@ -1,11 +1,8 @@
-"""Stand where the editor has started a kernel, and let the real one outlive the window.
+"""One window of the editor: it passes messages on between its ports and a kernel that outlives it.
 
-    .venv/bin/python .lab/far/current lasting -f FILE
-
-FILE is the connection file of JupyterLab; VS Code starts this through the hook (hook.py). A spare
-kernel answers what comes before the lab is known. SIGINT interrupts the kernel. With SIGTERM, and
-when the editor's process has gone, the window leaves and the kernel of a lab lives on. When the
-kernel ends, so does the window: with exit code 0, or by SIGKILL if the kernel was killed.
+A spare kernel answers what comes before the lab is known. SIGINT interrupts the kernel. With
+SIGTERM, and when the editor's process has gone, the window leaves and the kernel of a lab lives on.
+When the kernel ends, so does the window: with exit code 0, or by SIGKILL if the kernel was killed.
 """
 
 from __future__ import annotations
@@ -22,18 +19,15 @@ from typing import NoReturn
 import zmq
 
 from ...login import kernels
-from ...login.environment.processes import started
-from ...login.kernel_rules import read_rules
-from ..parameters import project_root
 from .back import Back
 from .beside import Beside, is_cell
-from .choosing import JUPYTER, enter, file_named, host_of, is_restart, lab_of, settle, withdraw
+from .choosing import enter, file_named, is_restart, lab_of, settle, withdraw
 from .front import CHANNELS, Front
 from .messages import Message
-from .starting import start_kernel
+from .starting import CannotLastError
 from .waiting import Signals, watch_process
 
-__all__ = ["CannotLastError", "Window", "main", "serve"]
+__all__ = ["Window"]
 
 _PERIOD = 1000  # milliseconds between looks at the parent
 _FULL = 3  # milliseconds until the editor may have taken some output
@@ -41,46 +35,17 @@ _ATTACHING = 10.0  # seconds for a kernel to answer on its control channel
 _LOG_SHOWN = 2000  # bytes of a dead kernel's log
 
 
-class CannotLastError(Exception):
-    """Why a plain kernel is the better one; empty if that is what the person wants."""
-
-
-def main(arguments: list[str]) -> int:
-    """Serve a window of JupyterLab."""
-    file = Path(arguments[arguments.index("-f") + 1])
-    try:
-        return serve(file, project_root())
-    except Exception as error:
-        print(f"The kernel ends with JupyterLab: {error}", file=sys.stderr, flush=True)
-        far = Path(__file__).resolve().parents[4]
-        os.execv(sys.executable, [sys.executable, str(far), "kernel", *arguments])
-
-
-def serve(file: Path, root: Path) -> int:
-    """Serve the window that this connection file is for; return the exit code.
-
-    Raises CannotLastError, or what went wrong, but not after the editor has had an answer.
-    """
-    if not read_rules(root).keep:
-        raise CannotLastError("")
-    window = Window(Path(os.path.realpath(root)), file)
-    return window.run()
-
-
 class Window:
     """One window of the editor, and the kernel that it shows."""
 
-    def __init__(self, root: Path, file: Path) -> None:
-        self._root = root
-        self._name = f"{os.getpid()}-{started(os.getpid())}"
-        self._parent = os.getppid()
-        named = os.environ.get("JPY_SESSION_NAME")
-        self._host = host_of(self._parent) if named is None else JUPYTER
+    def __init__(
+        self, file: Path, spare: kernels.Kernel, *, name: str, host: str, parent: int
+    ) -> None:
+        self._kernel = spare
+        self._name, self._host = name, host
+        self._root = Path(spare.root)
+        self._parent = parent
         self._is_settled = False  # the lab is known, or there is none
-        kernels.remove_leftovers()
-        # Forked before ZeroMQ has threads.
-        self._kernel = start_kernel(root, self._name)
-        enter(self._kernel.folder, self._name, self._host)
         self._signals = Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._death = watch_process(self._kernel.pid)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -93,8 +58,13 @@ class Window:
         self._beside = Beside(self._front)
         self._has_answered = False
         self._looked_at = 0.0
-        if named is not None:
-            self._choose(str(root / named))
+
+    def show(self, file: Path) -> None:
+        """Show the kernel of the lab that is known before the editor asks anything."""
+        while not self._back.ask("kernel_info_request", {}, seconds=1.0):
+            if self._has_kernel_ended():
+                raise CannotLastError("its kernel ended before it had answered")
+        self._choose(str(file))
 
     def run(self) -> int:
         """Pass messages on until the window or the kernel has ended; return the exit code."""

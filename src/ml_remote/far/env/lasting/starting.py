@@ -15,13 +15,17 @@ from typing import NoReturn
 from ...login import kernels
 from ...login.variables import cleaned
 
-__all__ = ["kernel_variables", "start_kernel", "write_connection"]
+__all__ = ["CannotLastError", "kernel_variables", "start_kernel", "write_connection"]
 
 _FAR_HALF = Path(__file__).resolve().parents[4]
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The editor's process is not the kernel's parent, and a session of JupyterLab ends before it.
 _NOT_PASSED_ON = re.compile(r"JPY_.*|JUPYTER_(?:CONFIG|RUNTIME)_\w+|JUPYTERLAB_.*|LAB_JOB_FOLDER")
+
+
+class CannotLastError(Exception):
+    """Why a plain kernel is the better one; empty if that is what the person wants."""
 
 
 def start_kernel(root: Path, window: str) -> kernels.Kernel:
