@@ -140,6 +140,30 @@ def test_lines_that_are_refused_are_ignored_in_this_clone_only(repository: Path)
 
 
 @pytest.mark.slow
+def test_package_is_asked_for_where_there_are_several(repository: Path) -> None:
+    (repository / "src" / "roots").mkdir()
+    (repository / "src" / "roots" / "__init__.py").touch()
+    question = "The package that programs import (leaves, roots; - for none):"
+    command = [sys.executable, "-B", "-m", "ml_remote", "init", "--alias", "gpu"]
+    answers = {question: "roots", "Add lab.toml, lab.py, lab.local.toml? [Y/n]:": "n"}
+    code, screen = at_terminal(command, answers=answers, folder=repository)
+    assert code == 1, screen
+    assert '+package = "roots"' in screen
+    assert not (repository / "lab.toml").exists()
+    done = lab(repository, "init", *ANSWERS, "--package", "stems", "--yes")
+    assert (done.returncode, "'stems' in src/. Those that are: leaves, roots." in done.stderr) == (
+        2,
+        True,
+    )
+    done = lab(repository, "init", *ANSWERS, "--yes")
+    assert "several packages, and lab.toml names none: --package NAME" in done.stderr
+    assert Project(root=repository).settings.package is None
+    lab(repository, "init", "--remove", "--yes")
+    lab(repository, "init", *ANSWERS, "--package", "leaves", "--yes")
+    assert Project(root=repository).settings.package == "leaves"
+
+
+@pytest.mark.slow
 def test_nothing_is_changed_without_an_answer(repository: Path) -> None:
     before = files(repository)
     for words in ((), ("--alias", "gpu"), ("--alias", "no such", "--yes")):

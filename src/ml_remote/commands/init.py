@@ -21,6 +21,7 @@ __all__ = ["init"]
 @click.option(
     "--folder", metavar="PATH", help="Where the project is to be there. [default: its name here]"
 )
+@click.option("--package", metavar="NAME", help="The package in src/ that programs import.")
 @click.option("--remove", "take_back", is_flag=True, help="Take back what was added.")
 @yes_option
 @click.pass_obj
@@ -29,6 +30,7 @@ def init(
     alias: str | None,
     address: str | None,
     folder: str | None,
+    package: str | None,
     take_back: bool,
     yes: bool,
 ) -> None:
@@ -39,12 +41,14 @@ def init(
     repository has: uv.lock, environment.yml, pyproject.toml or requirements.txt. Nothing is
     committed.
     """
-    from ..initialising.init import Answers, remove
+    from ..initialising.asking import Answers
     from ..initialising.init import init as carry_out
+    from ..initialising.init import remove
 
     if take_back:
-        if alias or address or folder:
+        if alias or address or folder or package:
             raise UsageError("`--remove` takes no other option than `--yes`.")
         remove(context, yes=yes)
         return
-    carry_out(context, Answers(alias=alias, address=address, folder=folder, yes=yes))
+    answers = Answers(alias=alias, address=address, folder=folder, package=package, yes=yes)
+    carry_out(context, answers)

@@ -4,5 +4,6 @@
 |---|---|
 | `looking` | what the repository says of itself |
 | `proposing` | the files that are proposed, as texts |
-| `init` | asking, writing and taking back |
+| `asking` | what it cannot say |
+| `init` | writing and taking back |
 """

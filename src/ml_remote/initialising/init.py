@@ -1,30 +1,28 @@
-"""`lab init`: asking, writing and taking back."""
+"""`lab init`: writing and taking back."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..context import Context
-from ..errors import ConfigurationError, LabError, UsageError
+from ..errors import ConfigurationError, LabError
 from ..files import Change, commit, read_bytes
 from ..lists.sources import how_to_list
 from ..login.entries import write_entry
 from ..project import current_folder
 from ..settings import read_settings
-from ..ssh.address import parse_destination, validate_alias
 from ..state import check_links, make_state
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
 from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
 from . import proposing
-from .looking import Repository, git_path, is_ignored, is_tracked, look
+from .looking import git_path, is_ignored, is_tracked, look
 
-__all__ = ["Answers", "init", "remove"]
+__all__ = ["init", "remove"]
 
 _SCRIPT = "lab.py"
 _SETTINGS = ".vscode/settings.json"
@@ -34,16 +32,6 @@ _EXCLUDE = "info/exclude"
 _THIS_CLONES = (LOCAL_FILE, "exclude")
 _FILES = (PROJECT_FILE, _SCRIPT, LOCAL_FILE, ".gitignore", _SETTINGS, _EXCLUDE)
 """What is ever written, as the record names it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What the command line answers; None is asked for."""
-
-    alias: str | None = None
-    address: str | None = None
-    folder: str | None = None
-    yes: bool = False
 
 
 def init(context: Context, answers: Answers) -> None:
@@ -59,15 +47,17 @@ def init(context: Context, answers: Answers) -> None:
         console.say(f"{root} is a project of lab already; nothing was changed.")
         console.next_step("lab status")
         return
-    alias, address = _machine(found, answers, console)
+    alias, address = ask_machine(found, answers, console)
     folder = answers.folder or root.name
-    _check(root, proposing.lab_toml(found, alias=alias, folder=folder))
+    package = ask_package(found, answers, console)
+    settings = proposing.lab_toml(found, alias=alias, folder=folder, package=package)
+    _check(root, settings)
     source = found.source or "none: lab setup needs one"
     console.say(f"The list of packages that counts: {source}")
     if not found.source and (how := how_to_list(root)):
         console.warn(how)
     try:
-        changes = _wanted(found, alias=alias, folder=folder, console=console, yes=answers.yes)
+        changes = _wanted(root, settings, console=console, yes=answers.yes)
         _write(root, changes)
     except OSError as error:  # a folder in the place of a file, or a file in that of a folder
         why = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
@@ -87,29 +77,6 @@ def init(context: Context, answers: Answers) -> None:
     with console.part_of_more():
         write_entry(console, address, alias=alias, offline=True, yes=answers.yes)
     console.next_step("lab up")
-
-
-def _machine(found: Repository, answers: Answers, console: Console) -> tuple[str, str]:
-    """Return the alias and the address of the machine. Raises UsageError."""
-    has_terminal = console.has_terminal()
-    address = answers.address
-    if address is None and answers.alias is None and has_terminal:
-        address = console.ask("The machine, as you type it after ssh (- to name it later)")
-    address = "" if address in (None, "-") else address
-    if address:
-        parse_destination(address)
-    alias = answers.alias
-    if alias is None and has_terminal:
-        usual = found.usual_alias
-        question = "A short name for it" + (f" (- for {usual})" if usual else "")
-        alias = console.ask(question)
-        alias = usual if alias == "-" else alias
-    if alias is None:
-        raise UsageError(
-            "A short name for the machine is needed, and there is no terminal to ask in.",
-            hint="lab init --alias NAME --address USER@HOST",
-        )
-    return validate_alias(alias), address
 
 
 def _check_is_ours(root: Path) -> None:
@@ -134,18 +101,13 @@ def _check(root: Path, text: str) -> None:
     read_settings(Tables(project=root / PROJECT_FILE, shared=tomllib.loads(text), local={}))
 
 
-def _wanted(
-    found: Repository, *, alias: str, folder: str, console: Console, yes: bool
-) -> list[Change]:
+def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[Change]:
     """Return the changes that the person agrees to; those that must be are in front.
 
     Raises LabError when these are not wanted, or a file of another kind is in their place.
     """
-    root, version = found.root, this_version()
-    texts = {
-        PROJECT_FILE: proposing.lab_toml(found, alias=alias, folder=folder),
-        _SCRIPT: proposing.script(version),
-    }
+    version = this_version()
+    texts = {PROJECT_FILE: settings, _SCRIPT: proposing.script(version)}
     if version.commit is None and version.folder is not None:
         texts[LOCAL_FILE] = proposing.local_toml(version.folder)
     needed = [

@@ -31,8 +31,8 @@ class Repository:
     root: Path
     source: str
     """The list of packages that counts; "" if there is none."""
-    package: str | None
-    """The only package in src/, if there is one."""
+    packages: tuple[str, ...]
+    """The packages in src/."""
     python: str
 
     @property
@@ -59,7 +59,7 @@ def look() -> Repository:
     return Repository(
         root=root,
         source=first_list(root),
-        package=_package(root),
+        packages=_packages(root),
         python=_python(root),
     )
 
@@ -79,9 +79,9 @@ def git_path(root: Path, name: str) -> Path:
     return root / git(root, "rev-parse", "--git-path", name).stdout.rstrip("\n")
 
 
-def _package(root: Path) -> str | None:
-    found = [path.parent.name for path in sorted((root / "src").glob("*/__init__.py"))]
-    return found[0] if len(found) == 1 and found[0].isidentifier() else None
+def _packages(root: Path) -> tuple[str, ...]:
+    found = (path.parent.name for path in sorted((root / "src").glob("*/__init__.py")))
+    return tuple(name for name in found if name.isidentifier())
 
 
 def _python(root: Path) -> str:

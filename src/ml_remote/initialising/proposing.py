@@ -35,16 +35,16 @@ _OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|//[^\n]*\n|/\*.*?\*/)*\{", re.DOT
 _INTERPRETER = "python.defaultInterpreterPath"
 
 
-def lab_toml(found: Repository, *, alias: str, folder: str) -> str:
+def lab_toml(found: Repository, *, alias: str, folder: str, package: str | None = None) -> str:
     """Return the project's settings."""
-    package = f"[project]\npackage = {_quoted(found.package)}\n\n" if found.package else ""
+    project = f"[project]\npackage = {_quoted(package)}\n\n" if package else ""
     source = f"from = {_quoted(found.source)}  # what it is made from\n" if found.source else ""
     return (
         "# What the `lab` command knows about this project. Nothing here is personal: who you are\n"
         "# on the machine, its address and your key are in your own SSH configuration. What you\n"
         f"# alone want different goes into {LOCAL_FILE}: the same tables, stronger than here.\n"
         f"format = {FORMAT}\n\n"
-        f"{package}"
+        f"{project}"
         f"[remote]\nalias = {_quoted(alias)}  # the name of the machine: `ssh {alias}`\n"
         f"folder = {_quoted(folder)}  # where it is there, relative to your home directory\n\n"
         f"[environment]\npython = {_quoted(found.python)}\n"
