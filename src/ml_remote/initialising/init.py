@@ -20,6 +20,7 @@ from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
 from . import proposing
+from .asking import Answers, ask_machine, ask_package
 from .looking import git_path, is_ignored, is_tracked, look
 
 __all__ = ["init", "remove"]
