@@ -121,6 +121,11 @@ def test_input_is_asked_of_the_window_that_runs_the_cell(
     code = "import getpass; print(input('name? '), getpass.getpass('word? '))"
     assert "name? word? Ada Ada" in host.run(code, answer="Ada").text
     assert "name? word? Bob Bob" in other.run(code, answer="Bob").text
+    # Nobody can answer for a window that has gone, and the next one is not kept waiting.
+    other.start("input()", asks=True)
+    wait_until(project.kernel("input").folder.joinpath("busy").exists)
+    other.kill()
+    assert host.run("print('free')").text.endswith("free\n")
 
 
 def test_two_clients_of_one_window_get_their_own_answers(

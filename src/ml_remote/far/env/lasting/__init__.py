@@ -17,7 +17,8 @@ enter (far/login/kernels.py). The next window for the same lab finds it there.
 | `starting` | starts a kernel: its folder, its variables, two forks |
 | `choosing` | which kernel a lab gets: the one that lives, or a fresh one |
 | `kernel` | the process that computes |
-| `life` | what a kernel knows of its windows and cells; when it ends |
+| `life` | what a kernel knows of its windows; when it ends |
+| `cells` | which cell runs, and for which window |
 | `output` | what a kernel printed lately |
 | `saying` | the first lines in a cell, and `%kernel` |
 """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 
 from ...login import kernels
-from ...login.environment.processes import started
 from ...login.kernel_rules import card_memory, is_on_card, read_rules, why_it_ends
+from .cells import Cells, lives
 from .output import OWN, Record
 from .saying import connected, count_variables, describe
 
@@ -26,13 +25,11 @@ __all__ = ["Life"]
 _SPARE_PERIOD = 1.0  # seconds between looks at the window of a spare kernel
 _PERIOD = 20.0  # seconds between looks at the rules
 _REST = 10.0  # seconds for a kernel to end in an orderly way
-_MOST_SESSIONS = 200
-_HAS_PROC = Path("/proc/self").is_dir()
 _LONGEST_LOG = 1_000_000  # bytes
 
 
 class Life:
-    """The windows of a kernel, and its cells.
+    """The windows of a kernel, and its end.
 
     Cells run in the main thread, requests of the proxies in the control thread, output in a third
     one; each attribute is written by one of them.
@@ -45,13 +42,13 @@ class Life:
         self._root = root
         self._far = Path(__file__).resolve().parents[4]
         self._windows = {window}
-        self._of_session: dict[str, str] = {}
-        self._to_greet: set[str] = set()
-        self._cell = ""  # the id of the request that runs
-        self._cell_window = ""
+        self._to_greet: dict[str, str] = {}  # windows, and which Python they would start
         self._is_over = False
-        self.record = Record(self._is_shown)
-        self._take_requests()
+        self._looked_after = 0.0
+        self._cells = Cells(app.kernel, self._mark)
+        self.record = Record(self._cells.is_shown)
+        self._kernel.control_handlers["lab_settle_request"] = self._settle
+        self._kernel.control_handlers["lab_attach_request"] = self._attach
         app.shell.events.register("pre_run_cell", self._greet)
         app.shell.register_magic_function(self._magic, "line", "kernel")
 
@@ -70,14 +67,6 @@ class Life:
             self._folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
-    def _take_requests(self) -> None:
-        kernel = self._kernel
-        kernel.control_handlers["lab_settle_request"] = self._settle
-        kernel.control_handlers["lab_attach_request"] = self._attach
-        kernel.shell_handlers["execute_request"] = self._running(
-            kernel.shell_handlers["execute_request"]
-        )
-
     def _settle(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
         """Become the kernel of a lab: the proxy has given the folder another name."""
         self._folder = Path(parent["content"]["folder"])
@@ -87,45 +76,13 @@ class Life:
     def _attach(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
         window = parent["content"]["window"]
         self._windows.add(window)
-        self._to_greet.add(window)
+        self._to_greet[window] = str(parent["content"].get("python", sys.executable))
         content = {
             "status": "ok",
-            "busy_with": self._cell,
+            "busy_with": self._cells.running,
             "has_subshells": bool(getattr(self._kernel, "_supports_kernel_subshells", False)),
         }
         self._kernel.session.send(stream, "lab_attach_reply", content, parent, ident)
-
-    def _running(
-        self, execute: Callable[..., Awaitable[None] | None]
-    ) -> Callable[..., Awaitable[None]]:
-        """Return what runs a cell and notes that it runs."""
-
-        async def run(stream: object, ident: Sequence[bytes], parent: dict[str, Any]) -> None:
-            header = parent["header"]
-            self._note_session(header["session"], bytes(ident[0]).decode("ascii", "replace"))
-            is_main = not header.get("subshell_id")
-            if is_main:
-                self._cell, self._cell_window = (
-                    header["msg_id"],
-                    self._of_session[header["session"]],
-                )
-                self._mark(busy=True)
-            try:
-                done = execute(stream, ident, parent)
-                if inspect.isawaitable(done):
-                    await done
-            finally:
-                if is_main:
-                    self._cell = ""
-                    self._mark(busy=False)
-
-        return run
-
-    def _note_session(self, session: str, window: str) -> None:
-        self._of_session.pop(session, None)
-        self._of_session[session] = window
-        while len(self._of_session) > _MOST_SESSIONS:
-            del self._of_session[next(iter(self._of_session))]
 
     def _mark(self, *, busy: bool) -> None:
         with suppress(OSError):
@@ -135,20 +92,22 @@ class Life:
                 (self._folder / "busy").unlink(missing_ok=True)
                 (self._folder / "used").touch()
 
-    def _is_shown(self, session: str) -> bool:
-        """Return whether the window of a session is there, to show what its cells print."""
-        window = self._of_session.get(session)
-        return window is None or _lives(window)
-
     def _greet(self, info: object) -> None:
         """Say, before a window's first cell, which kernel it has found."""
-        if self._cell_window not in self._to_greet or not getattr(info, "store_history", False):
+        if self._cells.window not in self._to_greet or not getattr(info, "store_history", False):
             return
-        self._to_greet.discard(self._cell_window)
+        python = self._to_greet.pop(self._cells.window)
         kernel = kernels.read_kernel(self._folder)
         if kernel is not None:
             unseen = self.record.lines(unseen=True)
-            self._say(connected(kernel, variables=self._variables, unseen=unseen))
+            self._say(
+                connected(
+                    kernel,
+                    variables=self._variables,
+                    unseen=unseen,
+                    is_outdated=python != sys.executable,
+                )
+            )
             self.record.count_as_seen()
 
     def _magic(self, _line: str) -> None:
@@ -180,17 +139,23 @@ class Life:
         )
 
     def _watch(self) -> None:
-        looked = 0.0
         while True:
             time.sleep(_SPARE_PERIOD)
-            self._windows = {window for window in self._windows if _lives(window)}
-            about = kernels.read_kernel(self._folder)
-            if about is None or not about.lab:
-                if not self._windows and not self._cell:
-                    self._end()
-            elif time.monotonic() - looked > _PERIOD:
-                looked = time.monotonic()
-                self._look_after(about)
+            try:
+                self._look()
+            except Exception:  # what fails now may not fail the next time
+                traceback.print_exc(file=sys.__stderr__)
+
+    def _look(self) -> None:
+        self._windows = {window for window in self._windows if lives(window)}
+        self._cells.end_vain_question()
+        about = kernels.read_kernel(self._folder)
+        if about is None or not about.lab:
+            if not self._windows and not self._cells.running:
+                self._end()
+        elif time.monotonic() - self._looked_after > _PERIOD:
+            self._looked_after = time.monotonic()
+            self._look_after(about)
 
     def _look_after(self, about: kernels.Kernel) -> None:
         kept = [path for path in self._folder.rglob("*") if path.name != "used"]
@@ -203,7 +168,7 @@ class Life:
         reason = why_it_ends(
             read_rules(Path(self._root)),
             shown=bool(self._windows) or kernels.is_shown(about),
-            busy=bool(self._cell),
+            busy=bool(self._cells.running),
             unused_seconds=time.time() - kernels.used_at(about),
             on_card=lambda: is_on_card(about, card_memory()),
         )
@@ -222,21 +187,3 @@ class Life:
     def _end_now(self) -> None:
         self.remove()
         os._exit(0)
-
-
-def _lives(window: str) -> bool:
-    """Return whether the proxy of a window is there; asked for each output, so it must be quick."""
-    pid, _, start = window.partition("-")
-    if not pid.isdigit():
-        return False
-    if not _HAS_PROC:
-        return _is_process(int(pid))
-    return started(int(pid)) == start
-
-
-def _is_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

@@ -192,7 +192,8 @@ class Window:
         self._death = watch_process(living.pid)
         kernels.end(spare)
         back.hear(seconds=_ATTACHING)
-        told = back.ask("lab_attach_request", {"window": self._name}, seconds=_ATTACHING)
+        about = {"window": self._name, "python": sys.executable}
+        told = back.ask("lab_attach_request", about, seconds=_ATTACHING)
         if told.get("busy_with"):
             self._beside.begin(back, str(told["busy_with"]), has_subshells=told["has_subshells"])
 

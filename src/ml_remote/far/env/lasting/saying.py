@@ -13,16 +13,21 @@ __all__ = ["connected", "count_variables", "describe"]
 _SHOWN = 10  # lines of what was printed meanwhile
 
 
-def connected(kernel: Kernel, *, variables: int, unseen: Sequence[str]) -> str:
-    """Return the first lines in a window that shows a kernel which lives already."""
+def connected(kernel: Kernel, *, variables: int, unseen: Sequence[str], is_outdated: bool) -> str:
+    """Return the first lines in a window that shows a kernel which lives already.
+
+    An outdated one does not have the environment that the last setup made.
+    """
     lines = []
     if unseen:
         left = len(unseen) - _SHOWN
         more = f" (%kernel shows {left} more lines)" if left > 0 else ""
         lines = [f"Printed while no window was open{more}:", *unseen[-_SHOWN:], ""]
     started = f"Connected to the kernel started at {moment(kernel.started)}"
-    end = "Restart gives a fresh one."
-    return "\n".join([*lines, f"{started} ({_counted(variables, 'variable')}). {end}", ""])
+    lines.append(f"{started} ({_counted(variables, 'variable')}). Restart gives a fresh one.")
+    if is_outdated:
+        lines.append("The environment has been renewed since. Restart uses the new one.")
+    return "\n".join([*lines, ""])
 
 
 def describe(
