@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -48,7 +49,9 @@ def packages(tmp_path: Path) -> Path:
     build_wheel(folder, "alpha", "1.0", needs="delta")
     for name in ("beta", "delta"):
         build_wheel(folder, name, "1.0")
-    (pip,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    # Debian and Fedora keep the wheel of pip elsewhere than Python itself does.
+    kept = sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(ensurepip.__file__).parent / "_bundled"
+    (pip,) = Path(kept).glob("pip-*.whl")
     shutil.copy(pip, folder)
     source = tmp_path / "sourceonly-1.0"
     source.mkdir()
