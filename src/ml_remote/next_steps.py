@@ -16,6 +16,7 @@ from .project import Project
 __all__ = ["Known", "read_environment", "what_next", "what_to_open"]
 
 _STATES = ("complete", "incomplete", "missing")
+_A_LIST = "list the packages in requirements.txt, or run what needs none: lab run -- COMMAND"
 _WITHOUT_LABS = "lab run -- COMMAND"
 _WITHOUT_LABS_HERE = "run your programs with .venv/bin/python"
 
@@ -32,6 +33,10 @@ class Known:
     """The hash of the lists that the environment was made from; None if that is not known."""
     running: Sequence[str] = ()
     """The ids of the runs that are not over, the latest last."""
+    session: str | None = None
+    """The command that reaches a session which runs there, such as `lab jupyter`."""
+    results: str | None = None
+    """How to look at results that are here, or to bring them."""
     is_local: bool = False
     """Whether the machine is this computer."""
 
@@ -67,14 +72,32 @@ def _proposals(project: Project, known: Known) -> list[str]:
     if not known.is_sent:
         steps.append("lab up")
     if not known.has_environment or _is_older(project, known):
-        steps.append(f"lab setup{here}")
+        steps.append(_how_to_set_up(project, here))
     if known.running:
         steps.append(f"lab attach {known.running[-1]}")
+    if known.results:
+        steps.append(known.results)
+    if known.session:
+        steps.append(known.session)
     if project.has_labs:
         steps.append(f"lab run {project.example}{here}")
     else:
         steps.append(_WITHOUT_LABS_HERE if known.is_local else _WITHOUT_LABS)
     return [*steps, "lab status"]
+
+
+def _how_to_set_up(project: Project, here: str) -> str:
+    """Return what makes the environment; where no list is there, what `lab setup` asks for."""
+    from .lists.here import texts_here
+    from .lists.sources import how_to_list
+
+    try:
+        has_lists = bool(texts_here(project.root))
+    except LabError:  # told by what reads the lists
+        has_lists = True
+    if has_lists:
+        return f"lab setup{here}"
+    return how_to_list(project.root) or _A_LIST
 
 
 def _is_older(project: Project, known: Known) -> bool:

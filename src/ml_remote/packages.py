@@ -21,6 +21,7 @@ from .lists.lock import LOCK, differences, versions
 from .lists.requirements import name_of, parse, parse_name
 from .lists.sources import refuse_to_change
 from .lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
+from .next_steps import Known, what_next
 from .ui.console import Console
 
 __all__ = ["add", "remove", "renew"]
@@ -43,7 +44,8 @@ def add(
         if one not in new:
             console.say(f"{one.name} is in the lists already.")
     if not new:
-        console.next_step("lab setup --local" if local else "lab setup")  # it may not be installed
+        known = Known(has_environment=False, is_local=local)  # it may not be installed
+        console.next_step(what_next(context, known, after="lab add"))
         return
     text = before.pyproject
     for one in new:

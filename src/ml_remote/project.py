@@ -58,7 +58,11 @@ class Project:
     def example(self) -> str:
         """A lab to name in a command: the one for digits, else the first, else a name for any."""
         found = sorted((self.root / "labs").glob("*.py"))
-        labs = [f"labs/{path.name}" for path in found if path.name.isprintable()]
+        labs = [
+            f"labs/{path.name}"
+            for path in found
+            if path.name.isprintable() and path.name[0] != "_" and path.is_file()
+        ]
         return shlex.quote(_DIGITS if _DIGITS in labs else labs[0]) if labs else _ANY
 
     def alias(self, given: str | None = None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from needs import need_program, need_root
-from openssh_server import run, sftp_server
+from openssh_server import folder_of_its_own, run, sftp_server
 
 from ml_remote.transfer.copy_words import COPY_REASONS, UNCLEAR_REASONS, copy_reason
 from ml_remote.transfer.git_words import told
@@ -107,14 +107,17 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def full() -> Iterator[Path]:
     """A disk of 64 KiB, beside a folder with a larger file and one that others may not read."""
     need_root("mount a disk")
     for program in ("rsync", "setpriv"):
         need_program(program)
-    place = tmp_path_factory.mktemp("copies")
-    for above in (place, *place.parents[:3]):
-        above.chmod(0o755)
+    with folder_of_its_own() as place:
+        place.chmod(0o755)
+        yield from _disk_in(place)
+
+
+def _disk_in(place: Path) -> Iterator[Path]:
     for name, size, mode in (("from", 300_000, 0o644), ("small", 10, 0o644), ("closed", 1, 0o600)):
         (place / name).mkdir()
         (place / name / "a").write_bytes(os.urandom(size))

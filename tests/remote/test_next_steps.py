@@ -34,6 +34,12 @@ RUN = "2026-01-02_03-04-05"
         (Known(), "lab push", [], "lab run -- COMMAND"),
         (Known(running=[RUN]), "lab status", ["a"], f"lab attach {RUN}"),
         (Known(running=[RUN]), f"lab attach {RUN}", ["a"], "lab run labs/a.py"),
+        (Known(results="look at x"), "lab pull", ["a"], "look at x"),
+        (Known(results="look at x", has_environment=False), "lab pull", ["a"], "lab setup"),
+        (Known(results="look at x", running=[RUN]), "lab runs", ["a"], f"lab attach {RUN}"),
+        (Known(session="lab jupyter"), "lab jupyter --list", ["a"], "lab jupyter"),
+        (Known(), "lab doctor", ["_helpers", "b"], "lab run labs/b.py"),
+        (Known(), "lab doctor", ["_helpers"], "lab run -- COMMAND"),
         (Known(is_local=True), "lab setup --local", ["a"], "lab run labs/a.py --local"),
         (
             Known(is_local=True, has_environment=False),
@@ -64,6 +70,16 @@ def test_environment_made_from_the_lists_that_are_here_is_not_older(tmp_path: Pa
     assert what_next(context, known) == "lab setup"
     (tmp_path / "pyproject.toml").write_bytes(b"\xff")  # told by what reads the lists
     assert what_next(context, known) == "lab run -- COMMAND"
+
+
+def test_no_setup_is_proposed_that_would_find_no_list(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "x"\n')
+    context = Context(project=Project(root=tmp_path))
+    assert what_next(context, NO_ENVIRONMENT).startswith("list the packages in requirements.txt")
+    (tmp_path / "Pipfile").touch()
+    assert "pipenv requirements" in what_next(context, NO_ENVIRONMENT)
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    assert what_next(context, NO_ENVIRONMENT) == "lab setup"
 
 
 def test_answer_about_the_environment_that_cannot_be_so_tells_nothing() -> None:

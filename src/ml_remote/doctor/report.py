@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..errors import LabError
+from ..next_steps import Known, what_next
 from ..ssh.client import Client
 from ..ssh.ssh_config import read_entry
 from ..ui.console import Console
@@ -68,7 +69,9 @@ def doctor(
     if remedy is not None:
         console.next_step(remedy)
     elif is_well and not copy:
-        console.next_step("lab up")
+        has_environment = any(one.name == "environment" and one.state == "ok" for one in findings)
+        known = Known(has_environment=has_environment)
+        console.next_step(what_next(context, known, after="lab doctor"))
     return is_well
 
 

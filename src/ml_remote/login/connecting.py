@@ -12,6 +12,8 @@ from pathlib import Path
 from .. import answers
 from ..context import Context
 from ..errors import ConfigurationError, HostKeyUnknownError, LabError
+from ..next_steps import Known, read_environment, what_next
+from ..scripts import script
 from ..ssh.agents import agent_hangs, fault_of_agent, silent_agent
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
@@ -48,7 +50,7 @@ def connect(
     """
     entry = wanted_entry(context.console, address, alias=alias, jump=jump, identity=identity)
     if entry is None:
-        _use_own_host(Client(alias=alias), context.console, yes=yes)
+        _use_own_host(context, Client(alias=alias), yes=yes)
     else:
         _connect(
             context,
@@ -113,9 +115,9 @@ def _connect(
         console.say(f"Nothing to change: `ssh {entry.alias}` logs in without a password.")
     else:
         console.say(f"`ssh {entry.alias}` now logs in without a password.")
-    folder = _folder_there(Client(alias=entry.alias), context.project.settings.folder)
+    folder, known = _what_is_there(Client(alias=entry.alias), context.project.settings.folder)
     say_how_it_opens(entry.alias, directory, console, folder=folder)
-    console.next_step("lab up")
+    console.next_step(what_next(context, known, after="lab connect"))
 
 
 def _without_silent_agent(entry: Entry, console: Console) -> Entry:
@@ -182,8 +184,9 @@ def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
     return log_in(client)
 
 
-def _use_own_host(client: Client, console: Console, *, yes: bool) -> None:
+def _use_own_host(context: Context, client: Client, *, yes: bool) -> None:
     """Take a machine as the person's own configuration has it; nothing is written."""
+    console = context.console
     fault = fault_of_agent(client.resolve(), alias=client.alias)
     if fault is not None:
         raise fault
@@ -191,10 +194,16 @@ def _use_own_host(client: Client, console: Console, *, yes: bool) -> None:
     _first_login(client, console, yes=yes)
     prove(client, console, before, written=False)
     console.say(f"`ssh {client.alias}` logs in without a password.")
-    console.next_step("lab up")
+    _, known = _what_is_there(client, context.project.settings.folder)
+    console.next_step(what_next(context, known, after="lab connect"))
 
 
-def _folder_there(client: Client, folder: str) -> str:
-    """Return the project's folder on the machine, or the home directory until it is there."""
-    script = 'cd || exit; [ -d "$1" ] && cd "$1"; pwd'
-    return answers.folder(client.run_script(script, folder).stdout.strip("\n"), asked=folder)
+def _what_is_there(client: Client, folder: str) -> tuple[str, Known]:
+    """Return the project's folder on the machine, and what is known of the project there.
+
+    Until it is there, the folder is the home directory.
+    """
+    said = client.run_script(script("arrive"), folder).stdout.rstrip("\n")
+    place, _, state = said.rpartition("\n")
+    known = Known(is_sent=False) if state == "absent" else read_environment(state.split())
+    return answers.folder(place.strip("\n"), asked=folder), known

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from ..context import Context
@@ -10,12 +11,13 @@ from ..errors import UsageError
 from ..jobs import no_sign
 from ..jobs.document import job_document
 from ..jobs.job import Job
-from ..next_steps import what_next
+from ..next_steps import Known, what_next
 from .places import find_jobs
 
-__all__ = ["choose_run", "duration_in_words", "list_runs", "table"]
+__all__ = ["choose_run", "duration_in_words", "known_from", "list_runs", "table"]
 
 _SHOWN = 20
+_BRING = "lab pull brings all results home"
 
 
 def list_runs(
@@ -48,7 +50,7 @@ def list_runs(
         console.say(line)
     if len(shown) < len(runs):
         console.say(f"The last {_SHOWN} of {len(runs)}; all of them: lab runs --all")
-    console.next_step(_what_next(runs))
+    console.next_step(what_next(context, known_from(context, runs), after="lab runs"))
 
 
 def choose_run(
@@ -119,6 +121,16 @@ def duration_in_words(duration: timedelta) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
-def _what_next(runs: Sequence[Job]) -> str:
-    going_on = [run for run in runs if not run.is_over]
-    return f"lab attach {going_on[-1].id}" if going_on else "lab pull brings all results home"
+def known_from(context: Context, runs: Sequence[Job], *, ended: Collection[str] = ()) -> Known:
+    """Return what runs tell: which go on, and where the results of the latest other one are.
+
+    `ended` are the ids of those that have been ended since.
+    """
+    going_on = [run.id for run in runs if not run.is_over and run.id not in ended]
+    over = [run for run in runs if run.id not in going_on]
+    results = None
+    if over:
+        folder = f"{over[-1].run.output_folder}/{over[-1].id}"
+        is_here = (context.project.outputs / folder).is_dir()
+        results = f"look at {shlex.quote(f'outputs/{folder}')}" if is_here else _BRING
+    return Known(running=going_on, results=results)

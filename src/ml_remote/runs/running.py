@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from .. import jobs
 from ..context import Context
 from ..errors import LabError, UnreachableError, UsageError
@@ -9,7 +11,7 @@ from ..far.env.sessions import KINDS
 from ..next_steps import what_next
 from .launchers import launcher_asked_for, launcher_of
 from .launchers.launcher import Order
-from .listing import choose_run
+from .listing import choose_run, known_from
 from .places import Found, find_jobs
 from .watching import watching
 
@@ -53,7 +55,7 @@ def wait_for(context: Context, text: str | None, *, alias: str | None = None) ->
     """
     known = find_jobs(context, alias, "run")
     name = context.project.alias(alias)
-    job = choose_run([one.job for one in known], text, alias=name, otherwise="lab runs")
+    job = choose_run([one.job for one in known], text, alias=name, otherwise=what_next(context))
     (found,) = [one for one in known if one.job is job]
     with watching(context.console, job.id, where=found.machine.alias):
         ended = jobs.follow(
@@ -102,7 +104,7 @@ def stop_runs(
     if not chosen:
         context.console.say(f"No run is going on on {name}.")
     _stop_each(context, chosen)
-    context.console.next_step("lab runs")
+    _say_what_next(context, known, ended={found.job.id for found in chosen})
 
 
 def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
@@ -117,7 +119,14 @@ def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
     context.console.say(
         f"{job.id} ({job.title}) counts as over. If it still runs on {job.host}, it ends there."
     )
-    context.console.next_step("lab runs")
+    _say_what_next(context, known, ended={job.id})
+
+
+def _say_what_next(context: Context, known: Sequence[Found], *, ended: Collection[str]) -> None:
+    """Say what to run next after these jobs have ended."""
+    runs = [found.job for found in known if found.job.kind == "run"]
+    step = what_next(context, known_from(context, runs, ended=ended), after="lab stop")
+    context.console.next_step(step)
 
 
 def _stop_each(context: Context, chosen: list[Found]) -> None:

@@ -20,7 +20,7 @@ from ..far.__main__ import INCOMPLETE
 from ..far.env.sessions import find_kind
 from ..installing import ensure_far
 from ..machine import Machine
-from ..next_steps import what_next
+from ..next_steps import Known, what_next
 from ..scripts import ExitCode, ask, script
 from ..transfer.identity import identity
 from . import browser
@@ -72,9 +72,8 @@ class Sessions:
                 in_order = self._hold_tunnel(session, open_browser=open_browser)
         except KeyboardInterrupt:
             self._console.say(f"The tunnel is closed. A session on {alias} continues.")
-            self._console.next_step(
-                f"lab {self._name} --stop ends it; without --stop you reach it again"
-            )
+            again = f"lab {self._name} reaches it again; lab {self._name} --stop ends it"
+            self._console.next_step(what_next(self._context, Known(session=again)))
             return
         if not in_order:
             # The shared connection may have been lost together with the session.
@@ -89,7 +88,8 @@ class Sessions:
         title = self._kind.title
         if not known:
             self._console.say(f"There has been no {title} session on {self._machine.alias} yet.")
-            self._console.next_step(f"lab {self._name}")
+            start = Known(session=f"lab {self._name} starts one")
+            self._console.next_step(what_next(self._context, start))
             return
         for job in known[-_LISTED:]:
             started = job.started.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -99,9 +99,11 @@ class Sessions:
                 f"{title}  {state:<7}  started {started}  for {hours}:{minutes:02} h  on {job.host}"
             )
         running = any(not job.is_over for job in known)
-        self._console.next_step(
-            f"lab {self._name} --stop ends it" if running else f"lab {self._name}"
-        )
+        if running:
+            how = f"lab {self._name} reaches it; lab {self._name} --stop ends it"
+        else:
+            how = f"lab {self._name} starts one"
+        self._console.next_step(what_next(self._context, Known(session=how)))
 
     def stop(self) -> None:
         """End the session on the machine with everything that it has started."""
@@ -112,7 +114,7 @@ class Sessions:
             self._console.say(f"{title} on {alias} has ended, with everything that ran in it.")
         if not running:
             self._console.say(f"No {title} session runs on {alias}.")
-        self._console.next_step(f"lab {self._name} starts one")
+        self._console.next_step(what_next(self._context))
 
     def _jobs(self) -> list[jobs.Job]:
         return jobs.list_jobs(self._machine, console=self._console, kind=self._name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from ..context import Context
@@ -81,7 +82,8 @@ def pull(
         raise failure
     outputs = context.project.outputs
     has_results = outputs.is_dir() and any(outputs.iterdir())
-    console.next_step("look at outputs/" if has_results else what_next(context, known))
+    known = replace(known, results="look at outputs/" if has_results else None)
+    console.next_step(what_next(context, known, after="lab pull"))
 
 
 def _files(number: int, one: str = "", more: str = "") -> str:

@@ -11,6 +11,7 @@ from ...errors import LabError, MissingFolderError, UsageError
 from ...jobs.about import Run
 from ...jobs.job import Job
 from ...machine import Machine
+from ...next_steps import Known, what_next
 from ...scripts import ExitCode
 from ...transfer.pushing import push_to
 from ..homecoming import bring_home
@@ -77,7 +78,7 @@ def run_on_hosts(context: Context, order: Order) -> None:
         where = ", ".join(seat.machine.alias for seat in seats)
         console.note(f"Run {first.job.id} started on {where}; it goes on without this computer.")
     if order.detach:
-        console.next_step(f"lab attach {first.job.id}")
+        console.next_step(what_next(context, Known(running=[first.job.id])))
     else:
         watch_run(context, first)
 
@@ -102,7 +103,8 @@ def watch_run(context: Context, first: Found) -> None:
     ended = ends[0].outcome
     if isinstance(ended, Job) and ended.state == "done":
         console.say(f"{job.title} came to its end in {duration_in_words(ended.duration)}.")
-        console.next_step(bring_home(context, first.machine, ended))
+        results = bring_home(context, first.machine, ended)
+        console.next_step(what_next(context, Known(results=results)))
         return
     _show_failures(context, ends[1:])
     raise LabError(_failure(job, ends, lost), hint=_what_is_left(context, first, lost))

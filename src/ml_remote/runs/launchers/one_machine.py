@@ -17,6 +17,7 @@ from ...lists.here import digest_here
 from ...lists.modules import missing_package
 from ...lists.sources import how_to_add
 from ...machine import Machine
+from ...next_steps import Known, what_next
 from ...project import Project
 from ...scripts import ask
 from ...ui.text import in_one_line
@@ -51,7 +52,7 @@ def run(launcher: OneMachine, context: Context, order: Order) -> int:
     if order.alias is not None:
         remember(context.project, machine.alias)
     if order.detach:
-        context.console.next_step(f"lab attach {job.id}")
+        context.console.next_step(what_next(context, Known(running=[job.id])))
         return 0
     return watch(context, machine, job, verbose=order.verbose or not launcher.is_condensed)
 
@@ -175,7 +176,7 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
         if ended.state == "failed" and package is not None:
             more = how_to_add(context.project.root, package)
         raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
-    console.next_step(results)
+    console.next_step(what_next(context, Known(results=results)))
     return 0
 
 
@@ -204,7 +205,7 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
     if ended.exit_code == 0 and ended.state == "done":
         took = duration_in_words(ended.duration)
         console.say(f"{ended.title} ran on {machine.alias} in {took}.")
-        console.next_step(results)
+        console.next_step(what_next(context, Known(results=results)))
         return 0
     package = missing_package(progress.lines, context.project.root)
     add = None
