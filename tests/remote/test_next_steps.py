@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 import pytest
+from place import Place
 
 from ml_remote.cli import lab
 from ml_remote.context import Context
+from ml_remote.doctor import report
+from ml_remote.doctor.findings import Finding, State, ok
 from ml_remote.lists.here import digest_here
 from ml_remote.next_steps import Known, read_environment, what_next, what_to_open
 from ml_remote.project import Project
@@ -110,3 +113,57 @@ def test_every_command_for_another_machine_is_proposed_for_it(
         # `lab init` names a machine, and speaks to none.
         takes_alias = name != "init" and any("--alias" in one.opts for one in command.params)
         assert ("--alias second" in capsys.readouterr().out) == takes_alias, name
+
+
+@pytest.mark.parametrize(
+    ("environment", "step"), [("ok", "lab run labs/a.py"), ("warning", "lab setup")]
+)
+def test_doctor_proposes_what_is_left_to_do(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: State,
+    step: str,
+) -> None:
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "labs" / "a.py").touch()
+    (tmp_path / "pyproject.toml").write_text(LISTS)
+    (tmp_path / "lab.toml").write_text('[remote]\nalias = "gpu"\nfolder = "x"\n')
+    finding = Finding(name="environment", state=environment, detail="x", remedy="lab setup")
+    monkeypatch.setattr(report, "examine", lambda *_: [ok("ssh", "x"), finding])
+    assert report.doctor(Context(project=Project(root=tmp_path)))
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: {step}"
+
+
+@pytest.mark.slow
+def test_each_command_proposes_what_the_state_of_things_asks_for(place: Place) -> None:
+    def step(*command: str) -> str:
+        done = place.lab(*command)
+        assert done.returncode == 0, done.stderr
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith("Next: "), done.stdout
+        proposed = last.removeprefix("Next: ")
+        assert proposed != f"lab {' '.join(command)}"
+        return proposed
+
+    assert step("connect") == "lab up"
+    assert step("status") == "lab up"
+    assert step("push") == "lab setup"
+    assert step("connect") == step("status") == "lab setup"
+    place.server.account.write(f"{place.name}/.venv/bin/python", "#!/bin/sh\n", mode=0o755)
+    for command in (["connect"], ["push"], ["status"], ["runs"], ["stop"], ["jupyter", "--stop"]):
+        assert step(*command) == "lab run labs/mnistlab.py", command
+    assert step("jupyter", "--list") == "lab jupyter starts one"
+    attach = step("run", "--detach", "--", "sleep", "60")
+    assert attach.startswith("lab attach 2")
+    assert step("runs") == step("status") == attach
+    assert step("stop") == step("runs") == "lab pull brings all results home"
+    assert step("pull") == "lab run labs/mnistlab.py"
+    (place.project.path / "labs" / "mnistlab.py").rename(place.project.path / "labs" / "zoo.py")
+    (place.project.path / "labs" / "treelab.py").unlink()
+    assert step("push") == step("pull") == "lab run labs/zoo.py"
+    (place.project.path / "labs" / "zoo.py").unlink()
+    assert step("push") == step("pull") == "lab run -- COMMAND"
+    results = place.project.path / "outputs" / "mine"
+    results.mkdir(parents=True)
+    assert step("pull") == "look at outputs/"
