@@ -100,7 +100,7 @@ def _far(project: KernelProject, name: str) -> Path:
 BROKEN = {
     "no far half": (remove_far_half, "/.lab/far/current is missing."),
     "a broken proxy": (break_proxy, "the proxy is broken"),
-    "a kernel that ends at once": (break_kernel, "its kernel ended before it had answered"),
+    "a kernel that ends at once": (break_kernel, "the kernel that outlives it does not start."),
     "half a far half": (remove_module, "No module named"),
     "a project that was moved": (move, "/the/place/before/.lab/far/current is missing."),
     "turned off": (turn_off, ""),

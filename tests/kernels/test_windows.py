@@ -60,6 +60,11 @@ def test_restart_is_told_from_reload(project: KernelProject, new_host: NewHost) 
     assert "after" in other.run("x").text
     host.open(lab, name="second view")  # two views in one window are no *Restart*
     assert "after" in host.run("x", name="second view").text
+    host.close()
+    host.open(lab)  # *Restart* beside the second view
+    assert host.run("x").status == "error"
+    for window in (host.ended(name="second view"), other.ended()):
+        assert window["code"] in (0, -signal.SIGKILL)
     assert not kernels.is_alive(before)
 
 

@@ -310,7 +310,7 @@ def descendants(pid: int) -> List[Tuple[int, str]]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of kernels that have ended.
+    """Remove the folders of kernels that have ended, and the locks of windows that were killed.
 
     Those of another container that shares this folder, and of newer versions, are left alone.
     """
@@ -326,6 +326,17 @@ def remove_leftovers() -> None:
             continue
         if is_left:
             _remove(path)
+    for place in _folders():
+        for path in place.glob("*.lock"):
+            with contextlib.suppress(OSError):  # somebody holds it
+                _remove_lock(path)
+
+
+def _remove_lock(path: Path) -> None:
+    descriptor = _locked(path, time.monotonic())
+    with contextlib.suppress(OSError):
+        path.unlink()
+    os.close(descriptor)
 
 
 def _is_elsewhere(kernel: Kernel) -> bool:

@@ -33,6 +33,7 @@ JUPYTER = "jupyter"
 
 _NAMED = re.compile(r'^__vsc_ipynb_file__ = "(.*)"$', re.MULTILINE)
 _ENDINGS = (".py", ".ipynb")
+_JUST = 15.0  # seconds until the window that follows a *Restart* asks for its lab
 _LEAVING = 2.0  # seconds in which the window that *Restart* ends is gone
 
 
@@ -69,23 +70,25 @@ def enter(folder: Path, window: str, host: str) -> None:
         (folder / "hosts").write_text("\n".join([*sorted(hosts - {host}), host, ""]))
 
 
-def withdraw(folder: Path, window: str) -> None:
+def withdraw(folder: Path, window: str, host: str) -> None:
     """Note that a window has left."""
     (folder / "windows" / window).unlink(missing_ok=True)
-    if (folder / "about.json").exists():
-        (folder / "used").touch()
+    (folder / "left").write_text(host, encoding="utf-8")
+    (folder / "used").touch()
 
 
 def is_restart(kernel: kernels.Kernel, window: str, host: str) -> bool:
     """Return whether a new window under this host wants a fresh kernel.
 
-    The notebook and the script of a lab may be open side by side: a second view is no *Restart*.
-    The window that *Restart* ends may take a moment to go.
+    The notebook and the script of a lab may be open side by side: a second view is no *Restart*,
+    unless one of them has just left. That may take a moment.
     """
     if host not in _lines(kernel.folder / "hosts"):
         return False
     deadline = time.monotonic() + _LEAVING
     while _shows_beside(kernel.folder, window, host):
+        if _has_just_left(kernel.folder, host):
+            return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -113,6 +116,14 @@ def _shows_beside(folder: Path, window: str, host: str) -> bool:
         if is_other and _lines(path) == [host]:
             return True
     return False
+
+
+def _has_just_left(folder: Path, host: str) -> bool:
+    try:
+        age = time.time() - (folder / "left").stat().st_mtime
+    except OSError:
+        return False
+    return age < _JUST and _lines(folder / "left") == [host]
 
 
 def _lines(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-_FILE = re.compile(r"--f=(\"?)(.*kernel-v3[0-9a-f]+\.json)\1")
+_FILE = re.compile(r"--f=(\"?)(.*kernel-v[0-9]+[0-9a-f]+\.json)\1")
 _PLAIN = "plain"
 _OWN = Path(__file__).resolve()
 
@@ -82,7 +82,8 @@ def _reason(error: Exception) -> str:
     said = str(error).strip()
     if type(error).__name__ == "CannotLastError" and not said:
         return ""
-    return f"{said or type(error).__name__} To fix that, run `lab setup`."
+    reason = said or type(error).__name__
+    return f"{reason}{'' if reason.endswith('.') else '.'} To fix that, run `lab setup`."
 
 
 def _say_once(events: object, sentence: str) -> None:

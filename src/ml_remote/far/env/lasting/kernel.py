@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ class LastingIOPubThread(PrivateIOPubThread):
         if self._publisher is None:
             self._publisher = Publisher(self.socket)
         if self.record is not None:
-            self.record.add(msg)
+            with suppress(
+                ValueError, KeyError, TypeError, AttributeError
+            ):  # it is sent all the same
+                self.record.add(msg)
         while not self._publisher.is_free:
             time.sleep(_PAUSE)
         self._publisher.send([bytes(frame) for frame in msg])

@@ -24,6 +24,7 @@ __all__ = ["Life"]
 
 _SPARE_PERIOD = 1.0  # seconds between looks at the window of a spare kernel
 _PERIOD = 20.0  # seconds between looks at the rules
+_HOUR = 3600.0
 _REST = 10.0  # seconds for a kernel to end in an orderly way
 _LONGEST_LOG = 1_000_000  # bytes
 
@@ -44,7 +45,7 @@ class Life:
         self._windows = {window}
         self._to_greet: dict[str, str] = {}  # windows, and which Python they would start
         self._is_over = False
-        self._looked_after = 0.0
+        self._looked_after = self._touched = time.monotonic()
         self._cells = Cells(app.kernel, self._mark)
         self.record = Record(self._cells.is_shown)
         self._kernel.control_handlers["lab_settle_request"] = self._settle
@@ -158,16 +159,19 @@ class Life:
             self._look_after(about)
 
     def _look_after(self, about: kernels.Kernel) -> None:
-        kept = [path for path in self._folder.rglob("*") if path.name != "used"]
-        for path in [self._folder, *kept, self._far]:  # what cleans /tmp up goes by these times
+        shown = bool(self._windows) or kernels.is_shown(about)
+        if shown:
             with suppress(OSError):
-                os.utime(path)
+                (self._folder / "used").touch()
+        if time.monotonic() - self._touched > _HOUR:
+            self._touched = time.monotonic()
+            self._touch()
         with suppress(OSError):
             if (self._folder / "log").stat().st_size > _LONGEST_LOG:
                 os.truncate(self._folder / "log", 0)
         reason = why_it_ends(
             read_rules(Path(self._root)),
-            shown=bool(self._windows) or kernels.is_shown(about),
+            shown=shown,
             busy=bool(self._cells.running),
             unused_seconds=time.time() - kernels.used_at(about),
             on_card=lambda: is_on_card(about, card_memory()),
@@ -175,6 +179,13 @@ class Life:
         if reason:
             print(reason, file=sys.__stderr__, flush=True)
             self._end()
+
+    def _touch(self) -> None:
+        """Keep what cleans up by age, in /tmp and among the far halves, from what is in use."""
+        kept = [path for path in self._folder.rglob("*") if path.name != "used"]
+        for path in [self._folder.parent, self._folder, *kept, self._far]:
+            with suppress(OSError):
+                os.utime(path)
 
     def _end(self) -> None:
         """End in an orderly way if the main thread is free, else in any way."""

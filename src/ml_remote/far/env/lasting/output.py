@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ OWN = {"lab_kernel": True}
 """The metadata of what the kernel says about itself; it is not recorded."""
 
 _MOST = 1_000_000  # characters that are kept
+_OVERHEAD = 100  # characters that a piece costs beside its text
 _DELIMITER = b"<IDS|MSG>"
 
 
@@ -31,6 +33,7 @@ class Record:
         self._is_shown = is_shown
         self._pieces: deque[_Piece] = deque()
         self._size = 0
+        self._lock = threading.Lock()
 
     def add(self, frames: Sequence[Any]) -> None:
         """Take a message that is sent to the subscribers."""
@@ -42,14 +45,17 @@ class Record:
         if not text or b"lab_kernel" in metadata:
             return
         session = str(json.loads(parent).get("session", ""))
-        self._pieces.append(_Piece(text[-_MOST:], self._is_shown(session)))
-        self._size += len(self._pieces[-1].text)
-        while self._size > _MOST and len(self._pieces) > 1:
-            self._size -= len(self._pieces.popleft().text)
+        piece = _Piece(text[-_MOST:], self._is_shown(session))
+        with self._lock:
+            self._pieces.append(piece)
+            self._size += len(piece.text) + _OVERHEAD
+            while self._size > _MOST and len(self._pieces) > 1:
+                self._size -= len(self._pieces.popleft().text) + _OVERHEAD
 
     def lines(self, *, unseen: bool = False) -> list[str]:
         """Return the lines, or only those that no window has shown."""
-        pieces = list(self._pieces)
+        with self._lock:
+            pieces = list(self._pieces)
         text = "".join(piece.text for piece in pieces if not (unseen and piece.was_shown))
         if not text:
             return []
@@ -58,8 +64,9 @@ class Record:
 
     def count_as_seen(self) -> None:
         """Let what was printed until now count as shown."""
-        for number, piece in enumerate(list(self._pieces)):
-            self._pieces[number] = piece._replace(was_shown=True)
+        with self._lock:
+            seen = [piece._replace(was_shown=True) for piece in self._pieces]
+            self._pieces = deque(seen)
 
 
 def _text(kind: str, content: bytes) -> str:

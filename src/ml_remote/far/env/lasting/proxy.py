@@ -63,7 +63,7 @@ class Window:
         """Show the kernel of the lab that is known before the editor asks anything."""
         while not self._back.ask("kernel_info_request", {}, seconds=1.0):
             if self._has_kernel_ended():
-                raise CannotLastError("its kernel ended before it had answered")
+                raise CannotLastError(_did_not_start(""))
         self._choose(str(file))
 
     def run(self) -> int:
@@ -169,6 +169,7 @@ class Window:
                     kernels.end(living)
                     living = None
                 if living is None:
+                    kernels.remove_leftovers()
                     self._keep(lab)
                 else:
                     self._attach(living)
@@ -204,7 +205,7 @@ class Window:
     def _leave(self) -> None:
         """Leave the kernel of a lab as it is; one without a lab ends with its window."""
         with suppress(OSError):
-            withdraw(self._kernel.folder, self._name)
+            withdraw(self._kernel.folder, self._name, self._host)
         if not self._kernel.lab:
             kernels.end(self._kernel)
         self._context.destroy(linger=0)
@@ -214,18 +215,24 @@ class Window:
         self._pass_output_on()
         self._pass_on()
         was_killed = self._kernel.folder.exists()
+        log = ""
         if was_killed:
-            log = self._kernel.folder / "log"
             with suppress(OSError):
-                sys.stderr.write(log.read_bytes()[-_LOG_SHOWN:].decode("utf-8", "replace"))
+                log = (self._kernel.folder / "log").read_text(errors="replace")[-_LOG_SHOWN:]
             kernels.end(self._kernel)
         if not self._has_answered:
             self._context.destroy(linger=0)
-            raise CannotLastError("its kernel ended before it had answered")
+            raise CannotLastError(_did_not_start(log))
+        sys.stderr.write(log)
         self._context.destroy(linger=500)
         if was_killed:
             end_by(signal.SIGKILL)
         return 0
+
+
+def _did_not_start(log: str) -> str:
+    last = [line for line in log.splitlines() if line.strip()][-1:]
+    return " ".join(["the kernel that outlives it does not start.", *last])
 
 
 def end_by(number: int) -> NoReturn:

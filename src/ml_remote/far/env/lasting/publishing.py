@@ -18,7 +18,7 @@ __all__ = ["Publisher"]
 _PATIENCE = 10.0  # seconds for a subscriber that does not read
 _MOST = 16 * 1024 * 1024  # bytes that may be under way
 _LARGE = 64 * 1024  # bytes from which on a message is counted by its size
-_WAITING = 200  # messages for one subscriber
+_WAITING = 1000  # messages for one subscriber
 
 
 class Publisher:
