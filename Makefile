@@ -20,7 +20,7 @@ check: $(TOOLS)/complete ## the quick tests, a minute
 test: $(TOOLS)/complete ## all tests, in a baked project too
 	python tests/system_packages.py
 	python -m pytest -m "not slow" -n 2 -q
-	python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -q --durations=25 $(if $(RERUNS),--reruns $(RERUNS))
+	python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder -q --durations=25 $(if $(RERUNS),--reruns $(RERUNS))
 
 lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the template and over a baked project
 	python tests/lint.py

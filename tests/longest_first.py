@@ -27,7 +27,6 @@ LONGEST = (
     "bake/test_environment_script.py",
     "remote/test_push_faults.py",
     "remote/test_edit_properties.py",
-    "labs/test_pairs.py",
     "sessions/test_sessions.py",
     "remote/test_jobs.py",
     "remote/test_resuming.py",
@@ -49,6 +48,7 @@ LONGEST = (
     "far/test_environment.py",
     "bake/test_updates.py",
     "remote/test_completion.py",
+    "remote/test_login_shells.py",
 )
 """The files whose slow tests take forty seconds or longer together, the longest first."""
 
