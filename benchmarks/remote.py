@@ -20,7 +20,7 @@ from unittest import mock
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
     str(TEMPLATE_ROOT / "tests"),
-    str(TEMPLATE_ROOT / "{{cookiecutter.project_slug}}/src"),
+    str(TEMPLATE_ROOT / "src"),
 ]
 
 import openssh_server  # noqa: E402
@@ -44,14 +44,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="how often each thing is measured")
     runs = parser.parse_args().runs
     print(f"{'':44} {'median':>8} {'fastest':>8} {'slowest':>8}  (s, {runs} runs each)")
-    with _connected() as (project, client, folder):
+    with connected() as (project, client, folder):
         measure_up(project, runs)
         measure_round_trip(client, runs)
         measure_pull(client, folder, runs)
 
 
 @contextmanager
-def _connected() -> Iterator[tuple[BakedProject, Client, Path]]:
+def connected() -> Iterator[tuple[BakedProject, Client, Path]]:
     """A project, its machine, and the home directory there; nothing is on the machine yet."""
     with tempfile.TemporaryDirectory(prefix="lab-") as temporary:
         laptop = openssh_server.laptop(Path(temporary))
