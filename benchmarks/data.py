@@ -1,7 +1,7 @@
 """How long `lab data push` takes beside plain rsync and scp, against an OpenSSH server on loopback.
 
-Run: python benchmarks/data.py [--runs N]. Copies 6,000 small files and one of 2 GB, and prints
-seconds and, for each round, how many times as long as rsync it took.
+Run: python benchmarks/data.py [--runs N] [--large GB]. Copies 6,000 small files and one of
+2 GB, and prints seconds and, for each round, how many times as long as rsync it took.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ml_remote.ssh.client import Client
 SMALL = 6000
 SMALL_SIZE = 20_000  # bytes, as a small picture has
 FOLDERS = 60
-LARGE_SIZE = 2 * 10**9
 PIECE = 2**24
 
 
@@ -29,12 +28,14 @@ def main() -> None:
     """Measure the first copy and one with nothing left to do, round by round."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="how many rounds there are")
-    runs = parser.parse_args().runs
+    parser.add_argument("--large", type=float, default=2.0, help="GB of the large file")
+    given = parser.parse_args()
+    runs, large = given.runs, given.large
     with connected() as (project, client, _):
         project.run(sys.executable, "-B", "lab.py", "connect", "--yes")
         project.run(sys.executable, "-B", "lab.py", "push")
         data = project.path / "data"
-        make_files(data)
+        make_files(data, int(large * 1e9))
         _, *options, _, _ = client.command()
         ssh = " ".join(["ssh", *options])
 
@@ -56,11 +57,11 @@ def main() -> None:
                 first[name].append(seconds(way))
             for name, way in ways.items():
                 again[name].append(seconds(way))
-        show(f"{SMALL:,} files of 20 kB and one of 2 GB", first)
+        show(f"{SMALL:,} files of 20 kB and one of {large:g} GB", first)
         show("the same again, with nothing left to do", again)
 
 
-def make_files(data: Path) -> None:
+def make_files(data: Path, large_size: int) -> None:
     """Make the files: their content cannot be compressed."""
     for folder in range(FOLDERS):
         (data / f"class-{folder}").mkdir(parents=True)
@@ -68,7 +69,7 @@ def make_files(data: Path) -> None:
             path = data / f"class-{folder}" / f"{number}.jpg"
             path.write_bytes(os.urandom(SMALL_SIZE))
     with (data / "large.bin").open("wb") as large:
-        for _ in range(LARGE_SIZE // PIECE):
+        for _ in range(large_size // PIECE):
             large.write(os.urandom(PIECE))
 
 

@@ -34,7 +34,7 @@ CONSOLE = Console()
 CHECKS = [
     "ssh", "git here", "disk here", "editor", "permissions", "include", "entry", "key", "agent",
     "repository", "connection", "name", "port", "host key", "login", "shell", "sftp", "folder",
-    "environment", "programs", "slurm", "python", "git", "rsync", "tools", "disk", "quota",
+    "environment", "data", "programs", "slurm", "python", "git", "rsync", "tools", "disk", "quota",
     "writing", "temporary", "clock", "logout",
 ]  # fmt: skip
 """Where everything can be checked, in this order."""

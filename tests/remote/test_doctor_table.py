@@ -228,6 +228,7 @@ THERE: dict[str, tuple[Callable[[Machine], AbstractContextManager[None]], str, S
     "lists newer": (
         doing("touch -d '+1 hour' lab/pyproject.toml"), "environment", "warning", "were changed",
     ),
+    "data gone": (doing("ln -s /nowhere/at lab/data"), "data", "failed", "a folder that is gone"),
     "program": (running_outside, "programs", "failed", "that lab has not started"),
     "disk full": (lambda there: mounted(there, "size=64k"), "writing", "failed", "is full"),
     "noexec": (lambda there: mounted(there, "noexec"), "writing", "failed", "noexec"),
@@ -305,6 +306,8 @@ ANSWERS: dict[str, tuple[Finding, State, str]] = {
         folder_checks.check_slurm(SlurmOptions(gpus=1), sbatch=""), "failed", "there is no sbatch",
     ),
     "slurm?": (folder_checks.check_slurm(SlurmOptions(gpus=1), sbatch=None), "unknown", "not say"),
+    "data": (folder_checks.check_data("1000", folder="yours"), "warning", "0.0 GiB are free"),
+    "data?": (folder_checks.check_data(None, folder="yours"), "unknown", "does not say"),
     "programs?": (folder_checks.check_outside([], folder="yours"), "unknown", "does not say"),
     "environment?": (folder_checks.check_environment(None, folder="yours"), "unknown", "not say"),
     "folder?": (

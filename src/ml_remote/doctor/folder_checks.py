@@ -13,6 +13,7 @@ from ..transfer.git_here import is_another_project
 from .findings import Finding, ok, skipped, unknown
 
 __all__ = [
+    "check_data",
     "check_environment",
     "check_folder",
     "check_outside",
@@ -113,6 +114,35 @@ def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
         "lab does not show or stop it, and it may take the card and the memory",
         remedy=f"If it is not wanted, end it there: kill {shlex.join(numbers[:5])}",
     )
+
+
+def check_data(state: str | None, *, folder: str) -> Finding:
+    """Whether `data` there leads to a folder, on a disk with room.
+
+    `state` is how many KiB are free on its disk, or a word.
+    """
+    if folder in _NOT_ENTERED:
+        return skipped("data", _NO_FOLDER if folder == "none" else "nothing is run there")
+    if state == "none":
+        return ok("data", "none is there yet")
+    if state == "dangling":
+        return Finding(
+            name="data",
+            state="failed",
+            detail="data leads to a folder that is gone, as when a scratch disk was cleaned",
+            remedy="lab data push",
+        )
+    if state is None or not re.fullmatch("[0-9]{1,15}", state):
+        return unknown("data", "the machine does not say how much is free on its disk")
+    free = int(state) / 1024**2
+    if free < 1:
+        return Finding(
+            name="data",
+            state="warning",
+            detail=f"{free:.1f} GiB are free on the disk of data/",
+            remedy="Make room there, or name another disk: folder in [data]",
+        )
+    return ok("data", f"{free:.0f} GiB free on its disk")
 
 
 def check_slurm(options: SlurmOptions, *, sbatch: str | None) -> Finding:

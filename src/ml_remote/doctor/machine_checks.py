@@ -19,6 +19,7 @@ from ..transfer.sftp import PATIENCE as PATIENCE_OF_SFTP
 from ..transfer.sftp import offers_sftp
 from .findings import Finding, failed, ok, skipped, unknown
 from .folder_checks import (
+    check_data,
     check_environment,
     check_folder,
     check_outside,
@@ -103,6 +104,7 @@ def _about_project(
         here=project.root,
     )
     yield check_environment(facts.get("environment"), folder=facts.get("folder", ""))
+    yield check_data(facts.get("data"), folder=facts.get("folder", ""))
     yield check_outside(outside, folder=facts.get("folder", ""))
     yield check_slurm(settings.slurm, sbatch=facts.get("slurm"))
 

@@ -78,6 +78,13 @@ elif [ -n "$(links)" ]; then
 else
     say folder yours
     say environment "$(what_environment)"
+    if [ -d data ]; then
+        say data "$(free_kib data)"
+    elif [ -L data ]; then
+        say data dangling
+    else
+        say data none
+    fi
     if [ -r /proc/self/environ ]; then
         outside
         say outside "done"
