@@ -8,8 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import session_fixtures
 from baking import BakedProject
+from environment import LabEnvironment
 from packaging.requirements import Requirement
+from session_kernel import Kernel
 from workflows import check_workflow
 
 from ml_remote.far import installed
@@ -18,6 +21,12 @@ from ml_remote.far import installed
 LARGE = ("torch", "torchvision")
 PROGRAMS = ("jupytext", "papermill")
 MODULES = ("graphviz", "ipywidgets", "pandas", "psutil", "seaborn")
+
+PRINT = """
+import ipykernel, jupyterlab, os
+os.system("echo from a child")
+print(ipykernel.__version__, jupyterlab.__version__)
+"""
 
 
 def lists(project: BakedProject) -> list[Requirement]:
@@ -72,3 +81,14 @@ def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: 
     assert done.returncode == 0, done.stderr
     (lowest,) = [one for one in lists(default_project) if one.name == "ipykernel"]
     assert str(lowest.specifier).removeprefix(">=") in done.stdout
+    # ...and so do those of sessions, and JupyterLab.
+    (default_project.path / ".venv").symlink_to(tmp_path / "venv")
+    try:
+        with session_fixtures.desk(LabEnvironment(default_project, "")) as desk:
+            kernel = Kernel(desk.start("jupyter", "--no-browser").read_page())
+            printed = kernel.run(PRINT, until="from a child")
+    finally:
+        (default_project.path / ".venv").unlink()
+    for name in ("ipykernel", "jupyterlab"):
+        (one,) = [one for one in lists(default_project) if one.name == name]
+        assert str(one.specifier).removeprefix(">=") in printed

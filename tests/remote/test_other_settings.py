@@ -25,6 +25,7 @@ from ml_remote.far.login.environment.commands import answer
 from ml_remote.far.login.environment.failures import Failure
 from ml_remote.far.login.environment.managers.base import Work
 from ml_remote.far.login.environment.managers.installing import refuse_other_target_of_uv
+from ml_remote.far.login.environment.managers.network import explain_network
 from ml_remote.far.login.environment.managers.pip import Pip
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
 from ml_remote.login.host_keys import known_hosts_file
@@ -236,15 +237,18 @@ def test_every_variable_that_git_calls_local_is_removed_everywhere() -> None:
 def test_managers_of_an_environment_get_no_variables_that_lead_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    led = (*PYTHON_REMOVED, "PIP_TARGET", "PIP_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
-    for name in (*led, "GIT_DIR", "PIP_USER"):
+    led = (
+        *PYTHON_REMOVED, "PIP_TARGET", "PIP_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT",
+        "UV_SYSTEM_PYTHON", "CONDA_DRY_RUN",
+    )  # fmt: skip
+    for name in (*led, "GIT_DIR", "PIP_USER", "PIP_REQUIRE_VIRTUALENV"):
         monkeypatch.setenv(name, "elsewhere")
     listing = "import os; print(*(f'{name}={value}' for name, value in os.environ.items()))"
     told = answer([sys.executable, "-S", "-c", listing])
     assert told is not None
     given = dict(word.partition("=")[::2] for word in told.split())
     assert given.keys().isdisjoint({*led, "GIT_DIR"})
-    assert given["PIP_USER"] == "0"
+    assert given["PIP_USER"] == given["PIP_REQUIRE_VIRTUALENV"] == "0"
 
 
 def test_uninstalling_leaves_the_packages_of_the_home_directory(tmp_path: Path) -> None:
@@ -279,6 +283,30 @@ def test_uv_that_would_install_elsewhere_is_named_with_its_value(
     if caught is not None:
         assert f"{file} says " in str(caught.value)
         assert '= "/x" under [pip]' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "variable", "text"),
+    [
+        ("uv", "UV_OFFLINE", "cause: Because numpy was not found in the cache\n\nhint: Packages "
+         "were unavailable because the network was disabled."),
+        ("pip", "PIP_NO_INDEX", "ERROR: Could not find a version that satisfies the requirement "
+         "numpy (from versions: none)"),
+    ],
+)  # fmt: skip
+def test_variable_that_forbids_the_network_is_named_with_its_value(
+    monkeypatch: pytest.MonkeyPatch, program: str, variable: str, text: str
+) -> None:
+    work: Any = None
+    monkeypatch.setenv(variable, "1")
+    found = explain_network(text, work, program=program)
+    assert f"the variable {variable} is 1." in str(found)
+    monkeypatch.setenv(variable, "0")
+    found = explain_network(text, work, program=program)
+    assert variable not in str(found)
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("LAB_WHEELS", "/wheels")
+    assert variable not in str(explain_network(text, work, program=program))
 
 
 def test_tilde_means_the_home_directory_that_ssh_takes(monkeypatch: pytest.MonkeyPatch) -> None:

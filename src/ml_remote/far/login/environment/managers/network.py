@@ -1,5 +1,6 @@
 """What uv and pip print when they cannot get or write packages, in words."""
 
+import os
 import re
 from typing import NamedTuple, Optional, Pattern, Tuple
 
@@ -102,8 +103,18 @@ _KINDS = (
 )
 
 
+_FORBIDDEN = {
+    "uv": ("UV_OFFLINE", re.compile(r"network was disabled"), "`offline = true` in a uv.toml"),
+    "pip": ("PIP_NO_INDEX", re.compile(r"from versions: none"), ""),
+}
+"""By which variable a person forbids a program the network, what it says then, and another way."""
+
+
 def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]:
     """Return the sentence for what a manager printed; None if it is another kind of failure."""
+    forbidden = _explain_forbidden(text, program)
+    if forbidden is not None:
+        return forbidden
     for kind in _KINDS:
         found = kind.pattern.search(text)
         if found:
@@ -114,3 +125,22 @@ def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]
             hints = [hint.format(**values) for hint in kind.hints]
             return Failure(kind.sentence.format(**values), *[hint for hint in hints if hint])
     return None
+
+
+def _explain_forbidden(text: str, program: str) -> Optional[Failure]:
+    """Return the sentence for a program that may not use the network, by what the person has set.
+
+    With `lab setup --carry` it is we who forbid it.
+    """
+    variable, pattern, file = _FORBIDDEN[program]
+    value = os.environ.get(variable, "")
+    is_set = value.lower() not in ("", "0", "false", "no", "off")
+    if os.environ.get("LAB_WHEELS") or not pattern.search(text) or not (is_set or file):
+        return None
+    return Failure(
+        "{} may not use the network: {}.".format(
+            program, "the variable {} is {}".format(variable, value) if is_set else file
+        ),
+        "Take that away: unset " + variable if is_set else "Take that line out.",
+        "For setups from your laptop, also where the start-up files on the machine set it.",
+    )
