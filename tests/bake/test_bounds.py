@@ -23,8 +23,12 @@ PROGRAMS = ("jupytext", "papermill")
 MODULES = ("graphviz", "ipywidgets", "pandas", "psutil", "seaborn")
 
 PRINT = """
-import ipykernel, jupyterlab, os
-os.system("echo from a child")
+import os, ipykernel, jupyterlab
+child = os.fork()
+if child == 0:
+    print("from the fork", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
 print(ipykernel.__version__, jupyterlab.__version__)
 """
 
@@ -86,7 +90,7 @@ def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: 
     try:
         with session_fixtures.desk(LabEnvironment(default_project, "")) as desk:
             kernel = Kernel(desk.start("jupyter", "--no-browser").read_page())
-            printed = kernel.run(PRINT, until="from a child")
+            printed = kernel.run(PRINT, until="from the fork")
     finally:
         (default_project.path / ".venv").unlink()
     for name in ("ipykernel", "jupyterlab"):
