@@ -186,8 +186,9 @@ def test_conda_project_with_notebooks(own: Own, laptop: Laptop, tmp_path: Path) 
             own.lab("init", "--alias", "machine", "--folder", str(folder), "--yes")
             own.git("add", "lab.toml", "lab.py", ".gitignore")
             own.git("commit", "-qm", "Work on a machine")
-            own.lab("push")
-            assert "The environment is complete" in own.lab("setup")
+            said = own.lab("up", "--no-code", "--yes")
+            assert "logs in without a password" in said
+            assert "The environment is complete" in said
             assert "trained with json" in own.lab("run", "--", "python", "train.py")
             assert own.results("train")
             assert (folder / ".venv").resolve().name.startswith("mamba-")
