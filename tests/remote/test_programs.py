@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -254,11 +255,23 @@ def test_program_may_print_and_end_as_it_likes(there: Place) -> None:
     assert (done.returncode, "it's" in done.stderr.splitlines()) == (139, True), done.stderr
 
 
+def is_followed(process: int) -> bool:
+    """Return whether this `lab` catches SIGTERM, as it does when it follows a run."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def test_following_that_is_ended_is_told_from_the_program(there: Place) -> None:
-    process = there.start_lab("run", "--", "sleep", "300")
-    read_until(process, "goes on without this computer")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 125
+    said = "goes on without this computer"
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = there.start_lab("run", "--", "sleep", "300")
+        read_until(process, said)
+        wait_until(partial(is_followed, process.pid), limit=60)
+        process.send_signal(number)
+        read_until(process, "The run goes on on machine")
+        assert process.wait(60) == 125
+        said = "going on already"
     job = newest(there)
     assert job.state == "running"
     process = there.start_lab("runs", "--wait", job.id)
