@@ -36,6 +36,8 @@ BUILDAH = [
 # What this machine knows of package indexes and certificates holds inside as well.
 CERTIFICATES = Path("/etc/ssl/certs")
 SHARED = [CERTIFICATES, Path("/etc/pip.conf"), Path("/etc/uv")]
+DOWNLOADS = ("archive", "sdists", "simple", "wheels")
+"""What of uv's cache is fetched; the rest is made from it, and is half of its files."""
 # The base image has this user, who may do everything, and more programs than the stand-in.
 MAKE_USER = (
     "useradd --create-home --uid 1000 --shell /bin/bash vscode"
@@ -109,9 +111,10 @@ def copy_of_the_cache(destination: Path, *, owner: int) -> None:
     Files are linked: they can be read, and replaced, but not written to. Folders are the user's.
     """
     cache = Path(os.environ["UV_CACHE_DIR"])
-    if cache.is_dir():
-        same_disk = cache.stat().st_dev == destination.stat().st_dev
-        _run("cp", "--archive", *(["--link"] if same_disk else []), str(cache), f"{destination}/uv")
+    if found := [str(path) for part in DOWNLOADS for path in cache.glob(f"{part}-v*")]:
+        link = ["--link"] if cache.stat().st_dev == destination.stat().st_dev else []
+        (destination / "uv").mkdir()
+        _run("cp", "--archive", *link, *found, f"{destination}/uv")
     # uv writes to its own marks (.lock, .git...) when it begins, so these are not linked but new.
     for mark in (*destination.glob("uv/*"), *destination.glob("uv/*/.*")):
         if mark.is_file():
