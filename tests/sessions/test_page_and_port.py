@@ -37,7 +37,7 @@ def test_page_is_for_the_person_only_and_goes_with_the_command(tmp_path: Path) -
         assert f'action="{ACTION}"' in text
         assert "<Jupyter>" not in text
         assert "?token" not in text  # an address would stay in the browser's history
-    assert list(path.parent.iterdir()) == []
+    assert [left.name for left in path.parent.iterdir()] == [".gitignore"]
 
 
 def test_page_of_another_command_is_left_alone(tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ from .findings import Finding, State, ok, unknown
 
 __all__ = ["check_rsync", "check_tools"]
 
+_INSTALL = (
+    "sudo apt install rsync (without an administrator: conda install rsync; "
+    "macOS: brew install rsync)"
+)
 _SHOWN = 60  # characters of what a program says of its version
 _TOOL = re.compile(r"[a-z]{1,12}")
 
@@ -32,13 +36,13 @@ def check_rsync(there: str | None, here: str, *, sftp: State) -> Finding:
         detail = f"{needed}, and without it nothing can be brought, as there is no sftp either"
     else:
         detail = f"{needed}, so results come by sftp, which cannot bring every name of a file"
-    where = "There" if "the machine" in lacking else "On this computer"
     return Finding(
         name="rsync",
         state="failed" if sftp == "failed" else "warning",
         detail=detail,
-        remedy=f"{where}: sudo apt install rsync (without an administrator: conda install rsync; "
-        "macOS: brew install rsync)",
+        remedy=f"There: {_INSTALL}"
+        if "the machine" in lacking
+        else f"On this computer: {_INSTALL}",
         quoted=tuple(said for said in lacking.values() if said),
     )
 
