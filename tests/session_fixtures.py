@@ -21,6 +21,8 @@ from baking import BakedProject, bake_project
 from environment import LabEnvironment
 from openssh_server import Account, Laptop, OpenSSHServer
 
+from ml_remote.far.login.kernels import end, list_kernels
+
 __all__ = ["FOLDER", "Command", "Desk", "desk"]
 
 FOLDER = "Projekte/mein Labor ü"
@@ -153,6 +155,12 @@ class Desk:
         self.commands.clear()
         for kind in ("jupyter", "tensorboard"):
             self.lab(kind, "--stop")
+        self.end_kernels()
+
+    def end_kernels(self) -> None:
+        """End the kernels of the project that outlive their windows."""
+        for kernel in list_kernels(str(self.there.resolve())):
+            end(kernel)
 
 
 @contextmanager

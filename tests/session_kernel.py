@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import websocket
 
@@ -16,9 +17,12 @@ __all__ = ["Kernel"]
 
 
 class Kernel:
-    """A kernel behind one end of a tunnel, reached with the token from the page that logs in."""
+    """A kernel behind one end of a tunnel, reached with the token from the page that logs in.
 
-    def __init__(self, page: Path) -> None:
+    With `lab`, the path of a notebook or a script, it is the kernel that a page with it has.
+    """
+
+    def __init__(self, page: Path, *, lab: str = "") -> None:
         text = html.unescape(page.read_text())
         address = re.search(r"//(127\.0\.0\.1:\d+)/login", text)
         token = re.search(r'name="token" value="(\w+)"', text)
@@ -26,9 +30,20 @@ class Kernel:
         assert token is not None
         self.address = address[1]
         self._headers = {"Authorization": f"token {token[1]}"}
-        self._id = self._post("/api/kernels")["id"]
+        self._session = ""
+        if lab:
+            wanted = {"path": lab, "name": lab.rpartition("/")[2], "type": "notebook"}
+            kernel = {"kernel": {"name": "python3"}}
+            session = self._ask("POST", "/api/sessions", wanted | kernel)
+            self._session, self._id = session["id"], session["kernel"]["id"]
+        else:
+            self._id = self._ask("POST", "/api/kernels")["id"]
 
-    def run(self, code: str, *, until: str = "") -> str:
+    def begin(self, code: str, *, until: str) -> str:
+        """Run code that takes long, and return what it printed up to the text `until`."""
+        return self.run(code, until=until, to_its_end=False)
+
+    def run(self, code: str, *, until: str = "", to_its_end: bool = True) -> str:
         """Run code and return what it printed; wait for the text `until`, which may come late."""
         url = f"ws://{self.address}/api/kernels/{self._id}/channels"
         with closing(websocket.create_connection(url, header=self._headers, timeout=60)) as channel:
@@ -38,7 +53,7 @@ class Kernel:
             content = {"code": code, "silent": False}
             message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
             channel.send(json.dumps({**message, "channel": "shell", "buffers": []}))
-            printed, idle = "", False
+            printed, idle = "", not to_its_end
             while not (idle and until in printed):
                 answer = json.loads(channel.recv())
                 if answer["parent_header"].get("msg_id") != asked:
@@ -51,10 +66,21 @@ class Kernel:
                     idle = True
             return printed
 
-    def _post(self, path: str) -> dict[str, str]:
+    def restart(self) -> None:
+        """Choose *Restart Kernel* in the menu."""
+        self._ask("POST", f"/api/kernels/{self._id}/restart")
+
+    def shut_down(self) -> None:
+        """Choose *Shut Down Kernel* in the menu."""
+        self._ask("DELETE", f"/api/sessions/{self._session}")
+
+    def _ask(self, method: str, path: str, content: object = None) -> dict[str, Any]:
         request = urllib.request.Request(
-            f"http://{self.address}{path}", data=b"{}", headers=self._headers
+            f"http://{self.address}{path}",
+            data=json.dumps(content or {}).encode() if method == "POST" else None,
+            headers=self._headers,
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            content: dict[str, str] = json.load(answer)
-        return content
+            said: dict[str, Any] = json.loads(answer.read() or "{}")
+        return said

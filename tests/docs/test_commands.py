@@ -30,6 +30,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "docs/guides/jump-host-and-cluster.md": MADE,
     "docs/guides/several-machines.md": CONNECTED,
     "docs/guides/browser.md": CONNECTED,
+    "docs/guides/kernels.md": (*CONNECTED, "uv run lab.py push"),
     "docs/guides/team-mates.md": CONNECTED,
     "docs/guides/troubleshooting.md": (*CONNECTED, "uv run lab.py up --no-code"),
     "docs/guides/shell-and-ports.md": (*CONNECTED, "uv run lab.py push"),

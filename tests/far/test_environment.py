@@ -75,6 +75,31 @@ def test_what_is_installed_is_compared_with_the_lists_and_the_lock(trial: Trial)
 
 
 @pytest.mark.slow
+def test_hook_for_kernels_comes_and_goes_with_the_setting(trial: Trial) -> None:
+    own = trial.root / "lab.local.toml"
+
+    def hook() -> set[str]:
+        return {
+            path.name for path in (trial.root / ".venv").glob("lib/*/site-packages/lab_kernel*")
+        }
+
+    assert hook() == {"lab_kernel.pth", "lab_kernel.py"}
+    own.write_text("[sessions]\nkeep_kernels = false\n")
+    assert trial.set_up(argument="--check") == 0  # the lists are the same: nothing is installed
+    assert hook() == set()
+    own.write_text("[sessions]\nkeep_kernels = true\n")
+    assert trial.set_up() == 0
+    assert hook() == {"lab_kernel.pth", "lab_kernel.py"}
+    own.unlink()
+    trial.wanted["beta"] = ""
+    trial.write_lists()
+    first = (trial.root / ".venv").readlink()
+    assert trial.set_up() == 0
+    trial.check()
+    assert hook() == {"lab_kernel.pth", "lab_kernel.py"}, (first, (trial.root / ".venv").readlink())
+
+
+@pytest.mark.slow
 def test_environment_of_an_earlier_version_is_kept_until_a_new_one_is_proved(trial: Trial) -> None:
     link = trial.root / ".venv"
     target = link.resolve()

@@ -10,16 +10,22 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["TRANSPORT", "connection_file", "prepare_kernels"]
+__all__ = ["LASTING", "TRANSPORT", "connection_file", "prepare_kernels"]
 
 TRANSPORT = "ipc"
 """Unix sockets: on TCP, every user of a shared machine could reach the kernel."""
 
+LASTING = "lasting"
+"""The part of the far half that shows a kernel which outlives whoever has started it."""
+
 _FAR_HALF = Path(__file__).resolve().parents[3]
 
 
-def prepare_kernels(directory: Path) -> None:
-    """Let all kernels that Jupyter starts from this process be private ones."""
+def prepare_kernels(directory: Path, *, lasting: bool = False) -> None:
+    """Let all kernels that Jupyter starts from this process be private ones.
+
+    With `lasting` they are those that VS Code shows, too, and outlive this process.
+    """
     from ipykernel.kernelspec import write_kernel_spec
 
     (directory / "run").mkdir(mode=0o700)
@@ -32,7 +38,8 @@ def prepare_kernels(directory: Path) -> None:
             filter(None, [str(directory / "data"), os.environ.get("JUPYTER_PATH")])
         ),
     }
-    kernel = [sys.executable, str(_FAR_HALF), "kernel", "-f", "{connection_file}"]
+    part = LASTING if lasting else "kernel"
+    kernel = [sys.executable, str(_FAR_HALF), part, "-f", "{connection_file}"]
     write_kernel_spec(
         directory / "data" / "kernels" / "python3",
         # No debugger either: it listens on TCP, and whoever connects can run code as the person.

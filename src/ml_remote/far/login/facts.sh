@@ -36,7 +36,7 @@ outside() {
         case ${words%% *} in *python*) ;; *) continue ;; esac
         # What the editor starts is no program of the person's, nor a kernel that outlived it.
         case $words in *ipykernel* | *vscode* | *cursor-server* | *codium*) continue ;; esac
-        case $words in */.lab/far/*' lasting'*) continue ;; esac
+        case $words in */lab_kernel.py* | */.lab/far/*' lasting'*) continue ;; esac
         grep -q LAB_JOB_FOLDER= "$process/environ" 2>/dev/null || say outside "${process#/proc/}"
     done
 }

@@ -7,11 +7,13 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from .environment.commands import answer
 from .environment.settings import read_table
-from .kernels import Kernel, descendants
+
+if TYPE_CHECKING:
+    from .kernels import Kernel
 
 __all__ = ["Rules", "card_memory", "is_on_card", "memory_on_card", "read_rules", "why_it_ends"]
 
@@ -95,7 +97,7 @@ def card_memory() -> Optional[Dict[int, int]]:
     return memory
 
 
-def memory_on_card(kernel: Kernel, memory: Optional[Mapping[int, int]]) -> Optional[int]:
+def memory_on_card(kernel: "Kernel", memory: Optional[Mapping[int, int]]) -> Optional[int]:
     """Return the bytes that a kernel and what it has started have on cards; None if unknown."""
     found = [(memory or {})[pid] for pid in _processes(kernel) if pid in (memory or {})]
     if 0 in found or (not found and not _is_told(memory) and _uses_card(kernel)):
@@ -103,7 +105,7 @@ def memory_on_card(kernel: Kernel, memory: Optional[Mapping[int, int]]) -> Optio
     return sum(found)
 
 
-def is_on_card(kernel: Kernel, memory: Optional[Mapping[int, int]]) -> bool:
+def is_on_card(kernel: "Kernel", memory: Optional[Mapping[int, int]]) -> bool:
     """Return whether a kernel has memory on a card.
 
     Where nvidia-smi cannot tell, a card that the kernel has open counts.
@@ -125,11 +127,13 @@ def _is_in_container() -> bool:
         return False
 
 
-def _processes(kernel: Kernel) -> List[int]:
+def _processes(kernel: "Kernel") -> List[int]:
+    from .kernels import descendants  # Windows has no such kernels, and reads the rules, too
+
     return [kernel.pid] + [pid for pid, _ in descendants(kernel.pid)]
 
 
-def _uses_card(kernel: Kernel) -> bool:
+def _uses_card(kernel: "Kernel") -> bool:
     """Return whether a kernel, or what it has started, has a card of NVIDIA open."""
     return any(_CARD.match(path) for pid in _processes(kernel) for path in _open_files(pid))
 

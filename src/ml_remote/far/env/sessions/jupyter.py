@@ -31,8 +31,10 @@ def serve(directory: Path, idle_seconds: float) -> None:
     from jupyter_core import paths
     from jupyterlab.labapp import LabApp
 
+    from ...login.kernel_rules import read_rules
     from ..kernels import TRANSPORT, prepare_kernels
     from ..parameters import project_root
+    from .leaving import LeavingKernelManager, LeavingKernelsManager
 
     # The person's own look of JupyterLab stays; a password, port or certificate that they may have
     # set for their own servers, or a container for its one server, would keep this one from being
@@ -45,7 +47,7 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "JUPYTER_CONFIG_DIR": str(directory / "config"),
         "JUPYTER_CONFIG_PATH": str(directory / "config"),  # before that of the environment
     }
-    prepare_kernels(directory)
+    prepare_kernels(directory, lasting=read_rules(project_root()).keep)
     _write_token(directory / "config", (directory / "token").read_text())
     _write_lab_settings(directory / "config" / "labconfig")
     seconds = max(1, round(idle_seconds)) if idle_seconds else 0
@@ -60,6 +62,8 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "ServerApp.open_browser": False,
         "ServerApp.allow_root": True,
         "ServerApp.shutdown_no_activity_timeout": seconds,
+        "ServerApp.kernel_manager_class": _name(LeavingKernelsManager),
+        "MappingKernelManager.kernel_manager_class": _name(LeavingKernelManager),
         "KernelManager.transport": TRANSPORT,
         "MappingKernelManager.cull_idle_timeout": seconds,
         "MappingKernelManager.cull_interval": check,
@@ -67,6 +71,11 @@ def serve(directory: Path, idle_seconds: float) -> None:
         "TerminalManager.cull_interval": check,
     }
     LabApp.launch_instance([f"--{name}={value}" for name, value in settings.items() if value != 0])
+
+
+def _name(one: type) -> str:
+    """Return a class as Jupyter's settings have it."""
+    return f"{one.__module__}.{one.__qualname__}"
 
 
 def _forget_other_servers() -> None:

@@ -7,11 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
 
+from ..kernel_rules import read_rules
 from .caches import choose_cache
 from .carried import use_carried
 from .choosing import choose_manager
 from .commands import end_with_signals, run
 from .failures import Failure, ManagerError
+from .hook import update_hook
 from .lists import Lists, find_lists
 from .lock import locked
 from .making import add_in_place, explained, make_beside, make_in_place
@@ -58,6 +60,7 @@ def _set_up(root: Path, *, is_check: bool) -> int:
     places = Places(root, settings.folder)
     state = look(places, settings, lists)
     if not state.reason and state.record is not None:
+        _update_hook(places)
         if not is_check:
             _tidy(places)
         _make_missing_notebooks(root, places.link)
@@ -74,6 +77,7 @@ def _set_up(root: Path, *, is_check: bool) -> int:
         except BaseException:
             places.lead_to_spare(spare)
             raise
+        _update_hook(places)
     say("The environment is complete: {}".format(record.device))
     return 0
 
@@ -142,6 +146,16 @@ def _tidy(places: Places) -> None:
     if places.others():
         with suppress(Failure), locked(places.lock, patience=0):
             places.remove_unused()
+
+
+def _update_hook(places: Places) -> None:
+    """Let kernels outlive the editor's window, or end with it, as the project has it now."""
+    if places.current is None:
+        return
+    try:
+        update_hook(places.current, places.root, wanted=read_rules(places.root).keep)
+    except OSError as error:  # an environment that is somebody else's
+        say("Kernels will end with the editor's window: {}.".format(error))
 
 
 def _make_missing_notebooks(root: Path, prefix: Path) -> None:
