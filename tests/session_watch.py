@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ml_remote.far.login.kernels import list_kernels
+
 __all__ = [
     "LISTENING",
     "arguments_of_all_processes",
+    "kernel_processes",
     "processes_below",
     "tcp_listeners",
     "unix_listeners",
@@ -46,10 +49,16 @@ def processes_below(folder: Path) -> dict[int, str]:
     """
     mark = f"LAB_JOB_FOLDER={folder}/.lab/jobs/".encode()
     return {
-        int(process.name): _read(process / "cmdline").replace(b"\0", b" ").decode().strip()
+        int(process.name): _command(process)
         for process in Path("/proc").glob("[0-9]*")
         if any(variable.startswith(mark) for variable in _read(process / "environ").split(b"\0"))
     }
+
+
+def kernel_processes(folder: Path) -> dict[int, str]:
+    """Return the kernels of a project that outlive their windows, with their command lines."""
+    pids = [kernel.pid for kernel in list_kernels(str(folder.resolve()))]
+    return {pid: _command(Path(f"/proc/{pid}")) for pid in pids}
 
 
 def tcp_listeners(processes: dict[int, str]) -> list[str]:
@@ -84,6 +93,10 @@ def _socket_inodes(process: int) -> list[str]:
         if target.startswith("socket:["):
             found.append(target.removeprefix("socket:[").removesuffix("]"))
     return found
+
+
+def _command(process: Path) -> str:
+    return _read(process / "cmdline").replace(b"\0", b" ").decode().strip()
 
 
 def _read(path: Path) -> bytes:

@@ -186,10 +186,13 @@ def test_leftovers_are_removed_and_what_may_live_is_kept(base: Path) -> None:
         remade(make("labs/dead", os.getpid()), start="1"),
         remade(make("labs/rebooted", os.getpid()), boot=f"0000 {container}"),
     }
+    (kernels.folder() / "0123456789abcdef.lock").touch()  # of a window that was killed
     (abandoned := kernels.folder() / "spare-0123ffff").mkdir()
     os.utime(abandoned, (1, 1))
-    kernels.remove_leftovers()
-    assert set(kernels.folder().iterdir()) == kept | {beginning, foreign}
+    with kernels.lock("held"):
+        kernels.remove_leftovers()
+        held = kernels.folder() / "held.lock"
+        assert set(kernels.folder().iterdir()) == kept | {beginning, foreign, held}
     assert not any(path.exists() for path in gone)
 
 

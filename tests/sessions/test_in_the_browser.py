@@ -16,6 +16,7 @@ from session_browser import chromium_program, looking_at
 from session_fixtures import Desk
 from session_watch import (
     arguments_of_all_processes,
+    kernel_processes,
     processes_below,
     tcp_listeners,
     unix_listeners,
@@ -74,7 +75,7 @@ def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Even
             with looking_at(playwright, board_browser, address) as board_page:
                 board_page.get_by_text("loss", exact=False).first.wait_for()
                 runs = board_page.request.get(f"{address}/data/runs").json()
-            processes = processes_below(desk.there)
+            processes = processes_below(desk.there) | kernel_processes(desk.there)
             tcp, unix = tcp_listeners(processes), unix_listeners(processes)
         folders = [
             Path(session.read_text().strip()) for session in desk.there.glob(".lab/jobs/*/session")
@@ -148,10 +149,12 @@ def test_nothing_on_the_server_listens_on_tcp(evening: Evening) -> None:
     programs = " ".join(evening.processes.values())
     assert " serve jupyter" in programs
     assert " serve tensorboard" in programs
-    assert " kernel -f " in programs
+    assert " lasting -f " in programs
+    assert " lasting-kernel " in programs
     assert evening.tcp == []
     assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-ipc-\d$", path)]
-    assert [path for path in evening.unix if re.search(r"/kernel-[-0-9a-f]+-forked$", path)]
+    assert [path for path in evening.unix if re.search(r"/lab-kernels-\d+/[^/]+/s-\d$", path)]
+    assert [path for path in evening.unix if re.search(r"/lab-kernels-.*/kernel-forked$", path)]
 
 
 def test_a_listener_would_have_been_found() -> None:
@@ -163,7 +166,7 @@ def test_a_listener_would_have_been_found() -> None:
 def test_token_is_in_no_command_line_and_no_log(evening: Evening) -> None:
     assert len(evening.tokens) == 2
     assert any(b"--remote-debugging-port" in one for one in evening.arguments)
-    assert any(b"\0kernel\0-f\0" in one for one in evening.arguments)
+    assert any(b"\0lasting\0-f\0" in one for one in evening.arguments)
     assert any(b"open-jupyter-" in one for one in evening.arguments)  # the page that was opened
     assert {"jupyter", "sshd", "chromium"} < evening.logs.keys()
     for token in evening.tokens:

@@ -1,8 +1,8 @@
 """How long a kernel takes to start in VS Code: a plain one, and one that outlives its window.
 
-Run: python benchmarks/kernels.py [--runs N]. Prints seconds from the start of the process to the
-end of the editor's start-up code, as the extension does it (tests/kernels/extension_host.py), and
-in milliseconds what the hook costs other starts of Python.
+Run: python benchmarks/kernel_start.py [--runs N]. Prints seconds from the start of the process to
+the end of the editor's start-up code, as the extension does it (tests/kernels/extension_host.py),
+and in milliseconds what the hook costs other starts of Python.
 """
 
 from __future__ import annotations
