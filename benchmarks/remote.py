@@ -32,6 +32,7 @@ from ml_remote.machine import Machine  # noqa: E402
 from ml_remote.ssh.client import Client  # noqa: E402
 from ml_remote.transfer import copying  # noqa: E402
 from ml_remote.transfer.fetching import fetch_outputs  # noqa: E402
+from ml_remote.transfer.rsync import said_here  # noqa: E402
 
 ALIAS = "handwriting-lab"
 MEBIBYTE = 2**20
@@ -127,7 +128,7 @@ def measure_pull(client: Client, here: Path, runs: int) -> None:
         measured(lambda: subprocess.run(scp, check=True), target) for _ in range(runs)
     ])  # fmt: skip
     for name, has_rsync in (("rsync", True), ("sftp", False)):
-        with mock.patch.object(copying, "_has_rsync", lambda answer=has_rsync: answer):
+        with mock.patch.object(copying, "said_here", said_here if has_rsync else str):
             times = [measured(pull, here / "outputs" / "weights.pt") for _ in range(runs)]
         show(f"lab pull of the same, by {name}", times)
 

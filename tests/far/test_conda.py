@@ -93,6 +93,7 @@ FORBIDDEN = (
         (PROXY, "", "the proxy refuses conda"),
         (CHANNEL, "", "The channel nodefaults does not exist | channels:"),
         (FORBIDDEN, "", "may not write to /opt/conda/pkgs/cache | cache ="),
+        ("ERROR: ResolutionImpossible: for help", "", "do not fit together | in environment.yml"),
     ],
 )
 def test_reason_is_told(text: str, condarc: str, words: str, home: Path, tmp_path: Path) -> None:
@@ -101,7 +102,8 @@ def test_reason_is_told(text: str, condarc: str, words: str, home: Path, tmp_pat
     place = Place("conda", "/opt/conda/bin/conda", tmp_path / "pkgs")
     work = Work(tmp_path, tmp_path / "envs" / "new", find_lists(tmp_path), Settings())
     text = text.replace("{cache}", str(place.cache))
-    known = explain(ManagerError(["conda", "create"], 1, text), work, place)
+    command = ["python", "-m", "pip"] if text.startswith("ERROR: ") else ["conda", "create"]
+    known = explain(ManagerError(command, 1, text), work, place)
     assert known is not None
     told = " ".join([known.sentence, *known.hints])
     for part in words.split(" | "):

@@ -332,6 +332,44 @@ def test_mounted_environment_is_changed_in_place(
 
 
 @pytest.mark.slow
+def test_disk_that_takes_no_environment_is_told_as_what_it_is(trial: Trial, tmp_path: Path) -> None:
+    need_root("mount a disk")
+    disk = tmp_path / "a disk"
+    disk.mkdir()
+    trial.wanted["alpha"] = "==1.1"
+    trial.write_lists()
+    for manager, options, words in (
+        ("uv", "size=40k", "The disk where uv writes is full"),
+        ("venv", "size=200k", "The disk where pip writes is full"),
+        ("uv", "size=9m,ro", "is mounted read-only"),
+        ("uv", "size=9m,noexec", "is mounted with noexec"),
+    ):
+        own = f"[environment]\nfolder = '{disk}'\nmanager = '{manager}'\n"
+        (trial.root / "lab.local.toml").write_text(own)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
+        try:
+            assert trial.set_up() == 1, trial.said
+        finally:
+            subprocess.run(["umount", disk], check=True)
+        assert words in trial.said
+        assert "is not available" not in trial.said
+        trial.check()
+    (trial.root / "lab.local.toml").unlink()
+    environments = trial.root / ".lab/envs"
+    environments.rename(disk / "envs")
+    environments.symlink_to(disk / "envs")
+    assert trial.set_up() == 0, trial.said
+    trial.check()
+    (disk / "envs").rename(disk / "not mounted")
+    assert trial.set_up() == 1
+    assert f"is a link to {disk / 'envs'}, which is not there" in trial.said
+    environments.unlink()
+    environments.touch()
+    assert trial.set_up() == 1
+    assert "is a file, and a folder must be there" in trial.said
+
+
+@pytest.mark.slow
 def test_links_and_limits_are_recognised_before_anything_is_touched(trial: Trial) -> None:
     trial.wanted["alpha"] = "==1.1"
     trial.write_lists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from ..processes import Result
 from ..scripts import ask
 from ..ssh.own_words import OwnWords, Through, own_words
 from ..transfer.failures import explain_failure
+from ..transfer.rsync import is_new_enough, said_here
 from ..ui.display import Progress
 from .wheels import Wheel
 
@@ -28,7 +28,6 @@ _TRIALS = 3
 _LOOK_EVERY = 1.0  # seconds between two looks at what has come
 _PATIENCE = 20  # seconds for such a look
 _SUM = re.compile(r"([0-9a-f]{64}) ([0-9]{1,15}) (.+)")
-_NEW_RSYNC = re.compile(r"rsync\s+version v?[3-9]\.")
 
 
 def send_wheels(
@@ -52,7 +51,7 @@ def send_wheels(
         damaged = {name for name in missing if there.get(name, 0) >= sizes[name]}
         if damaged:  # nothing can be added to them
             _facts(machine, needed, [name for name in names if name not in damaged])
-        if _NEW_RSYNC.match(facts.get("rsync", "")) and _has_rsync():
+        if is_new_enough(facts.get("rsync", "")) and is_new_enough(said_here()):
             send = _by_rsync(machine, missing, folder)
         else:
             send = _by_sftp(machine, missing, folder, begun=there.keys() - damaged)
@@ -79,12 +78,6 @@ def _compare(machine: Machine, wheels: Sequence[Wheel]) -> tuple[list[str], dict
     sums = {match[3]: match[1] for match in found}
     missing = [wheel.name for wheel in wheels if sums.get(wheel.name) != wheel.sha256]
     return missing, {match[3]: int(match[2]) for match in found}
-
-
-def _has_rsync() -> bool:
-    if shutil.which("rsync") is None:
-        return False
-    return _NEW_RSYNC.match(processes.run(["rsync", "--version"]).stdout) is not None
 
 
 @dataclass(frozen=True)

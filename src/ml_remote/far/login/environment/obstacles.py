@@ -32,6 +32,8 @@ _ELSEWHERE = 'On another disk: folder = "/path" under [environment] in lab.local
 def check_obstacles(places: Places, state: State) -> None:
     """Raise Failure if something is in the way of making an environment."""
     _check_link(places)
+    for folder in (places.state, places.folder):
+        _check_leads_somewhere(folder)
     for folder in (places.root, places.state, places.folder, places.link):
         _check_owner(folder)
     place = existing(places.link if places.must_change_in_place else places.folder)
@@ -75,11 +77,26 @@ def _check_link(places: Places) -> None:
         )
 
 
+def _check_leads_somewhere(folder: Path) -> None:
+    """Find a link to a disk that is not mounted, or a file in the place of the folder."""
+    if folder.is_symlink() and not folder.exists():
+        raise Failure(
+            "{} is a link to {}, which is not there.".format(folder, os.readlink(str(folder))),
+            "See that its disk is mounted, or remove the link: rm {}".format(folder),
+            _ELSEWHERE,
+        )
+    place = existing(folder)
+    if not place.is_dir():
+        raise Failure("{} is a file, and a folder must be there.".format(place), _ELSEWHERE)
+
+
 def _check_owner(folder: Path) -> None:
     """Find a folder of somebody else, such as a new volume of a container: it is root's."""
     place = existing(folder)
     if sys.platform == "win32" or os.access(str(place), os.W_OK | os.X_OK):
         return
+    if os.statvfs(str(place)).f_flag & os.ST_RDONLY:
+        raise Failure("The disk of {} is mounted read-only.".format(place), _ELSEWHERE)
     try:
         owner = pwd.getpwuid(place.stat().st_uid).pw_name
     except KeyError:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional, Pattern, Tuple
 from ..failures import Failure
 from .base import Work
 
-__all__ = ["explain_network"]
+__all__ = ["explain_network", "is_full"]
 
 
 class _Kind(NamedTuple):
@@ -20,9 +20,10 @@ class _Kind(NamedTuple):
 _CACHE = 'cache = "/path" under [environment] in lab.local.toml'
 _ADDRESS = "export UV_INDEX_URL=https://... PIP_INDEX_URL=https://..."
 _PROFILE = "For setups from your laptop, the same line belongs into ~/.profile on the machine."
+_FULL = re.compile(r"No space left on device|os error 28\b|Errno 28\b|[Dd]isk quota exceeded")
 _KINDS = (
     _Kind(
-        re.compile(r"No space left on device|os error 28\b|Errno 28\b|[Dd]isk quota exceeded"),
+        _FULL,
         "The disk where {program} writes is full, or your quota there is used up.",
         (
             "See which: df -h . ~/.cache /tmp",
@@ -108,6 +109,11 @@ _FORBIDDEN = {
     "pip": ("PIP_NO_INDEX", re.compile(r"from versions: none"), ""),
 }
 """By which variable a person forbids a program the network, what it says then, and another way."""
+
+
+def is_full(text: str) -> bool:
+    """Return whether what a manager printed says that a disk is full."""
+    return _FULL.search(text) is not None
 
 
 def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import List, Optional
@@ -26,7 +27,7 @@ _UV = (
     " curl -LsSf https://astral.sh/uv/install.sh | sh"
 )
 
-
+_OF_PIP = 2**25  # bytes, twice of what it takes
 _OWN = ("pip", "setuptools", "wheel")
 _PROJECT = re.compile(r"""(?m)^\s*name\s*=\s*["']([^"']+)["']""")
 
@@ -52,7 +53,10 @@ class Pip(Manager):
         try:
             run([base, "-m", "venv", str(work.prefix)])
         except ManagerError:
-            raise Failure(
+            # What ensurepip says of a full disk is not shown.
+            is_full = any(map(_has_no_room, (work.prefix.parent, Path(tempfile.gettempdir()))))
+            told = explain_network("No space left on device", work, program="pip")
+            raise (is_full and told) or Failure(
                 "{} cannot make virtual environments.".format(base),
                 "On Debian and Ubuntu: sudo apt install python3-venv",
                 _UV,
@@ -99,6 +103,11 @@ class Pip(Manager):
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what pip's words mean."""
         return explain_network(error.text, work, program="pip")
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Return whether the disk of a folder has less room than pip itself needs."""
+    return folder.is_dir() and shutil.disk_usage(str(folder)).free < _OF_PIP
 
 
 def _left_the_lists(work: Work, found: Inventory) -> List[str]:

@@ -16,7 +16,7 @@ from ..settings import OLDEST_PYTHON
 from ..speech import say
 from .base import Manager, Work
 from .installing import refuse_other_target_of_uv, requirement_options
-from .network import explain_network
+from .network import explain_network, is_full
 
 __all__ = ["Uv"]
 
@@ -55,7 +55,9 @@ class Uv(Manager):
             wanted = find_python(wanted) or wanted
         try:
             self._venv(work, wanted)
-        except ManagerError:
+        except ManagerError as error:
+            if is_full(error.text):
+                raise
             say("Python {} is not available; any from {} on will do.".format(wanted, OLDEST_PYTHON))
             try:
                 self._venv(work, ">={}".format(OLDEST_PYTHON))

@@ -132,7 +132,10 @@ def _explain_pip(text: str, work: Work) -> Optional[Failure]:
                 work.lists.removal(_name(named.group(1)), listed=_LIST)
             ),
         )
-    return explain_network(text, work, program="pip")
+    known = explain_network(text, work, program="pip")
+    if known is None:
+        return None
+    return Failure(known.sentence, *(hint.replace("pyproject.toml", _LIST) for hint in known.hints))
 
 
 def _full_disk(text: str, work: Work, place: Place) -> Optional[Failure]:
