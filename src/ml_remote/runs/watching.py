@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..sessions.closing import closing_on_signals
+from ..closing import closing_on_signals
 from ..ui.console import Console
 
 __all__ = ["watching"]

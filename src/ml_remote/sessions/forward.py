@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .. import answers
+from ..closing import closing_on_signals
 from ..context import Context
 from ..errors import LabError, UsageError
 from ..machine import Machine
 from ..scripts import absolute_folder, script
 from ..ui.console import Console
 from . import browser
-from .closing import closing_on_signals
 from .open_ports import OpenPort, recorded
 from .port import KeptPort
 from .tunnel import BEAT, Forward, Route, keep_open

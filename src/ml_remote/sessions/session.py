@@ -14,6 +14,7 @@ from typing import Self
 
 from .. import jobs
 from ..answers import HOST, SOCKET_FOLDER, TOKEN, unusable, used
+from ..closing import closing_on_signals
 from ..context import Context
 from ..errors import LabError, RemoteCommandError
 from ..far.__main__ import INCOMPLETE
@@ -24,7 +25,6 @@ from ..next_steps import Known, what_next
 from ..scripts import ExitCode, ask, script
 from ..transfer.identity import identity
 from . import browser
-from .closing import closing_on_signals
 from .port import KeptPort
 from .tunnel import BEAT, Forward, Route, keep_open
 
