@@ -84,6 +84,15 @@ def certificate_in_the_agent(row: Row) -> None:
         path.unlink()
 
 
+def certificate_of_one_of_two_keys_in_the_agent(row: Row) -> None:
+    row.trust_certificates()
+    plain, signed = row.laptop.make_key("plain"), row.laptop.make_key("signed")
+    row.certificate(signed)
+    row.agent(plain, signed)
+    for path in (*row.laptop.ssh.glob("plain*"), *row.laptop.ssh.glob("signed*")):
+        path.unlink()
+
+
 def certificate_in_the_agent_of_a_key_here(row: Row) -> None:
     row.trust_certificates()
     key = row.laptop.make_key("id_ed25519")
@@ -162,6 +171,32 @@ def second_factor(row: Row) -> None:
     row.account.authorize(row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
 
 
+def keyboard_interactive_alone(row: Row) -> None:
+    row.options |= {
+        "UsePAM": "yes",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "yes",
+    }
+    row.know_password()
+
+
+def agent_that_does_not_sign(row: Row) -> None:
+    row.options["PasswordAuthentication"] = "no"
+    key = row.laptop.make_key("held")
+    row.account.authorize(key.with_suffix(".pub").read_text())
+    row.agent()
+    run("ssh-add", "-q", "-c", str(key), SSH_ASKPASS="/bin/false")
+    for path in row.laptop.ssh.glob("held*"):
+        path.unlink()
+
+
+def expired_password(row: Row) -> None:
+    row.options["UsePAM"] = "yes"
+    row.account.authorize(row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+    run("chage", "-d", "0", row.account.user)
+    row.stack.callback(run, "chage", "-d", "-1", row.account.user)
+
+
 def silent_agent(row: Row) -> None:
     path = row.laptop.home / "silent"
     listener = row.stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -227,6 +262,8 @@ def keys_turned_off_here(row: Row) -> None:
 Setup = Callable[[Row], None]
 LOGS_IN: list[tuple[Setup, str]] = [
     (certificate_in_the_agent, "now logs in without a password"),
+    (certificate_of_one_of_two_keys_in_the_agent, "now logs in without a password"),
+    (keyboard_interactive_alone, "now logs in without a password"),
     (certificate_in_the_agent_of_a_key_here, "now logs in without a password"),
     (certificate_beside_the_key, "now logs in without a password"),
     (certificate_that_the_configuration_names, "now logs in without a password"),
@@ -239,6 +276,8 @@ LOGS_IN: list[tuple[Setup, str]] = [
 FAILS: list[tuple[Setup, str]] = [
     (expired_certificate, "expired on"),
     (expired_certificate_in_the_agent, "expired on"),
+    (agent_that_does_not_sign, "did not sign with it"),
+    (expired_password, "Your password on handwriting-lab has expired"),
     (only_sha1, "RSA with SHA-1"),
     (home_of_a_group, "others may write to ~ there"),
     (start_up_file_that_waits, "Line 1 of ~/.bashrc seems to be the reason: sleep 15"),
@@ -337,6 +376,7 @@ def test_failed_login_is_told_by_its_reason(
     code, said, _, before = connect(row, setup, capture)
     assert code != 0
     assert words in said
+    assert "now logs in" not in said
     if setup in RESTORED:
         assert "is restored" in said
         assert "stays there: a line in ~/.ssh/authorized_keys" in said

@@ -28,6 +28,7 @@ _METHOD = re.compile(r'(?:Authenticated to .* using "|Authentication succeeded \
 _PARTIAL = re.compile(r'Authenticated using "publickey" with partial success')
 # What a server that takes no connection sends in the place of its version.
 _BANNER_LINE = re.compile(r"^debug1: (?=kex_exchange_identification: banner line )")
+_UNSIGNED = re.compile(r"(?m)^(?:sign_and_send_pubkey: )?signing failed for ")
 _METHODS = re.compile(r"Authentications that can continue: (\S+)")
 
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
@@ -53,7 +54,7 @@ class Login:
     """Whether the key was let in but the machine wants something else as well."""
     refusal: LoginRefusedError | None = None
     fault: LoginRefusedError | None = None
-    """Why a certificate was refused, where that is known."""
+    """Why a certificate was refused, or a key did not sign, where that is known."""
     signatures: frozenset[str] = frozenset()
     """The algorithms that the machine says its keys may sign with; none where it says nothing."""
     only_sha1: bool = False
@@ -93,6 +94,8 @@ def log_in(client: Client) -> Login:
     fault = None
     if "-CERT SHA256:" in said:
         fault = fault_of_certificates(said, client.resolve())
+    if fault is None and _UNSIGNED.search(said):  # the machine takes the key
+        fault = error
     only_sha1 = _NO_SIGNATURE in said
     return Login(
         succeeded=False,

@@ -11,7 +11,7 @@ from ..far.exit_codes import ExitCode
 from ..files import read_bytes
 from ..ssh.client import Attempt, Client
 from ..ssh.explaining import explain
-from ..ssh.not_run import command_not_run
+from ..ssh.not_run import command_not_run, is_password_expired
 from ..ssh.ssh_config import AppliedPlan, undo
 from ..ssh.ssh_directory import made_key_path, pinned_key_path
 from ..ui.console import Console
@@ -85,6 +85,8 @@ def _prove_once(client: Client, flags: Sequence[str]) -> None:
     except UnreachableError:
         _explain_refusal(client)
         raise command_not_run(client, None) from None
+    if is_password_expired(result):
+        raise command_not_run(client, result)
     # Any other exit code is that of the last command in a start-up file there: ssh logged in.
     if result.returncode == ExitCode.SSH or result.returncode < 0:
         _explain_refusal(client)

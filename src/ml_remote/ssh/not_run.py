@@ -23,7 +23,7 @@ from ..ui.text import in_one_line
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ["Culprit", "command_not_run", "find_culprit", "suspicious_line"]
+__all__ = ["Culprit", "command_not_run", "find_culprit", "is_password_expired", "suspicious_line"]
 
 PATIENCE = 15.0  # seconds for each way to look
 _SHOWN = 80  # characters of a line, or of what the machine says
@@ -90,7 +90,7 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
     `result` is what came instead; None if nothing came in time.
     """
     alias = client.alias
-    if result is not None and _EXPIRED.search(result.stderr):
+    if result is not None and is_password_expired(result):
         return CommandNotRunError(
             f"Your password on {alias} has expired, and nothing runs there until it is a new one.",
             hint=f"Log in once, with a terminal, and set a new one: ssh -t {alias}",
@@ -120,6 +120,11 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
         hint="Let only interactive shells do that. In ~/.bashrc, put above such a line: "
         "case $- in *i*) ;; *) return ;; esac",
     )
+
+
+def is_password_expired(result: Result) -> bool:
+    """Return whether sshd ran nothing, as the password there has expired."""
+    return result.returncode != 0 and _EXPIRED.search(result.stderr) is not None
 
 
 def find_culprit(client: Client) -> Culprit | None:
