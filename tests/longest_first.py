@@ -27,6 +27,7 @@ LONGEST = (
     "bake/test_environment_script.py",
     "remote/test_push_faults.py",
     "remote/test_edit_properties.py",
+    "kernels/test_windows.py",
     "sessions/test_sessions.py",
     "remote/test_jobs.py",
     "remote/test_resuming.py",

@@ -32,6 +32,7 @@ STARTUP = """__vsc_ipynb_file__ = "{}"
 try:
     import matplotlib as _vscode_matplotlib
 except: pass"""
+PORTS: set[int] = set()
 PATIENCE = 120  # seconds: the machine may be busy
 
 
@@ -42,9 +43,14 @@ class Window:
         is_of_jupyter = "JPY_SESSION_NAME" in variables
         self.file = str(folder / f"kernel-v3{uuid.uuid4().hex}.json")
         place = {"transport": "ipc", "ip": str(folder / uuid.uuid4().hex[:8])}
-        write_connection_file(
-            self.file, key=uuid.uuid4().hex.encode(), **(place if is_of_jupyter else {})
-        )
+        ports: set[int] = set()
+        while not ports or ports & PORTS:  # those of windows that open now are not bound yet
+            _, info = write_connection_file(
+                self.file, key=uuid.uuid4().hex.encode(), **(place if is_of_jupyter else {})
+            )
+            ports = {info[name] for name in info if name.endswith("_port")}
+        if not is_of_jupyter:
+            PORTS.update(ports)
         self.errors = Path(f"{self.file}.errors")
         self.process = subprocess.Popen(
             [*command, "-f", self.file] if is_of_jupyter else [*command, f"--f={self.file}"],

@@ -65,6 +65,7 @@ def test_restart_is_told_from_reload(project: KernelProject, new_host: NewHost) 
     assert host.run("x").status == "error"
     for window in (host.ended(name="second view"), other.ended()):
         assert window["code"] in (0, -signal.SIGKILL)
+    assert kernels.is_alive(project.kernel("restart"))  # they took no other kernel's folder away
     assert not kernels.is_alive(before)
 
 
@@ -84,10 +85,10 @@ def test_long_cell_goes_on_without_a_window_and_beside_a_new_one(
     second.open(lab)
     assert project.kernel("long").folder.joinpath("busy").exists()
     second.start("print(result)")
-    go.touch()
-    cell = second.end()
-    waits, *lines = cell.text.splitlines()
+    waits = second.call("heard", "window", "stream")["text"]
     assert waits.startswith("The kernel still runs the cell of an earlier window.")
+    go.touch()
+    lines = second.end().text.splitlines()
     assert lines[0] == "Printed while no window was open (%kernel shows 20 more lines):"
     assert lines[1:11] == [f"later {step}" for step in range(20, 30)]
     assert lines[12].startswith("Connected to the kernel started at ")

@@ -272,7 +272,7 @@ def end(kernel: Kernel, *, patience: float = 5.0) -> None:
             if _have_ended(processes, patience):
                 break
             processes += [one for one in descendants(kernel.pid) if one not in processes]
-    _remove(kernel.folder)
+    _remove(kernel.folder, kernel)
 
 
 def _send(pid: int, start: str, number: int) -> None:
@@ -325,7 +325,7 @@ def remove_leftovers() -> None:
         except OSError:  # another command has just removed it
             continue
         if is_left:
-            _remove(path)
+            _remove(path, kernel)
     for place in _folders():
         for path in place.glob("*.lock"):
             with contextlib.suppress(OSError):  # somebody holds it
@@ -345,11 +345,19 @@ def _is_elsewhere(kernel: Kernel) -> bool:
     return words[:1] == ours[:1] and words[1:] != ours[1:]
 
 
-def _remove(path: Path) -> None:
-    """Remove a folder; renamed first, so that what has a kernel's name is whole."""
+def _remove(path: Path, kernel: Optional[Kernel]) -> None:
+    """Remove the folder of a kernel, unless a fresh one of the same lab has it by now.
+
+    It is renamed first, so that what has a kernel's name is whole.
+    """
     gone = path.with_name("gone-{}-{}".format(path.name, os.getpid()))
     with contextlib.suppress(OSError):
         path.rename(gone)
+    found = read_kernel(gone)
+    if kernel and found and (found.pid, found.start) != (kernel.pid, kernel.start):
+        with contextlib.suppress(OSError):
+            gone.rename(path)
+        return
     shutil.rmtree(str(gone), ignore_errors=True)
 
 

@@ -50,6 +50,8 @@ def main() -> int:
 def run_plain(reason: str, arguments: list[str]) -> int:
     """Run the kernel that ipykernel_launcher would run; its first cell says the reason."""
     sys.path.pop(0)  # the folder of this file, which comes further back, too
+    # It ends with the extension host, too: the next window could not find it.
+    os.environ.setdefault("JPY_PARENT_PID", str(os.getppid()))
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()

@@ -214,7 +214,8 @@ class Window:
         """End as the kernel did. One that ends by itself takes its folder away."""
         self._pass_output_on()
         self._pass_on()
-        was_killed = self._kernel.folder.exists()
+        left = kernels.read_kernel(self._kernel.folder)
+        was_killed = left is not None and left.pid == self._kernel.pid
         log = ""
         if was_killed:
             with suppress(OSError):
