@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from baking import TOOL
 from cutting_proxy import cutting_proxy
 from needs import need_program
 from openssh_server import Account, OpenSSHServer
@@ -532,3 +535,101 @@ def test_run_names_what_it_reads_and_is_not_there(world: World) -> None:
     # What is there stays there when commits and results come home.
     assert world.run("pull")[0] == 0
     assert not (world.here / "elms").exists()
+
+
+# Stands in for the rsync of macOS, which says that it is like 2.6.9, and for that one: it refuses
+# every option that either of them does not have.
+OLD_RSYNC = """\
+#!/bin/sh
+if [ "$1" = --version ]; then
+    printf '%s\\n' 'openrsync: protocol version 29' 'rsync version 2.6.9 compatible'
+    exit
+fi
+for word; do
+    case $word in
+    -t | -I | -0 | -S | -T | -e | --no-implied-dirs | --files-from=* | --progress) ;;
+    --partial-dir=* | --inplace | --compare-dest=*) ;;
+    -*) echo "rsync: $word: unknown option" >&2; exit 1 ;;
+    esac
+done
+exec REAL "$@"
+"""
+
+
+def test_rsync_of_macos_gets_no_option_that_it_lacks(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = need_program("rsync")
+    stand_in = tmp_path / "bin" / "rsync"
+    stand_in.parent.mkdir()
+    stand_in.write_text(OLD_RSYNC.replace("REAL", str(real)))
+    stand_in.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}")
+    programs._rsync_here.cache_clear()
+    used: list[str] = []
+    monkeypatch.setattr(programs, "_run", noting(used, programs._run))
+    try:
+        world.settings('[data]\nfolder = "$HOME/leaves"\n')
+        world.write(world.here, "sub/a b.txt", b"a")
+        with world.write(world.here, "holes").open("r+b") as file:
+            file.truncate(10 * MEBIBYTE)
+        world.does("push")
+        assert contents(world.there) == contents(world.here)
+        assert (world.there / "holes").stat().st_blocks < 2048
+        shutil.rmtree(world.here)
+        world.does("pull")
+        assert contents(world.there) == contents(world.here)
+        assert set(used) == {"rsync"}
+        # It has its login shell read the folder's name, so a name with blanks goes by sftp.
+        world.settings()
+        world.there.unlink()
+        world.does("push")
+        assert used[-1] == "sftp"
+    finally:
+        programs._rsync_here.cache_clear()
+
+
+def noting(
+    used: list[str], run: Callable[..., programs.Outcome]
+) -> Callable[..., programs.Outcome]:
+    """Return a `_run` that notes which program it starts."""
+
+    def noted(command: list[str], *rest: object) -> programs.Outcome:
+        used.append(command[0])
+        return run(command, *rest)
+
+    return noted
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
+    """A hundred thousand files on both sides, compared in a process of its own."""
+    code = """
+import resource, sys
+from pathlib import Path
+from ml_remote.transfer.data.index import Entry, Index
+def entries(number, ns):
+    for one in range(number):
+        yield Entry(name=b"leaves/of-a-long-name/%08d.jpg" % one, kind="f", size=one, ns=ns)
+def most(number):
+    index = Index(Path(sys.argv[1]) / str(number), alias="gpu")
+    index.take("here", entries(number, 10**18))
+    index.take("there", entries(number - 10, 10**18))
+    index.compare("/x")
+    index.plan("here_only")
+    index.remember_same()
+    assert index.amount("same").files == number - 10
+    assert index.needed("here", held=True)[0].files == 10
+    assert len(list(index.planned("here"))) == 10
+    index.close()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+few = most(1000)
+print(most(100_000) - few)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(TOOL)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 24_000  # KiB

@@ -82,8 +82,8 @@ class Rsync(_Program):
         progress: Progress | None,
     ) -> Outcome:  # fmt: skip
         """Copy files from `folder` to the machine: each takes its place when it is complete."""
-        options = [f"--partial-dir={PARTIAL}", f"--temp-dir={PARTIAL}"]
-        options += ["--sparse"] if sparse else []
+        options = [f"--partial-dir={PARTIAL}", "-T", PARTIAL]
+        options += ["-S"] if sparse else []
         ends = ["./", f"{self.client.alias}:{self.folder}/"]
         return self._run(folder, entries, options, ends, total, progress)
 
@@ -96,7 +96,7 @@ class Rsync(_Program):
         In place, so that what has come stays even when rsync itself is killed.
         """
         options = ["--inplace", "--compare-dest=../.."]
-        options += ["--sparse"] if sparse and self.here >= _HOLES_IN_PLACE else []
+        options += ["-S"] if sparse and self.here >= _HOLES_IN_PLACE else []
         ends = [f"{self.client.alias}:{self.folder}/", "./"]
         return self._run(folder, entries, options, ends, total, progress)
 
@@ -113,7 +113,7 @@ class Rsync(_Program):
         # With the dot, no name looks like a remark, which rsync leaves out.
         with _list_of(f"./{text_of(one.name)}\0" for one in entries) as names:
             command = [
-                "rsync", "--times", "--ignore-times", "--no-implied-dirs", "--from0",
+                "rsync", "-t", "-I", "-0", "--no-implied-dirs",
                 f"--files-from={names}", *(["-s"] if min(self.here, self.there) >= _FULL else []),
                 *options, "--info=progress2" if has_total else "--progress",
                 "-e", " ".join(map(_rsync_quoted, self._connection())), *ends,
