@@ -13,7 +13,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,8 +136,7 @@ def _make_all() -> None:
         folder = _BUILD / name
         (folder / "bin").mkdir(parents=True)
         (archive,) = SOURCES.glob(f"{name}*.tar.xz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+        subprocess.run(["tar", "-xf", archive], cwd=folder, check=True)
         launcher = folder / "bin" / program
         if program == "conda":
             (folder / name / "conda" / "_version.py").write_text(f'__version__ = "{version}"\n')

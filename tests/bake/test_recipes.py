@@ -218,7 +218,7 @@ def test_lab_command_and_question_can_be_added_as_the_page_says(template: Path) 
         "test_it_counts",
         "test_shipped_pair_is_equal[countlab]",
         "test_help_of_every_command_shows_an_example[whoami]",
-        "test_bad_answer_is_refused_with_a_suggestion_and_nothing_is_left[course-empty-0]",
+        "test_bad_answer_is_found_and_the_suggestion_is_not[course-empty-0]",
     ):
         assert f"::{passed} PASSED" in done.stdout
 
