@@ -35,6 +35,7 @@ LONGEST = (
     "labs/test_treelab.py",
     "remote/test_connecting.py",
     "sessions/test_in_the_browser.py",
+    "sessions/test_lasting.py",
     "remote/test_lying_machine.py",
     "editor/test_workbench.py",
     "bake/test_recipes.py",

@@ -29,11 +29,9 @@ __all__ = [
 
 AT_LOGOUT = {
     "ends": "ends what you left running there: runs, sessions and kernels (KillUserProcesses)",
-    "lingers": "ends runs and sessions that you left running there (KillUserProcesses); kernels "
-    "stay, as you linger",
 }
 """What happens on a machine whose systemd-logind ends things, by the word of `logout.sh`."""
-_STATES = ("ends", "lingers", "keeps")
+_STATES = ("ends", "keeps")
 _LATEST = 2**33  # seconds since 1970: in the year 2242
 
 
@@ -66,7 +64,7 @@ class Kernels:
     is_known: bool = True
     """Whether the tool that is installed there could tell."""
     at_logout: str = ""
-    """`ends`, `lingers` or `keeps`, as `logout.sh` has it; empty if it is not known."""
+    """`ends` or `keeps`, as `logout.sh` has it; empty if it is not known."""
 
 
 def list_kernels(machine: Machine) -> Kernels:

@@ -297,7 +297,6 @@ ANSWERS: dict[str, tuple[Finding, State, str]] = {
     "clock": (machine_checks.check_clock("99", before=1, after=2), "failed", "97 s ahead"),
     "slow": (machine_checks.check_clock("99", before=1, after=200), "ok", "agrees"),
     "logout": (machine_checks.check_logout("ends"), "warning", "ends what you left running"),
-    "lingering": (machine_checks.check_logout("lingers"), "warning", "kernels stay"),
     "logout?": (machine_checks.check_logout("x"), "unknown", "cannot be read"),
     "no word of logout": (machine_checks.check_logout(None), "unknown", "does not say"),
     "no logind": (machine_checks.check_logout(""), "skipped", "no systemd-logind"),

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # at_logout [ROOT]: what systemd-logind does with what a person has left running when their last
-# connection ends: `ends` it, `lingers` (ends it, but not what runs below the person's own manager),
-# or `keeps` it; nothing where there is no systemd. ROOT stands for / in tests.
+# connection ends: `ends` or `keeps` it; nothing where there is no systemd. ROOT stands for / in tests.
+# Whether the person lingers (loginctl) is no matter of what a connection has started.
 at_logout() {
     [ -d "${1-}/run/systemd/system" ] || return 0
     manager='org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager'
@@ -10,16 +10,13 @@ at_logout() {
     # shellcheck disable=SC2086
     said=$($bounded busctl get-property $manager KillUserProcesses KillOnlyUsers KillExcludeUsers \
         2>/dev/null) || said=$(logind_settings "${1-}")
-    lingers=keeps
-    user=$(id -un)
-    [ ! -e "${1-}/var/lib/systemd/linger/$user" ] || lingers=lingers
     # As manager_shall_kill() in logind-core.c decides it.
-    printf '%s\n' "$said" | awk -v user="$user" -v lingers="$lingers" '
+    printf '%s\n' "$said" | awk -v user="$(id -un)" '
         { gsub(/"/, ""); for (i = 3; i <= NF; i++) if ($i == user) named[NR] = 1 }
         NR == 1 { ends = $2 == "true" }
         NR == 2 && $2 > 0 { ends = named[2] }
         NR == 3 { if (named[3] || ($2 == 0 && user == "root")) ends = 0; known = 1 }
-        END { if (known) print ends ? (lingers == "lingers" ? lingers : "ends") : "keeps" }'
+        END { if (known) print ends ? "ends" : "keeps" }'
 }
 
 # logind_settings ROOT: the same three settings from its files, in the words of busctl
