@@ -41,7 +41,7 @@ def test_lab_toml_is_enough(tmp_path: Path, machine: Client, account: Account) -
     assert lab("status").endswith("Next: lab up\n")
     assert "Pushed" in lab("push")
     assert (account.home / "small" / "labs" / "answer.py").read_text() == LAB
-    assert lab("status").endswith("Next: lab setup\n")  # there is no environment yet
+    assert "list the packages in requirements.txt" in lab("status")  # no environment yet
     assert "open labs/answer.py and press Run All Cells" in lab("code")
     assert 'small"' in (root / f"{machine.alias}.code-workspace").read_text()
     assert "No lab has been run" in lab("runs")
