@@ -29,7 +29,7 @@ __all__ = [
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 TOOL = TEMPLATE_ROOT / "src"
 """The tool as it stands here; generated from a local folder, a project pins no version of it."""
-NOT_SHARED = (".git", "lab.local.toml")
+NOT_SHARED = (".git", ".lab", "lab.local.toml")
 """What of a project is not the same for everybody who has it."""
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """What to answer where a project is to use the Python that is here."""
