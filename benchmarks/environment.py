@@ -35,6 +35,15 @@ from conda_clients import CLIENTS, conda_client  # noqa: E402
 from programs import path_without  # noqa: E402
 
 WAYS = {"venv": "venv and pip", "uv": "uv", "auto": "ours: uv is brought"}
+FEW = f"""channels:
+  - conda-forge
+dependencies:
+  - python={THIS_PYTHON}
+  - pip
+  - hatchling>=1.26
+  - pytorch>=2.6
+"""
+"""A list that the channel of stand-ins can serve."""
 PACKAGES = ("PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """Variables by which programs find packages."""
 PHASES = ("first", "second call", "--check", "one package more")
@@ -111,6 +120,7 @@ def measure_up(way: str, folder: Path) -> list[float]:
             "HOME": str(account.home),
             "PATH": path_without(folder, *managers),
             "LAB_PROGRAM_FOLDERS": "",
+            "PIP_CONFIG_FILE": os.devnull,  # this computer's may have constraints of its own
             **{name: value for name, value in os.environ.items() if name.startswith(PACKAGES)},
         }
         setting = " ".join(f'"{name}={value}"' for name, value in variables.items())
@@ -136,9 +146,10 @@ def measure_conda(name: str, folder: Path) -> list[float]:
     own = f'[environment]\nmanager = "{client.program}"\n'
     (project.path / "lab.local.toml").write_text(own)
     variables = {**client.variables, "LAB_PROGRAM_FOLDERS": "", "LAB_MINIMUM_FREE_GB": "0"}
-    times = [run(project, variables), run(project, variables), run(project, variables, "--check")]
     lists = project.path / "environment.yml"
-    lists.write_text(lists.read_text().replace("  - timm", "").rstrip("\n") + "\n  - timm\n")
+    lists.write_text(FEW)
+    times = [run(project, variables), run(project, variables), run(project, variables, "--check")]
+    lists.write_text(f"{FEW}  - timm\n")
     return [*times, run(project, variables)]
 
 
