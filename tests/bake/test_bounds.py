@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import session_fixtures
 from baking import BakedProject
+from conftest import Bake
 from environment import LabEnvironment
 from packaging.requirements import Requirement
 from session_kernel import Kernel
@@ -56,9 +57,10 @@ def test_torch_and_torchvision_have_bounds_of_one_release(default_project: Baked
 
 
 @pytest.mark.slow
-def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: Path) -> None:
+def test_lowest_versions_work_together(bake: Bake, tmp_path: Path) -> None:
+    project = bake(tmp_path / "baked", copied=True)
     uv = str(Path(sys.executable).with_name("uv"))
-    wanted = [str(one) for one in lists(default_project) if one.name not in LARGE]
+    wanted = [str(one) for one in lists(project) if one.name not in LARGE]
     assert len(wanted) > 15
     subprocess.run(
         [uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True
@@ -83,16 +85,16 @@ def test_lowest_versions_work_together(default_project: BakedProject, tmp_path: 
     command = [str(python), str(far), "headless", "labs/a.py"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (lowest,) = [one for one in lists(default_project) if one.name == "ipykernel"]
+    (lowest,) = [one for one in lists(project) if one.name == "ipykernel"]
     assert str(lowest.specifier).removeprefix(">=") in done.stdout
     # ...and so do those of sessions, and JupyterLab.
-    (default_project.path / ".venv").symlink_to(tmp_path / "venv")
+    (project.path / ".venv").symlink_to(tmp_path / "venv")
     try:
-        with session_fixtures.desk(LabEnvironment(default_project, "")) as desk:
+        with session_fixtures.desk(LabEnvironment(project, "")) as desk:
             kernel = Kernel(desk.start("jupyter", "--no-browser").read_page())
             printed = kernel.run(PRINT, until="from the fork")
     finally:
-        (default_project.path / ".venv").unlink()
+        (project.path / ".venv").unlink()
     for name in ("ipykernel", "jupyterlab"):
-        (one,) = [one for one in lists(default_project) if one.name == name]
+        (one,) = [one for one in lists(project) if one.name == name]
         assert str(one.specifier).removeprefix(">=") in printed

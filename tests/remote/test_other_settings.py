@@ -23,10 +23,12 @@ from place import Place
 from ml_remote import far, git
 from ml_remote.far.login.environment.commands import answer
 from ml_remote.far.login.environment.failures import Failure
+from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers.base import Work
 from ml_remote.far.login.environment.managers.installing import refuse_other_target_of_uv
 from ml_remote.far.login.environment.managers.network import explain_network
 from ml_remote.far.login.environment.managers.pip import Pip
+from ml_remote.far.login.environment.settings import Settings
 from ml_remote.far.login.variables import REMOVED as PYTHON_REMOVED
 from ml_remote.login.host_keys import known_hosts_file
 from ml_remote.login.logins import with_key_alone
@@ -295,9 +297,9 @@ def test_uv_that_would_install_elsewhere_is_named_with_its_value(
     ],
 )  # fmt: skip
 def test_variable_that_forbids_the_network_is_named_with_its_value(
-    monkeypatch: pytest.MonkeyPatch, program: str, variable: str, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, variable: str, text: str
 ) -> None:
-    work: Any = None
+    work = Work(tmp_path, tmp_path, find_lists(tmp_path), Settings())
     monkeypatch.setenv(variable, "1")
     found = explain_network(text, work, program=program)
     assert f"the variable {variable} is 1." in str(found)
