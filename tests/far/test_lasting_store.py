@@ -162,10 +162,21 @@ def test_end_leaves_another_process_with_that_number_alone(
     base: Path, start: Callable[[str], int]
 ) -> None:
     pid = start(SLEEPER)
-    kernel = make("labs/a", pid)._replace(start="1")
-    kernels.end(kernel)
+    about = (made := make("labs/a", pid)).folder / "about.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"start": "1"}))
+    kernels.end(made._replace(start="1"))
     assert started(pid)
-    assert not kernel.folder.exists()
+    assert not made.folder.exists()
+
+
+def test_end_leaves_the_folder_to_a_fresh_kernel_of_the_same_lab(
+    base: Path, start: Callable[[str], int]
+) -> None:
+    fresh = make("labs/a", start(SLEEPER))
+    inode = fresh.folder.stat().st_ino
+    kernels.end(fresh._replace(start="1"))
+    assert kernels.find(fresh.root, "labs/a") == fresh
+    assert fresh.folder.stat().st_ino == inode
 
 
 def test_leftovers_are_removed_and_what_may_live_is_kept(base: Path) -> None:

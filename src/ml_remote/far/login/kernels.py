@@ -348,17 +348,24 @@ def _is_elsewhere(kernel: Kernel) -> bool:
 def _remove(path: Path, kernel: Optional[Kernel]) -> None:
     """Remove the folder of a kernel, unless a fresh one of the same lab has it by now.
 
-    It is renamed first, so that what has a kernel's name is whole.
+    It is renamed first, so that what has a kernel's name is whole, and looked at once more: the
+    fresh one may have come meanwhile.
     """
+    if kernel and _is_of_another(path, kernel):
+        return
     gone = path.with_name("gone-{}-{}".format(path.name, os.getpid()))
     with contextlib.suppress(OSError):
         path.rename(gone)
-    found = read_kernel(gone)
-    if kernel and found and (found.pid, found.start) != (kernel.pid, kernel.start):
+    if kernel and _is_of_another(gone, kernel):
         with contextlib.suppress(OSError):
             gone.rename(path)
         return
     shutil.rmtree(str(gone), ignore_errors=True)
+
+
+def _is_of_another(path: Path, kernel: Kernel) -> bool:
+    found = read_kernel(path)
+    return found is not None and (found.pid, found.start) != (kernel.pid, kernel.start)
 
 
 @contextlib.contextmanager
