@@ -207,6 +207,38 @@ def test_leftovers_are_removed_and_what_may_live_is_kept(base: Path) -> None:
     assert not any(path.exists() for path in gone)
 
 
+def test_what_a_killed_process_was_removing_is_removed_later(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gone := kernels.folder(make=True) / "gone-0123456789abcdef-7").mkdir()
+    kernels.remove_leftovers()
+    assert gone.exists()  # perhaps it is being removed now
+    monkeypatch.setattr(kernels, "_YOUNG", -1.0)
+    kernels.remove_leftovers()
+    assert not gone.exists()
+
+
+def test_process_of_another_user_below_a_kernel_does_not_keep_it(
+    base: Path, start: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = make("labs/a", start(STUBBORN))
+    ((child, _),) = kernels.descendants(kernel.pid)
+    send = os.kill
+
+    def refuse(pid: int, number: int) -> None:
+        if pid == child:
+            raise PermissionError
+        send(pid, number)
+
+    monkeypatch.setattr(kernels.os, "kill", refuse)
+    try:
+        kernels.end(kernel, patience=0.05)
+        assert not kernels.is_alive(kernel)
+        assert not kernel.folder.exists()
+    finally:
+        send(child, 9)
+
+
 def test_windows_busy_and_use_are_read(base: Path, start: Callable[[str], int]) -> None:
     kernel = make("labs/a", os.getpid())
     assert not kernels.is_shown(kernel)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_remote.far.env.lasting import hook
 from ml_remote.far.env.lasting.choosing import enter, file_named, is_restart, lab_of, withdraw
 from ml_remote.far.env.lasting.messages import Message, request
 from ml_remote.far.env.lasting.output import OWN, Record
@@ -72,6 +73,37 @@ def test_restart_is_a_window_whose_host_has_served_the_lab(
     assert is_restart(kernel, "new", host)
     enter(tmp_path, mine, host)
     assert is_restart(kernel, "new", host)  # the other view has just left
+
+
+def test_start_of_a_process_may_have_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = "Fri Nov 27 09:30:00 2026"  # as ps of macOS says it
+    monkeypatch.setattr("ml_remote.far.login.kernels.started", lambda _: start)
+    monkeypatch.setattr("ml_remote.far.env.lasting.choosing._LEAVING", 0)
+    (tmp_path / "windows").mkdir()
+    kernel = kernels.write_about(tmp_path, root="/p", lab="labs/a", pid=os.getpid(), python="")
+    host = f"7-{start}"
+    for number in (1, 2):
+        enter(tmp_path, f"{number}-{start}", host)
+    assert not is_restart(kernel, "new", host)
+    assert not is_restart(kernel, "new", f"8-{start}")
+    for number in (1, 2):
+        withdraw(tmp_path, f"{number}-{start}", host)
+    assert is_restart(kernel, "new", host)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_for_setup"),
+    [
+        (FileNotFoundError(".lab/far/current is missing"), True),
+        (ImportError("No module named 'zmq'"), True),
+        (OSError(28, "No space left on device"), False),
+        (kernels.NoKernelFolderError("No folder of this machine can hold kernels."), False),
+    ],
+)
+def test_setup_is_proposed_where_it_helps(error: Exception, is_for_setup: bool) -> None:
+    assert ("lab setup" in hook._reason(error)) == is_for_setup
 
 
 def test_folder_of_a_fresh_kernel_is_not_taken_for_that_of_an_ended_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,23 @@ while not pathlib.Path({go!r}).exists():
 for step in range(30):
     print("later", step)
 result = "computed"
+"""
+# Takes no interrupt, and leaves a thread that never ends.
+STUBBORN = """
+import pathlib, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+pathlib.Path({ready!r}).touch()
+while True:
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        pass
+"""
+# The kernel looks whether anybody needs it, and decides that nobody does.
+UNUSED = """
+life = get_ipython().kernel.control_handlers["lab_attach_request"].__self__
+life._look_after.__globals__["why_it_ends"] = lambda *_, **__: "Nobody used this kernel."
+life._look_after(life._about)
 """
 
 
@@ -164,6 +182,48 @@ def test_killed_kernel_is_reported_and_the_next_window_gets_a_fresh_one(
     assert reply["status"] == "ok"
     assert host.ended()["code"] == 0
     assert kernels.find(str(project.project.path), "labs/killed") is None
+
+
+def test_kernel_that_was_told_to_end_is_found_no_more_and_ends_in_any_case(
+    project: KernelProject, new_host: NewHost, tmp_path: Path
+) -> None:
+    lab, ready = project.lab("stubborn"), tmp_path / "ready"
+    host, other = new_host(), new_host()
+    host.open(lab)
+    host.start(STUBBORN.format(ready=str(ready)))
+    wait_until(ready.exists)
+    stubborn = project.kernel("stubborn")
+    assert host.call("ask", "window", "shutdown_request", {"restart": True}, {})
+    other.open(lab)
+    assert "Connected" not in other.run("1").text
+    fresh = project.kernel("stubborn")
+    assert fresh.pid != stubborn.pid
+    wait_until(lambda: not kernels.is_alive(stubborn))
+    assert host.ended()["code"] == 0
+    assert project.kernel("stubborn") == fresh
+    # One that decides to end while a window has found it lives on.
+    assert other.run(UNUSED).status == "ok"
+    assert project.kernel("stubborn") == fresh
+    assert other.run("1").status == "ok"
+
+
+def test_kernel_that_has_lost_its_folder_leaves_a_fresh_one_alone(
+    project: KernelProject, new_host: NewHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # VS Code was started from a terminal of JupyterLab: that is no notebook of its own.
+    monkeypatch.setenv("JPY_SESSION_NAME", "labs/fifty0.ipynb")
+    lab = project.lab("lost")
+    host, other = new_host(), new_host()
+    host.open(lab)
+    lost = project.kernel("lost")
+    shutil.rmtree(lost.folder)  # by what tidies up in /tmp
+    other.open(lab)
+    fresh = project.kernel("lost")
+    assert fresh.pid != lost.pid
+    assert "This kernel has lost its folder" in host.run("%kernel").text
+    host.close()
+    wait_until(lambda: not kernels.is_alive(lost))
+    assert project.kernel("lost") == fresh
 
 
 def test_much_output_comes_whole_and_leaves_the_proxy_small(

@@ -41,10 +41,12 @@ __all__ = [
     "id_of",
     "is_alive",
     "is_busy",
+    "is_running",
     "is_shown",
     "list_kernels",
     "lock",
     "read_kernel",
+    "remove",
     "remove_leftovers",
     "used_at",
     "write_about",
@@ -244,11 +246,13 @@ def is_shown(kernel: Kernel) -> bool:
         names = os.listdir(str(kernel.folder / "windows"))
     except OSError:
         return False
-    for name in names:
-        pid, _, start = name.partition("-")
-        if pid.isdigit() and start and started(int(pid)) == start:
-            return True
-    return False
+    return any(map(is_running, names))
+
+
+def is_running(name: str) -> bool:
+    """Return whether the process lives that has this name, `<pid>-<start>`."""
+    pid, _, start = name.partition("-")
+    return pid.isdigit() and bool(start) and started(int(pid)) == start
 
 
 def used_at(kernel: Kernel) -> float:
@@ -267,18 +271,23 @@ def end(kernel: Kernel, *, patience: float = 5.0) -> None:
     if is_alive(kernel):
         processes = [(kernel.pid, kernel.start)] + descendants(kernel.pid)
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid, start in processes:
-                _send(pid, start, number)
+            # What belongs to another user, such as sudo, ends when it likes.
+            processes = [(pid, start) for pid, start in processes if _send(pid, start, number)]
             if _have_ended(processes, patience):
                 break
             processes += [one for one in descendants(kernel.pid) if one not in processes]
-    _remove(kernel.folder, kernel)
+    remove(kernel.folder, kernel)
 
 
-def _send(pid: int, start: str, number: int) -> None:
-    if started(pid) == start:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+def _send(pid: int, start: str, number: int) -> bool:
+    """Send a signal to a process; return False if it has ended, or is not ours."""
+    if started(pid) != start:
+        return False
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _have_ended(processes: List[Tuple[int, str]], patience: float) -> bool:
@@ -310,7 +319,7 @@ def descendants(pid: int) -> List[Tuple[int, str]]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of kernels that have ended, and the locks of windows that were killed.
+    """Remove the folders of kernels that have ended, and what killed processes have left.
 
     Those of another container that shares this folder, and of newer versions, are left alone.
     """
@@ -325,8 +334,12 @@ def remove_leftovers() -> None:
         except OSError:  # another command has just removed it
             continue
         if is_left:
-            _remove(path, kernel)
+            remove(path, kernel)
     for place in _folders():
+        for path in place.glob("gone-*"):  # whoever removed it was killed
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_ctime > _YOUNG:
+                    shutil.rmtree(str(path), ignore_errors=True)
         for path in place.glob("*.lock"):
             with contextlib.suppress(OSError):  # somebody holds it
                 _remove_lock(path)
@@ -345,7 +358,7 @@ def _is_elsewhere(kernel: Kernel) -> bool:
     return words[:1] == ours[:1] and words[1:] != ours[1:]
 
 
-def _remove(path: Path, kernel: Optional[Kernel]) -> None:
+def remove(path: Path, kernel: Optional[Kernel]) -> None:
     """Remove the folder of a kernel, unless a fresh one of the same lab has it by now.
 
     It is renamed first, so that what has a kernel's name is whole, and looked at once more: the

@@ -65,9 +65,9 @@ def host_of(pid: int) -> str:
 def enter(folder: Path, window: str, host: str) -> None:
     """Note that a window shows the kernel in this folder."""
     (folder / "windows" / window).write_text(host, encoding="utf-8")
-    hosts = {line for line in _lines(folder / "hosts") if started(int(line.partition("-")[0]))}
     if host != JUPYTER:
-        (folder / "hosts").write_text("\n".join([*sorted(hosts - {host}), host, ""]))
+        hosts = {line for line in _lines(folder / "hosts") if kernels.is_running(line)} | {host}
+        (folder / "hosts").write_text("\n".join([*sorted(hosts), ""]), encoding="utf-8")
 
 
 def withdraw(folder: Path, window: str, host: str) -> None:
@@ -111,9 +111,7 @@ def settle(kernel: kernels.Kernel, lab: str) -> kernels.Kernel:
 def _shows_beside(folder: Path, window: str, host: str) -> bool:
     """Return whether another window under this host shows the kernel."""
     for path in (folder / "windows").glob("*"):
-        pid, _, start = path.name.partition("-")
-        is_other = path.name != window and pid.isdigit() and started(int(pid)) == start
-        if is_other and _lines(path) == [host]:
+        if path.name != window and kernels.is_running(path.name) and _lines(path) == [host]:
             return True
     return False
 
@@ -128,6 +126,6 @@ def _has_just_left(folder: Path, host: str) -> bool:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").split()
+        return path.read_text(encoding="utf-8").splitlines()  # macOS: a start has spaces
     except OSError:
         return []

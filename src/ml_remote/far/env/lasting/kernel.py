@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     say_after_import(app.shell.events)
     life.watch()
     app.start()
-    life.remove()
+    life.finish()
     return 0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import shutil
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ __all__ = ["Life"]
 _SPARE_PERIOD = 1.0  # seconds between looks at the window of a spare kernel
 _PERIOD = 20.0  # seconds between looks at the rules
 _HOUR = 3600.0
-_REST = 10.0  # seconds for a kernel to end in an orderly way
+_REST = 5.0  # seconds for a kernel to end in an orderly way
 _LONGEST_LOG = 1_000_000  # bytes
 
 
@@ -50,6 +51,8 @@ class Life:
         self.record = Record(self._cells.is_shown)
         self._kernel.control_handlers["lab_settle_request"] = self._settle
         self._kernel.control_handlers["lab_attach_request"] = self._attach
+        for handlers in (self._kernel.control_handlers, self._kernel.shell_handlers):
+            handlers["shutdown_request"] = self._obeying(handlers["shutdown_request"])
         app.shell.events.register("pre_run_cell", self._greet)
         app.shell.register_magic_function(self._magic, "line", "kernel")
 
@@ -61,12 +64,34 @@ class Life:
         thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
         thread.start()
 
-    def remove(self) -> None:
-        """Take the folder away: the kernel has ended by itself."""
-        gone = self._folder.with_name(f"gone-{self._folder.name}-{os.getpid()}")
-        with suppress(OSError):
-            self._folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+    def finish(self) -> None:
+        """Let no new window find this kernel, and see that it ends, whatever keeps it from that.
+
+        A cell may take no interrupt, and a thread that one has started may never end.
+        """
+        about = self._about
+        if about is not None:
+            kernels.remove(self._folder, about)
+        if not self._is_over:
+            self._is_over = True
+            timer = threading.Timer(_REST, os._exit, [0])
+            timer.daemon = True
+            timer.start()
+
+    @property
+    def _about(self) -> kernels.Kernel | None:
+        """What the folder says of this kernel; None if it is gone, or a fresh kernel has it."""
+        about = kernels.read_kernel(self._folder)
+        return about if about is not None and about.pid == os.getpid() else None
+
+    def _obeying(self, shut_down: Callable[..., Awaitable[None] | None]) -> Callable[..., object]:
+        async def obey(*words: object) -> None:
+            self.finish()
+            done = shut_down(*words)
+            if inspect.isawaitable(done):
+                await done
+
+        return obey
 
     def _settle(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
         """Become the kernel of a lab: the proxy has given the folder another name."""
@@ -98,7 +123,7 @@ class Life:
         if self._cells.window not in self._to_greet or not getattr(info, "store_history", False):
             return
         python = self._to_greet.pop(self._cells.window)
-        kernel = kernels.read_kernel(self._folder)
+        kernel = self._about
         if kernel is not None:
             unseen = self.record.lines(unseen=True)
             self._say(
@@ -113,7 +138,7 @@ class Life:
 
     def _magic(self, _line: str) -> None:
         """Show what this kernel printed lately, and which others there are."""
-        kernel = kernels.read_kernel(self._folder)
+        kernel = self._about
         if kernel is None:
             self._say("This kernel has lost its folder; no new window can find it.\n")
             return
@@ -150,7 +175,7 @@ class Life:
     def _look(self) -> None:
         self._windows = {window for window in self._windows if lives(window)}
         self._cells.end_vain_question()
-        about = kernels.read_kernel(self._folder)
+        about = self._about
         if about is None or not about.lab:
             if not self._windows and not self._cells.running:
                 self._end()
@@ -177,8 +202,12 @@ class Life:
             on_card=lambda: is_on_card(about, card_memory()),
         )
         if reason:
-            print(reason, file=sys.__stderr__, flush=True)
-            self._end()
+            # A window that has just found this kernel holds the lock, or is noted by now.
+            with suppress(TimeoutError), kernels.lock(about.folder.name, patience=0):
+                if kernels.is_shown(about):
+                    return
+                print(reason, file=sys.__stderr__, flush=True)
+                self._end()
 
     def _touch(self) -> None:
         """Keep what cleans up by age, in /tmp and among the far halves, from what is in use."""
@@ -190,11 +219,6 @@ class Life:
     def _end(self) -> None:
         """End in an orderly way if the main thread is free, else in any way."""
         if not self._is_over:
-            self._is_over = True
+            self.finish()
             loop = self._kernel.io_loop
             loop.add_callback(loop.stop)
-            threading.Timer(_REST, self._end_now).start()
-
-    def _end_now(self) -> None:
-        self.remove()
-        os._exit(0)
