@@ -49,7 +49,8 @@ def main() -> int:
 
 def run_plain(reason: str, arguments: list[str]) -> int:
     """Run the kernel that ipykernel_launcher would run; its first cell says the reason."""
-    sys.path.pop(0)  # the folder of this file, which comes further back, too
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the folder of this file, which comes further back, too
     # It ends with the extension host, too: the next window could not find it.
     os.environ.setdefault("JPY_PARENT_PID", str(os.getppid()))
     from ipykernel.kernelapp import IPKernelApp
@@ -85,7 +86,13 @@ def _reason(error: Exception) -> str:
     if type(error).__name__ == "CannotLastError" and not said:
         return ""
     reason = said or type(error).__name__
-    return f"{reason}{'' if reason.endswith('.') else '.'} To fix that, run `lab setup`."
+    remedy = "" if _is_of_the_machine(error) else " To fix that, run `lab setup`."
+    return f"{reason}{'' if reason.endswith('.') else '.'}{remedy}"
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Return whether it is about a disk, a folder or a limit, which no setup changes."""
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def _say_once(events: object, sentence: str) -> None:

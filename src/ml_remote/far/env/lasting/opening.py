@@ -25,15 +25,19 @@ def main(arguments: list[str]) -> int:
     """Serve a window of JupyterLab."""
     file = Path(arguments[arguments.index("-f") + 1])
     try:
-        return serve(file, project_root())
+        return serve(file, project_root(), notebook=os.environ.get("JPY_SESSION_NAME", ""))
     except Exception as error:
-        print(f"The kernel ends with JupyterLab: {error}", file=sys.stderr, flush=True)
+        if str(error):
+            print(f"The kernel ends with JupyterLab: {error}", file=sys.stderr, flush=True)
         far = Path(__file__).resolve().parents[4]
         os.execv(sys.executable, [sys.executable, str(far), "kernel", *arguments])
 
 
-def serve(file: Path, root: Path) -> int:
+def serve(file: Path, root: Path, *, notebook: str | None = None) -> int:
     """Serve the window that this connection file is for; return the exit code.
+
+    JupyterLab names the notebook, or an empty word for none. VS Code does not say it yet, whatever
+    a JupyterLab from whose terminal it was started has left in the variables.
 
     Raises CannotLastError, or what went wrong, but not after the editor has had an answer.
     """
@@ -43,16 +47,15 @@ def serve(file: Path, root: Path) -> int:
     kernels.remove_leftovers()
     parent = os.getppid()
     name = f"{os.getpid()}-{started(os.getpid())}"
-    named = os.environ.get("JPY_SESSION_NAME")
-    host = host_of(parent) if named is None else JUPYTER
+    host = host_of(parent) if notebook is None else JUPYTER
     spare = start_kernel(root, name)
     try:
         enter(spare.folder, name, host)
         from .proxy import Window  # the kernel starts meanwhile, and ZeroMQ has no threads yet
 
         window = Window(file, spare, name=name, host=host, parent=parent)
-        if named is not None:
-            window.show(root / named)
+        if notebook:
+            window.show(root / notebook)
     except BaseException:
         kernels.end(spare)
         raise
