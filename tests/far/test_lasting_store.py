@@ -230,7 +230,7 @@ def test_process_of_another_user_below_a_kernel_does_not_keep_it(
             raise PermissionError
         send(pid, number)
 
-    monkeypatch.setattr(kernels.os, "kill", refuse)
+    monkeypatch.setattr(os, "kill", refuse)
     try:
         kernels.end(kernel, patience=0.05)
         assert not kernels.is_alive(kernel)

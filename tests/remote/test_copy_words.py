@@ -177,6 +177,11 @@ def test_reason_is_known_with_its_place(full: Path, row: Row) -> None:
         ('Couldn\'t open local file "x" for writing: Permission denied', "may not",
          "this computer"),
         ('remote open "/x": Permission denied', "may not", "gpu"),
+        # Files that are called like a reason, or like a side.
+        ('rsync: [sender] open "/a "No space left on device"": Permission denied (13)', "may not",
+         "gpu"),
+        ('rsync: [receiver] mkstemp "/remote not found/x" failed: Permission denied (13)',
+         "may not", "this computer"),
     ],
 )  # fmt: skip
 def test_words_of_other_versions_are_known(line: str, words: str, place: str) -> None:

@@ -73,6 +73,7 @@ UNCLEAR_REASONS = (
 )
 """What is left where no cause was told, and the login shell prints nothing."""
 
+_NAME = re.compile(r'".*"')  # a file may be called like a reason
 _ROLE = re.compile(r"\[(sender|[Rr]eceiver|generator|client|server)[=\]]")
 
 
@@ -83,6 +84,7 @@ def copy_reason(
 
     With `is_sent` files went to the machine `alias`; otherwise they came from there.
     """
+    lines = [_NAME.sub('""', line) for line in lines]
     for reason in reasons:
         for line in lines:
             if re.search(reason.pattern, line):
