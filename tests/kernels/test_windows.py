@@ -207,6 +207,26 @@ def test_kernel_that_was_told_to_end_is_found_no_more_and_ends_in_any_case(
     assert other.run("1").status == "ok"
 
 
+def test_kernel_that_does_not_answer_leaves_no_window_without_one(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    lab = project.lab("hung")
+    host, other = new_host(), new_host()
+    host.open(lab)
+    hung = project.kernel("hung")
+    os.kill(hung.pid, signal.SIGSTOP)
+    other.open(lab)
+    said = other.run("print('works')").text.splitlines()
+    assert said == [
+        "This kernel ends with its window: that of labs/hung does not answer. Restart ends it and "
+        "gives a fresh one.",
+        "works",
+    ]
+    assert project.kernel("hung") == hung
+    assert other.run("print('once')").text == "once\n"
+    kernels.end(hung, patience=0)
+
+
 def test_kernel_that_has_lost_its_folder_leaves_a_fresh_one_alone(
     project: KernelProject, new_host: NewHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

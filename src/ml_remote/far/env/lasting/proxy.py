@@ -31,7 +31,7 @@ __all__ = ["Window"]
 
 _PERIOD = 1000  # milliseconds between looks at the parent
 _FULL = 3  # milliseconds until the editor may have taken some output
-_ATTACHING = 10.0  # seconds for a kernel to answer on its control channel
+_ATTACHING = 5.0  # seconds for a kernel to answer on its control channel, twice
 _LOG_SHOWN = 2000  # bytes of a dead kernel's log
 
 
@@ -46,6 +46,7 @@ class Window:
         self._root = Path(spare.root)
         self._parent = parent
         self._is_settled = False  # the lab is known, or there is none
+        self._remark = ""  # what the first cell says
         self._signals = Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._death = watch_process(self._kernel.pid)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -143,6 +144,10 @@ class Window:
         if channel == "shell":
             if not self._is_settled:
                 self._look_for_lab(message)
+            if self._remark and is_cell(message):
+                said = {"name": "stderr", "text": f"{self._remark}\n"}
+                self._front.publish(message.answer("stream", said, topic=b"stream"))
+                self._remark = ""
             waiting = self._beside.now(message)
             if waiting is None:
                 return
@@ -168,23 +173,36 @@ class Window:
                 if living is not None and is_restart(living, self._name, self._host):
                     kernels.end(living)
                     living = None
-                if living is None:
+                if living is None or not self._attach(living):
                     kernels.remove_leftovers()
                     self._keep(lab)
-                else:
-                    self._attach(living)
         except OSError as error:
-            print(f"This kernel ends with its window: {error}", file=sys.stderr, flush=True)
+            self._remark = f"This kernel ends with its window: {error}"
+            print(self._remark, file=sys.stderr, flush=True)
 
     def _keep(self, lab: str) -> None:
         """Make the spare kernel the one of the lab."""
         self._kernel = settle(self._kernel, lab)
         self._back.tell("lab_settle_request", {"folder": str(self._kernel.folder), "lab": lab})
 
-    def _attach(self, living: kernels.Kernel) -> None:
-        """Show a kernel that lives, and end the spare one."""
+    def _attach(self, living: kernels.Kernel) -> bool:
+        """Show a kernel that lives, and end the spare one; return False if it has just ended.
+
+        Raises TimeoutError if it does not answer: then the spare one is what the window has.
+        """
         back = self._connect(living)
         enter(living.folder, self._name, self._host)
+        back.hear(seconds=_ATTACHING)
+        about = {"window": self._name, "python": sys.executable}
+        told = back.ask("lab_attach_request", about, seconds=_ATTACHING)
+        if not told:
+            back.close()
+            if not kernels.is_alive(living):
+                return False
+            withdraw(living.folder, self._name, self._host)
+            raise TimeoutError(
+                f"that of {living.lab} does not answer. Restart ends it and gives a fresh one."
+            )
         spare, self._kernel = self._kernel, living
         self._back.close()
         self._back = back
@@ -192,11 +210,9 @@ class Window:
             os.close(self._death)
         self._death = watch_process(living.pid)
         kernels.end(spare)
-        back.hear(seconds=_ATTACHING)
-        about = {"window": self._name, "python": sys.executable}
-        told = back.ask("lab_attach_request", about, seconds=_ATTACHING)
-        if told.get("busy_with"):
+        if told["busy_with"]:
             self._beside.begin(back, str(told["busy_with"]), has_subshells=told["has_subshells"])
+        return True
 
     def _connect(self, kernel: kernels.Kernel) -> Back:
         topics = self._front.topics
