@@ -79,7 +79,7 @@ JOB = _kind("id of a job", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 LAB = _kind("lab", rf"(?![-~/]){_NO_WAY_UP}[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,300}}")
 KERNEL = _kind("id of a kernel", r"[0-9a-f]{16}")
 # Only shown and compared: a lab outside of the project has an absolute path.
-KERNEL_LAB = _kind("lab of a kernel", rf"(?![-~]){_NO_WAY_UP}{_PLAIN}{{1,1000}}")
+KERNEL_LAB = _kind("lab of a kernel", rf"(?![-~]){_NO_WAY_UP}(?:{_PLAIN}|'){{1,1000}}")
 NAME = _kind("name of results", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 VARIABLE = _kind("name of a variable", r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 COMMIT = _kind("commit", r"[0-9a-f]{40}|[0-9a-f]{64}")

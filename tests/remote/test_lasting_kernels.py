@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from kernels_there import kernels_of, start_kernel
@@ -15,6 +15,7 @@ from remote_fixtures import at
 
 from ml_remote import kernels_there
 from ml_remote.context import Context
+from ml_remote.errors import UsageError
 from ml_remote.far.login.environment.processes import started
 from ml_remote.kernels_there import (
     AT_LOGOUT,
@@ -26,7 +27,7 @@ from ml_remote.machine import Machine
 from ml_remote.processes import Result
 from ml_remote.project import Project
 from ml_remote.scripts import script
-from ml_remote.sessions.kernels import about_kernels
+from ml_remote.sessions.kernels import _choose, about_kernels
 from ml_remote.ssh.client import Client
 
 GOOD = {
@@ -78,6 +79,37 @@ def test_kernels_are_described_in_a_line_each() -> None:
         "old environment until its restart)"
     )
     assert "card" not in next(about_kernels(parse_kernels(said(card_memory=0))))
+    assert "labs/Ada's (2)" in next(about_kernels(parse_kernels(said(lab="labs/Ada's (2)"))))
+
+
+def test_lab_is_named_as_in_the_folder_where_the_person_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs = ("labs/a", "labs/b", "more/a", "/elsewhere/c")
+    texts = [said(lab=lab, id=f"{number:016x}") for number, lab in enumerate(labs)]
+    known = parse_kernels("".join(texts)).all
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "labs" / "a.py").touch()
+    project = Project(root=tmp_path)
+    monkeypatch.chdir(tmp_path / "labs")
+    for words, lab in {
+        "labs/a.py": "labs/a",
+        "./labs/b.ipynb": "labs/b",
+        str(tmp_path / "labs" / "a.py"): "labs/a",
+        "../labs/a": "labs/a",
+        "a": "labs/a",  # there is one of that name here
+        "b": "labs/b",
+        "/elsewhere/c.ipynb": "/elsewhere/c",
+    }.items():
+        found = _choose(known, words, project, where="gpu")
+        assert found is not None
+        assert found.lab == lab
+    with pytest.raises(UsageError, match="may mean several kernels on gpu: labs/a, more/a"):
+        _choose(known, "a", Project(root=tmp_path / "nowhere"), where="gpu")
+    monkeypatch.setattr("ml_remote.sessions.kernels.PurePath", PureWindowsPath)
+    found = _choose(known, r"labs\\b.py", project, where="gpu")
+    assert found is not None
+    assert found.lab == "labs/b"
 
 
 @pytest.mark.parametrize(

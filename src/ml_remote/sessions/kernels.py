@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath
 
 from ..context import Context
 from ..errors import LabError, UsageError
 from ..kernels_there import AT_LOGOUT, Kernels, LastingKernel, list_kernels, named
+from ..project import Project
+from ..runs.labs import find_lab
 from ..runs.listing import duration_in_words
 from ..scripts import ask
 
@@ -58,7 +60,7 @@ def stop_kernel(context: Context, lab: str, *, alias: str | None = None) -> None
             "another version.",
             hint="lab setup",
         )
-    kernel = _choose(known.all, lab, where=machine.alias)
+    kernel = _choose(known.all, lab, context.project, where=machine.alias)
     if kernel is None:
         console.say(f"No kernel of this project lives on {machine.alias}.")
         console.next_step("lab status")
@@ -75,7 +77,9 @@ def stop_kernel(context: Context, lab: str, *, alias: str | None = None) -> None
     console.next_step("lab status")
 
 
-def _choose(kernels: Sequence[LastingKernel], lab: str, *, where: str) -> LastingKernel | None:
+def _choose(
+    kernels: Sequence[LastingKernel], lab: str, project: Project, *, where: str
+) -> LastingKernel | None:
     """Return the kernel that is meant; None where none lives. Raises UsageError."""
     if not lab:
         if len(kernels) > 1:
@@ -84,8 +88,9 @@ def _choose(kernels: Sequence[LastingKernel], lab: str, *, where: str) -> Lastin
                 hint="Name the lab whose kernel is to end: lab stop --kernel LAB",
             )
         return next(iter(kernels), None)
-    plain = str(PurePosixPath(lab.removesuffix(".py").removesuffix(".ipynb")))
-    exact = [kernel for kernel in kernels if kernel.lab == plain]
+    plain = _without_ending(PurePath(lab).as_posix())
+    names = (plain, _without_ending(_named_here(lab, project)))
+    exact = [kernel for name in names for kernel in kernels if kernel.lab == name][:1]
     found = exact or [kernel for kernel in kernels if kernel.lab.endswith(f"/{plain}")]
     if len(found) == 1:
         return found[0]
@@ -96,3 +101,15 @@ def _choose(kernels: Sequence[LastingKernel], lab: str, *, where: str) -> Lastin
         else f"{lab} may mean several kernels on {where}: {named(found)}.",
         hint="See them: lab status",
     )
+
+
+def _without_ending(name: str) -> str:
+    return name.removesuffix(".py").removesuffix(".ipynb")
+
+
+def _named_here(lab: str, project: Project) -> str:
+    """Return the lab of the project that is meant in the current folder; empty for none."""
+    try:
+        return find_lab(project, lab)
+    except UsageError:
+        return ""
