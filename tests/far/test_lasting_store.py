@@ -16,7 +16,7 @@ import pytest
 from needs import need_root
 
 from ml_remote.far.login import kernels
-from ml_remote.far.login.environment.processes import started, this_boot
+from ml_remote.far.login.environment.processes import descendants, started, this_boot
 from ml_remote.far.login.kernels import Kernel, NoKernelFolderError
 
 SLEEPER = "import time; print(1, flush=True); time.sleep(60)"
@@ -150,7 +150,7 @@ def test_what_is_not_the_process_of_about_json_does_not_count(
 def test_end_ends_what_the_kernel_has_started_too(base: Path, start: Callable[[str], int]) -> None:
     for program, patience in ((SLEEPER, 5.0), (STUBBORN, 0.05)):
         kernel = make("labs/a", start(program))
-        below = kernels.descendants(kernel.pid)
+        below = descendants(kernel.pid)
         assert len(below) == (program == STUBBORN)
         kernels.end(kernel, patience=patience)
         assert not kernels.is_alive(kernel)
@@ -222,7 +222,7 @@ def test_process_of_another_user_below_a_kernel_does_not_keep_it(
     base: Path, start: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = make("labs/a", start(STUBBORN))
-    ((child, _),) = kernels.descendants(kernel.pid)
+    ((child, _),) = descendants(kernel.pid)
     send = os.kill
 
     def refuse(pid: int, number: int) -> None:

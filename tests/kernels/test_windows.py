@@ -39,6 +39,11 @@ while True:
     except KeyboardInterrupt:
         pass
 """
+# The kernel looks each second whether anybody needs it.
+OFTEN = """
+life = get_ipython().kernel.control_handlers["lab_attach_request"].__self__
+life._look.__globals__["_PERIOD"] = 0
+"""
 # The kernel looks whether anybody needs it, and decides that nobody does.
 UNUSED = """
 life = get_ipython().kernel.control_handlers["lab_attach_request"].__self__
@@ -205,6 +210,23 @@ def test_kernel_that_was_told_to_end_is_found_no_more_and_ends_in_any_case(
     assert other.run(UNUSED).status == "ok"
     assert project.kernel("stubborn") == fresh
     assert other.run("1").status == "ok"
+
+
+def test_kernel_that_nobody_uses_ends(project: KernelProject, new_host: NewHost) -> None:
+    host = new_host()
+    host.open(project.lab("unused"))
+    host.run(OFTEN)
+    kernel = project.kernel("unused")
+    own = project.project.path / "lab.local.toml"
+    own.write_text("[sessions]\ncard_idle_hours = 0.0001\nidle_hours = 0.0003\n")
+    try:
+        assert host.run("import time; time.sleep(2.5)").status == "ok"
+        assert kernels.is_alive(kernel)  # a window shows it
+        host.kill()
+        wait_until(lambda: not kernels.is_alive(kernel))
+    finally:
+        own.unlink()
+    assert not kernel.folder.exists()
 
 
 def test_kernel_that_does_not_answer_leaves_no_window_without_one(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from .environment.commands import answer
+from .environment.processes import descendants
 from .environment.settings import read_table
 
 if TYPE_CHECKING:
@@ -128,8 +129,6 @@ def _is_in_container() -> bool:
 
 
 def _processes(kernel: "Kernel") -> List[int]:
-    from .kernels import descendants  # Windows has no such kernels, and reads the rules, too
-
     return [kernel.pid] + [pid for pid, _ in descendants(kernel.pid)]
 
 

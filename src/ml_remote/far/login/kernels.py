@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .environment.processes import started, this_boot
+from .environment.processes import descendants, started, this_boot
 
 __all__ = [
     "FORMAT",
@@ -297,25 +297,6 @@ def _have_ended(processes: List[Tuple[int, str]], patience: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def descendants(pid: int) -> List[Tuple[int, str]]:
-    """Return what a process has started, and what those have: process ids with their starts."""
-    children: Dict[int, List[int]] = {}
-    names = os.listdir("/proc") if os.path.isdir("/proc/self") else []
-    for name in filter(str.isdigit, names):
-        try:
-            text = Path("/proc/{}/stat".format(name)).read_text(errors="replace")
-            parent = int(text.rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-        children.setdefault(parent, []).append(int(name))
-    found, left = [], [pid]
-    while left:
-        below = children.get(left.pop(), [])
-        left += below
-        found += [(one, started(one)) for one in below]
-    return [(one, start) for one, start in found if start]
 
 
 def remove_leftovers() -> None:

@@ -9,11 +9,11 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 from .commands import answer
 
-__all__ = ["is_same_boot", "started", "this_boot", "users_of"]
+__all__ = ["descendants", "is_same_boot", "started", "this_boot", "users_of"]
 
 _LONGEST_JOB = 30 * 24 * 3600  # what is older than that and did not note its end was lost
 
@@ -95,6 +95,25 @@ def _started_by_ps(process: int) -> str:
     said = answer(["ps", "-p", str(process), "-o", "stat=", "-o", "lstart="], seconds=5) or ""
     state, _, start = said.strip().partition(" ")
     return "" if state.startswith("Z") else start.strip()
+
+
+def descendants(pid: int) -> List[Tuple[int, str]]:
+    """Return what a process has started, and what those have: process ids with their starts."""
+    children: Dict[int, List[int]] = {}
+    names = os.listdir("/proc") if os.path.isdir("/proc/self") else []
+    for name in filter(str.isdigit, names):
+        try:
+            text = Path("/proc/{}/stat".format(name)).read_text(errors="replace")
+            parent = int(text.rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        children.setdefault(parent, []).append(int(name))
+    found, left = [], [pid]
+    while left:
+        below = children.get(left.pop(), [])
+        left += below
+        found += [(one, started(one)) for one in below]
+    return [(one, start) for one, start in found if start]
 
 
 def is_same_boot(words: List[str], boot: List[str]) -> bool:
