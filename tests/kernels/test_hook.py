@@ -90,11 +90,6 @@ def turn_off(project: KernelProject) -> None:
     (project.project.path / "lab.toml").write_text("[sessions]\nkeep_kernels = false\n")
 
 
-def move(project: KernelProject) -> None:
-    hook = next(project.python.parents[1].glob("lib/python3*/site-packages/lab_kernel.pth"))
-    hook.write_text(hook.read_text().replace(str(project.project.path), "/the/place/before"))
-
-
 def _far(project: KernelProject, name: str) -> Path:
     return project.project.path / ".lab/far/current/ml_remote/far/env/lasting" / name
 
@@ -104,7 +99,6 @@ BROKEN = {
     "a broken proxy": (break_proxy, "the proxy is broken"),
     "a kernel that ends at once": (break_kernel, "the kernel that outlives it does not start."),
     "half a far half": (remove_module, "No module named"),
-    "a project that was moved": (move, "/the/place/before/.lab/far/current is missing."),
     "turned off": (turn_off, ""),
 }
 
@@ -139,3 +133,18 @@ def test_broken_hook_gives_a_plain_kernel_and_says_so_once(
     host.kill()  # a kernel that no window could find ends with the editor
     wait_until(lambda: not Path(f"/proc/{opened['pid']}").exists())
     assert kernels.list_kernels(str(project.project.path)) == []
+
+
+@pytest.mark.slow
+def test_copy_of_a_project_has_kernels_of_its_own(
+    fresh: Callable[[], KernelProject], new_host: NewHost
+) -> None:
+    project = fresh()
+    hook = next(project.python.parents[1].glob("lib/python3*/site-packages/lab_kernel.pth"))
+    hook.write_text(hook.read_text().replace(str(project.project.path), "/the/project/before"))
+    host = new_host(project)
+    host.open(project.lab("copied"))
+    host.run("x = 1")
+    assert project.kernel("copied").root == str(project.project.path)
+    host.close()
+    project.end_kernels()

@@ -40,7 +40,7 @@ def main() -> int:
     """Serve the editor, or run a plain kernel."""
     if sys.argv[1] == _PLAIN:
         return run_plain(sys.argv[2], sys.argv[3:])
-    root, after = sys.argv[1], sys.argv[2:]
+    root, after = _project(sys.argv[1]), sys.argv[2:]
     try:
         return _serve(root, after)
     except Exception as error:
@@ -63,8 +63,14 @@ def run_plain(reason: str, arguments: list[str]) -> int:
     return 0
 
 
-def _serve(root: str, after: list[str]) -> int:
-    far = Path(root, ".lab", "far", "current").resolve()
+def _project(root: str) -> Path:
+    """Return the project's folder: that of an environment inside it, which may be a copy."""
+    prefix = Path(sys.prefix).resolve()
+    return prefix.parents[2] if prefix.parts[-3:-1] == (".lab", "envs") else Path(root)
+
+
+def _serve(root: Path, after: list[str]) -> int:
+    far = (root / ".lab" / "far" / "current").resolve()
     if not (far / "__main__.py").is_file():
         raise FileNotFoundError(f"{root}/.lab/far/current is missing.")
     sys.path.insert(0, str(far))
@@ -72,7 +78,7 @@ def _serve(root: str, after: list[str]) -> int:
     from ml_remote.far.env.lasting.opening import serve
 
     (named,) = filter(None, map(_FILE.fullmatch, after))
-    return serve(Path(named[2]), Path(root))
+    return serve(Path(named[2]), root)
 
 
 def _become_plain(reason: str, after: list[str]) -> NoReturn:
