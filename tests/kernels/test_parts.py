@@ -13,6 +13,7 @@ from ml_remote.far.env.lasting.choosing import enter, file_named, is_restart, la
 from ml_remote.far.env.lasting.messages import Message, request
 from ml_remote.far.env.lasting.output import OWN, Record
 from ml_remote.far.env.lasting.saying import connected
+from ml_remote.far.env.lasting.starting import kernel_variables
 from ml_remote.far.login import kernels
 from ml_remote.far.login.environment.processes import started
 
@@ -104,6 +105,20 @@ def test_start_of_a_process_may_have_spaces(
 )
 def test_setup_is_proposed_where_it_helps(error: Exception, is_for_setup: bool) -> None:
     assert ("lab setup" in hook._reason(error)) == is_for_setup
+
+
+def test_kernel_gets_the_secrets_as_a_run_does(tmp_path: Path) -> None:
+    (secrets := tmp_path / ".lab" / "secrets").mkdir(parents=True)
+    (secrets / "A").write_bytes(b"two\nlines\n")
+    (secrets / "B").write_bytes(b"no\0variable holds that")
+    (secrets / "1x").write_bytes(b"no name")
+    (secrets / "C").mkdir()
+    found = kernel_variables(tmp_path, {"JPY_PARENT_PID": "1", "A": "other"})
+    assert {name: value for name, value in found.items() if name != "PATH"} == {
+        "A": "two\nlines\n",
+        "B": "novariable holds that",
+        "PYTHONNOUSERSITE": "1",
+    }
 
 
 def test_folder_of_a_fresh_kernel_is_not_taken_for_that_of_an_ended_one(tmp_path: Path) -> None:

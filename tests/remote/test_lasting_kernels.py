@@ -15,7 +15,7 @@ from remote_fixtures import at
 
 from ml_remote import kernels_there
 from ml_remote.context import Context
-from ml_remote.errors import UsageError
+from ml_remote.errors import LabError, UsageError
 from ml_remote.far.login.environment.processes import started
 from ml_remote.kernels_there import (
     AT_LOGOUT,
@@ -27,7 +27,7 @@ from ml_remote.machine import Machine
 from ml_remote.processes import Result
 from ml_remote.project import Project
 from ml_remote.scripts import script
-from ml_remote.sessions.kernels import _choose, about_kernels
+from ml_remote.sessions.kernels import _choose, about_kernels, stop_kernel
 from ml_remote.ssh.client import Client
 
 GOOD = {
@@ -80,6 +80,19 @@ def test_kernels_are_described_in_a_line_each() -> None:
     )
     assert "card" not in next(about_kernels(parse_kernels(said(card_memory=0))))
     assert "labs/Ada's (2)" in next(about_kernels(parse_kernels(said(lab="labs/Ada's (2)"))))
+
+
+def test_kernel_that_stays_is_said_with_the_command_for_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(client=Client(alias="gpu"), folder="lab")
+    nothing = Result(returncode=0, stdout="", stderr="")
+    monkeypatch.setattr(Context, "machine", lambda *_: machine)
+    monkeypatch.setattr("ml_remote.sessions.kernels.list_kernels", lambda _: parse_kernels(said()))
+    monkeypatch.setattr("ml_remote.sessions.kernels.ask", lambda *_, **__: nothing)
+    with pytest.raises(LabError, match="could not be ended") as caught:
+        stop_kernel(Context(project=Project(root=tmp_path)), "")
+    assert caught.value.hint == "Try again: lab stop --kernel LAB"  # `lab stop` ends a run
 
 
 def test_lab_is_named_as_in_the_folder_where_the_person_is(

@@ -69,7 +69,8 @@ def stop_kernel(context: Context, lab: str, *, alias: str | None = None) -> None
     if f"ended\t{json.dumps({'id': kernel.id})}" not in done.stdout.split("\n"):
         if any(one.id == kernel.id for one in list_kernels(machine).all):
             raise LabError(
-                f"The kernel of {kernel.lab} could not be ended.", hint="Try again: lab stop"
+                f"The kernel of {kernel.lab} could not be ended.",
+                hint="Try again: lab stop --kernel LAB",
             )
         console.say(f"The kernel of {kernel.lab} has just ended.")
     else:

@@ -70,7 +70,7 @@ def _secrets(root: Path) -> dict[str, str]:
     for path in (root / ".lab" / "secrets").glob("*"):
         if _SECRET.fullmatch(path.name) and path.is_file():
             try:
-                found[path.name] = os.fsdecode(path.read_bytes())
+                found[path.name] = os.fsdecode(path.read_bytes().replace(b"\0", b""))
             except OSError:  # another command has just removed it
                 continue
     return found
