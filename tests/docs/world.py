@@ -113,7 +113,7 @@ class World:
         mine = self.machines[MINE]
         return (
             (r"The remote machine, as you type it after ssh.*: \Z", mine.address),
-            (r"What did it print \(user@address:port\)\?: \Z", mine.address),
+            (r"Its address \(user@address or user@address:port\)\?: \Z", mine.address),
             (r"Which Python for that environment\? .*: \Z", THIS_PYTHON),
             (r"\[\d+/\d+\] .*: \Z", ""),
             (r"before\. Is it okay to delete\s+and\s+re-download\s+it\? \[y/n\] \(y\): \Z", ""),

@@ -129,17 +129,20 @@ def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | Non
 
 
 def _ask_for_address(alias: str, console: Console) -> str:
-    """Print the line to paste on the other machine, and ask for what it answers."""
-    from .pasting import paste_line
+    """Print the command to type on the other machine, and ask for the address."""
+    from .pasting import ADDRESS_COMMAND
 
-    console.note("Which machine? Paste this line into a terminal on it; it prints the address:\n")
-    console.say(paste_line())
+    console.note(
+        "Which machine? This command, typed on it, prints your name there, its addresses, its "
+        "port if that is not 22, and the fingerprints of its host keys:\n"
+    )
+    console.say(ADDRESS_COMMAND)
     console.note("")
     if not console.has_terminal():
         raise UsageError(
-            f"No address for {alias} is known yet.", hint="lab connect WHAT-THE-LINE-PRINTED"
+            f"No address for {alias} is known yet.", hint="lab connect USER@ADDRESS"
         )
-    return console.ask("What did it print (user@address:port)?")
+    return console.ask("Its address (user@address or user@address:port)?")
 
 
 def _is_known(alias: str, directory: Path) -> bool:

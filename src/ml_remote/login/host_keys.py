@@ -78,7 +78,7 @@ def whom_to_ask(host_key: HostKey) -> str:
         "- whoever runs the machine, or the page of the hosting company\n"
         f"- a team mate who connected before: ssh-keygen -lF {name}\n"
         f"- a terminal on the machine itself: ssh-keygen -lf {host_key.usual_path}\n"
-        "- the line of the README, pasted there: it prints the same fingerprints"
+        "- the command of the README, typed there: it prints the same fingerprints"
     )
 
 
