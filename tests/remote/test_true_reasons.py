@@ -23,6 +23,8 @@ from remote.test_explaining import MESSAGES
 from ml_remote.errors import LabError
 from ml_remote.login.logins import log_in
 from ml_remote.ssh.client import Client
+from ml_remote.transfer.data.index import Entry
+from ml_remote.transfer.data.programs import Rsync
 from ml_remote.transfer.git_here import git_through
 
 pytestmark = pytest.mark.slow
@@ -224,3 +226,12 @@ def test_banner_is_not_why_a_push_fails(world: World, tmp_path: Path) -> None:
     refused = world.client(NO_KEY)
     done = git_through(refused, tmp_path, "fetch", "no-such-folder", "main")
     assert done.of_ssh.startswith(f"{world.account.user}@127.0.0.1: Permission denied (")
+
+
+def test_copies_of_data_take_no_greeting_for_an_error(world: World, tmp_path: Path) -> None:
+    rsync = Rsync(client=world.client(), folder="/nowhere/", here=(3, 1, 0), there=(3, 1, 0))
+    missing = Entry(name=b"a", kind="f", size=1)
+    outcome = rsync.bring(tmp_path, [missing], total=1, sparse=False, progress=None)
+    assert outcome.returncode != 0
+    assert "/nowhere" in outcome.errors
+    assert not set(LIES.splitlines()) & set(outcome.errors.splitlines())

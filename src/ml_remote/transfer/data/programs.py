@@ -60,8 +60,11 @@ class _Program:
         return ""
 
     def _connection(self) -> list[str]:
-        """Return ssh and its options as the client uses them; the program adds the machine."""
-        *ssh, _, _ = self.client.with_options("BatchMode=yes").command()
+        """Return ssh and its options as the client uses them; the program adds the machine.
+
+        It says errors only: a server's greeting would be among them, and be taken for one.
+        """
+        *ssh, _, _ = self.client.with_options("BatchMode=yes", "LogLevel=ERROR").command()
         return ssh
 
 
