@@ -73,6 +73,12 @@ class Workbench:
         """Carry out a command of the command palette."""
         self.choose(f">{title}", title)
 
+    def reload(self) -> None:
+        """Reload the window; a fresh extension host takes the place of the one that was."""
+        with self.page.expect_event("domcontentloaded"):
+            self.command("Developer: Reload Window")
+        expect(self.page.locator(".explorer-folders-view")).to_be_visible(timeout=PATIENCE)
+
     def problems(self) -> Locator:
         """Show the Problems panel and return the problems in it, one element each."""
         self.command("Problems: Focus on Problems View")
