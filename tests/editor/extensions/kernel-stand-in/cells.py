@@ -15,8 +15,10 @@ FIRST = ("try:\n    import ipywidgets\nexcept: pass", '__vsc_ipynb_file__ = "{la
 def show(message: dict[str, Any]) -> None:
     """Print what a cell prints, and the name of an error."""
     content = message["content"]
-    if message["msg_type"] in ("stream", "error"):
-        print(content.get("text") or f"{content['ename']}: {content['evalue']}\n", end="", flush=True)
+    if message["msg_type"] == "stream":
+        print(content["text"], end="", flush=True)
+    if message["msg_type"] == "error":
+        print(f"{content['ename']}: {content['evalue']}", flush=True)
 
 
 def main(file: str, lab: str, code: str) -> None:
