@@ -139,9 +139,7 @@ def _ask_for_address(alias: str, console: Console) -> str:
     console.say(ADDRESS_COMMAND)
     console.note("")
     if not console.has_terminal():
-        raise UsageError(
-            f"No address for {alias} is known yet.", hint="lab connect USER@ADDRESS"
-        )
+        raise UsageError(f"No address for {alias} is known yet.", hint="lab connect USER@ADDRESS")
     return console.ask("Its address (user@address or user@address:port)?")
 
 
