@@ -32,12 +32,14 @@ from ml_remote.runs.reading import paths_read, warn_of_missing_data
 from ml_remote.ssh.client import Client
 from ml_remote.tables import Tables
 from ml_remote.transfer.data import programs
+from ml_remote.transfer.data.selection import is_inside
 from ml_remote.transfer.data.there import There
 
 pytestmark = pytest.mark.slow
 
 OLD = 1_600_000_000
 NEW = 1_700_000_000
+LISTING = "ml_remote.transfer.data.there"
 MEBIBYTE = 2**20
 AWKWARD = (
     "two words/and more.txt",
@@ -305,6 +307,44 @@ def test_links_and_what_is_no_file(world: World, program: str, tmp_path: Path) -
     assert "Next: Make it yours alone: git rm --cached data" in said
 
 
+def test_links_lead_nowhere_else(world: World, tmp_path: Path) -> None:
+    world.write(world.there, "a.txt", b"a")
+    (world.there / "d").symlink_to(".")
+    (world.there / "e").symlink_to("d/d/d/../../../secret")
+    world.account.write("institute/x", "x")
+    institute = world.account.home / "institute"
+    (world.there / "ext").symlink_to(institute)
+    (world.here / "ext").mkdir()
+    (world.here / "ext/l").symlink_to("../a.txt")
+    said = world.does("pull")
+    assert "Links made here: 1." in said
+    assert "a link that leads out of data/ on machine: e, ext." in said
+    assert not (world.here / "e").is_symlink()
+    said = world.does("push")
+    assert "Links that cannot be made on machine, as something is in their way" in said
+    assert [path.name for path in institute.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "inside"),
+    [
+        ("a", "b", True),
+        ("a", "./b//c", True),
+        ("x/a", "../b", True),
+        ("x/y/a", "../../b/c", True),
+        ("a", "", False),
+        ("a", "/etc", False),
+        ("a", "..", False),
+        ("x/a", "../../b", False),
+        ("a", "b/../c", False),
+        ("x/a", "b/../../c", False),
+        ("a", "b\\c", False),
+    ],
+)
+def test_link_that_is_made_on_the_other_side(name: str, target: str, inside: bool) -> None:
+    assert is_inside(name, target) is inside
+
+
 @pytest.mark.parametrize("way", ["push", "pull"])
 def test_cut_transfer_continues_and_nothing_is_half_there(
     world: World, server: OpenSSHServer, program: str, way: str
@@ -335,6 +375,127 @@ def test_cut_transfer_continues_and_nothing_is_half_there(
         passed = proxy.received if way == "pull" else proxy.sent
     assert (target / "big.bin").read_bytes() == big
     assert size <= passed < 1.35 * size
+
+
+def test_what_is_written_during_a_transfer_is_kept(
+    world: World, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = programs.Rsync if program == "rsync" else programs.Sftp
+    send = kind.send
+
+    def sent_slowly(*given: object, **options: object) -> programs.Outcome:
+        world.write(world.there, "new", b"by a run there", time=NEW + 500)
+        world.write(world.there, "result", b"by a run there", time=NEW + 500)
+        outcome: programs.Outcome = send(*given, **options)  # type: ignore[arg-type]
+        with (world.here / "log").open("ab") as log:
+            log.write(b"more")
+        return outcome
+
+    for name in ("new", "log", "result"):
+        world.write(world.here, name, b"0")
+    world.write(world.there, "result", b"0", time=NEW)
+    world.does("push", "result")
+    world.write(world.here, "result", b"11", time=NEW + 10)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(kind, "send", sent_slowly)
+        said = world.lab("push")[1]
+    assert "log" in said
+    assert "changed while being sent" in said or "they changed while they were sent" in said
+    for name in ("new", "result"):
+        assert (world.there / name).read_bytes() == b"by a run there"
+    world.lab("push")
+    assert (world.there / "log").read_bytes() == b"0more"
+    world.does("push", "--overwrite", "new")
+    assert (world.there / "new").read_bytes() == b"0"
+
+
+# Stand-ins for a find that meets a disk that fails, and for one of BSD, which has no -printf.
+FAILING_FIND = """\
+{real} "$@"
+echo "find: './c': Input/output error" >&2
+exit 1
+"""
+FIND_OF_BSD = """\
+#!/bin/sh
+for word; do
+    case $word in -printf | -readable) echo "find: $word: unknown primary" >&2; exit 1 ;; esac
+done
+"""
+
+
+@pytest.mark.parametrize("printf", [True, False], ids=["GNU", "BSD"])
+def test_list_that_is_not_complete_is_not_believed(
+    world: World, server: OpenSSHServer, printf: bool
+) -> None:
+    world.write(world.here, "a", b"mine", time=NEW)
+    world.write(world.there, "a", b"newer", time=NEW + 5)
+    world.write(world.there, "sub/b\nc", b"b")
+    (world.there / "l").symlink_to("a")
+    real = shutil.which("find") or "/usr/bin/find"
+    begins = "#!/bin/sh\n" if printf else FIND_OF_BSD
+    find = world.account.write("bin/find", f'{begins}exec {real} "$@"\n', mode=0o755)
+    server.stop()
+    server.start(SetEnv=f'"PATH={find.parent}:/usr/bin:/bin"')
+    assert world.status() == {"there_only": 1, "changed_there": 1}
+    find.write_text(begins + FAILING_FIND.format(real=real))
+    for words in (("push", "--overwrite"), ("pull", "--delete", "--yes"), ("status",)):
+        code, said = world.lab(*words)
+        assert code == 1
+        assert f"Not all files of {world.there} on machine can be listed (find: './c'" in said
+        assert "Next: See that this folder and its disk can be read there" in said
+    assert (contents(world.here), (world.there / "a").read_bytes()) == ({"a": b"mine"}, b"newer")
+
+
+def test_machine_that_runs_nothing_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{LISTING}.SCRIPT_COMMAND", ("echo", "no login"))
+    code, said = world.lab("status")
+    assert code == 1
+    assert "does not run commands. It says: no login" in said
+    monkeypatch.setattr(f"{LISTING}.SCRIPT_COMMAND", ("sleep", "20"))
+    monkeypatch.setattr(f"{LISTING}._TO_BEGIN", 0.5)
+    code, said = world.lab("status")
+    assert code == 1
+    assert "machine did not list the files of data/ in time." in said
+
+
+def test_times_that_no_database_holds(world: World) -> None:
+    far = 13_600_000_000  # in the year 2400
+    world.write(world.here, "mine", time=far)
+    world.write(world.there, "theirs", time=far)
+    world.write(world.here, "a")
+    assert "1 file left out, with a time here that is after the year 2262: mine." in world.does(
+        "push"
+    )
+    assert "on machine that is after the year 2262: theirs." in world.does("pull")
+    assert "theirs" not in contents(world.here)
+    assert set(contents(world.there)) == {"a", "theirs"}
+
+
+def test_index_that_cannot_be_written(world: World) -> None:
+    (world.root / ".lab/data/index").mkdir(parents=True)
+    code, said = world.lab("status")
+    assert code == 1
+    assert "which remembers what was copied, cannot be used (unable to open database file)" in said
+
+
+def test_part_that_came_stays_when_other_files_are_brought(world: World) -> None:
+    part = world.write(world.here, ".lab-partial/rsync/big.bin", b"x" * 1000)
+    world.write(world.there, "big.bin", b"x" * 2000)
+    world.write(world.there, "sub/small/a", b"a")
+    world.does("pull", "sub")
+    assert part.read_bytes() == b"x" * 1000
+    assert [*part.parent.iterdir()] == [part]
+    world.does("pull")
+    assert (world.here / "big.bin").read_bytes() == b"x" * 2000
+    assert not (world.here / ".lab-partial").exists()
+
+
+def test_folder_of_the_name_that_outputs_needs(world: World) -> None:
+    world.write(world.here, ".incoming/a", b"a")
+    world.does("push")
+    assert world.status() == {"same": 1}
 
 
 def test_room_is_checked_first_and_holes_take_none(

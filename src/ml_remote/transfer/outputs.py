@@ -194,7 +194,7 @@ def why_unusable(name: str, *, place: str = "outputs/") -> str:
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return f"their names lead out of {place}"
-    if parts[0] == INCOMING:
+    if parts[0] == INCOMING and place == "outputs/":
         return f"outputs/{INCOMING} is for files that have come in part"
     if any(len(os.fsencode(part)) > _LONGEST for part in parts):
         return "their names are too long"

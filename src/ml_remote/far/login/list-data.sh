@@ -1,11 +1,12 @@
 # needs: data-folder free
 # shellcheck shell=sh disable=SC2016,SC2034
-# Describes what is in `data`, or below $3, $4... in it, in words that end with NUL. $1 and $2 are
-# those of `data_folder`. First come `rsync`, `state`, `folder`, `free` (KiB) and `writing` with what
-# they are about. A file is `f`, a folder `d`, a link `l`, one that may not be read `u`, anything else
-# another letter, then bytes, time, blocks of 512 bytes, and the name; a link is followed by where it
-# leads. Where find cannot do that, the same comes as `files` and the like and names up to an empty
-# word; files are followed by a line for each of them.
+# Describes what is in `data`, or below $3, $4... in it and in .lab-partial, in words that end with
+# NUL. $1 and $2 are those of `data_folder`. First come `rsync`, `state`, `folder`, `free` (KiB) and
+# `writing` with what they are about. A file is `f`, a folder `d`, a link `l`, one that may not be
+# read `u`, anything else another letter, then bytes, time, blocks of 512 bytes, and the name; a link
+# is followed by where it leads. Where find cannot do that, the same comes as `files` and the like and
+# names up to an empty word; files are followed by a line for each of them. At the end comes `wrong`,
+# with the reason, if files may be missing from the list.
 say() { printf '%s\0' "$*"; }
 say "rsync $(rsync --version 2>/dev/null | sed -n 1,2p | tr '\n' ' ')"
 say "state $(data_folder "$1" "$2")"
@@ -30,36 +31,47 @@ for path; do
     if [ "$path" != . ]; then path=./$path; fi
     if [ -e "$path" ] || [ -L "$path" ]; then set -- "$@" "$path"; fi
 done
+if [ "$count" -gt 0 ] && [ -d .lab-partial ]; then set -- "$@" .lab-partial; fi
 [ $# -gt 0 ] || exit 0
-if find . -prune -printf '' 2>/dev/null; then
+list() {
+    if find . -prune -printf '' 2>/dev/null; then describe "$@"; else list_each "$@"; fi
+}
+describe() {
     find "$@" \( -type l -printf 'l 0 0 0 %p\0%l\0' \) \
         -o \( -type f ! -readable -printf 'u 0 0 0 %p\0' \) \
         -o \( -type d ! \( -readable -executable \) -printf 'u 0 0 0 %p\0' \) \
-        -o -printf '%y %s %T@ %b %p\0' 2>/dev/null
-    exit 0
-fi
+        -o -printf '%y %s %T@ %b %p\0'
+}
 # GNU's and busybox's stat take -c, the one of BSD and macOS -f.
 form=-c words='%s %Y %b'
 stat -c %s . >/dev/null 2>&1 || { form=-f words='%z %m %b'; }
 files='
 form=$1 words=$2
 shift 2
-for file; do [ -r "$file" ] || printf "u 0 0 0 %s\0" "$file"; done
 known=$(stat "$form" "$words" "$@" 2>/dev/null) ||
     known=$(for file; do stat "$form" "$words" "$file" 2>/dev/null || echo gone; done)
 printf "files\0"
 printf "%s\0" "$@"
-printf "\0%s\0" "$known"'
-find "$@" -type f -exec sh -c "$files" sh "$form" "$words" {} + 2>/dev/null
+printf "\0%s\0" "$known"
+for file; do [ -r "$file" ] || printf "u 0 0 0 %s\0" "$file"; done'
 folders='
 for folder; do
     kind=d
     [ -r "$folder" ] && [ -x "$folder" ] || kind=u
     printf "%s 0 0 0 %s\0" "$kind" "$folder"
 done'
-find "$@" -type d -exec sh -c "$folders" sh {} + 2>/dev/null
 links='for link; do printf "l 0 0 0 %s\0%s\0" "$link" "$(readlink "$link")"; done'
-find "$@" -type l -exec sh -c "$links" sh {} + 2>/dev/null
 others='for other; do printf "p 0 0 0 %s\0" "$other"; done'
-find "$@" ! -type f ! -type d ! -type l -exec sh -c "$others" sh {} + 2>/dev/null
-exit 0 # a file that went away meanwhile is no failure
+list_each() {
+    ended=0
+    find "$@" -type f -exec sh -c "$files" sh "$form" "$words" {} + || ended=$?
+    find "$@" -type d -exec sh -c "$folders" sh {} + || ended=$?
+    find "$@" -type l -exec sh -c "$links" sh {} + || ended=$?
+    find "$@" ! -type f ! -type d ! -type l -exec sh -c "$others" sh {} + || ended=$?
+    return "$ended"
+}
+# A file that went away meanwhile is no failure, and a folder that may not be read is listed as such.
+exec 3>&1
+wrong=$({ export LC_ALL=C && list "$@" || echo "ended $?" >&2; } 2>&1 >&3 |
+    sed -e '/No such file or directory/d' -e '/Permission denied/d' -e '/^ended 1$/d' | sed -n 1p)
+if [ -n "$wrong" ]; then say "wrong $wrong"; fi

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def pull(
 
 def _check_there(both: Both) -> None:
     alias = both.machine.alias
-    if not both.there.folder or both.there.state == "taken":
+    if not both.there.folder or both.there.state in ("taken", "missing"):
         wanted = both.wanted.folder or f"{both.machine.folder}/data"
         raise RemoteCommandError(
             f"There is no data on {alias}: {wanted} is not what data leads to there.",
@@ -99,7 +100,7 @@ def _bring(context: Context, both: Both) -> Amount:
         return amount
     folder = _staging(both.here, "rsync" if isinstance(program, Rsync) else "sftp")
     check_room(
-        needed - _size_below(folder),
+        needed - _come_before(both, program, folder),
         shutil.disk_usage(folder).free,
         where="here",
         hint="Make room, or bring a part: lab data pull PATH",
@@ -113,7 +114,7 @@ def _bring(context: Context, both: Both) -> Amount:
         both.index.remember_brought(_place(both, program, folder, outcome, placed))
     _explain(both, outcome, amount, placed)
     if not placed.incomplete:
-        shutil.rmtree(both.here / PARTIAL, ignore_errors=True)
+        _clear(both)
     if placed.kept:
         context.console.warn(
             f"{files_in_words(len(placed.kept))} did not come, changed here meanwhile or not "
@@ -136,8 +137,25 @@ def _staging(here: Path, name: str) -> Path:
     return folder
 
 
-def _size_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _clear(both: Both) -> None:
+    """Remove what came in part, but not that of files that this command is not about."""
+    if not both.selection.paths:
+        shutil.rmtree(both.here / PARTIAL, ignore_errors=True)
+        return
+    for above, _, _ in os.walk(both.here / PARTIAL, topdown=False):
+        with suppress(OSError):  # something is in it
+            Path(above).rmdir()
+
+
+def _come_before(both: Both, program: Rsync | Sftp, folder: Path) -> int:
+    """Return how many bytes of the plan's files have come in part."""
+    kept = (_staged(program, folder, one) for one in both.index.planned("there"))
+    return sum(path.stat().st_size for path in kept if path.is_file())
+
+
+def _staged(program: Rsync | Sftp, folder: Path, entry: Entry) -> Path:
+    """Return where a file is until it is complete."""
+    return folder / (text_of(entry.name) if isinstance(program, Rsync) else staged_name(entry))
 
 
 def _run(
@@ -163,7 +181,7 @@ def _place(
     results = Results(both.here)
     for one in both.index.planned("there"):
         name = text_of(one.name)
-        staged = folder / (name if isinstance(program, Rsync) else staged_name(one))
+        staged = _staged(program, folder, one)
         if not _is_complete(staged, one, program, outcome):
             placed.incomplete.append(one.name)
             continue

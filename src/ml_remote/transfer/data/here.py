@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import LabError
 from ..git_here import git
-from .index import Entry
+from .index import LAST, Entry
 from .selection import Selection
 
 __all__ = ["check_folder", "list_here"]
@@ -57,6 +57,8 @@ def list_here(folder: Path, selection: Selection) -> Iterator[Entry]:
                     elif selection.takes(name):
                         yield from _entries(name, one)
         except OSError as error:
+            if above and error.errno in (errno.ENOENT, errno.ENOTDIR):
+                continue  # it has gone meanwhile
             if error.errno not in (errno.EACCES, errno.EPERM) or not above:
                 raise
             yield Entry(name=os.fsencode(above), kind="u")
@@ -77,6 +79,9 @@ def _entries(name: str, found: os.DirEntry[str]) -> Iterator[Entry]:
         return
     if not os.access(found.path, os.R_OK):
         yield Entry(name=raw, kind="u")
+        return
+    if abs(state.st_mtime_ns) > LAST * 10**9:
+        yield Entry(name=raw, kind="t")
         return
     blocks: int = getattr(state, "st_blocks", -1)
     held = state.st_size if blocks < 0 else blocks * _BLOCK

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["STATES", "Amount", "Entry", "Index", "Side"]
+__all__ = ["LAST", "STATES", "Amount", "Entry", "Index", "Side"]
 
 Side = Literal["here", "there"]
 
@@ -70,7 +70,10 @@ class Entry:
 
     name: bytes
     kind: str
-    """`f`, `d`, `l`, `u` (it may not be read); anything else is no ordinary file."""
+    """`f`, `d`, `l`, `u` (it may not be read), `t` (its time is beyond LAST).
+
+    Anything else is no ordinary file.
+    """
     size: int = 0
     ns: int = 0
     """When it was changed last; on the machine in whole seconds."""
@@ -78,6 +81,10 @@ class Entry:
     """Bytes that it takes on the disk: fewer than its size if it has holes."""
     target: bytes = b""
     """Where a link leads."""
+
+
+LAST = 2**63 // 10**9 - 1
+"""The last time, in seconds since 1970, that the database holds in nanoseconds: in 2262."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +103,8 @@ class Index:
         self._alias = self._place = alias
         try:
             self._open(path)
+        except sqlite3.OperationalError:  # its disk is full, for instance: told by whoever made it
+            raise
         except sqlite3.DatabaseError:  # damaged: what was transferred is then not known any more
             path.replace(path.with_name(f"{path.name}.damaged"))
             self._open(path)
@@ -271,6 +280,42 @@ class Index:
             "planned AND NOT (coalesce(t.kind, '') = 'f' AND t.size = h.size AND t.time = h.time)"
         )
         return [name for (name,) in rows]
+
+    def is_newer_everywhere(self) -> bool:
+        """Return whether no file of the plan is older here than what it replaces there."""
+        found = self._database.execute(
+            "SELECT 1 FROM files JOIN here h USING (name) JOIN there t USING (name) "
+            "WHERE planned AND h.time < t.time LIMIT 1"
+        ).fetchone()
+        return found is None
+
+    def note_there(self) -> None:
+        """Note what the files of the plan are on the machine, for `is_as_noted`."""
+        with self._database:
+            self._database.execute("DROP TABLE IF EXISTS temp.noted")
+            self._database.execute(
+                "CREATE TEMP TABLE noted AS SELECT name, t.size, t.time FROM files "
+                "JOIN there t USING (name) WHERE planned"
+            )
+            self._database.execute("CREATE UNIQUE INDEX temp.noted_name ON noted (name)")
+
+    def is_as_noted(self, name: bytes) -> bool:
+        """Return whether a file is on the machine what it was then, or still missing there."""
+        look = "SELECT size, time FROM {} WHERE name = ?"
+        before, now = (
+            self._database.execute(look.format(table), (name,)).fetchone()
+            for table in ("noted", "there")
+        )
+        return bool(before == now)
+
+    def forget(self, names: Iterable[bytes]) -> None:
+        """Take files out of the plan, and out of what is known of earlier transfers."""
+        with self._database:
+            for name in names:
+                self.drop(name)
+                self._database.execute(
+                    "DELETE FROM known WHERE place = ? AND name = ?", (self._place, name)
+                )
 
     def remember_sent(self) -> None:
         """Write down that the files of the plan are there as they are here."""

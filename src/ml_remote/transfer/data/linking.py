@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ...context import Context
 from ...scripts import ask
 from ..results import BlockedError, Results
 from .index import Side
 from .selection import is_inside
-from .session import Both, files_in_words
+from .session import Both
 from .there import text_of
 
 __all__ = ["bring_links", "send_links"]
 
 _AT_ONCE = 500
+_MADE = re.compile(r"(?m)^made ([0-9]{1,3})$")
 
 
 def send_links(context: Context, both: Both) -> None:
     """Make the links there that are here and lead to a place in `data/`."""
-    missing = _missing(both, "here", "there")
+    missing, number = _missing(both, "here", "there"), 0
     for start in range(0, len(missing), _AT_ONCE):
         words = [word for pair in missing[start : start + _AT_ONCE] for word in pair]
-        ask(both.machine, "make-data-links", *words, timeout=600)
-    if missing:
-        context.console.say(f"Links made on {both.machine.alias}: {files_in_words(len(missing))}.")
+        found = _MADE.search(ask(both.machine, "make-data-links", *words, timeout=600).stdout)
+        number += int(found[1]) if found else 0
+    _tell(context, number, len(missing), f"on {both.machine.alias}")
 
 
 def bring_links(context: Context, both: Both) -> None:
     """Make the links here that are there and lead to a place in `data/`."""
-    results, number = Results(both.here), 0
-    for name, target in _missing(both, "there", "here"):
+    results, missing, number = Results(both.here), _missing(both, "there", "here"), 0
+    for name, target in missing:
         try:
             with results.at(name, make=True) as (leaf, folder):
                 os.symlink(target, leaf, dir_fd=folder)
         except (BlockedError, OSError):
             continue
         number += 1
-    if number:
-        context.console.say(f"Links made here: {files_in_words(number)}.")
+    _tell(context, number, len(missing), "here")
+
+
+def _tell(context: Context, made: int, wanted: int, place: str) -> None:
+    if made:
+        context.console.say(f"Links made {place}: {made:,}.")
+    if made < wanted:
+        context.console.warn(
+            f"Links that cannot be made {place}, as something is in their way or may not be "
+            f"written to: {wanted - made:,}."
+        )
 
 
 def _missing(both: Both, side: Side, other: Side) -> list[tuple[str, str]]:

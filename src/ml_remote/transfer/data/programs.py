@@ -59,6 +59,10 @@ class _Program:
         """Return why this program cannot copy a file, as the end of a sentence."""
         return ""
 
+    def kept_as(self, entry: Entry) -> str:
+        """Return what the machine calls a file that has come in part, without its folder."""
+        return staged_name(entry)
+
     def _connection(self) -> list[str]:
         """Return ssh and its options as the client uses them; the program adds the machine.
 
@@ -80,12 +84,20 @@ class Rsync(_Program):
         """Whether a file with holes needs no more room than where it comes from."""
         return True
 
+    def kept_as(self, entry: Entry) -> str:
+        """Return what the machine calls a file that has come in part, without its folder."""
+        return text_of(entry.name).rpartition("/")[2]
+
     def send(
         self, folder: Path, entries: Iterable[Entry], *, total: int, sparse: bool,
-        progress: Progress | None,
+        keep_newer: bool, progress: Progress | None,
     ) -> Outcome:  # fmt: skip
-        """Copy files from `folder` to the machine: each takes its place when it is complete."""
+        """Copy files from `folder` to the machine: each takes its place when it is complete.
+
+        With `keep_newer`, one that is newer there by then stays: it was written meanwhile.
+        """
         options = [f"--partial-dir={PARTIAL}", "-T", PARTIAL]
+        options += ["-u"] if keep_newer and min(self.here, self.there) >= _FULL else []
         options += ["-S"] if sparse else []
         ends = ["./", f"{self.client.alias}:{self.folder}/"]
         return self._run(folder, entries, options, ends, total, progress)

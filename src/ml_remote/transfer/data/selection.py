@@ -7,9 +7,9 @@ decide which files are meant, so it is the same for files here and there, and fo
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,8 +82,10 @@ def is_inside(name: str, target: str) -> bool:
     """Return whether a link of that name leads to a place in `data/`, by a relative path."""
     if not target or target.startswith("/") or "\\" in target:
         return False
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    return place != ".." and not place.startswith(("../", "/"))
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    up = len([*takewhile(lambda step: step == "..", steps)])
+    # Behind a name, which may be a link itself, a step up leads anywhere.
+    return ".." not in steps[up:] and up <= name.count("/")
 
 
 def _name_below(root: Path, path: str) -> str:

@@ -64,7 +64,7 @@ def push(
         kept = ("changed_there", "changed_both")
         both.index.plan("here_only", "changed_here", *(kept if overwrite else ()))
         agreed = delete and ask_to_delete_there(context, both, yes=yes)
-        sent = _send(context, both)
+        sent = _send(context, both, overwrite=overwrite)
         both.index.remember_same()
         send_links(context, both)
         _tell(context, both, sent, overwrite=overwrite)
@@ -104,7 +104,7 @@ def _check_there(both: Both) -> None:
         )
 
 
-def _send(context: Context, both: Both) -> Amount:
+def _send(context: Context, both: Both, *, overwrite: bool) -> Amount:
     """Send the files of the plan; return what was sent. Raises LabError."""
     program = choose(both.machine.client, both.there)
     leave_out(context, both, program, "here")
@@ -112,7 +112,7 @@ def _send(context: Context, both: Both) -> Amount:
     if not amount.files:
         return amount
     check_room(
-        needed - sum(both.there.partial.values()),
+        needed - _come_before(both, program),
         both.there.free,
         where=f"on {both.machine.alias}",
         hint="Make room there, send a part (lab data push PATH), or name another disk: folder in "
@@ -120,23 +120,48 @@ def _send(context: Context, both: Both) -> Amount:
     )
     ask(both.machine, "partial-data", "make")
     with transfer_bar("data/") as progress:
-        outcome = _run(both, program, amount, sparse, progress)
+        outcome = _run(both, program, amount, sparse, progress, overwrite=overwrite)
     with suppress(LabError):  # that the connection is cut is told where it matters
         ask(both.machine, "partial-data", "remove")
     if isinstance(program, Rsync) and outcome.returncode == 0:
-        both.index.remember_sent()
+        _remember(context, both)
         return amount
     return _what_came(context, both, outcome, amount)
 
 
+def _remember(context: Context, both: Both) -> None:
+    """Remember what was sent; not what changed meanwhile, of which anything may have come."""
+    changed = [one.name for one in both.index.planned("here") if not _is_unchanged(both, one)]
+    both.index.forget(changed)
+    both.index.remember_sent()
+    if changed:
+        names = some([text_of(name) for name in changed])
+        context.console.warn(
+            f"{files_in_words(len(changed))} changed while being sent: {names}. To send what is "
+            "new: lab data push"
+        )
+
+
 def _run(
-    both: Both, program: Rsync | Sftp, amount: Amount, sparse: bool, progress: Progress | None
+    both: Both,
+    program: Rsync | Sftp,
+    amount: Amount,
+    sparse: bool,
+    progress: Progress | None,
+    *,
+    overwrite: bool,
 ) -> Outcome:
     index = both.index
     if isinstance(program, Rsync):
         return program.send(
-            both.here, index.planned("here"), total=amount.size, sparse=sparse, progress=progress
+            both.here,
+            index.planned("here"),
+            total=amount.size,
+            sparse=sparse,
+            keep_newer=not overwrite and index.is_newer_everywhere(),
+            progress=progress,
         )
+    index.note_there()
     known = set(index.folders("there"))
     outcome = program.send(
         both.here,
@@ -149,12 +174,21 @@ def _run(
 
     def complete() -> Iterator[Entry]:
         for one in index.planned("here"):
-            if partial.get(staged_name(one)) == one.size and _is_unchanged(both, one):
+            is_complete = partial.get(staged_name(one)) == one.size
+            if is_complete and _is_unchanged(both, one) and index.is_as_noted(one.name):
                 yield one
 
     folders = (one for one in _folders_of(complete()) if one not in known)
     moved = program.put(both.here, complete(), folders)
     return outcome if outcome.returncode else moved
+
+
+def _come_before(both: Both, program: Rsync | Sftp) -> int:
+    """Return how many bytes of the plan's files have come in part."""
+    kept = both.there.partial
+    return sum(
+        min(one.size, kept.get(program.kept_as(one), 0)) for one in both.index.planned("here")
+    )
 
 
 def _is_unchanged(both: Both, entry: Entry) -> bool:

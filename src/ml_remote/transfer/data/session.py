@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ...machine import Machine
 from ...ui.display import steps
 from ...ui.text import in_one_line
 from ..copying import in_words
-from ..results import Results
+from ..results import BlockedError, Results
 from .here import check_folder, list_here
 from .index import Index, Side
 from .locking import only_one
@@ -58,8 +59,16 @@ class Both:
         names = self.index.equal_sizes(*states)
         if names:
             results = Results(self.here)
-            sums = (results.sum(text_of(name)) for name in names)
+            sums = (_sum(results, text_of(name)) for name in names)
             self.index.set_same(same_there(self.machine, names, sums))
+
+
+def _sum(results: Results, name: str) -> str:
+    """Return the SHA-256 of a file here; empty if it is none any more."""
+    try:
+        return results.sum(name)
+    except BlockedError:
+        return ""
 
 
 @contextmanager
@@ -79,25 +88,39 @@ def both_sides(
         raise UsageError(f"There is no data/{in_one_line(missing[0])} here.")
     machine = context.machine(alias)
     wanted = data_folder(machine, project.settings)
-    with only_one(project.state) as remembered:
-        index = Index(remembered / "index", alias=machine.alias)
-        try:
-            with steps() as shown:
-                shown.line("Looking at data/ here")
-                index.take("here", list_here(here, selection))
-                shown.line(f"Looking at data/ on {machine.alias}")
-                there = list_there(machine, index, selection, way=way, folder=wanted.folder)
-                index.compare(there.folder)
-            yield Both(
-                machine=machine,
-                here=here,
-                there=there,
-                index=index,
-                selection=selection,
-                wanted=wanted,
-            )
-        finally:
-            index.close()
+    with (
+        only_one(project.state) as remembered,
+        _opened(remembered / "index", alias=machine.alias) as index,
+    ):
+        with steps() as shown:
+            shown.line("Looking at data/ here")
+            index.take("here", list_here(here, selection))
+            shown.line(f"Looking at data/ on {machine.alias}")
+            there = list_there(machine, index, selection, way=way, folder=wanted.folder)
+            index.compare(there.folder)
+        yield Both(
+            machine=machine,
+            here=here,
+            there=there,
+            index=index,
+            selection=selection,
+            wanted=wanted,
+        )
+
+
+@contextmanager
+def _opened(path: Path, *, alias: str) -> Iterator[Index]:
+    """Open the index, and close it. Raises LabError where it cannot be kept on its disk."""
+    try:
+        with closing(Index(path, alias=alias)) as index:
+            yield index
+    except sqlite3.OperationalError as error:
+        raise LabError(
+            f"{path}, which remembers what was copied, cannot be used ({error}). What has come "
+            "stays.",
+            hint="See that this disk, and the one of temporary files, have room and can be written "
+            "to, then run the command again",
+        ) from None
 
 
 def check_room(needed: int, free: int | None, *, where: str, hint: str) -> None:
@@ -121,6 +144,7 @@ def warn(context: Context, both: Both) -> None:
                 continue  # it is made on the other side, too
             reason = {
                 "l": f"a link that leads out of data/ {place}",
+                "t": f"with a time {place} that is after the year 2262",
                 "u": f"may not be read {place}",
             }.get(kind, f"no ordinary file {place}")
             reasons.setdefault(reason, []).append(name)

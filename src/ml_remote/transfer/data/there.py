@@ -8,17 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ... import answers, processes
+from ...errors import RemoteCommandError, UnreachableError
 from ...machine import Machine
+from ...processes import Result
 from ...scripts import check, script
 from ...ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
+from ...ssh.not_run import command_not_run
+from ...ui.text import in_one_line
 from ..outputs import why_unusable
-from .index import Entry, Index
+from .index import LAST, Entry, Index
 from .selection import PARTIAL, Selection
 
 __all__ = ["There", "list_there", "remove_there", "same_there", "text_of"]
 
 _BLOCK = 512  # bytes
-_TIMEOUT = 3600.0  # seconds
+_TO_BEGIN = 60.0  # seconds for a login
+_TIMEOUT = 3600.0  # seconds for all
 _MOST = 2**30  # bytes of a listing
 _LONGEST_WORD = 2**22  # bytes
 _AT_ONCE = 500  # files named in one script
@@ -60,7 +65,8 @@ def list_there(
 ) -> There:
     """Take in what is in `data/` on the machine, as far as it is selected.
 
-    `way` and `folder` are those of data-folder.sh. Raises MissingFolderError, LabError.
+    `way` and `folder` are those of data-folder.sh. Raises MissingFolderError, LabError; also when
+    the list is not complete: what is missing in it would be taken for deleted.
     """
     there = There()
     words = _words(machine, "list-data", way, folder, *selection.paths)
@@ -68,6 +74,13 @@ def list_there(
     if said := there.facts.get("folder"):
         asked = folder or f"{machine.folder}/data"
         there.folder = answers.folder(said, asked=asked)
+    if wrong := in_one_line(there.facts.get("wrong", "")):
+        raise RemoteCommandError(
+            f"Not all files of {there.folder} on {machine.alias} can be listed ({wrong}), so what "
+            "differs cannot be told. Nothing more was done.",
+            hint="See that this folder and its disk can be read there, then run the command again",
+            quoted=(wrong,),
+        )
     return there
 
 
@@ -80,7 +93,9 @@ def same_there(machine: Machine, names: Sequence[bytes], sums: Iterable[str]) ->
         found = re.findall(rb"^\\?([0-9a-f]{64})\b", output, re.MULTILINE)
         told = [sum_.decode() for sum_ in found] if len(found) == len(some) else [""] * len(some)
         same += [
-            name for name, one, other in zip(some, told, expected, strict=False) if one == other
+            name
+            for name, one, other in zip(some, told, expected, strict=False)
+            if one and one == other
         ]
     return same
 
@@ -109,7 +124,7 @@ def _entries(words: Iterator[bytes], selection: Selection, there: There) -> Iter
             fact, _, text = word.partition(b" ")
             if fact == b"files":
                 yield from _batch(words, selection, there)
-            elif fact in (b"rsync", b"state", b"folder", b"free", b"writing"):
+            elif fact in (b"rsync", b"state", b"folder", b"free", b"writing", b"wrong"):
                 there.facts.setdefault(fact.decode(), text_of(text))
             continue
         kind, name = found[1].decode(), found[5]
@@ -139,7 +154,9 @@ def _entry(
 ) -> Iterator[Entry]:
     name = text_of(raw)
     size, time = int(state[0]), int(state[1])
-    held = size if state[2] == b"-" else int(state[2]) * _BLOCK
+    held = size if state[2] == b"-" else min(size, int(state[2]) * _BLOCK)
+    if abs(time) > LAST:
+        kind, time = "t" if kind == "f" else kind, 0
     above, _, leaf = name.rpartition("/")
     if kind == "f" and PARTIAL in above.split("/"):
         there.partial[leaf] = size
@@ -168,30 +185,66 @@ def _pieces(
 ) -> Iterator[bytes]:
     """Run a script in the project's folder there and yield what it prints, as it comes.
 
-    Raises LabError when it fails, unless it `fails` for a reason of no interest.
+    Raises LabError when it fails, unless it `fails` for a reason of no interest, and when the
+    machine is silent for too long.
     """
     client = machine.client.with_options("BatchMode=yes")
     text = script_input(script(name), machine.folder, *arguments)
     begins, before, total = SCRIPT_BEGINS.encode(), b"", 0
     has_begun = False
     with processes.running(client.command(*SCRIPT_COMMAND), input=text) as program:
-        timer = threading.Timer(_TIMEOUT, program.kill)
-        timer.start()
+        patience = _Patience(program)
         try:
             for piece in program.pieces():
                 total += len(piece)
-                if total > _MOST:
+                if total > _MOST or (not has_begun and total > _LONGEST_WORD):
                     program.end_as_too_much()
                     break
-                if not has_begun:
-                    before += piece
-                    _, mark, piece = before.partition(begins)
-                    has_begun = bool(mark)
-                if has_begun and piece:
+                if has_begun:
+                    yield piece
+                    continue
+                before += piece
+                _, mark, piece = before.partition(begins)
+                if mark:
+                    has_begun = True
+                    patience.end()
+                    patience.wait(_TIMEOUT)
                     yield piece
             returncode = program.wait()
         finally:
-            timer.cancel()
+            patience.end()
         said = program.errors().strip()
+    if patience.is_over:
+        raise UnreachableError(
+            f"{machine.alias} did not list the files of data/ in time.",
+            hint="See what is wrong: lab doctor",
+        )
     if not (fails and 0 < returncode < 100):
         check(returncode, said, machine=machine)
+    if not has_begun:
+        output = before.decode(errors="replace")
+        raise command_not_run(client, Result(returncode=returncode, stdout=output, stderr=said))
+
+
+class _Patience:
+    """Ends a program that takes too long, first of all to begin."""
+
+    def __init__(self, program: processes.Running) -> None:
+        self._program = program
+        self.is_over = False
+        """Whether it was ended."""
+        self.wait(_TO_BEGIN)
+
+    def wait(self, seconds: float) -> None:
+        """Leave it so much time from now on."""
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Leave the program alone."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._program.kill()
