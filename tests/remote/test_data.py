@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -198,27 +199,29 @@ def test_changes_on_both_sides_are_named_and_kept(world: World, program: str) ->
     os.utime(world.there / "touched", (OLD, OLD))
     assert world.status() == {"changed_here": 1, "changed_there": 2, "changed_both": 1}
     said = world.does("push")
-    assert "1 file newer on machine, not sent: theirs." in said
-    assert "1 file changed here and on machine, not sent: both." in said
+    assert "1 file changed on machine, not sent: theirs." in said
+    assert "1 file different here and on machine, not sent: both." in said
     assert contents(world.there) == {
         "mine": b"1", "theirs": b"22", "both": b"4444", "touched": b"0"
     }  # fmt: skip
     assert world.status() == {"same": 2, "changed_there": 1, "changed_both": 1}
-    assert "1 file changed here and on machine, kept: both." in world.does("pull")
+    assert "1 file different here and on machine, kept: both." in world.does("pull")
     assert (world.here / "theirs").read_bytes() == b"22"
     assert (world.here / "both").read_bytes() == b"333"
     world.does("pull", "--overwrite", "both")
     assert world.status() == {"same": 4}
-    # Never copied by us: the newer one wins, whichever way; an older one is named.
-    for name, here, there in (("a", NEW, OLD), ("b", OLD, NEW)):
-        world.write(world.here, name, b"here", time=here)
-        world.write(world.there, name, b"there", time=there)
-    assert "newer on machine, not sent: b." in world.does("push")
-    world.does("pull")
-    assert {contents(side)[name] for side in (world.here, world.there) for name in "ab"} == {
-        b"here", b"there"
-    }  # fmt: skip
-    assert contents(world.here) == contents(world.there)
+    # Never copied by us: the later time may be a wrong clock's, so neither is replaced.
+    for name, ours, theirs in (("a", NEW, OLD), ("b", OLD, NEW), ("c", OLD, NEW)):
+        world.write(world.here, name, b"same" if name == "c" else b"here", time=ours)
+        world.write(world.there, name, b"same" if name == "c" else b"THERE", time=theirs)
+    assert "2 files different here and on machine, not sent: a, b." in world.does("push")
+    assert "2 files different here and on machine, kept: a, b." in world.does("pull")
+    assert {contents(world.here)[name] for name in "ab"} == {b"here"}
+    assert {contents(world.there)[name] for name in "ab"} == {b"THERE"}
+    world.does("push", "--overwrite", "a")
+    world.does("pull", "--overwrite", "b")
+    assert world.status() == {"same": 7}
+    assert [contents(world.here)[name] for name in "ab"] == [b"here", b"THERE"]
 
 
 def test_nothing_is_deleted_unless_the_list_was_agreed_to(world: World) -> None:
@@ -409,6 +412,24 @@ def test_what_is_written_during_a_transfer_is_kept(
     assert (world.there / "new").read_bytes() == b"0"
 
 
+def test_signal_ends_a_transfer_as_ctrl_c_does(
+    world: World, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = programs.Rsync if program == "rsync" else programs.Sftp
+    bring = kind.bring
+
+    def ended(*given: object, **options: object) -> programs.Outcome:
+        bring(*given, **options)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError
+
+    world.write(world.there, "a", b"a")
+    monkeypatch.setattr(kind, "bring", ended)
+    assert world.lab("pull")[0] == 1
+    assert contents(world.here) == {"a": b"a"}
+    assert world.status() == {"same": 1}
+
+
 # Stand-ins for a find that meets a disk that fails, and for one of BSD, which has no -printf.
 FAILING_FIND = """\
 {real} "$@"
@@ -436,7 +457,7 @@ def test_list_that_is_not_complete_is_not_believed(
     find = world.account.write("bin/find", f'{begins}exec {real} "$@"\n', mode=0o755)
     server.stop()
     server.start(SetEnv=f'"PATH={find.parent}:/usr/bin:/bin"')
-    assert world.status() == {"there_only": 1, "changed_there": 1}
+    assert world.status() == {"there_only": 1, "changed_both": 1}
     find.write_text(begins + FAILING_FIND.format(real=real))
     for words in (("push", "--overwrite"), ("pull", "--delete", "--yes"), ("status",)):
         code, said = world.lab(*words)
@@ -539,6 +560,7 @@ def test_what_cannot_be_is_told(world: World) -> None:
     for words, text in (
         (("push", "../lab.toml"), "is not in data/"),
         (("push", "/etc/passwd"), "is not in data/"),
+        (("push", "--delete", "--yes", ""), "A PATH is empty."),
         (("push", "nothing"), "There is no data/nothing here."),
         (("pull", "nothing"), "There is no data"),
     ):

@@ -25,7 +25,7 @@ _delete = click.option(
     "--delete", is_flag=True, help="Delete what is only on the other side; the list is shown first."
 )
 _overwrite = click.option(
-    "--overwrite", is_flag=True, help="Replace files that are newer on the other side, too."
+    "--overwrite", is_flag=True, help="Replace files that were changed on the other side, too."
 )
 
 
@@ -46,8 +46,8 @@ def push(
 ) -> None:
     """Send what is new or changed in data/ to the machine.
 
-    A file that is newer there, or was changed on both sides since it was last copied, is named and
-    not replaced.
+    A file that was changed there since it was last copied, or on both sides, is named and not
+    replaced; nor is one that differs and was never copied by lab.
     """
     from ..transfer.data.sending import push as carry_out
 
@@ -71,8 +71,8 @@ def pull(
 ) -> None:
     """Bring what is new or changed in data/ on the machine here.
 
-    A file that is newer here, or was changed on both sides since it was last copied, is named and
-    not replaced.
+    A file that was changed here since it was last copied, or on both sides, is named and not
+    replaced; nor is one that differs and was never copied by lab.
     """
     from ..transfer.data.bringing import pull as carry_out
 

@@ -244,8 +244,8 @@ def _tell(context: Context, both: Both, came: Amount, *, overwrite: bool) -> Non
     if overwrite:
         return
     for state, what, hint in (
-        ("changed_here", "newer here", "To send them: lab data push"),
-        ("changed_both", f"changed here and on {alias}", "To send those here: lab data push "
+        ("changed_here", "changed here", "To send them: lab data push"),
+        ("changed_both", f"different here and on {alias}", "To send those here: lab data push "
          "--overwrite PATH"),
     ):  # fmt: skip
         names = [text_of(name) for name in index.names(state, most=6)]

@@ -37,14 +37,14 @@ CREATE TEMP TABLE files (name BLOB PRIMARY KEY, state TEXT, planned INTEGER) WIT
 """
 # A file that was transferred is as known if it has the size and time of then. Times there are whole
 # seconds, so here they say more: a file that was written again within the same second is changed.
+# Of one that was not transferred nobody knows which side has it from the other: the later time may
+# be that of a clock which is wrong, or of somebody else's file of that name.
 _COMPARE = """
 INSERT INTO files SELECT name, CASE
         WHEN h.kind != 'f' OR t.kind != 'f' THEN 'blocked'
         WHEN t.name IS NULL THEN 'here_only'
         WHEN h.size = t.size AND h.time = t.time AND NOT (k.name IS NOT NULL AND h.ns != k.ns
             AND t.size = k.size AND t.time = k.time) THEN 'same'
-        WHEN k.name IS NULL AND h.time > t.time THEN 'changed_here'
-        WHEN k.name IS NULL AND h.time < t.time THEN 'changed_there'
         WHEN k.name IS NULL THEN 'changed_both'
         WHEN h.size = k.size AND h.ns = k.ns AND t.size = k.size AND t.time = k.time THEN 'same'
         WHEN t.size = k.size AND t.time = k.time THEN 'changed_here'
@@ -308,13 +308,22 @@ class Index:
         )
         return bool(before == now)
 
-    def forget(self, names: Iterable[bytes]) -> None:
-        """Take files out of the plan, and out of what is known of earlier transfers."""
+    def remember_changed(self, names: Iterable[bytes]) -> None:
+        """Write down what was sent of files that changed meanwhile, and take them out of the plan.
+
+        What has their time on the machine is ours; what has not is somebody else's.
+        """
         with self._database:
             for name in names:
                 self.drop(name)
                 self._database.execute(
                     "DELETE FROM known WHERE place = ? AND name = ?", (self._place, name)
+                )
+                self._database.execute(
+                    "INSERT INTO known SELECT ?, name, t.size, h.ns, t.time FROM here h "
+                    "JOIN there t USING (name) WHERE name = ? AND t.kind = 'f' "
+                    "AND t.time = h.time",
+                    (self._place, name),
                 )
 
     def remember_sent(self) -> None:

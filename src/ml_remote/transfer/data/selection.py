@@ -74,6 +74,8 @@ def names_below(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
     They are relative to the folder one is in, to the project, or to `data/`. Raises UsageError for
     one that leads out of `data/`.
     """
+    if "" in paths:  # a variable of a shell that is not set
+        raise UsageError("A PATH is empty.", hint="Name a file or folder in data/, or give no PATH")
     names = [_name_below(root, path) for path in paths]
     return () if "." in names else tuple(dict.fromkeys(names))
 

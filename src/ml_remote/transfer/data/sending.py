@@ -130,9 +130,11 @@ def _send(context: Context, both: Both, *, overwrite: bool) -> Amount:
 
 
 def _remember(context: Context, both: Both) -> None:
-    """Remember what was sent; not what changed meanwhile, of which anything may have come."""
+    """Remember what was sent, and warn of what changed meanwhile."""
     changed = [one.name for one in both.index.planned("here") if not _is_unchanged(both, one)]
-    both.index.forget(changed)
+    if changed:
+        both.look_again()
+        both.index.remember_changed(changed)
     both.index.remember_sent()
     if changed:
         names = some([text_of(name) for name in changed])
@@ -260,8 +262,8 @@ def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> Non
     if overwrite:
         return
     for state, what, hint in (
-        ("changed_there", f"newer on {alias}", "To bring them: lab data pull"),
-        ("changed_both", f"changed here and on {alias}", "To take those there: lab data pull "
+        ("changed_there", f"changed on {alias}", "To bring them: lab data pull"),
+        ("changed_both", f"different here and on {alias}", "To take those there: lab data pull "
          "--overwrite PATH"),
     ):  # fmt: skip
         names = [text_of(name) for name in index.names(state, most=6)]

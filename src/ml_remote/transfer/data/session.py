@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...closing import closing_on_signals
 from ...context import Context
 from ...data_there import DataFolder, data_folder
 from ...errors import LabError, UsageError
@@ -89,6 +90,7 @@ def both_sides(
     machine = context.machine(alias)
     wanted = data_folder(machine, project.settings)
     with (
+        closing_on_signals(),
         only_one(project.state) as remembered,
         _opened(remembered / "index", alias=machine.alias) as index,
     ):

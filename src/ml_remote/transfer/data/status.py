@@ -56,9 +56,9 @@ def _show(context: Context, both: Both, amounts: dict[str, Amount]) -> None:
         "same": "the same",
         "here_only": "only here",
         "there_only": f"only on {alias}",
-        "changed_here": "newer here",
-        "changed_there": f"newer on {alias}",
-        "changed_both": "changed on both sides",
+        "changed_here": "changed here",
+        "changed_there": f"changed on {alias}",
+        "changed_both": "different",
     }
     width = max(map(len, labels.values()))
     for state, label in labels.items():
