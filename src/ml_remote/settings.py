@@ -256,6 +256,12 @@ def _output_folders(tables: Tables) -> tuple[str, ...]:
                 f"{tables.source('outputs', 'folders')}: folders in [outputs] has {folder!r}; each "
                 'must be a folder in the project, such as "checkpoints".'
             )
+        if parts[0] == "data":
+            raise ConfigurationError(
+                f"{tables.source('outputs', 'folders')}: folders in [outputs] has {folder!r}; "
+                "data/ never comes with results.",
+                hint="Take it out of that list, and bring it by: lab data pull",
+            )
     return tuple(str(PurePosixPath(folder)) for folder in folders)
 
 

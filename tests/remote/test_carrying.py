@@ -23,7 +23,7 @@ from openssh_server import Laptop, OpenSSHServer
 from programs import path_without
 from remote_fixtures import known_machine
 
-from ml_remote.carrying import target, wheels
+from ml_remote.carrying import fetching, target, wheels
 from ml_remote.carrying.sending import send_wheels
 from ml_remote.carrying.target import Target
 from ml_remote.carrying.wheels import Wheel, find_wheels
@@ -296,6 +296,16 @@ def test_uv_is_taken_from_the_wheels_that_were_carried(
     monkeypatch.setenv("LAB_WHEELS", str(tmp_path / "wheels"))
     program = bring_uv(tmp_path / "project")
     assert subprocess.check_output([program], text=True) == "carried\n"
+
+
+def test_what_a_killed_call_has_left_is_removed(tmp_path: Path) -> None:
+    for name in ("wheels-old", "wheels-now"):
+        (tmp_path / name / "pip-unpack").mkdir(parents=True)
+    (tmp_path / "wheels").mkdir()
+    for name in ("wheels-old", "wheels"):
+        os.utime(tmp_path / name, (0, 0))
+    fetching._remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wheels", "wheels-now"]
 
 
 def test_platform_is_named_as_uv_names_it() -> None:

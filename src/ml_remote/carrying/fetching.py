@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from .wheels import Wheel
 __all__ = ["fetch_wheels", "missing_here"]
 
 _LOOK_EVERY = 0.5  # seconds between two looks at what has come
+_INCOMING = "wheels-"
+_LEFT_OVER = 24 * 3600  # seconds
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP")  # where Python keeps what is not complete
 
 
@@ -79,6 +82,7 @@ def _download(
     missing: Sequence[Wheel], folder: Path, target: Target, progress: Progress | None
 ) -> str:
     """Have pip fetch them; return what it said."""
+    _remove_leftovers(folder.parent)
     options = [word for tag in target.platforms for word in ("--platform", tag)]
     command = ["run", "--quiet", "--no-project", "--with", "pip", "python", "-m", "pip"]
     command += ["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
@@ -88,7 +92,7 @@ def _download(
     total = sum(wheel.size for wheel in missing)
     # Beside the folder: /tmp may be small, and what is in it is how much has come.
     with (
-        tempfile.TemporaryDirectory(prefix="wheels-", dir=folder.parent) as incoming,
+        tempfile.TemporaryDirectory(prefix=_INCOMING, dir=folder.parent) as incoming,
         running(
             [uv_program(), *command, *urls],
             input="",
@@ -100,6 +104,14 @@ def _download(
             if progress is not None:
                 progress(min(_size(Path(incoming)), total), total)
         return process.errors()
+
+
+def _remove_leftovers(state: Path) -> None:
+    """Remove what a call that was killed has left: no other call takes so long."""
+    for path in state.glob(f"{_INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT_OVER:
+                shutil.rmtree(path)
 
 
 def _size(folder: Path) -> int:
