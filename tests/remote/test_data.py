@@ -35,6 +35,7 @@ from ml_remote.tables import Tables
 from ml_remote.transfer.data import programs
 from ml_remote.transfer.data.selection import is_inside
 from ml_remote.transfer.data.there import There
+from ml_remote.transfer.rsync import version_in
 
 pytestmark = pytest.mark.slow
 
@@ -770,6 +771,21 @@ def test_rsync_of_macos_gets_no_option_that_it_lacks(
         assert used[-1] == "sftp"
     finally:
         programs._rsync_here.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("rsync  version 3.2.7  protocol version 31 ", (3, 2, 7)),
+        ("rsync  version v3.4.1  protocol version 32 ", (3, 4, 1)),
+        ("openrsync: protocol version 29 rsync version 2.6.9 compatible ", (2, 6, 9)),
+        ("openrsync: protocol version 27 ", ()),
+        (f"rsync version {'9' * 5000}.1.1", ()),
+        ("", ()),
+    ],
+)
+def test_version_of_rsync_is_read(said: str, version: tuple[int, ...]) -> None:
+    assert version_in(said) == version
 
 
 def noting(

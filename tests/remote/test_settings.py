@@ -73,6 +73,8 @@ def test_unknown_keys_are_left_to_others(tmp_path: Path) -> None:
         (GOOD.replace('"3.12"', '"3.12"\ntorch = "cuda"'), "torch in [environment] is 'cuda'"),
         (GOOD.replace('"3.12"', '"3.12"\ntorch = "cu126; ls"'), "torch in [environment] is"),
         (GOOD.replace('"3.12"', '"3.12"\ntorch = 126'), "torch in [environment] is 126"),
+        (GOOD + '[outputs]\nfolders = ["../x"]\n', "each must be a folder in the project"),
+        (GOOD + '[outputs]\nfolders = ["data/x"]\n', "data/ never comes with results"),
     ],
 )
 def test_fault_is_told_with_its_key(tmp_path: Path, text: str | bytes, words: str) -> None:

@@ -16,8 +16,11 @@ _VERSION = re.compile(r"rsync\s+version v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
 
 
 def version_in(said: str) -> tuple[int, ...]:
-    """Return the version that `rsync --version` says; () where that is another program."""
-    found = _VERSION.match(said)
+    """Return the version that `rsync --version` says; () where that is another program.
+
+    That of macOS names the one that it is like in its second line.
+    """
+    found = _VERSION.search(said)
     return tuple(int(number or 0) for number in found.groups()) if found else ()
 
 

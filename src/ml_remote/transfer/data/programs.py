@@ -21,6 +21,7 @@ from ... import processes
 from ...ssh.client import Client
 from ...ui.display import Progress
 from ..copying import LONGEST_LINE, program_variables, sftp_quoted
+from ..rsync import version_in
 from .index import Entry
 from .selection import PARTIAL
 from .there import There, text_of
@@ -32,7 +33,6 @@ FILES_FAILED = 23
 VANISHED = 24
 """rsync: a file went away where it was to be read."""
 
-_VERSION = re.compile(r"rsync\s+version v?(\d+)\.(\d+)\.(\d+)")
 _FULL = (3, 0, 0)  # openrsync, which macOS has, says that it is like 2.6.9
 _TOTAL = (3, 1, 0)  # the first that tells how much of all has come
 _HOLES_IN_PLACE = (3, 1, 3)
@@ -219,7 +219,7 @@ class Sftp(_Program):
 
 def choose(client: Client, there: There) -> Rsync | Sftp:
     """Return the program for what both sides have: rsync, also that of macOS, else sftp."""
-    here, far = _rsync_here(), _version(there.facts.get("rsync", ""))
+    here, far = _rsync_here(), version_in(there.facts.get("rsync", ""))
     program = Rsync(client=client, folder=there.folder, here=here, there=far)
     # An older one has the path read by the login shell there, and splits ssh's options at blanks.
     words = [there.folder, *program._connection()]
@@ -239,12 +239,7 @@ def staged_name(entry: Entry) -> str:
 def _rsync_here() -> tuple[int, ...]:
     if shutil.which("rsync") is None:
         return ()
-    return _version(processes.run(["rsync", "--version"]).stdout)
-
-
-def _version(said: str) -> tuple[int, ...]:
-    found = _VERSION.search(said)
-    return tuple(map(int, found.groups())) if found else ()
+    return version_in(processes.run(["rsync", "--version"]).stdout)
 
 
 def _rsync_quoted(word: str) -> str:
