@@ -91,7 +91,11 @@ def converse(command: Sequence[str], *, variables: Mapping[str, str | None] | No
     Raises ConfigurationError when it cannot be started.
     """
     with _start(command, variables=variables) as process:
-        return process.wait()
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
 
 
 def start(command: Sequence[str], *, seconds: float) -> Result | None:

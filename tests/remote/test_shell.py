@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from baking import TOOL
 from needs import need_root
 from place import Place
 from remote_fixtures import SHELLS
+from started import read_until
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,14 @@ def test_own_failures_have_their_own_exit_code(there: Place) -> None:
     done = there.lab("shell", "--", "true")
     assert done.returncode == 125
     assert "Traceback" not in done.stderr
+
+
+def test_signal_to_lab_is_told_from_one_to_the_command(there: Place) -> None:
+    process = there.start_lab("shell", "--", "sh", "-c", "echo begun; exec sleep 60")
+    read_until(process, "begun")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 125
+    assert there.lab("shell", "--", "sh", "-c", "kill -TERM $$").returncode == 143
 
 
 def test_commit_there_has_the_name_from_here(there: Place) -> None:
