@@ -716,6 +716,11 @@ def test_run_names_what_it_reads_and_is_not_there(world: World) -> None:
         in said
     )
     assert "names what is neither here nor on machine: data/list.csv." in said
+    world.settings('[data]\nread_only = "/institute/leaves"\n')
+    project = Project(root=world.root)
+    warn_of_missing_data(Context(project=project), at(world.machine, world.folder.name), run)
+    assert "oak. data there is only read (read_only in [data])" in world.capsys.readouterr().err
+    world.settings()
     # What is there stays there when commits and results come home.
     assert world.run("pull")[0] == 0
     assert not (world.here / "elms").exists()

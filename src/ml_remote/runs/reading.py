@@ -31,9 +31,11 @@ def warn_of_missing_data(context: Context, machine: Machine, run: Run) -> None:
     missing = [paths[int(number)] for number in _MISSING.findall(said) if int(number) < len(paths)]
     here = [path for path in missing if (project.root / path).exists()]
     if here:
+        how = f"To send it: lab data push {shlex.join(here)}"
+        if project.settings.data_read_only:
+            how = "data there is only read (read_only in [data]), so it must come there otherwise."
         context.console.warn(
-            f"This run reads what is not on {machine.alias}: {', '.join(here)}. To send it: "
-            f"lab data push {shlex.join(here)}"
+            f"This run reads what is not on {machine.alias}: {', '.join(here)}. {how}"
         )
     elsewhere = [path for path in missing if path not in here]
     if elsewhere:
