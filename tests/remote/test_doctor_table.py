@@ -306,6 +306,7 @@ ANSWERS: dict[str, tuple[Finding, State, str]] = {
     ),
     "slurm?": (folder_checks.check_slurm(SlurmOptions(gpus=1), sbatch=None), "unknown", "not say"),
     "data": (folder_checks.check_data("1000", folder="yours"), "warning", "0.0 GiB are free"),
+    "data gone": (folder_checks.check_data("dangling", folder="yours"), "failed", "is gone"),
     "data?": (folder_checks.check_data(None, folder="yours"), "unknown", "does not say"),
     "programs?": (folder_checks.check_outside([], folder="yours"), "unknown", "does not say"),
     "environment?": (folder_checks.check_environment(None, folder="yours"), "unknown", "not say"),

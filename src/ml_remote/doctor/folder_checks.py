@@ -116,10 +116,11 @@ def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
     )
 
 
-def check_data(state: str | None, *, folder: str) -> Finding:
+def check_data(state: str | None, *, folder: str, is_made: bool = False) -> Finding:
     """Whether `data` there leads to a folder, on a disk with room.
 
-    `state` is how many KiB are free on its disk, or a word.
+    `state` is how many KiB are free on its disk, or a word; `is_made` whether `lab` makes the
+    folder that it leads to.
     """
     if folder in _NOT_ENTERED:
         return skipped("data", _NO_FOLDER if folder == "none" else "nothing is run there")
@@ -130,7 +131,9 @@ def check_data(state: str | None, *, folder: str) -> Finding:
             name="data",
             state="failed",
             detail="data leads to a folder that is gone, as when a scratch disk was cleaned",
-            remedy="lab data push",
+            remedy="lab data push"
+            if is_made
+            else "Remove that link there; or name a folder in [data] that is there",
         )
     if state is None or not re.fullmatch("[0-9]{1,15}", state):
         return unknown("data", "the machine does not say how much is free on its disk")

@@ -104,7 +104,9 @@ def _about_project(
         here=project.root,
     )
     yield check_environment(facts.get("environment"), folder=facts.get("folder", ""))
-    yield check_data(facts.get("data"), folder=facts.get("folder", ""))
+    yield check_data(
+        facts.get("data"), folder=facts.get("folder", ""), is_made=bool(settings.data_folder)
+    )
     yield check_outside(outside, folder=facts.get("folder", ""))
     yield check_slurm(settings.slurm, sbatch=facts.get("slurm"))
 
