@@ -313,13 +313,23 @@ def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:
 
 def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("envs"))
-    (tmp_path / ".lab" / "envs").mkdir(parents=True)
-    places = Places(tmp_path)
+    root = tmp_path / "my lab"
+    (root / ".lab" / "envs").mkdir(parents=True)
+    places = Places(root)
     with pytest.raises(
         Failure, match=r"envs belongs to .*, and you cannot write into it"
     ) as raised:
         obstacles.check_obstacles(places, State(None, None, ""))
-    assert any(hint.startswith("Make it yours: sudo chown") for hint in raised.value.hints)
+    assert f"Make it yours: sudo chown -R \"$(id -un)\" '{root}/.lab/envs'" in raised.value.hints
+
+
+def test_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "my lab"
+    (root / ".lab").mkdir(parents=True)
+    (root / ".lab" / "envs").symlink_to("/nowhere/envs")
+    with pytest.raises(Failure, match="is a link to /nowhere/envs, which is not there") as raised:
+        obstacles.check_obstacles(Places(root), State(None, None, ""))
+    assert any(f"rm '{root}/.lab/envs'" in hint for hint in raised.value.hints)
 
 
 def test_intel_mac_is_told_that_there_is_no_torch_for_it(

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from shlex import quote
 
 from .failures import Failure
 from .lists import Lists
@@ -82,7 +83,7 @@ def _check_leads_somewhere(folder: Path) -> None:
     if folder.is_symlink() and not folder.exists():
         raise Failure(
             "{} is a link to {}, which is not there.".format(folder, os.readlink(str(folder))),
-            "See that its disk is mounted, or remove the link: rm {}".format(folder),
+            "See that its disk is mounted, or remove the link: rm {}".format(quote(str(folder))),
             _ELSEWHERE,
         )
     place = existing(folder)
@@ -103,7 +104,7 @@ def _check_owner(folder: Path) -> None:
         owner = "another user"
     raise Failure(
         "{} belongs to {}, and you cannot write into it.".format(place, owner),
-        'Make it yours: sudo chown -R "$(id -un)" {}'.format(place),
+        'Make it yours: sudo chown -R "$(id -un)" {}'.format(quote(str(place))),
         _ELSEWHERE,
     )
 
