@@ -26,6 +26,7 @@ _TO_BEGIN = 60.0  # seconds for a login
 _TIMEOUT = 3600.0  # seconds for all
 _MOST = 2**30  # bytes of a listing
 _LONGEST_WORD = 2**22  # bytes
+_SHOWN = 200  # characters of what find says
 _AT_ONCE = 500  # files named in one script
 _STATE = re.compile(rb"([0-9]{1,18}) (-?[0-9]{1,11})(?:\.[0-9]*)? ([0-9]{1,18}|-)")
 _ONE = re.compile(rb"([a-zA-Z]) " + _STATE.pattern + rb" (?:\./)?(.+)", re.DOTALL)
@@ -74,7 +75,7 @@ def list_there(
     if said := there.facts.get("folder"):
         asked = folder or f"{machine.folder}/data"
         there.folder = answers.folder(said, asked=asked)
-    if wrong := in_one_line(there.facts.get("wrong", "")):
+    if wrong := in_one_line(there.facts.get("wrong", "")[:_SHOWN]):
         raise RemoteCommandError(
             f"Not all files of {there.folder} on {machine.alias} can be listed ({wrong}), so what "
             "differs cannot be told. Nothing more was done.",
