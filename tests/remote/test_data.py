@@ -265,13 +265,15 @@ def test_ignored_files_are_the_same_for_both_ways_and_programs(world: World, pro
     assert set(contents(world.there)) == {*taken, *ignored}
     assert all(contents(world.there)[name] == b"my p\xc3\xa4per lab" for name in ignored)
     shutil.rmtree(world.here)
-    world.does("push", "--help")
-    (world.here).mkdir()
+    world.here.mkdir()
     world.does("pull")
     assert "top.txt" in contents(world.here)  # its own list was not here yet
     assert set(contents(world.here)) == {*taken, "top.txt"}
-    (world.root / ".labignore").write_text("[\n!\n")
-    assert world.lab("status")[0] in (0, 1)
+    for pattern in ("!", "[z-a]", "a\\"):
+        (world.root / ".labignore").write_text(f"{pattern}\n")
+        code, said = world.lab("status")
+        assert code == 1
+        assert f"{world.root / '.labignore'} has a pattern that cannot be read" in said
 
 
 def test_links_and_what_is_no_file(world: World, program: str, tmp_path: Path) -> None:

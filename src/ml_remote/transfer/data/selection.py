@@ -7,6 +7,8 @@ decide which files are meant, so it is the same for files here and there, and fo
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
@@ -113,6 +115,8 @@ def _read_ignored(path: Path) -> GitIgnoreSpec:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        return GitIgnoreSpec.from_lines(text.splitlines())
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's, of brackets that later versions may read
+            return GitIgnoreSpec.from_lines(text.splitlines())
+    except (ValueError, re.error) as error:
         raise ConfigurationError(f"{path} has a pattern that cannot be read: {error}.") from None
