@@ -35,7 +35,7 @@ def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) 
         return
     largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)
     what = "is not committed" if dirty else "is neither committed nor ignored by git"
-    limit = f"{settings.most_files:,} files" if is_many else in_words(int(settings.most_mb * 1e6))
+    limit = _files(settings.most_files) if is_many else in_words(int(settings.most_mb * 1e6))
     if largest[0].startswith("data/"):
         raise LabError(
             f"{_amount(len(sizes), total)} {what}: {_some(largest)}. git does not ignore data/. "
@@ -68,7 +68,11 @@ def _size(path: Path) -> int:
 
 
 def _amount(number: int, size: int) -> str:
-    return f"{in_words(size)} in {'1 file' if number == 1 else f'{number:,} files'}"
+    return f"{in_words(size)} in {_files(number)}"
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
 from ..failures import explain_failure
 from ..results import BlockedError, Results, links_below, make_holes
+from ..uncommitted import tell_if_not_ignored
 from .deleting import ask_to_delete_here, delete_here
 from .index import Amount, Entry
 from .linking import bring_links
@@ -46,6 +47,7 @@ def pull(
     yes: bool = False,
 ) -> None:
     """Carry out `lab data pull`. Raises LabError, in words; what has come stays and counts."""
+    tell_if_not_ignored(context.console, context.project.root)
     with both_sides(context, paths, alias=alias, way="look") as both:
         _check_there(both)
         both.settle_equal("changed_here", "changed_both")
