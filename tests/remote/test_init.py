@@ -385,6 +385,15 @@ def test_folder_with_a_quote_in_its_name(repository: Path) -> None:
     assert Project(root=repository).settings.folder == 'a"b'
 
 
+def test_folder_that_cannot_be_is_told_before_there_is_a_file(repository: Path) -> None:
+    before = files(repository)
+    done = lab(repository.rename(repository.with_name("~")), "init", *ANSWERS, "--yes")
+    assert done.returncode == 2
+    assert "Error: lab.toml cannot be made: folder in [remote] is '~'" in done.stderr
+    assert "Next: lab init --folder NAME" in done.stderr
+    assert files(repository.with_name("~")) == before
+
+
 def test_script_is_that_of_the_template_with_the_commit_of_the_tool() -> None:
     template = (TEMPLATE_ROOT / TEMPLATE_FOLDER / "lab.py").read_text()
     assert proposing.script(Version(number="1")) == template

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from ..context import Context
-from ..errors import ConfigurationError, LabError
+from ..errors import ConfigurationError, LabError, UsageError
 from ..files import Change, commit, read_bytes
 from ..lists.sources import how_to_list
 from ..login.entries import write_entry
@@ -96,10 +96,17 @@ def _taken(name: str) -> LabError:
 
 
 def _check(root: Path, text: str) -> None:
-    """Raise ConfigurationError for settings that no command could read."""
+    """Raise UsageError for settings that no command could read: the folder's name can be any."""
     import tomllib
 
-    read_settings(Tables(project=root / PROJECT_FILE, shared=tomllib.loads(text), local={}))
+    path = root / PROJECT_FILE
+    try:
+        read_settings(Tables(project=path, shared=tomllib.loads(text), local={}))
+    except ConfigurationError as error:  # that file is not there yet
+        why = error.message.removeprefix(f"{path}: ")
+        raise UsageError(
+            f"{PROJECT_FILE} cannot be made: {why}", hint="lab init --folder NAME"
+        ) from None
 
 
 def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[Change]:
