@@ -390,15 +390,24 @@ def test_what_is_written_during_a_transfer_is_kept(
     send = kind.send
 
     def sent_slowly(*given: object, **options: object) -> programs.Outcome:
-        world.write(world.there, "new", b"by a run there", time=NEW + 500)
-        world.write(world.there, "result", b"by a run there", time=NEW + 500)
+        for name in written:  # one that was downloaded has the time of where it is from
+            time = OLD if len(written) == 1 else NEW + 500
+            world.write(world.there, name, b"by a run there", time=time)
         outcome: programs.Outcome = send(*given, **options)  # type: ignore[arg-type]
         with (world.here / "log").open("ab") as log:
             log.write(b"more")
         return outcome
 
+    written = ["new"]
     for name in ("new", "log", "result"):
         world.write(world.here, name, b"0")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(kind, "send", sent_slowly)
+        world.lab("push", "new")
+    assert (world.there / "new").read_bytes() == b"by a run there"
+    (world.there / "new").unlink()
+    (world.here / "log").write_bytes(b"0")
+    written.append("result")
     world.write(world.there, "result", b"0", time=NEW)
     world.does("push", "result")
     world.write(world.here, "result", b"11", time=NEW + 10)
@@ -698,8 +707,8 @@ def test_large_files_do_not_go_into_git(world: World) -> None:
     assert "Next: Add the line /data to .gitignore, then: lab data push" in world.run("push")[1]
     large.unlink()
     world.write(world.here, "a.txt")
-    for words in ("push", "pull"):
-        assert "git does not ignore data/" in world.does(words)
+    for word in ("push", "pull"):
+        assert "git does not ignore data/" in world.does(word)
 
 
 def test_run_names_what_it_reads_and_is_not_there(world: World) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["LAST", "STATES", "Amount", "Entry", "Index", "Side"]
+__all__ = ["LAST", "STATES", "Amount", "Entry", "Index", "Keep", "Side"]
 
 Side = Literal["here", "there"]
+Keep = Literal["existing", "newer", "none"]
 
 STATES = ("same", "here_only", "there_only", "changed_here", "changed_there", "changed_both")
 """What a file can be; another one is `blocked` if it is something else on one of the sides."""
@@ -281,13 +282,18 @@ class Index:
         )
         return [name for (name,) in rows]
 
-    def is_newer_everywhere(self) -> bool:
-        """Return whether no file of the plan is older here than what it replaces there."""
-        found = self._database.execute(
-            "SELECT 1 FROM files JOIN here h USING (name) JOIN there t USING (name) "
-            "WHERE planned AND h.time < t.time LIMIT 1"
+    def to_keep(self) -> Keep:
+        """Return which files on the machine a transfer of the plan may leave alone safely.
+
+        What it is to replace has an earlier time there, unless it was written meanwhile.
+        """
+        replaced, earlier = self._database.execute(
+            "SELECT count(*), total(h.time < t.time) FROM files JOIN here h USING (name) "
+            "JOIN there t USING (name) WHERE planned"
         ).fetchone()
-        return found is None
+        if not replaced:
+            return "existing"
+        return "none" if earlier else "newer"
 
     def note_there(self) -> None:
         """Note what the files of the plan are on the machine, for `is_as_noted`."""

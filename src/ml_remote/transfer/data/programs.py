@@ -22,7 +22,7 @@ from ...ssh.client import Client
 from ...ui.display import Progress
 from ..copying import LONGEST_LINE, program_variables, sftp_quoted
 from ..rsync import version_in
-from .index import Entry
+from .index import Entry, Keep
 from .selection import PARTIAL
 from .there import There, text_of
 
@@ -36,6 +36,7 @@ VANISHED = 24
 _FULL = (3, 0, 0)  # openrsync, which macOS has, says that it is like 2.6.9
 _TOTAL = (3, 1, 0)  # the first that tells how much of all has come
 _HOLES_IN_PLACE = (3, 1, 3)
+_KEEPING: dict[Keep, list[str]] = {"existing": ["--ignore-existing"], "newer": ["-u"], "none": []}
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@=,-]+")
 _FIGURE = re.compile(rb"\s([0-9][0-9.,]*)\s+([0-9]{1,3})%")
@@ -90,14 +91,14 @@ class Rsync(_Program):
 
     def send(
         self, folder: Path, entries: Iterable[Entry], *, total: int, sparse: bool,
-        keep_newer: bool, progress: Progress | None,
+        keep: Keep, progress: Progress | None,
     ) -> Outcome:  # fmt: skip
         """Copy files from `folder` to the machine: each takes its place when it is complete.
 
-        With `keep_newer`, one that is newer there by then stays: it was written meanwhile.
+        `keep` says what stays that is there by then, as it was written meanwhile.
         """
         options = [f"--partial-dir={PARTIAL}", "-T", PARTIAL]
-        options += ["-u"] if keep_newer and min(self.here, self.there) >= _FULL else []
+        options += _KEEPING[keep] if min(self.here, self.there) >= _FULL else []
         options += ["-S"] if sparse else []
         ends = ["./", f"{self.client.alias}:{self.folder}/"]
         return self._run(folder, entries, options, ends, total, progress)

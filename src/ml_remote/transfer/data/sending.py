@@ -160,7 +160,7 @@ def _run(
             index.planned("here"),
             total=amount.size,
             sparse=sparse,
-            keep_newer=not overwrite and index.is_newer_everywhere(),
+            keep="none" if overwrite else index.to_keep(),
             progress=progress,
         )
     index.note_there()
