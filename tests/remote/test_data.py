@@ -479,6 +479,27 @@ def test_list_that_is_not_complete_is_not_believed(
     assert (contents(world.here), (world.there / "a").read_bytes()) == ({"a": b"mine"}, b"newer")
 
 
+def test_reason_is_not_taken_from_a_banner(world: World, server: OpenSSHServer) -> None:
+    """What the machine says is no word of ssh; what to do is of `lab data`."""
+    real = need_program("rsync")
+    banner = world.account.write("banner", "ada@machine: Permission denied (publickey).\n")
+    rsync = world.account.write(
+        "bin/rsync",
+        f'#!/bin/sh\n[ "$1" != --version ] || exec {real} --version\n'
+        "echo 'rsync: [Receiver] mkdir \"/x\" failed: Permission denied (13)' >&2\nexit 11\n",
+        mode=0o755,
+    )
+    world.write(world.here, "a")
+    config = Path(os.environ["LAB_SSH_DIR"]) / "config"
+    config.write_text(f"Host machine\n  ControlPath none\n{config.read_text()}")
+    server.stop()
+    server.start(SetEnv=f'"PATH={rsync.parent}:/usr/bin:/bin"', Banner=str(banner))
+    code, said = world.lab("push")
+    assert code == 1
+    assert "Sending 1 of 1 file failed: you may not read or write some of the files" in said
+    assert "or leave out what cannot be copied: name it in .labignore" in said
+
+
 def test_machine_that_runs_nothing_is_not_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

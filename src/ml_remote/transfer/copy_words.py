@@ -34,7 +34,7 @@ COPY_REASONS = (
     Reason(
         r"File name too long|Invalid argument \(22\)|Illegal byte sequence",
         "the file system on {place} cannot hold a file of such a name.",
-        "Leave it out: lab pull --exclude PATTERN",
+        "Give it another name{leave_out}",
     ),
     Reason(
         r"rsync: (?:command )?not found|rsync: No such file|command not found: rsync|"
@@ -52,7 +52,7 @@ COPY_REASONS = (
     Reason(
         r"Permission denied",
         "you may not read or write some of the files on {place}.",
-        "See whose they are: ls -l; on the machine, leave them out: lab pull --exclude PATTERN",
+        "See whose they are: ls -l{leave_out}",
     ),
 )
 

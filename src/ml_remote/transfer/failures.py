@@ -37,12 +37,19 @@ def explain_git(client: Client, done: Through, *, what: str, has_hook: bool = Fa
 
 
 def explain_failure(
-    client: Client, stderr: str, *, what: str, is_sent: bool = False, of_ssh: str | None = None
+    client: Client,
+    stderr: str,
+    *,
+    what: str,
+    is_sent: bool = False,
+    of_ssh: str | None = None,
+    leave_out: str = "",
 ) -> LabError:
     """Return the error that says why rsync or sftp failed, which speak through ssh.
 
     With `is_sent` files went to the machine; otherwise they came from there. `of_ssh` is what ssh
-    itself said, where that is known apart from `stderr`.
+    itself said, where that is known apart from `stderr`; `leave_out` is the end of a hint on files
+    that cannot be copied.
 
     What ssh says is put in words; a login shell that prints something at every login breaks both,
     and they do not say so.
@@ -71,7 +78,9 @@ def explain_failure(
         reason, place = found
         sentence = reason.sentence.format(place=place)
         return RemoteCommandError(
-            f"{what} failed: {sentence}{said}", hint=reason.hint, quoted=tuple(lines)
+            f"{what} failed: {sentence}{said}",
+            hint=reason.hint.format(leave_out=leave_out),
+            quoted=tuple(lines),
         )
     return RemoteCommandError(
         f"{what} failed:{said}" if lines else f"{what} failed: no reason was given.",

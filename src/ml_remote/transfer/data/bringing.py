@@ -15,6 +15,7 @@ from ...next_steps import what_next
 from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
 from ..failures import explain_failure
+from ..git_words import told
 from ..results import BlockedError, Results, links_below, make_holes
 from ..uncommitted import tell_if_not_ignored
 from .deleting import ask_to_delete_here, delete_here
@@ -23,6 +24,7 @@ from .linking import bring_links
 from .programs import FILES_FAILED, VANISHED, Outcome, Rsync, Sftp, choose, staged_name
 from .selection import PARTIAL
 from .session import (
+    LEAVE_OUT,
     Both,
     amount_in_words,
     both_sides,
@@ -226,8 +228,10 @@ def _explain(both: Both, outcome: Outcome, amount: Amount, placed: _Placed) -> N
     client = both.machine.client
     what = f"Bringing {len(placed.incomplete):,} of {files_in_words(amount.files)}"
     if outcome.returncode not in (0, FILES_FAILED):
-        raise explain_failure(client, outcome.errors, what=what)
-    said = in_one_line(next(iter(outcome.errors.splitlines()), "they changed meanwhile"))
+        raise explain_failure(
+            client, outcome.errors, what=what, of_ssh=outcome.of_ssh, leave_out=LEAVE_OUT
+        )
+    said = in_one_line(next(iter(told(outcome.errors)), "they changed meanwhile"))
     raise RemoteCommandError(
         f"{what} failed: {some([text_of(name) for name in placed.incomplete])} ({said}). All "
         "others have come.",

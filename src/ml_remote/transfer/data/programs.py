@@ -18,7 +18,9 @@ from itertools import chain
 from pathlib import Path
 
 from ... import processes
+from ...processes import Result
 from ...ssh.client import Client
+from ...ssh.own_words import OwnWords, own_words
 from ...ui.display import Progress
 from ..copying import LONGEST_LINE, program_variables, sftp_quoted
 from ..rsync import version_in
@@ -48,6 +50,8 @@ class Outcome:
 
     returncode: int
     errors: str
+    of_ssh: str | None = None
+    """What ssh itself said, where that is known apart from the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +68,14 @@ class _Program:
         """Return what the machine calls a file that has come in part, without its folder."""
         return staged_name(entry)
 
-    def _connection(self) -> list[str]:
+    def _connection(self, own: OwnWords | None = None) -> list[str]:
         """Return ssh and its options as the client uses them; the program adds the machine.
 
         It says errors only: a server's greeting would be among them, and be taken for one.
         """
-        *ssh, _, _ = self.client.with_options("BatchMode=yes", "LogLevel=ERROR").command()
+        flags = () if own is None else own.flags
+        client = self.client.with_options("BatchMode=yes", "LogLevel=ERROR")
+        *ssh, _, _ = client.command(flags=flags)
         return ssh
 
 
@@ -127,15 +133,19 @@ class Rsync(_Program):
     ) -> Outcome:
         has_total = self.here >= _TOTAL
         # With the dot, no name looks like a remark, which rsync leaves out.
-        with _list_of(f"./{text_of(one.name)}\0" for one in entries) as names:
+        lines = (f"./{text_of(one.name)}\0" for one in entries)
+        with own_words() as own, _list_of(lines) as names:
             command = [
                 "rsync", "-t", "-I", "-0", "--no-implied-dirs",
                 f"--files-from={names}", *(["-s"] if min(self.here, self.there) >= _FULL else []),
                 *options, "--info=progress2" if has_total else "--progress",
-                "-e", " ".join(map(_rsync_quoted, self._connection())), *ends,
+                "-e", " ".join(map(_rsync_quoted, self._connection(own))), *ends,
             ]  # fmt: skip
             told = _Figures(total, progress, adds=not has_total)
-            return _run(command, folder, told.take)
+            done = _run(command, folder, told.take)
+            result = Result(returncode=done.returncode, stdout="", stderr=done.errors)
+            through = own.through(result)
+            return Outcome(returncode=done.returncode, errors=through.stderr, of_ssh=through.of_ssh)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +233,7 @@ def choose(client: Client, there: There) -> Rsync | Sftp:
     here, far = _rsync_here(), version_in(there.facts.get("rsync", ""))
     program = Rsync(client=client, folder=there.folder, here=here, there=far)
     # An older one has the path read by the login shell there, and splits ssh's options at blanks.
-    words = [there.folder, *program._connection()]
+    words = [there.folder, tempfile.gettempdir(), *program._connection()]
     is_plain = all(_PLAIN.fullmatch(word) for word in words)
     if here and far and (is_plain or min(here, far) >= _FULL):
         return program

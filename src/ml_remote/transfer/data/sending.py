@@ -10,15 +10,18 @@ from ...context import Context
 from ...errors import LabError, RemoteCommandError, UsageError
 from ...next_steps import what_next
 from ...scripts import ask
+from ...ssh.client import Client
 from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
 from ..failures import explain_failure
+from ..git_words import told
 from ..uncommitted import tell_if_not_ignored
 from .deleting import ask_to_delete_there, delete_there
 from .index import Amount, Entry
 from .linking import send_links
 from .programs import FILES_FAILED, VANISHED, Outcome, Rsync, Sftp, choose, staged_name
 from .session import (
+    LEAVE_OUT,
     Both,
     amount_in_words,
     both_sides,
@@ -220,7 +223,7 @@ def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -
         there = both.look_again()
     except LabError:
         what = f"Sending {files_in_words(amount.files)}"
-        raise explain_failure(client, outcome.errors, what=what, is_sent=True) from None
+        raise _explained(client, outcome, what=what) from None
     incomplete = index.incomplete()
     for name in incomplete:
         index.drop(name)
@@ -236,13 +239,19 @@ def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -
     if outcome.returncode not in (0, FILES_FAILED, VANISHED) and isinstance(
         choose(client, there), Rsync
     ):
-        raise explain_failure(client, outcome.errors, what=what, is_sent=True)
-    said = in_one_line(next(iter(outcome.errors.splitlines()), "they changed while they were sent"))
+        raise _explained(client, outcome, what=what)
+    said = in_one_line(next(iter(told(outcome.errors)), "they changed while they were sent"))
     raise RemoteCommandError(
         f"{what} failed: {some([text_of(name) for name in incomplete])} ({said}). All others have "
         "come.",
         hint="See that these files can be read here and written there, then: lab data push",
         quoted=(said,),
+    )
+
+
+def _explained(client: Client, outcome: Outcome, *, what: str) -> LabError:
+    return explain_failure(
+        client, outcome.errors, what=what, is_sent=True, of_ssh=outcome.of_ssh, leave_out=LEAVE_OUT
     )
 
 

@@ -25,6 +25,7 @@ from .selection import Selection, is_inside, names_below
 from .there import There, list_there, same_there, text_of
 
 __all__ = [
+    "LEAVE_OUT",
     "Both",
     "amount_in_words",
     "both_sides",
@@ -35,6 +36,8 @@ __all__ = [
     "warn",
 ]
 
+LEAVE_OUT = "; or leave out what cannot be copied: name it in .labignore"
+"""The end of a hint on such files."""
 _NAMED = 5  # names in one message
 
 
