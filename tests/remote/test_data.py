@@ -18,7 +18,7 @@ from unittest.mock import Mock
 import pytest
 from baking import TOOL
 from cutting_proxy import cutting_proxy
-from needs import need_program
+from needs import need_program, need_root
 from openssh_server import Account, OpenSSHServer
 from remote_fixtures import at
 
@@ -544,6 +544,29 @@ def test_part_that_came_stays_when_other_files_are_brought(world: World) -> None
     world.does("pull")
     assert (world.here / "big.bin").read_bytes() == b"x" * 2000
     assert not (world.here / ".lab-partial").exists()
+
+
+def test_disk_that_is_mounted_in_data(world: World, program: str) -> None:
+    need_root("mount a disk")
+    world.write(world.there, "disk/new", b"n")
+    world.write(world.there, "disk/changed", b"1")
+    disk = world.here / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        world.does("pull")
+        world.write(world.there, "disk/changed", b"22", time=NEW + 1)
+        world.does("pull")
+        assert contents(disk) == {"new": b"n", "changed": b"22"}
+        assert world.status() == {"same": 2}
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        world.write(world.there, "disk/more", b"m")
+        code, said = world.lab("pull")
+        assert code == 1
+        assert "cannot be written here: disk/more (Read-only file system)" in said
+        assert "Nothing to bring" not in said
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_folder_of_the_name_that_outputs_needs(world: World) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -114,21 +115,48 @@ class Results:
         Without `replace`, whatever is there already stays, and so does the file.
         """
         with self.at(name, make=True) as (leaf, folder):
-            if replace:
-                os.replace(path, leaf, dst_dir_fd=folder)
-                return True
             try:
-                os.link(
-                    path, leaf, dst_dir_fd=folder, follow_symlinks=False
-                )  # fails, unlike renaming
-            except FileExistsError:
+                return self._move(path, leaf, folder, name=name, replace=replace)
+            except OSError as error:
+                if error.errno != errno.EXDEV or folder is None:
+                    raise
+            # Another disk is mounted there: it takes its place from beside it.
+            copy = _copied(path, folder)
+            try:
+                came = self._move(copy, leaf, folder, folder, name=name, replace=replace)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(copy, dir_fd=folder)
+        if came:
+            path.unlink()
+        return came
+
+    def _move(
+        self,
+        path: Path | str,
+        leaf: str,
+        folder: int | None,
+        above: int | None = None,
+        *,
+        name: str,
+        replace: bool,
+    ) -> bool:
+        """Do what `put` does, to `leaf` in an open folder; `above` is that of `path`, if any."""
+        if replace:
+            os.replace(path, leaf, src_dir_fd=above, dst_dir_fd=folder)
+            return True
+        try:
+            os.link(  # fails, unlike renaming
+                path, leaf, src_dir_fd=above, dst_dir_fd=folder, follow_symlinks=False
+            )
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if self.look(name) is not None:
                 return False
-            except OSError:  # a file system without hard links
-                if self.look(name) is not None:
-                    return False
-                os.rename(path, leaf, dst_dir_fd=folder)
-                return True
-        path.unlink()
+            os.rename(path, leaf, src_dir_fd=above, dst_dir_fd=folder)
+            return True
+        os.unlink(path, dir_fd=above)
         return True
 
     def keep(self, name: str, suffix: str) -> str:
@@ -196,6 +224,23 @@ def make_holes(path: Path) -> None:
         target.truncate(before.st_size)
     os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
     new.replace(path)
+
+
+def _copied(path: Path, folder: int) -> str:
+    """Copy a file into an open folder, with its time and rights; return its name there."""
+    name = f".lab-{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+    with path.open("rb") as source:
+        state = os.fstat(source.fileno())
+        descriptor = os.open(name, flags, stat.S_IMODE(state.st_mode), dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                shutil.copyfileobj(source, target)
+            os.utime(name, ns=(state.st_atime_ns, state.st_mtime_ns), dir_fd=folder)
+        except OSError:
+            os.unlink(name, dir_fd=folder)
+            raise
+    return name
 
 
 def _open_folder(name: str, above: int) -> int:

@@ -92,16 +92,21 @@ class _Placed:
     size: int = 0
     incomplete: list[bytes] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    """Files that were changed here meanwhile, or cannot be written here."""
+    """Files that were changed here meanwhile."""
+    blocked: list[str] = field(default_factory=list)
+    """Files that cannot be written here."""
+    reason: str = ""
+    """Why the first of these cannot."""
 
 
-def _bring(context: Context, both: Both) -> Amount:
-    """Bring the files of the plan; return what came. Raises LabError."""
+def _bring(context: Context, both: Both) -> _Placed:
+    """Bring the files of the plan; return what became of them. Raises LabError."""
+    placed = _Placed()
     program = choose(both.machine.client, both.there)
     leave_out(context, both, program, "there")
     amount, needed, sparse = both.index.needed("there", held=program.keeps_holes)
     if not amount.files:
-        return amount
+        return placed
     folder = _staging(both.here, "rsync" if isinstance(program, Rsync) else "sftp")
     check_room(
         needed - _come_before(both, program, folder),
@@ -109,7 +114,6 @@ def _bring(context: Context, both: Both) -> Amount:
         where="here",
         hint="Make room, or bring a part: lab data pull PATH",
     )
-    placed = _Placed()
     outcome = Outcome(returncode=1, errors="")
     try:
         with transfer_bar("data/") as progress:
@@ -117,14 +121,19 @@ def _bring(context: Context, both: Both) -> Amount:
     finally:
         both.index.remember_brought(_place(both, program, folder, outcome, placed))
     _explain(both, outcome, amount, placed)
+    if placed.blocked:
+        raise LabError(
+            f"{files_in_words(len(placed.blocked))} came and cannot be written here: "
+            f"{some(placed.blocked)} ({placed.reason}). All others are in their places.",
+            hint="See that these can be written to, then: lab data pull",
+        )
     if not placed.incomplete:
         _clear(both)
     if placed.kept:
         context.console.warn(
-            f"{files_in_words(len(placed.kept))} did not come, changed here meanwhile or not "
-            f"writable here: {some(placed.kept)}."
+            f"{files_in_words(len(placed.kept))} changed here meanwhile, kept: {some(placed.kept)}."
         )
-    return Amount(files=placed.files, size=placed.size)
+    return placed
 
 
 def _staging(here: Path, name: str) -> Path:
@@ -197,8 +206,10 @@ def _place(
                 placed.kept.append(name)
                 continue
             state = results.look(name)
-        except (BlockedError, OSError):
-            placed.kept.append(name)
+        except (BlockedError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else "no folder is above it"
+            placed.reason = placed.reason or str(why)
+            placed.blocked.append(name)
             continue
         placed.files, placed.size = placed.files + 1, placed.size + one.size
         if state is not None:
@@ -240,12 +251,12 @@ def _explain(both: Both, outcome: Outcome, amount: Amount, placed: _Placed) -> N
     )
 
 
-def _tell(context: Context, both: Both, came: Amount, *, overwrite: bool) -> None:
+def _tell(context: Context, both: Both, came: _Placed, *, overwrite: bool) -> None:
     """Say what came, and what was kept here."""
     console, alias, index = context.console, both.machine.alias, both.index
     if came.files:
         console.say(f"{amount_in_words(came.files, came.size)} came to data/ from {alias}.")
-    else:
+    elif not came.kept:
         console.say(f"Nothing to bring: data/ has all that is on {alias}, in {both.there.folder}.")
     if overwrite:
         return
