@@ -415,7 +415,15 @@ def test_what_is_written_during_a_transfer_is_kept(
         meanwhile.setattr(kind, "send", sent_slowly)
         said = world.lab("push")[1]
     assert "log" in said
-    assert "changed while being sent" in said or "they changed while they were sent" in said
+    if program == "rsync":
+        assert "1 file changed while being sent: log." in said
+        assert "2 files written on machine meanwhile, not sent: new, result." in said
+    else:
+        assert "failed: log, new, result (they changed while they were sent)" in said
+    assert world.status() == {
+        "changed_both": 2,
+        "changed_here" if program == "rsync" else "here_only": 1,
+    }
     for name in ("new", "result"):
         assert (world.there / name).read_bytes() == b"by a run there"
     world.lab("push")
@@ -440,6 +448,31 @@ def test_signal_ends_a_transfer_as_ctrl_c_does(
     assert world.lab("pull")[0] == 1
     assert contents(world.here) == {"a": b"a"}
     assert world.status() == {"same": 1}
+
+
+def test_push_that_was_ended_knows_what_it_has_sent(
+    world: World, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = programs.Rsync if program == "rsync" else programs.Sftp
+    last = "send" if program == "rsync" else "put"
+    copy = getattr(kind, last)
+
+    def ended(*given: object, **options: object) -> programs.Outcome:
+        copy(*given, **options)
+        raise KeyboardInterrupt
+
+    world.write(world.here, "a", b"1")
+    world.write(world.here, "b", b"1")
+    world.does("push", "a")
+    world.write(world.here, "a", b"22", time=NEW + 1)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(kind, last, ended)
+        assert world.lab("push")[0] == 1
+    for name in "ab":
+        world.write(world.here, name, b"333", time=NEW + 2)
+    assert world.status() == {"changed_here": 2}
+    world.write(world.there, "a", b"4444", time=NEW + 3)
+    assert world.status() == {"changed_here": 1, "changed_both": 1}
 
 
 # Stand-ins for a find that meets a disk that fails, and for one of BSD, which has no -printf.

@@ -26,6 +26,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS known (
     place TEXT, name BLOB, size INTEGER, ns INTEGER, time INTEGER, PRIMARY KEY (place, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS begun (
+    place TEXT, name BLOB, size INTEGER, ns INTEGER, time INTEGER, PRIMARY KEY (place, name)
+) WITHOUT ROWID;
 CREATE TEMP TABLE here (
     name BLOB PRIMARY KEY, kind TEXT, size INTEGER, time INTEGER, ns INTEGER, held INTEGER,
     target BLOB
@@ -58,6 +61,11 @@ INSERT INTO files SELECT name, CASE
 _ONLY_THERE = """
 INSERT INTO files SELECT name, 'there_only', 0 FROM there t LEFT JOIN here h USING (name)
     WHERE t.kind = 'f' AND h.name IS NULL;
+"""
+# What a transfer that was ended had sent: it has the size and time there that it was sent with.
+_ADOPT = """
+INSERT OR REPLACE INTO known SELECT b.* FROM begun b JOIN there t USING (name)
+    WHERE b.place = ? AND t.kind = 'f' AND t.size = b.size AND t.time = b.time;
 """
 # Below a name that is a folder on one side only; `0` comes after the slash.
 _IN_THE_WAY = """
@@ -135,6 +143,7 @@ class Index:
         """Find out what each file is; `folder` is where the machine has them."""
         self._place = f"{self._alias}:{folder}"
         with self._database:
+            self._database.execute(_ADOPT, (self._place,))
             self._database.execute("DELETE FROM files")
             self._database.execute(_COMPARE, (self._place,))
             self._database.execute(_ONLY_THERE)
@@ -294,6 +303,21 @@ class Index:
         if not replaced:
             return "existing"
         return "none" if earlier else "newer"
+
+    def note_begun(self) -> None:
+        """Write down what is about to be sent: the transfer may be ended at any moment."""
+        self.note_ended()
+        with self._database:
+            self._database.execute(
+                "INSERT INTO begun SELECT ?, name, h.size, h.ns, h.time FROM files "
+                "JOIN here h USING (name) WHERE planned",
+                (self._place,),
+            )
+
+    def note_ended(self) -> None:
+        """Forget that anything was begun: what has come of it is known."""
+        with self._database:
+            self._database.execute("DELETE FROM begun WHERE place = ?", (self._place,))
 
     def note_there(self) -> None:
         """Note what the files of the plan are on the machine, for `is_as_noted`."""

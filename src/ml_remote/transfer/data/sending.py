@@ -122,29 +122,39 @@ def _send(context: Context, both: Both, *, overwrite: bool) -> Amount:
         "[data]",
     )
     ask(both.machine, "partial-data", "make")
+    both.index.note_begun()
     with transfer_bar("data/") as progress:
         outcome = _run(both, program, amount, sparse, progress, overwrite=overwrite)
     with suppress(LabError):  # that the connection is cut is told where it matters
         ask(both.machine, "partial-data", "remove")
     if isinstance(program, Rsync) and outcome.returncode == 0:
-        _remember(context, both)
-        return amount
+        return _remember(context, both)
     return _what_came(context, both, outcome, amount)
 
 
-def _remember(context: Context, both: Both) -> None:
-    """Remember what was sent, and warn of what changed meanwhile."""
-    changed = [one.name for one in both.index.planned("here") if not _is_unchanged(both, one)]
-    if changed:
-        both.look_again()
-        both.index.remember_changed(changed)
-    both.index.remember_sent()
-    if changed:
-        names = some([text_of(name) for name in changed])
-        context.console.warn(
-            f"{files_in_words(len(changed))} changed while being sent: {names}. To send what is "
-            "new: lab data push"
-        )
+def _remember(context: Context, both: Both) -> Amount:
+    """Remember and return what was sent; warn of what changed meanwhile on one of the sides."""
+    index = both.index
+    changed = [one.name for one in index.planned("here") if not _is_unchanged(both, one)]
+    both.look_again()
+    index.remember_changed(changed)
+    written = index.incomplete()
+    for name in written:
+        index.drop(name)
+    sent, _, _ = index.needed("here", held=True)
+    index.remember_sent()
+    index.note_ended()
+    for names, what, how in (
+        (changed, "changed while being sent", "To send what is new: lab data push"),
+        (written, f"written on {both.machine.alias} meanwhile, not sent",
+         "See what differs: lab data status"),
+    ):  # fmt: skip
+        if names:
+            context.console.warn(
+                f"{files_in_words(len(names))} {what}: {some([text_of(one) for one in names])}. "
+                f"{how}"
+            )
+    return sent
 
 
 def _run(
@@ -228,6 +238,7 @@ def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -
     for name in incomplete:
         index.drop(name)
     index.remember_sent()
+    index.note_ended()
     if not incomplete:
         return amount
     what = f"Sending {len(incomplete):,} of {files_in_words(amount.files)}"
