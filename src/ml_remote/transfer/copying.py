@@ -40,7 +40,7 @@ _RSYNC_FILES = 23  # some files could not be read or written
 _RSYNC_VANISHED = 24  # a file went away there
 _RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
 _IN_ENGLISH: dict[str, str | None] = {"LC_ALL": "", "LC_MESSAGES": "C"}
-_LEAVE_OUT = "; or leave out what cannot come: lab pull --exclude PATTERN"
+_OTHERWISE = "; or leave out what cannot come: lab pull --exclude PATTERN"
 LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
@@ -154,7 +154,7 @@ class Copying(ABC):
                 self._done.stderr,
                 what=what,
                 of_ssh=self._done.of_ssh,
-                leave_out=_LEAVE_OUT,
+                leave_out=_OTHERWISE,
             )
         # All others have come. What these have left could be in the way of the next attempt.
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -166,9 +166,9 @@ class Copying(ABC):
         raise RemoteCommandError(
             f"{what} failed: {names}{', ...' if len(incomplete) > 5 else ''} ({why}). All others "
             "have come.",
-            hint=f"See that these files can be read there{_LEAVE_OUT}"
+            hint=f"See that these files can be read there{_OTHERWISE}"
             if found is None
-            else found[0].hint.format(leave_out=_LEAVE_OUT),
+            else found[0].hint.format(leave_out=_OTHERWISE),
         )
 
     def run(self, progress: Progress | None = None) -> None:

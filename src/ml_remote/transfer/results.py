@@ -116,19 +116,19 @@ class Results:
         """
         with self.at(name, make=True) as (leaf, folder):
             try:
-                return self._move(path, leaf, folder, name=name, replace=replace)
+                came = self._move(path, leaf, folder, name=name, replace=replace)
             except OSError as error:
                 if error.errno != errno.EXDEV or folder is None:
                     raise
-            # Another disk is mounted there: it takes its place from beside it.
-            copy = _copied(path, folder)
-            try:
-                came = self._move(copy, leaf, folder, folder, name=name, replace=replace)
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(copy, dir_fd=folder)
+                # Another disk is mounted there: it takes its place from beside it.
+                copy = _copied(path, folder)
+                try:
+                    came = self._move(copy, leaf, folder, folder, name=name, replace=replace)
+                finally:
+                    with suppress(FileNotFoundError):
+                        os.unlink(copy, dir_fd=folder)
         if came:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return came
 
     def _move(
@@ -141,7 +141,10 @@ class Results:
         name: str,
         replace: bool,
     ) -> bool:
-        """Do what `put` does, to `leaf` in an open folder; `above` is that of `path`, if any."""
+        """Do what `put` does, to `leaf` in an open folder; `above` is that of `path`, if any.
+
+        The file may have both names then.
+        """
         if replace:
             os.replace(path, leaf, src_dir_fd=above, dst_dir_fd=folder)
             return True
@@ -155,8 +158,6 @@ class Results:
             if self.look(name) is not None:
                 return False
             os.rename(path, leaf, src_dir_fd=above, dst_dir_fd=folder)
-            return True
-        os.unlink(path, dir_fd=above)
         return True
 
     def keep(self, name: str, suffix: str) -> str:
