@@ -579,6 +579,22 @@ def test_part_that_came_stays_when_other_files_are_brought(world: World) -> None
     assert not (world.here / ".lab-partial").exists()
 
 
+def test_file_of_a_pull_that_was_killed_is_not_written_into(world: World, tmp_path: Path) -> None:
+    """It has two names then, until the next pull that is about it."""
+    need_program("rsync")
+    world.write(world.there, "a", b"1" * 1000)
+    world.does("pull")
+    part = world.here / ".lab-partial/rsync/a"
+    part.parent.mkdir(parents=True)
+    part.hardlink_to(world.here / "a")
+    other = tmp_path / "another name"
+    other.hardlink_to(part)
+    world.write(world.there, "a", b"2" * 2000, time=NEW + 1)
+    world.does("pull")
+    assert (world.here / "a").read_bytes() == b"2" * 2000
+    assert other.read_bytes() == b"1" * 1000
+
+
 def test_disk_that_is_mounted_in_data(world: World, program: str) -> None:
     need_root("mount a disk")
     world.write(world.there, "disk/new", b"n")

@@ -108,6 +108,7 @@ def _bring(context: Context, both: Both) -> _Placed:
     if not amount.files:
         return placed
     folder = _staging(both.here, "rsync" if isinstance(program, Rsync) else "sftp")
+    _unshare(both, program, folder)
     check_room(
         needed - _come_before(both, program, folder),
         shutil.disk_usage(folder).free,
@@ -158,6 +159,14 @@ def _clear(both: Both) -> None:
     for above, _, _ in os.walk(both.here / PARTIAL, topdown=False):
         with suppress(OSError):  # something is in it
             Path(above).rmdir()
+
+
+def _unshare(both: Both, program: Rsync | Sftp, folder: Path) -> None:
+    """Remove what a call that was killed has placed already: it is the same file in `data/`."""
+    for one in both.index.planned("there"):
+        path = _staged(program, folder, one)
+        if path.is_file() and path.stat().st_nlink > 1:
+            path.unlink()
 
 
 def _come_before(both: Both, program: Rsync | Sftp, folder: Path) -> int:
