@@ -37,6 +37,7 @@ LONGEST = (
     "sessions/test_in_the_browser.py",
     "sessions/test_lasting.py",
     "remote/test_lying_machine.py",
+    "remote/test_data.py",
     "editor/test_workbench.py",
     "bake/test_recipes.py",
     "bake/test_ways.py",
