@@ -18,6 +18,8 @@ from needs import need_root
 from openssh_server import Account, Laptop, OpenSSHServer
 from remote_fixtures import Lab, ProjectHere, at_terminal, files_in
 
+from ml_remote.login.pasting import ADDRESS_COMMAND
+
 ALIAS = "handwriting-lab"
 INCLUDE = "Include {ssh}/ml-remote.d/*.conf\n"
 
@@ -489,24 +491,24 @@ def test_alias_that_leads_elsewhere_is_only_changed_on_request(lab: Lab, laptop:
     assert "two.example.com" in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
 
 
-def test_connect_without_an_address_prints_one_line_to_paste(lab: Lab) -> None:
+def test_connect_without_an_address_prints_the_command_to_type_there(lab: Lab) -> None:
     done = lab("connect")
     assert done.returncode == 2
-    (line,) = done.stdout.splitlines()
-    assert line.startswith("sh -c '")
+    assert done.stdout == f"{ADDRESS_COMMAND}\n"
+    assert done.stderr.splitlines()[-1] == "Next: lab connect USER@ADDRESS"
 
 
 @pytest.mark.slow
-def test_answer_of_the_pasted_line_is_asked_for(
+def test_address_is_asked_for_beside_the_command(
     default_project: BakedProject, laptop: Laptop
 ) -> None:
     code, screen = at_terminal(
         [sys.executable, "-B", "lab.py", "connect", "--offline"],
-        answers={"(user@address:port)?:": "ada@192.168.1.20:22", "Go on? [Y/n]:": "y"},
+        answers={"user@address:port)?:": "ada@192.168.1.20:22", "Go on? [Y/n]:": "y"},
         folder=default_project.path,
     )
     assert code == 0, screen
-    assert "sh -c '" in screen
+    assert ADDRESS_COMMAND.partition(";")[0] in screen
     assert "HostName 192.168.1.20" in (laptop.ssh / "ml-remote.d" / f"{ALIAS}.conf").read_text()
 
 

@@ -110,7 +110,7 @@ def test_progress_is_lines_of_text_in_a_file(default_project: BakedProject) -> N
 WRITING = re.compile(
     r"print|pprint|(click\.|)(secho|echo|echo_via_pager|style|prompt|confirm|progressbar)"
     r"|sys\.(__)?std(out|err)(__)?\.(write|writelines|buffer\.\w+)|os\.write\([12].*"
-    r"|(traceback|logging|warnings)\.(?!format)\w+|(sys\.)?exit\(f.*|SystemExit\(f.*"
+    r"|(traceback|logging|warnings)\.(?!format|catch_warnings|simplefilter)\w+|(sys\.)?exit\(f.*|SystemExit\(f.*"
 )
 
 
