@@ -31,8 +31,12 @@ def project(made: dict[str, KernelProject]) -> KernelProject:
 
 
 @pytest.fixture
-def new_host(project: KernelProject, tmp_path: Path) -> Iterator[Callable[..., ExtensionHost]]:
-    """Start extension hosts, which end with the test."""
+def new_host(
+    made: dict[str, KernelProject], project: KernelProject, tmp_path: Path
+) -> Iterator[Callable[..., ExtensionHost]]:
+    """Start extension hosts, which end with the test; no kernel of another attempt is met."""
+    for one in made.values():
+        one.end_kernels()
     with ExitStack() as stack:
 
         def start(project: KernelProject = project) -> ExtensionHost:
