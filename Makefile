@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/bytecode
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint demo notebooks clean
+.PHONY: help check test lint demo docs notebooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ check: $(TOOLS)/complete ## the quick tests, a minute
 test: $(TOOLS)/complete ## all tests, in a baked project too
 	python tests/system_packages.py
 	python -m pytest -m "not slow" -n 2 -q
-	python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder -q --durations=25 $(if $(RERUNS),--reruns $(RERUNS))
+	python -m pytest -m slow -n 5 --dist loadfile --no-loadscope-reorder -q --durations=25 $(if $(RERUNS),--reruns $(RERUNS))
 
 lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the template and over a baked project
 	python tests/lint.py
@@ -28,7 +28,10 @@ lint: $(TOOLS)/complete ## ruff, the type checker and shellcheck, over the templ
 demo: $(TOOLS)/complete ## bake a project, and run its digit lab on a remote machine: an SSH server that is started for it
 	PYTHONPATH=src python tests/demo.py
 
-notebooks: $(TOOLS)/complete ## write the labs' notebooks anew from their scripts
+docs: $(TOOLS)/complete ## build the pages of docs/ as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build
+
+notebooks: $(TOOLS)/complete ## write the labs' notebooks again from their scripts
 	python "$(TEMPLATE)/scripts/sync_pairs.py" --keep script
 	rm -r "$(TEMPLATE)/.lab" # what it remembers of this checkout does not belong into a project
 

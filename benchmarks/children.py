@@ -16,7 +16,7 @@ sys.path.insert(0, str(TEMPLATE_ROOT / "tests"))
 
 from environment import LabEnvironment, lab_environment  # noqa: E402
 
-__all__ = ["DOCS", "measure", "project_python"]
+__all__ = ["DOCS", "measure", "measure_all", "project_python"]
 
 RECIPES = Path(__file__).with_name("recipes.py")
 
@@ -32,6 +32,11 @@ def project_python() -> Path:
 
 
 def measure(*words: str, processes: int = 0, threads: int = 0) -> dict[str, Any]:
+    """Run recipes.py with `words` in a process of its own and return its last measurement."""
+    return measure_all(*words, processes=processes, threads=threads)[-1]
+
+
+def measure_all(*words: str, processes: int = 0, threads: int = 0) -> list[dict[str, Any]]:
     """Run recipes.py with `words` in a process of its own and return what it has measured.
 
     With `processes`, torchrun starts so many; with `threads`, each computes with so many threads.
@@ -51,5 +56,4 @@ def measure(*words: str, processes: int = 0, threads: int = 0) -> dict[str, Any]
         text=True,
         check=True,
     )
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-SECONDS = [2, 5, 10, 20, 50, 100]  # what the logarithmic axis shows
+SECONDS = [0.5, 1, 2, 5, 10, 20, 50, 100]  # what the logarithmic axis shows
 
 
 def main() -> None:
@@ -21,12 +21,13 @@ def main() -> None:
     figure, axes = plt.subplots(figsize=(7, 4))
     looks = {
         "textbook": ("#0072B2", "o"),
-        "ours, half the images": ("#D55E00", "s"),
-        "ours, 1 epoch": ("#009E73", "D"),
-        "ours, 6 epochs": ("#000000", "^"),
+        "train_mnist_fast": ("#CC79A7", "v"),
+        "ours, 14,000 images": ("#D55E00", "s"),
+        "ours, 25,000 images": ("#009E73", "D"),
+        "ours, the digit lab": ("#000000", "^"),
     }
     for name, (colour, marker) in looks.items():
-        for number, run in enumerate(runs[name]):
+        for number, run in enumerate(runs.get(name, [])):
             accuracies = run["accuracies"][-len(run["seconds"]) :]
             axes.plot(
                 run["seconds"],
@@ -38,16 +39,14 @@ def main() -> None:
                 label=name if number == 0 else None,
             )
     axes.axhline(98.68, color="grey", linestyle="--", linewidth=1)
-    axes.annotate(
-        "98.68 %", (1, 98.68), xycoords=("axes fraction", "data"), ha="right", va="bottom"
-    )
+    axes.annotate("98.68 %", (0.01, 98.68), xycoords=("axes fraction", "data"), va="bottom")
     axes.set_xscale("log")
     axes.set_xticks(SECONDS, SECONDS)
     axes.minorticks_off()
     axes.set_xlabel("seconds since the files were opened (logarithmic)")
     axes.set_ylabel("test accuracy (%)")
-    axes.set_title(f"Training on MNIST, {runs['textbook'][0]['device']}")
-    axes.legend(title="recipe")
+    axes.set_title(f"Training on MNIST, {runs['textbook'][0]['device'].split(',')[0]}")
+    axes.legend(title="recipe", loc="lower center")
     figure.savefig(picture, dpi=110, bbox_inches="tight")
 
 

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def make_empty_template(folder: Path) -> str:
-    """Make a template of one file, and return where it lies."""
+    """Make a template of one file, and return where it is."""
     project = folder / "{{cookiecutter.project_slug}}"
     project.mkdir(parents=True)
     (folder / "cookiecutter.json").write_text('{"project_slug": "empty"}\n')
@@ -79,7 +79,7 @@ def make_home(folder: Path) -> dict[str, str]:
 def seconds(command: list[str], output: Path, variables: dict[str, str]) -> float:
     """Return how long cookiecutter takes with these arguments, into a folder of its own."""
     words = [sys.executable, "-m", "cookiecutter", *command[:1], "--no-input", *command[1:]]
-    # Each time a new SSH directory: an entry that stands there already is not written.
+    # Each time a new SSH directory: an entry that is there already is not written.
     env = variables | {"LAB_SSH_DIR": str(output / ".ssh")}
     start = time.perf_counter()
     subprocess.run(

@@ -11,7 +11,7 @@ import statistics
 
 from children import measure
 
-PARTS = (0.1, 0.2, 0.5, 1.0)
+IMAGES = (6_000, 12_000, 30_000, 60_000)
 
 
 def main() -> None:
@@ -23,16 +23,17 @@ def main() -> None:
     )
     options = parser.parse_args()
     print("| images | one process | two processes | ratio (each run) |\n|---|---|---|---|")
-    for part in PARTS:
+    for images in IMAGES:
         one, two = [], []
         for seed in range(options.runs):
-            words = ["ours", "--epochs", "3", "--part", str(part), "--seed", str(seed)]
+            words = ["ours", "--epochs", "3", "--hard-epochs", "0", "--seed", str(seed)]
+            words += ["--images", str(images)]
             words += ["--batch-size", str(options.batch_size)]
             one.append(throughput(*words))
             two.append(throughput(*words, processes=2))
         ratios = sorted(b / a for a, b in zip(one, two, strict=True))
         print(
-            f"| {round(60_000 * part):,} | {statistics.median(one):,.0f} | "
+            f"| {images:,} | {statistics.median(one):,.0f} | "
             f"{statistics.median(two):,.0f} | {statistics.median(ratios):.2f} "
             f"({', '.join(f'{ratio:.2f}' for ratio in ratios)}) |",
             flush=True,

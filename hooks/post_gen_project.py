@@ -1,4 +1,4 @@
-"""Pin the tool, make the new project a git repository, and say what comes next.
+"""Pin the tool, make the new project a git repository, and say what was made and what comes next.
 
 cookiecutter renders this file and runs it in the generated project. The answers reach it as data,
 as in pre_gen_project.py. Nothing here is vital: what does not work is named, with the command that
@@ -21,13 +21,8 @@ ANSWERS_AS_JSON = r"""{{ cookiecutter | tojson }}"""
 
 # What tools leave behind in the template's own checkout, and cookiecutter copies.
 CACHES = (
-    "__pycache__",
-    ".ipynb_checkpoints",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".DS_Store",
-)
+    "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store",
+)  # fmt: skip
 YES = {"1", "true", "t", "yes", "y", "on"}
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -41,28 +36,12 @@ No version of the tool is pinned above, so lab.local.toml must name the folder o
 # what `git rev-parse --local-env-vars` lists, and what else leads to another repository, or makes a
 # new one of another kind. As in src/ml_remote/git.py, which this file cannot import.
 GIT_REMOVED = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-    "GIT_ATTR_SOURCE",
-    "GIT_DEFAULT_HASH",
-    "GIT_NAMESPACE",
-    "GIT_QUARANTINE_PATH",
-    "GIT_LITERAL_PATHSPECS",
-)
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE", "GIT_ATTR_SOURCE",
+    "GIT_DEFAULT_HASH", "GIT_NAMESPACE", "GIT_QUARANTINE_PATH", "GIT_LITERAL_PATHSPECS",
+)  # fmt: skip
 # What a person has set must not stop the first commit, which is ours, nor change what git prints.
 GIT_SETTINGS = (
     "color.ui=false",
@@ -75,21 +54,11 @@ GIT_SETTINGS = (
     "user.useConfigOnly=true",  # else git may make up an identity from the machine's name
 )
 # Nothing that runs here may ask for anything: neither in the terminal nor in a window.
-ASK_NOTHING = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "",
-    "SSH_ASKPASS_REQUIRE": "never",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
+ASK_NOTHING = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never"}
 # What would have another Python, or another package, take the place of what runs `lab connect`.
 PYTHON_REMOVED = (
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "UV_PYTHON",
-    "UV_PROJECT",
-    "VIRTUAL_ENV",
-)
+    "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "UV_PYTHON", "UV_PROJECT", "VIRTUAL_ENV",
+)  # fmt: skip
 STEP = "Next: "  # begins what is left to do by a command, among what is to be said
 COMMIT_ALL = "git add . && git commit -m 'Start'"
 SECONDS = 60  # how long the SSH entry, or git, may take
@@ -105,8 +74,9 @@ def main() -> int:
     if update:
         return 0
     entry = start_ssh_entry(answers)  # works while git works
-    notes += set_up_git()
-    notes = [*finish_ssh_entry(entry, answers), *notes]
+    committed, undone = set_up_git()
+    print(f"Made {way_to_project()}{', with a first commit' if committed else ''}.", flush=True)
+    notes = [*finish_ssh_entry(entry, answers), *notes, *undone]
     print_next_steps(answers, notes)
     return 0
 
@@ -153,7 +123,7 @@ def set_up_tool(answers: dict[str, object], *, update: bool) -> list[str]:
     if url and COMMIT.fullmatch(commit):
         pin_tool(url, commit)
         return []
-    return ["lab.py pins no version of the tool yet. How to: uv run lab.py"]
+    return ["lab.py pins no version of the tool yet. To see how: uv run lab.py"]
 
 
 def local_folder(answers: dict[str, object]) -> Path | None:
@@ -185,7 +155,7 @@ def source_of_tool(answers: dict[str, object]) -> tuple[str | None, str]:
 
 
 def template_folder(answers: dict[str, object]) -> Path | None:
-    """Return where the template lies, which cookiecutter may have told relative to its own folder.
+    """Return where the template is, which cookiecutter may give relative to its own folder.
 
     That folder is not among the answers. On Linux the process that runs this hook is in the
     template's; elsewhere it is the shell's, or the one that projects are written to.
@@ -237,37 +207,26 @@ def pin_tool(url: str, commit: str) -> None:
     shown = f"{url} at commit {commit}."
     if re.match(r"https://[^/]*(github|gitlab)", url):
         shown = f"{url}/tree/{commit}"
-    replace_in(
-        Path("lab.py"),
-        {
-            NO_PIN: f'# dependencies = ["ml-remote @ git+{url}@{commit}"]\n',
-            NO_SOURCE: f"The tool is pinned above to one commit. Its source:\n{shown}\n",
-        },
-    )
-
-
-def replace_in(path: Path, texts: dict[str, str]) -> None:
-    """Replace the first of each of these texts in a file."""
-    content = path.read_bytes().decode("utf-8")
-    for before, after in texts.items():
-        content = content.replace(before, after, 1)
-    path.write_bytes(content.encode("utf-8"))
+    source = f"The tool is pinned above to one commit. Its source:\n{shown}\n"
+    content = Path("lab.py").read_bytes().decode("utf-8").replace(NO_SOURCE, source, 1)
+    pin = f'# dependencies = ["ml-remote @ git+{url}@{commit}"]\n'
+    Path("lab.py").write_bytes(content.replace(NO_PIN, pin, 1).encode("utf-8"))
 
 
 def name_folder(folder: Path) -> list[str]:
     """Write the folder of the tool's source to lab.local.toml; return what is left to do."""
     quoted = json.dumps(str(folder.resolve()), ensure_ascii=False).replace("\x7f", "\\u007f")
     content = (
-        "# What is yours alone: git ignores this file, and it counts more than lab.toml.\n\n"
+        "# Settings for you alone: git ignores this file, and it overrides lab.toml.\n\n"
         f"[tool]\npath = {quoted}  # the source of `lab`\n"
     )
     try:
         Path("lab.local.toml").write_bytes(content.encode("utf-8"))
     except (OSError, UnicodeError) as error:
-        return [f"lab.local.toml could not be written: {error}. What to do: uv run lab.py"]
+        return [f"lab.local.toml could not be written: {error}. To see what to do: uv run lab.py"]
     return [
-        f"lab.py pins no version of lab: on this computer it is that of {folder.resolve()}.",
-        "For team mates, generate from the address of a repository, which is pinned.",
+        f"lab.py pins no version of lab; on this computer it uses {folder.resolve()}.",
+        "For team mates, generate from the address of a repository: that version is pinned.",
     ]
 
 
@@ -319,8 +278,10 @@ def finish_ssh_entry(
         # Its own next step is advice here: what comes next in the project is said at the end.
         lines = [re.sub("^Next: *", "", line) for line in warned.splitlines()]
         return [*lines, entry_later(answers)]
-    # Its own next step is left out: the hook ends with one that includes it.
-    print("\n".join(line for line in said.splitlines() if not line.startswith("Next:")))
+    # Left out: its own next step, for the hook ends with one that includes it; and the link for VS
+    # Code, which without a key asks for a password, and which `lab up` opens.
+    unwanted = ("Next:", "In VS Code:")
+    print("\n".join(line for line in said.splitlines() if not line.startswith(unwanted)))
     return warned.splitlines()
 
 
@@ -345,41 +306,41 @@ def connect_command(answers: dict[str, object]) -> str:
     return f"uv run lab.py connect {answers['remote']}"
 
 
-def set_up_git() -> list[str]:
-    """Make the project a git repository with a first commit; return what is left to do by hand."""
+def set_up_git() -> tuple[bool, list[str]]:
+    """Make the project a git repository; return if a commit was made, and what is left to do."""
     if Path(".git").exists():
-        return []  # generated into the person's own repository: what it commits is theirs to say
+        return False, []  # the person's own repository: what it commits is theirs to say
     begin = f"{STEP}git init && git checkout -b main && {COMMIT_ALL}"
     initialised = run_command(*git_command("init", "--quiet"))
     if initialised is None:
-        return ["git is not installed, and `lab` sends code by it. Install it first.", begin]
+        return False, ["git is not installed, and `lab` needs it. Install it first.", begin]
     # A git before 2.28 has no option for the name of the branch.
     branch = git_command("symbolic-ref", "HEAD", "refs/heads/main")
     if initialised.returncode != 0 or not succeeds(*branch):
-        return ["git init failed.", *initialised.stderr.splitlines(), begin]
+        return False, ["git init failed.", *initialised.stderr.splitlines(), begin]
     message = ("--message", "Start from ml-remote-template")
     for words in (("add", "."), ("commit", "--quiet", *message)):
         done = run_command(*git_command(*words))
         if done is None or done.returncode != 0:
-            return [*why_uncommitted("" if done is None else done.stdout + done.stderr)]
+            return False, why_uncommitted("" if done is None else done.stdout + done.stderr)
     if output_of("git", "config", "--bool", "commit.gpgSign") == "true":
-        return [
-            "The first commit is not signed, as that may ask for a passphrase. To sign it:",
+        return True, [
+            "The first commit is not signed, because signing may ask for a passphrase. To sign it:",
             "  git commit --amend --no-edit --gpg-sign",
         ]
-    return []
+    return True, []
 
 
 def why_uncommitted(said: str) -> list[str]:
     """Return why nothing is committed, and what is left to do; `said` is what git printed."""
     if succeeds(*git_command("var", "GIT_AUTHOR_IDENT")):
         return [
-            "Nothing is committed: git did not do it.",
+            "Nothing was committed: git commit failed.",
             *said.splitlines(),
             f"{STEP}{COMMIT_ALL}",
         ]
     return [
-        "Nothing is committed: git does not know who you are.",
+        "Nothing was committed: git does not know who you are.",
         f'{STEP}git config --global user.name "Ada Lovelace"  # your own name',
         f"{STEP}git config --global user.email ada@example.com  # your own address",
         f"{STEP}{COMMIT_ALL}",
@@ -402,8 +363,27 @@ def print_next_steps(answers: dict[str, object], notes: list[str]) -> None:
     missing = bool(answers["remote"]) and (not wanted or entry_later(answers) in notes)
     steps.append(connect_command(answers) if missing else "uv run lab.py up")
     print("Next:")
-    for step in [f"cd {answers['project_slug']}", *steps]:
+    for step in [f"cd {way_to_project()}", *steps]:
         print(f"  {step}")
+
+
+def way_to_project() -> str:
+    """Return the project's folder as the person's shell takes it, from where that shell is.
+
+    PWD says where it is, or where it was before a program went elsewhere and called cookiecutter.
+    A project that is not below that folder is named by its whole path.
+    """
+    project = Path.cwd().resolve()
+    shell = os.environ.get("PWD")
+    if shell and Path(shell).resolve() in project.parents:
+        project = project.relative_to(Path(shell).resolve())
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack a letter of a folder above
+    shown = str(project).encode(encoding, "backslashreplace").decode(encoding)
+    if os.name == "nt":
+        return subprocess.list2cmdline([shown])
+    import shlex
+
+    return shlex.quote(shown)
 
 
 def run_command(*command: str) -> subprocess.CompletedProcess[str] | None:
@@ -433,7 +413,7 @@ def quiet_variables() -> dict[str, str]:
     """Return the environment for a program that may ask nothing, nor be led to another folder."""
     removed = (*GIT_REMOVED, *PYTHON_REMOVED)
     kept = {name: value for name, value in os.environ.items() if name not in removed}
-    return {**kept, **ASK_NOTHING}
+    return {**kept, **ASK_NOTHING, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def succeeds(*command: str) -> bool:

@@ -91,16 +91,14 @@ def refuse_version() -> str:
 
 def refuse_folder(names: set[str], answers: dict[str, object]) -> str:
     """Say that a folder with these files in it is left as it is, and what to do instead."""
-    lines = [f"Nothing was generated: {Path.cwd()} is not empty, and its files stay as they are."]
+    lines = [f"Nothing was generated: {Path.cwd()} is not empty. Its files were not changed."]
     if "lab.toml" in names:
         lines.append("To bring a project of this template up to date, run in its folder:")
         if ".cruft.json" not in names:
             lines.append(f"  {_link_command(answers)}   (once)")
         lines.append("  uvx cruft update")
     else:
-        lines.append(
-            "Generate into another folder (--output-dir). A repository that you have already"
-        )
+        lines.append("Generate into another folder (--output-dir). An existing repository")
         lines.append("needs no template; in its folder:")
         lines.append(f"  uvx --from {_source(answers)} lab init")
     return "\n".join(lines)
@@ -152,7 +150,7 @@ def load_address_rules(answers: dict[str, object]) -> ModuleType | None:
 
 
 def template_folder(answers: dict[str, object]) -> Path | None:
-    """Return where the template lies, as in post_gen_project.py, which explains it."""
+    """Return where the template is, as in post_gen_project.py, which explains it."""
     name = answers.get("_repo_dir")
     if not name:
         return None
@@ -271,7 +269,7 @@ def report(answers: dict[str, object], faults: list[Fault]) -> str:
     if leftover:
         lines += [
             "",
-            f"cookiecutter has made the folder {leftover!r} for this; remove it if it is empty.",
+            f"cookiecutter made the folder {leftover!r} for this. Remove it if it is empty.",
         ]
     return "\n".join(lines)
 
@@ -314,14 +312,14 @@ def _first_folder_of(slug: str) -> str | None:
 def _check_reserved(name: str) -> str | None:
     plain = name.replace("-", "_")
     if plain in OWN_NAMES:
-        return "any other name: the project has a folder of this name"
+        return "another name: the project has a folder with this name"
     if plain in DEPENDENCIES:
-        return "any other name: the project is built on a package of this name"
+        return "another name: the project depends on a package with this name"
     standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)  # Python 3.9 has less
     if plain in standard or keyword.iskeyword(plain) or plain in SOFT_KEYWORDS:
-        return "any other name: Python itself uses this one"
+        return "another name: Python itself uses this one"
     if plain in DEVICE_NAMES:
-        return "any other name: Windows keeps this one for a device"
+        return "another name: Windows reserves this one for a device"
     return None
 
 

@@ -28,7 +28,7 @@ __all__ = [
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 TOOL = TEMPLATE_ROOT / "src"
-"""The tool as it stands here; generated from a local folder, a project pins no version of it."""
+"""The tool as it is here; generated from a local folder, a project pins no version of it."""
 NOT_SHARED = (".git", ".lab", "lab.local.toml")
 """What of a project is not the same for everybody who has it."""
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -85,7 +85,7 @@ def isolated_variables(home: Path) -> dict[str, str | None]:
     real_cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     return {
         "HOME": str(home),
-        # uv and the other tools that lie beside this interpreter, also when it was called by its
+        # uv and the other tools that are beside this interpreter, also when it was called by its
         # path.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LAB_SSH_DIR": str(home / ".ssh"),
@@ -178,7 +178,7 @@ def bake_project(
 
 
 def project_in(folder: Path) -> BakedProject:
-    """Return the project that lies in a folder."""
+    """Return the project that is in a folder."""
     packages = {path.name for path in (folder / "src").iterdir()}
     (package,) = packages - {"remote"}  # a copy of the tool, which older projects hold
     return BakedProject(path=folder, package=package)

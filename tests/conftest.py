@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -33,6 +34,8 @@ pytest_plugins = [
     "skipped",
 ]
 
+DEFAULT_PROJECT = pytest.StashKey[tuple[Path, set[str]]]()
+
 Bake = Callable[..., BakedProject]
 
 # The same examples in every run: a failure that is seen can be seen again. What hypothesis notes
@@ -40,6 +43,10 @@ Bake = Callable[..., BakedProject]
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{TEMPLATE_ROOT}/build/cache/hypothesis")
 settings.register_profile("tests", derandomize=True, deadline=None)
 settings.load_profile("tests")
+
+# Modules and tests stay until the end: looking through all of them again and again for what may go
+# takes a sixth of the quick tests' time.
+gc.set_threshold(100_000, 50, 100)
 
 # A program started in the background of a script ignores Ctrl-C, and so would all that it starts.
 # Some tests press it.
@@ -77,7 +84,13 @@ def ssh(home: Path) -> Path:
 
 
 @pytest.fixture
-def bake(tmp_path: Path, home: Path, baked: dict[str, BakedProject], baked_folder: Path) -> Bake:
+def bake(
+    tmp_path: Path,
+    home: Path,
+    baked: dict[str, BakedProject],
+    baked_folder: Path,
+    request: pytest.FixtureRequest,
+) -> Bake:
     """Bake a project with the given answers into this test's own folder.
 
     With `copied` it is a copy of one with the same answers, for tests of what comes after the bake.
@@ -89,7 +102,9 @@ def bake(tmp_path: Path, home: Path, baked: dict[str, BakedProject], baked_folde
         if not copied:
             return bake_project(destination, home=home, **options)  # type: ignore[arg-type]
         answers = repr(sorted(options.items()))
-        if answers not in baked:
+        if not options:
+            baked[answers] = request.getfixturevalue("default_project")
+        elif answers not in baked:
             folder = baked_folder / str(len(baked))
             baked[answers] = bake_project(folder, home=home, **options)  # type: ignore[arg-type]
         original = baked[answers].path
@@ -111,11 +126,31 @@ def baked_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("baked")
 
 
+def names_in(folder: Path) -> set[str]:
+    """What is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 @pytest.fixture(scope="session")
-def default_project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+def default_project(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> BakedProject:
     """A project with the default answers, to look at but not to change."""
     folder = tmp_path_factory.mktemp("default")
-    return bake_project(folder / "project", home=folder / "home")
+    project = bake_project(folder / "project", home=folder / "home")
+    pytestconfig.stash[DEFAULT_PROJECT] = project.path, names_in(project.path)
+    return project
+
+
+@pytest.fixture(autouse=True)
+def default_project_unchanged(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Name the test that leaves something in the project that all tests look at."""
+    yield
+    if DEFAULT_PROJECT in pytestconfig.stash:
+        path, names = pytestconfig.stash[DEFAULT_PROJECT]
+        # What commands remember there is ignored by git, and no test looks at it.
+        left = names_in(path) - names - {".lab", "__pycache__"}
+        assert not left, f"this test left {left} in the project that all tests look at"
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +161,7 @@ def environment() -> LabEnvironment:
 
 @pytest.fixture(scope="session")
 def mnist_directory() -> Path:
-    """Where the real MNIST lies, in LAB_DATA_DIR; no test downloads it."""
+    """Where the real MNIST is, in LAB_DATA_DIR; no test downloads it."""
     directory = Path(os.environ.get("LAB_DATA_DIR", ""))
     if not (directory / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
         pytest.skip("the real MNIST is not here: LAB_DATA_DIR names no folder with MNIST/raw in it")

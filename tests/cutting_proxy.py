@@ -6,17 +6,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from passing_proxy import PassingProxy, listening
 
 __all__ = ["CuttingProxy", "cutting_proxy"]
 
 
 @dataclass
-class CuttingProxy:
-    """Passes on every connection to a server on loopback."""
+class CuttingProxy(PassingProxy):
+    """Counts what passes, and cuts every connection after so much of it."""
 
-    server_port: int
-    port: int = 0
     received: int = 0
     """Bytes that the laptop has received so far."""
     cut_after: int | None = None
@@ -26,30 +26,17 @@ class CuttingProxy:
     cut_after_sent: int | None = None
     """The same for what the laptop may send."""
     cuts: int = 0
-    _open: list[socket.socket] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def accept(self, listener: socket.socket) -> None:
-        """Pass connections on until the listener is closed."""
-        while True:
-            try:
-                laptop, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.server_port))
-            with self._lock:
-                self._open += [laptop, server]
-            threading.Thread(target=self._pass_on, args=(laptop, server, False)).start()
-            threading.Thread(target=self._pass_on, args=(server, laptop, True)).start()
+    def pass_on(self, laptop: socket.socket, server: socket.socket) -> None:
+        """Pass on what comes, in a thread for each direction."""
+        threading.Thread(target=self._pass_on, args=(laptop, server, False)).start()
+        threading.Thread(target=self._pass_on, args=(server, laptop, True)).start()
 
     def cut(self) -> None:
         """Cut every connection."""
         with self._lock:
             self.cuts += 1
-            for end in self._open:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-            self._open.clear()
+        self.close()
 
     def _pass_on(self, source: socket.socket, target: socket.socket, to_laptop: bool) -> None:
         with suppress(OSError):
@@ -85,13 +72,5 @@ def _less(left: int | None, size: int) -> int | None:
 def cutting_proxy(server_port: int) -> Iterator[CuttingProxy]:
     """A proxy before the server that listens on `server_port` of loopback."""
     proxy = CuttingProxy(server_port=server_port)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxy.port = listener.getsockname()[1]
-        thread = threading.Thread(target=proxy.accept, args=(listener,))
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            proxy.cut()
+    with listening(proxy):
+        yield proxy

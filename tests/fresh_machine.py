@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import accounts
 import openssh_server
 from baking import environment_variables
 from embedded_server import embedded_server
@@ -52,7 +53,7 @@ def machine(kind: Kind, laptop: Laptop) -> Iterator[Machine]:
     with ExitStack() as stack:
         if kind == "embedded":
             server = stack.enter_context(embedded_server(laptop.home / "machine"))
-            stack.callback(openssh_server.end_processes_of, server.home)
+            stack.callback(accounts.end_processes_of, server.home)
             made = Machine(server.address, server.home, server.password)
         else:
             account = stack.enter_context(openssh_server.account(own=True))

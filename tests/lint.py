@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,13 @@ def main() -> int:
     """Run every check; return 1 when one of them finds something."""
     with tempfile.TemporaryDirectory() as folder:
         project = bake_project(Path(folder) / "project", home=Path(folder) / "home").path
+        for path in Path("tests/labs/library").glob("*.py"):
+            shutil.copy(path, project / "tests")
         ruff_cache, mypy_cache = f"--cache-dir={CACHES}/ruff", f"--cache-dir={CACHES}/mypy-project"
         python = [sys.executable, "-m"]
         own_code = [name for name in ("src", "hooks", "tests", "benchmarks") if Path(name).is_dir()]
-        scripts = [".ci/run", *map(str, [*Path("src").rglob("*.sh"), *project.rglob("*.sh")])]
+        shell = [path for root in ("src", "tests", project) for path in Path(root).rglob("*.sh")]
+        scripts = [".ci/run", *map(str, shell)]
         checks: list[tuple[list[str], Path]] = [
             ([*python, "ruff", "check", "--quiet", *own_code], TEMPLATE_ROOT),
             ([*python, "ruff", "format", "--quiet", "--diff", *own_code], TEMPLATE_ROOT),

@@ -131,11 +131,11 @@ class LyingMachine:
         )
 
     def be_honest(self) -> None:
-        """Change no answer from now on; commands are counted anew."""
+        """Change no answer from now on; commands are counted from 0."""
         self._prepare({})
 
     def tell(self, lie: Lie) -> None:
-        """Tell this lie from now on; commands are counted anew."""
+        """Tell this lie from now on; commands are counted from 0."""
         self._prepare(vars(lie))
 
     def _prepare(self, lie: Mapping[str, object]) -> None:

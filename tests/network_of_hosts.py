@@ -1,6 +1,6 @@
 """Hosts with addresses of their own: network namespaces on a bridge, each with an OpenSSH server.
 
-The bridge lies in the namespace of the laptop, where the `lab` command runs, so several such
+The bridge is in the namespace of the laptop, where the `lab` command runs, so several such
 networks never meet, nor the one of this machine.
 """
 
@@ -99,7 +99,7 @@ class LabCommand:
             code = self.process.wait(timeout=limit)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError(f"it goes on after {limit} s:\n{self.output}") from None
+            raise AssertionError(f"it still runs after {limit} s:\n{self.output}") from None
         self._reader.join()
         return code, self.output
 
@@ -129,7 +129,7 @@ class Network:
         return self.start_lab(*arguments).finish()
 
     def results(self) -> list[Path]:
-        """Return the folders that have come home."""
+        """Return the folders that were fetched."""
         return sorted((self.project.path / "outputs").glob("[!.]*/*"))
 
 

@@ -26,7 +26,7 @@ from ml_remote.far.login.kernels import end, list_kernels
 __all__ = ["FOLDER", "Command", "Desk", "desk"]
 
 FOLDER = "Projekte/mein Labor ü"
-"""Where the project lies on the server, from the home directory."""
+"""Where the project is on the server, from the home directory."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def own_account() -> Iterator[Account]:
 
 
 def server_options(account: Account) -> dict[str, str]:
-    """Return what sshd must be told so that sessions have that home, and import what lies in it."""
+    """Return what sshd must be told so that sessions have that home, and import what is in it."""
     variables = {"HOME": account.home, "PYTHONPATH": account.home / FOLDER / "src"}
     return {
         "SetEnv": " ".join(f'"{name}={value}"' for name, value in variables.items()),
@@ -61,7 +61,7 @@ def project_on_server(account: Account, environment: LabEnvironment, folder: str
 
 
 class Command:
-    """A `lab` command that goes on, as in a terminal of its own."""
+    """A `lab` command that keeps running, as in a terminal of its own."""
 
     def __init__(self, project: BakedProject, *arguments: str, **variables: str) -> None:
         self.process = subprocess.Popen(
@@ -133,13 +133,13 @@ class Desk:
         )
 
     def start(self, *arguments: str, **variables: str) -> Command:
-        """Start a `lab` command that goes on until it is ended."""
+        """Start a `lab` command that runs until it is ended."""
         variables = {"LAB_SSH_DIR": str(self.laptop.ssh), **variables}
         self.commands.append(Command(self.project, *arguments, **variables))
         return self.commands[-1]
 
     def second_project(self, environment: LabEnvironment, *, idle_hours: float) -> Desk:
-        """Return this desk with another project, which lies elsewhere on the same server."""
+        """Return this desk with another project, which is elsewhere on the same server."""
         path = self.project.path.with_name("second")
         shutil.copytree(self.project.path, path, ignore=shutil.ignore_patterns(".lab"))
         settings = (path / "lab.toml").read_text().replace(f'"{FOLDER}"', '"second"')

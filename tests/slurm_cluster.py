@@ -7,22 +7,39 @@ them a munge of their own. They are in the foreground, so that they end with the
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import openssh_server
+from baking import TOOL
 from needs import need_program
-from openssh_server import run
-from remote_fixtures import Workplace
+from openssh_server import Account, run
+from tool_helpers import ReadyProject, at_terminal, known_machine
 
-__all__ = ["CLOSED", "Cluster", "ClusterPlace", "slurm_cluster"]
+from ml_remote import jobs
+from ml_remote.jobs.job import Job
+from ml_remote.machine import Machine
+from ml_remote.ssh.client import Client
+from ml_remote.ui.console import Console
+
+__all__ = [
+    "CLOSED",
+    "Cluster",
+    "ClusterProject",
+    "OrdinaryProject",
+    "ordinary_project",
+    "slurm_cluster",
+]
 
 CLOSED = "closed"
 """A partition that takes jobs and starts none."""
@@ -48,7 +65,7 @@ class Cluster:
 
     @contextmanager
     def without_controller(self) -> Iterator[None]:
-        """Let nobody reach Slurm for the duration of a block: its controller stands still."""
+        """Let nobody reach Slurm for the duration of a block: its controller is stopped."""
         controller = int((self.folder / "slurmctld.pid").read_text())
         os.kill(controller, signal.SIGSTOP)
         try:
@@ -56,9 +73,9 @@ class Cluster:
         finally:
             os.kill(controller, signal.SIGCONT)
 
-    def end_jobs(self) -> None:
-        """Cancel every job, and wait until nothing of them is left."""
-        self.command("scancel", "--user=root")
+    def end_jobs(self, user: str = "root") -> None:
+        """Cancel every job of a user, and wait until nothing is left of any."""
+        self.command("scancel", f"--user={user}")
         while self.command("squeue", "--noheader").strip():
             time.sleep(0.1)
 
@@ -70,10 +87,10 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class ClusterPlace:
+class ClusterProject:
     """A project on the laptop, the same on the login node, and the cluster behind it."""
 
-    here: Workplace
+    here: ReadyProject
     cluster: Cluster
 
     def ask_for(self, text: str) -> None:
@@ -83,12 +100,86 @@ class ClusterPlace:
         path.write_text(f"{rest}\n[slurm]\n{text}\n")
 
 
+@dataclass(frozen=True)
+class OrdinaryProject:
+    """A small project on the laptop and on the login node, where its account is nobody special."""
+
+    cluster: Cluster
+    here: Path
+    there: Path
+    account: Account
+    client: Client
+
+    def ask_for(self, text: str) -> None:
+        """Write what lab.toml says besides [remote]."""
+        remote = f'[remote]\nalias = "machine"\nfolder = "{self.there}"\n'
+        (self.here / "lab.toml").write_text(f"format = 2\n{remote}{text}\n")
+
+    def lab(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the `lab` command with nobody at the terminal."""
+        return subprocess.run(
+            [sys.executable, "-B", "-m", "ml_remote", *arguments],
+            cwd=self.here,
+            env={**os.environ, **self._variables, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def at_terminal(self, *arguments: str, answers: Mapping[str, str]) -> tuple[int, str]:
+        """Run the `lab` command at a terminal, and answer; return its exit code and the screen."""
+        command = [sys.executable, "-B", "-m", "ml_remote", *arguments]
+        return at_terminal(command, answers=answers, folder=self.here, variables=self._variables)
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {"LAB_SSH_DIR": str(self.client.directory), "PYTHONPATH": str(TOOL)}
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the project on the login node."""
+        self.account.write(f"{self.there.name}/{name}", text)
+
+    def runs(self) -> list[Job]:
+        """Return the runs of the project, the oldest first."""
+        return jobs.list_jobs(self.machine, console=Console(), kind="run")
+
+    @property
+    def machine(self) -> Machine:
+        """The login node, with the project's folder there."""
+        return Machine(client=self.client, folder=str(self.there))
+
+
+@contextmanager
+def ordinary_project(cluster: Cluster, folder: Path) -> Iterator[OrdinaryProject]:
+    """A project with an interpreter and no packages, of an account that may do nothing special."""
+    with ExitStack() as stack:
+        laptop = openssh_server.laptop(
+            # Not below pytest's own folder: that path is too long for shared connections.
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="laptop-")))
+        )
+        account = stack.enter_context(openssh_server.account(shell="/bin/bash"))
+        start = openssh_server.openssh_server(account, SetEnv=f"SLURM_CONF={cluster.configuration}")
+        client = known_machine(laptop, stack.enter_context(start))
+        there = account.home / "project"
+        project = OrdinaryProject(cluster, folder, there, account, client)
+        project.ask_for("")
+        project.write("lab.toml", (folder / "lab.toml").read_text())
+        python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "python3"
+        client.run(
+            "ln", "-s", python, f"{account.write('project/.venv/bin/.keep', '').parent}/python"
+        )
+        yield project
+        cluster.end_jobs(account.user)
+        client.close()
+
+
 @contextmanager
 def slurm_cluster() -> Iterator[Cluster]:
     """A running Slurm. It and everything that it runs end with the block."""
     # Not below pytest's own folder: that path is too long for munge's socket.
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder, ExitStack() as daemons:
         cluster = Cluster(Path(folder))
+        cluster.folder.chmod(0o755)  # everybody reads its configuration, and finds munge
         _write_configuration(cluster)
 
         def start(program: str, *arguments: str, until: Callable[[], bool]) -> None:
@@ -164,6 +255,7 @@ def _write_configuration(cluster: Cluster) -> None:
         "MpiDefault=none",
         "ReturnToService=2",
         "KillWait=2",
+        "MaxArraySize=4",
         "SlurmdParameters=config_overrides",
         "SchedulerParameters=sched_interval=2,batch_sched_delay=0",
         *nodes,

@@ -13,7 +13,7 @@ from ml_remote.ssh.entry import Entry
 
 __all__ = ["OURS", "entry", "lay_out", "meaning", "picture"]
 
-# Our own directory, as its name stands in the SSH directory.
+# Our own directory, by its name in the SSH directory.
 OURS = "ml-remote.d"
 
 Picture = dict[str, tuple[str, int, bytes]]
@@ -35,7 +35,7 @@ def filled(text: str, directory: Path) -> bytes:
 
 
 def picture(directory: Path) -> Picture:
-    """Return all that lies below `directory`: kind, mode and content (or aim of a link) by name."""
+    """Return all that is below `directory`: kind, mode and content (or aim of a link) by name."""
     found: Picture = {}
     for path in sorted(directory.rglob("*")):
         status = path.lstat()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # program -> Debian package
 PROGRAMS = {
@@ -16,10 +17,12 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "openssl": "openssl",
     "ps": "procps",
+    "cc": "gcc",  # a security key without hardware
     "sshfs": "sshfs",  # a disk that takes no sockets
     "rsync": "rsync",
     "setpriv": "util-linux",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
     "cp": "coreutils",
     "dot": "graphviz",
     "chromium": "chromium",
@@ -31,6 +34,7 @@ PROGRAMS = {
     # networks that lose packets
     "ip": "iproute2",
     "iptables": "iptables",
+    "google-authenticator": "libpam-google-authenticator",  # a second factor
     # a cluster
     "slurmctld": "slurm-wlm",
     "slurmd": "slurm-wlm",
@@ -53,19 +57,24 @@ PROGRAMS = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
+# what is no program -> Debian package
+FILES = {
+    "lib/security/pam_slurm_adopt.so": "libpam-slurm-adopt",  # who has a job on a node gets in
+    "lib/*/security/pam_google_authenticator.so": "libpam-google-authenticator",  # a second factor
+}
 # sbin is often not on the PATH of an ordinary user.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def missing_packages() -> list[str]:
-    """Return the Debian packages of the programs that this computer does not have."""
-    return sorted(
-        {
-            package
-            for program, package in PROGRAMS.items()
-            if shutil.which(program, path=SEARCH_PATH) is None
-        }
-    )
+    """Return the Debian packages of what this computer does not have."""
+    programs = {
+        package
+        for program, package in PROGRAMS.items()
+        if shutil.which(program, path=SEARCH_PATH) is None
+    }
+    files = {package for pattern, package in FILES.items() if not any(Path("/").glob(pattern))}
+    return sorted(programs | files)
 
 
 def main() -> int:

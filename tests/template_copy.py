@@ -1,4 +1,4 @@
-"""The template as git has it, without what else lies in this checkout, and as a repository."""
+"""The template as git has it, without what else is in this checkout, and as a repository."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tracked_files(folder: str = ".") -> list[str]:
 
 
 def copy_template(destination: Path) -> Path:
-    """Copy the template, with changes that are not committed yet, and return where it lies."""
+    """Copy the template, with changes that are not committed yet, and return where it is."""
     for name in tracked_files():
         (destination / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(TEMPLATE_ROOT / name, destination / name)

@@ -1,4 +1,4 @@
-"""A picture of what stands on a terminal, drawn from what a program has written to it."""
+"""A picture of what is on a terminal, drawn from what a program has written to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.
 
 
 def draw_terminal(written: str, path: Path, *, title: str) -> None:
-    """Draw as SVG what stands on a terminal of COLUMNS columns at the end of `written`."""
+    """Draw as SVG what is on a terminal of COLUMNS columns at the end of `written`."""
     screen = pyte.Screen(COLUMNS, LINES)
     pyte.Stream(screen).feed(written)
     used = len("\n".join(screen.display).rstrip().splitlines())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from baking import TEMPLATE_ROOT, bake_project
 from environment import LabEnvironment
-from remote_fixtures import ProjectHere, Workplace
+from tool_helpers import LocalProject, ReadyProject
 
 __all__ = ["VENDORED", "vendored_project"]
 
@@ -18,8 +18,8 @@ VENDORED = "98ef0cf"
 
 
 def vendored_project(
-    folder: Path, *, home: Path, workplace: Workplace, environment: LabEnvironment
-) -> ProjectHere:
+    folder: Path, *, home: Path, ready_project: ReadyProject, environment: LabEnvironment
+) -> LocalProject:
     """Bake a project of that version here, and put it in the place of the one on the machine.
 
     Skips the test where the clone does not have that commit.
@@ -36,14 +36,16 @@ def vendored_project(
     name = f'folder = "{project.path.name}"'
     settings = project.read("lab.toml")
     assert name in settings
-    (project.path / "lab.toml").write_text(settings.replace(name, f'folder = "{workplace.folder}"'))
-    shutil.rmtree(workplace.folder)
-    shutil.copytree(project.path, workplace.folder, ignore=shutil.ignore_patterns(".git"))
+    (project.path / "lab.toml").write_text(
+        settings.replace(name, f'folder = "{ready_project.folder}"')
+    )
+    shutil.rmtree(ready_project.folder)
+    shutil.copytree(project.path, ready_project.folder, ignore=shutil.ignore_patterns(".git"))
     # The environment of the tests has another version of the package.
-    python = workplace.folder / ".venv" / "bin" / "python"
+    python = ready_project.folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(
-        f'#!/bin/sh\nPYTHONPATH={workplace.folder}/src exec {environment.python} "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH={ready_project.folder}/src exec {environment.python} "$@"\n'
     )
     python.chmod(0o755)
-    return ProjectHere(project)
+    return LocalProject(project)

@@ -20,6 +20,7 @@ __all__ = [
     "COMMIT",
     "FAR_FOLDER",
     "FOLDER",
+    "GOAL",
     "HOST",
     "INTERFACE",
     "JOB",
@@ -38,12 +39,12 @@ __all__ = [
     "Kind",
     "UnusableAnswerError",
     "address",
+    "checked",
     "commit",
     "folder",
     "is_a",
     "number",
     "unusable",
-    "used",
 ]
 
 _SHOWN = 80  # characters of an answer that cannot be used
@@ -74,6 +75,7 @@ _NO_WAY_UP = r"(?!(?:.*/)?\.\.(?:/|$))"
 FOLDER = _kind("path of a folder", rf"{_NO_WAY_UP}/{_PLAIN}{{0,1000}}")
 SOCKET_FOLDER = _kind("folder of a session", rf"{_NO_WAY_UP}/[A-Za-z0-9._/@+=,-]{{1,99}}")
 FAR_FOLDER = _kind("folder of the tool", r"\.lab/far/[A-Za-z0-9]{1,80}")
+GOAL = _kind("goal of a sweep", r"(?:max|min):(?!.*\.\.)[\w./@+-]{1,100}")
 HOST = _kind("host name", r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 JOB = _kind("id of a job", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 LAB = _kind("lab", rf"(?![-~/]){_NO_WAY_UP}[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,300}}")
@@ -99,7 +101,7 @@ def is_a(kind: Kind, answer: object) -> bool:
     return isinstance(answer, str) and kind.pattern.fullmatch(answer) is not None
 
 
-def used(kind: Kind, answer: object) -> str:
+def checked(kind: Kind, answer: object) -> str:
     """Return an answer that is of that kind. Raises UnusableAnswerError for any other."""
     if isinstance(answer, str) and is_a(kind, answer):
         return answer
@@ -117,7 +119,7 @@ def folder(answer: object, *, asked: str) -> str:
         added = answer.removesuffix(own)
         if added in ("", "/") or is_a(FOLDER, added):
             return answer
-    return used(FOLDER, answer)
+    return checked(FOLDER, answer)
 
 
 def number(answer: object, *, least: int = 0, most: int = 10**15) -> int:
@@ -134,7 +136,7 @@ def number(answer: object, *, least: int = 0, most: int = 10**15) -> int:
 
 def commit(answer: object) -> str:
     """Return a commit, or nothing where there is none. Raises UnusableAnswerError."""
-    return "" if answer == "" else used(COMMIT, answer)
+    return "" if answer == "" else checked(COMMIT, answer)
 
 
 def address(answer: object) -> str:
@@ -150,7 +152,7 @@ def unusable(what: str, answer: object) -> UnusableAnswerError:
     said = in_one_line(answer if isinstance(answer, str) else f"{answer!r:.{_SHOWN}}")
     short = f"{said[:_SHOWN]}..." if len(said) > _SHOWN else said
     return UnusableAnswerError(
-        f'The machine gave an answer that cannot be used: "{short}" is not a {what}.',
-        hint="See what it prints when you log in: lab doctor",
+        f'The machine gave an unusable answer: "{short}" (expected: {what}).',
+        hint="To see what it prints at login: lab doctor",
         quoted=(f'"{short}"',),
     )

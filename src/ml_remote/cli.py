@@ -11,7 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .programs import keep_out_of_this_folder, keep_packages_apart, name_files_in_utf8
+from .programs import (
+    keep_out_of_this_folder,
+    keep_packages_apart,
+    name_files_in_utf8,
+    open_standard_streams,
+)
 
 keep_packages_apart()  # before anything of others is imported
 
@@ -44,7 +49,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
 @click.group(
     cls=SectionedGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="`lab` stands for `uv run lab.py`. Example: lab connect ada@gpu.example.com",
+    epilog="`lab` is short for `uv run lab.py`. Example: lab connect ada@gpu.example.com",
 )
 @click.option(
     "--version",
@@ -52,13 +57,13 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the version of lab, its commit, and the project format that it knows.",
+    help="Show the version of lab, its commit, and the project format it supports.",
 )
 @click.option(
     "--accept-tool",
     is_flag=True,
     expose_value=False,
-    help="Agree to run the tool that the project pins, in a project that you have not run before.",
+    help="Trust the tool that this project pins, the first time you run it.",
 )
 def lab() -> None:
     """Work on a remote machine from this repository."""
@@ -71,51 +76,63 @@ lab.add_sections(
         "Connect": {
             "up": (
                 "environment",
-                "Do all that is needed to work there: connect, push, setup, code.",
+                "Connect, send the code, make the environment and open VS Code.",
             ),
-            "connect": ("connect", "Make `ssh ALIAS` work without a password, and in VS Code."),
-            "disconnect": ("connect", "Take the SSH entry away again."),
+            "connect": (
+                "connect",
+                "Make `ssh ALIAS` log in without a password, also from VS Code.",
+            ),
+            "disconnect": ("connect", "Remove the SSH entry."),
             "doctor": ("doctor", "Check everything from here to the machine."),
             "status": (
                 "status",
-                "Show how busy the machine is, and what of this project runs there.",
+                "Show how busy the machine is, and what this project runs on it.",
             ),
         },
         "Code": {
+            "new": ("new", "Create a lab that runs at once and can be pointed at your own data."),
             "push": ("transfer", "Send your commits to the machine."),
-            "pull": ("transfer", "Bring commits and outputs/ back from the machine."),
-            "data": ("data", "Copy data/, which git ignores, to the machine and back."),
+            "pull": ("transfer", "Fetch commits and outputs/ from the machine."),
+            "data": ("data", "Copy data/, which git ignores, to and from the machine."),
         },
         "Environment": {
-            "setup": ("environment", "Make the project's environment on the machine."),
-            "add": ("lists", "Add packages to the project and install them on the machine."),
+            "setup": ("environment", "Create or update the environment on the machine."),
+            "add": ("packages", "Add packages to the project and install them on the machine."),
             "remove": (
-                "lists",
+                "packages",
                 "Remove packages from the project and from the environment on the machine.",
             ),
-            "lock": ("lists", "Write requirements.lock, the versions that everybody gets."),
+            "lock": ("packages", "Write requirements.lock, the versions that everyone gets."),
         },
         "Run": {
             "run": (
                 "run",
-                "Run a lab or any program on the remote machine, and bring its results home.",
+                "Run a lab or any program on the machine, and fetch its results.",
             ),
-            "runs": ("runs", "List the runs on the remote machine, the latest last."),
-            "attach": ("runs", "Follow a run to its end, and bring its results home."),
-            "stop": ("runs", "End a run, and all that it has started."),
-            "secret": ("secret", "Keep secrets on the machine that runs find as variables."),
+            "runs": ("runs", "List the runs on the machine, the latest last."),
+            "show": ("show", "Show what a run did, and its results."),
+            "attach": ("runs", "Follow a run to its end, and fetch its results."),
+            "stop": ("runs", "Stop a run and every process it started."),
+            "secret": ("secret", "Keep secrets on the machine, which runs get as variables."),
         },
         "Interactive": {
+            "node": (
+                "node",
+                "Get a compute node of a cluster, for VS Code, JupyterLab and shells.",
+            ),
             "code": ("code", "Open the project on the machine in VS Code."),
             **{name: ("sessions", summary) for name, summary in KINDS.items()},
-            "shell": ("shell", "Open a shell in the project's folder there, or run one command."),
-            "forward": ("forward", "Reach programs on the machine at ports of this computer."),
+            "shell": (
+                "shell",
+                "Open a shell in the project's folder on the machine, or run one command.",
+            ),
+            "forward": ("forward", "Forward ports of this computer to programs on the machine."),
         },
         "This computer": {
-            "init": ("init", "Make a git repository that you have already a project of lab."),
+            "init": ("init", "Turn an existing git repository into a project of lab."),
             "completion": (
                 "completion",
-                "Make `lab` a word of your shell, completed by the Tab key.",
+                "Add the command `lab` to your shell, with Tab completion.",
             ),
         },
     },
@@ -132,8 +149,10 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     error becomes a sentence; with LAB_DEBUG=1 its traceback comes before it.
     """
     name_files_in_utf8()
+    open_standard_streams()
     keep_out_of_this_folder()
-    os.environ.pop(HANDED_OVER, None)  # a terminal that this command opens may type `lab` again
+    # A terminal that this command opens may type `lab` again.
+    handed_over = os.environ.pop(HANDED_OVER, None) is not None
     own = own_failure(sys.argv[1:] if arguments is None else arguments)
     try:
         root = root or nearest_root()
@@ -143,5 +162,13 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     project = None if root is None else Project(root=root)
     context = Context(project=project)
     context.own_failure = own
+    if not handed_over and _is_typed_with_uv():
+        context.console.commands_of_script = list(lab.commands)
     code = run_reporting(lab, arguments, name="lab", context=context)
     return code and (context.own_failure or code)
+
+
+def _is_typed_with_uv() -> bool:
+    """Return whether a person typed `uv run lab.py`: to them, `lab` may be no command."""
+    is_script = "UV" in os.environ and Path(sys.argv[0]).name == "lab.py"
+    return is_script and sys.stderr is not None and sys.stderr.isatty()

@@ -23,6 +23,8 @@ class Context:
         self.console = console or Console()
         self.own_failure: int | None = None
         """The exit code of lab's own failures, where the other codes are those of a program."""
+        self.is_on_node = False
+        """Whether `--node` was given: the machine is then its default compute node."""
         self._has_warned = False
         self._is_checked = False
 
@@ -51,7 +53,7 @@ class Context:
             return  # told by whoever needs the settings
         if unknown:
             names = ", ".join(unknown)
-            self.console.warn(f"lab.local.toml has what lab does not know: {names}.")
+            self.console.warn(f"lab.local.toml has settings that lab does not know: {names}.")
 
     def alias(self, given: str | None = None) -> str:
         """Return the alias to work with: `given`, which hints then name, else `lab.toml`'s.
@@ -59,6 +61,13 @@ class Context:
         Raises LabError when `lab.toml` or the alias cannot be used.
         """
         alias = self.project.alias(given)
+        if self.is_on_node:
+            from .ssh.compute_nodes import alias_of_node
+
+            given, self.console.login_node = alias_of_node(alias), given or ""
+            alias = given
+        elif given is not None and given.startswith(f"{self.project.settings.alias}-"):
+            self.console.login_node = ""
         if given is not None and given != self.project.settings.alias:
             self.console.alias = alias
         return alias
@@ -68,8 +77,16 @@ class Context:
 
         Raises LabError when `lab.toml` or the alias cannot be used.
         """
+        return self._machine(self.alias(alias))
+
+    def one_of_several(self, alias: str) -> Machine:
+        """Return a machine beside others: the commands that hints propose do not name it."""
+        return self._machine(self.project.alias(alias))
+
+    def _machine(self, alias: str) -> Machine:
         from .machine import Machine
         from .ssh.client import Client
 
-        client = Client(alias=self.alias(alias))
-        return Machine(client=client, folder=self.project.settings.folder)
+        settings = self.project.settings
+        client = Client(alias=alias)
+        return Machine(client=client, folder=settings.folder, prepare=settings.slurm.prepare)

@@ -8,10 +8,14 @@ LabError                      it failed; the message says why, `hint` what to do
 │   ├── DamagedEntryError     an entry of ours that cannot be read any more
 │   └── UnsafeEditError       nothing was written; `instructions` is what to add by hand
 ├── KeyFileError              a key that is missing, open to others, damaged or not to be copied
+├── NoNodeError               an alias of a compute node, and no job of it runs
 ├── UnreachableError          no connection to the remote machine
 │   ├── HostKeyUnknownError   its host key has never been seen
 │   ├── HostKeyChangedError   its host key is another one than before
 │   └── LoginRefusedError     it answered, but let nobody in
+│       ├── NoJobError        a compute node on which no job of the person's runs
+│       └── InteractiveLoginError       it asks a person at every login
+│           └── InteractiveGatewayError a jump host before it does
 └── RemoteCommandError        a command failed on the remote machine
     ├── CommandNotRunError    its login shell does something else than to run the command
     ├── MissingFolderError    the project's folder is not on the machine
@@ -28,10 +32,14 @@ __all__ = [
     "DamagedEntryError",
     "HostKeyChangedError",
     "HostKeyUnknownError",
+    "InteractiveGatewayError",
+    "InteractiveLoginError",
     "KeyFileError",
     "LabError",
     "LoginRefusedError",
     "MissingFolderError",
+    "NoJobError",
+    "NoNodeError",
     "NoProjectError",
     "RemoteCommandError",
     "UnreachableError",
@@ -70,7 +78,11 @@ class UsageError(LabError):
 
 
 class ConfigurationError(LabError):
-    """An SSH configuration that cannot be read, or that cannot be used as it stands."""
+    """An SSH configuration that cannot be read, or that cannot be used as it is."""
+
+
+class NoNodeError(LabError):
+    """The alias of a compute node, and the job that was the node has ended: no need to wait."""
 
 
 class NoProjectError(ConfigurationError):
@@ -78,7 +90,7 @@ class NoProjectError(ConfigurationError):
 
     def __init__(self, folder: object) -> None:
         super().__init__(
-            "The folder that you are in does not exist any more."
+            "The current folder no longer exists."
             if folder is None
             else f"There is no lab.toml in {folder} or a folder above it.",
             hint="Go to the folder of a project"
@@ -124,6 +136,18 @@ class HostKeyChangedError(UnreachableError):
 
 class LoginRefusedError(UnreachableError):
     """The machine answered, but did not let the person in."""
+
+
+class NoJobError(LoginRefusedError):
+    """A compute node lets in only those of whom a job runs there."""
+
+
+class InteractiveLoginError(LoginRefusedError):
+    """The machine asks a person at every login: for a code after the key, or in its place."""
+
+
+class InteractiveGatewayError(InteractiveLoginError):
+    """A jump host before the machine asks a person at every login."""
 
 
 class RemoteCommandError(LabError):

@@ -17,8 +17,8 @@ from .errors import LabError
 
 __all__ = [
     "Change",
+    "apply_changes",
     "backups_of",
-    "commit",
     "drop_backups",
     "exclusive",
     "keep_backup",
@@ -77,7 +77,7 @@ def exclusive(directory: Path) -> Iterator[None]:
                 directory.parent.rmdir()
 
 
-def commit(changes: Sequence[Change]) -> None:
+def apply_changes(changes: Sequence[Change]) -> None:
     """Make all changes, in their order; on an error, take those made back and raise OSError.
 
     Every file is written beside the one it replaces, flushed to the disk, and renamed over it, with
@@ -91,7 +91,7 @@ def commit(changes: Sequence[Change]) -> None:
             staged.append(None if change.after is None else _stage(change))
         for change, temporary in zip(changes, staged, strict=True):
             if read_bytes(change.path) != change.before:
-                raise OSError(f"{change.path} was changed by another program in this moment")
+                raise OSError(f"{change.path} was changed by another program just now")
             done.append(change)
             _put(change.path, temporary)
     except BaseException:
@@ -145,7 +145,7 @@ def keep_backup(path: Path, data: bytes, *, folder: Path) -> Path:
         if old.read_bytes() == data:
             return old
     backup = folder / f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.backup"
-    commit([Change(path=backup, before=None, after=data)])
+    apply_changes([Change(path=backup, before=None, after=data)])
     excess = max(0, len(kept) + 1 - MOST_BACKUPS)
     for old in kept[1 : 1 + excess]:
         old.unlink(missing_ok=True)
@@ -198,7 +198,7 @@ def _acquire(directory: Path) -> tuple[int, bool]:
             raise LabError(
                 f"Another `lab` command has been changing {directory} for {LONGEST_WAIT:.0f} "
                 "seconds.",
-                hint="Wait for it, or end it, and run this again.",
+                hint="Wait for it or end it, then run the command again.",
             )
         time.sleep(0.02)
 

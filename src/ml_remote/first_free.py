@@ -22,7 +22,7 @@ def first_free(context: Context, text: str) -> str:
     aliases = list(dict.fromkeys(context.project.alias(name) for name in names))
     if not aliases:
         raise UsageError(
-            "--first-free names no machine.", hint="lab run LAB --first-free gpu1,gpu2"
+            "--first-free needs the name of a machine.", hint="lab run LAB --first-free gpu1,gpu2"
         )
 
     def ask(alias: str) -> Load | LabError:
@@ -38,19 +38,21 @@ def first_free(context: Context, text: str) -> str:
         reason = _why_not(load)
         if not reason:
             why = f" ({'; '.join(passed_over)})" if passed_over else ""
-            context.console.note(f"{alias} has a free card and is taken{why}.")
+            context.console.note(f"{alias} has a free card and is used{why}.")
             context.alias(alias)
             return alias
         passed_over.append(f"{alias} {reason}")
     raise LabError(
         f"No machine has a free card: {'; '.join(passed_over)}.",
-        hint="See who uses them: lab status; to run on a busy one: lab run LAB --alias NAME",
+        hint="To see who uses them: lab status; to run on a busy one: lab run LAB --alias NAME",
     )
 
 
 def is_free(gpu: Gpu) -> bool:
-    """Return whether nobody computes on a card."""
-    return not gpu.users and (not gpu.total or (gpu.used or 0) < _IDLE * gpu.total)
+    """Return whether nobody computes on a card, or has it to themselves."""
+    return (
+        not gpu.users and not gpu.held_by and (not gpu.total or (gpu.used or 0) < _IDLE * gpu.total)
+    )
 
 
 def _why_not(load: Load | LabError) -> str:
@@ -58,7 +60,7 @@ def _why_not(load: Load | LabError) -> str:
     if isinstance(load, LabError):
         return "cannot be " + ("reached" if isinstance(load, UnreachableError) else "used")
     if load.gpu_fault:
-        return "has a driver that fails"
+        return "has a failing driver"
     if not load.gpus:
         return "has no card"
     return "" if any(map(is_free, load.gpus)) else "has no free card"

@@ -1,4 +1,4 @@
-"""Where the project lies on the machine: which machine, and which folder there."""
+"""Where the project is: on which machine, and in which folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Machine:
     client: Client
     folder: str
     """Absolute, or relative to the home directory."""
+    prepare: tuple[str, ...] = ()
+    """Lines of bash that each job there begins with, as `[slurm] prepare` has them."""
 
     @property
     def alias(self) -> str:

@@ -16,15 +16,30 @@ from .project import Project
 __all__ = ["Known", "read_environment", "what_next", "what_to_open"]
 
 _STATES = ("complete", "incomplete", "missing")
-_A_LIST = "list the packages in requirements.txt, or run what needs none: lab run -- COMMAND"
+_A_LIST = (
+    "list the packages in requirements.txt, or run a program that needs none: lab run -- COMMAND"
+)
+_WITHOUT_PROJECT = "git status shows what is left"
 _WITHOUT_LABS = "lab run -- COMMAND"
 _WITHOUT_LABS_HERE = "run your programs with .venv/bin/python"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a command has learnt about the project on a machine."""
+    """What a command has learnt about the project and its machine."""
 
+    is_project: bool = True
+    """Whether there is a project any more."""
+    is_written: bool = True
+    """Whether what was asked for was done; otherwise it was only shown (--dry-run)."""
+    left: str | None = None
+    """What this very step leaves to the person, such as to commit what it has changed."""
+    has_way: bool = True
+    """Whether the alias leads to a machine, by whatever SSH configuration."""
+    is_connected: bool = True
+    """Whether the way there is known to work."""
+    is_asked: bool = True
+    """Whether the machine was asked for the state of things."""
     is_sent: bool = True
     """Whether the project is there."""
     has_environment: bool = True
@@ -33,10 +48,16 @@ class Known:
     """The hash of the lists that the environment was made from; None if that is not known."""
     running: Sequence[str] = ()
     """The ids of the runs that are not over, the latest last."""
+    interrupted: str = ""
+    """The id of a sweep that has sets left, and on which nobody is at work."""
     session: str | None = None
     """The command that reaches a session which runs there, such as `lab jupyter`."""
     results: str | None = None
     """How to look at results that are here, or to bring them."""
+    data: str | None = None
+    """The direction in which data is to be copied: push or pull."""
+    secrets: int | None = None
+    """How many secrets are kept on the machine; None if that is not known."""
     is_local: bool = False
     """Whether the machine is this computer."""
 
@@ -44,6 +65,8 @@ class Known:
 def what_next(context: Context, known: Known | None = None, *, after: str = "") -> str:
     """Return what to run next; `after` is the command that was just run, which is not proposed."""
     known = known or Known()
+    if not known.is_project:
+        return known.left or _WITHOUT_PROJECT
     proposals = _proposals(context.project, known)
     return next(step for step in proposals if step != after)
 
@@ -69,16 +92,32 @@ def _proposals(project: Project, known: Known) -> list[str]:
     """Return what may come next, the most urgent first; of the last, one is always left."""
     here = " --local" if known.is_local else ""
     steps = []
+    if not known.is_written:
+        steps.append("the same without --dry-run")
+    if known.left:
+        steps.append(known.left)
+    if not known.has_way:
+        steps.append("lab connect user@address")
+    elif not known.is_connected:
+        steps.append("lab connect")
     if not known.is_sent:
         steps.append("lab up")
     if not known.has_environment or _is_older(project, known):
         steps.append(_how_to_set_up(project, here))
+    if not known.is_asked:
+        steps.append("lab status")
     if known.running:
         steps.append(f"lab attach {known.running[-1]}")
+    if known.interrupted:
+        steps.append(f"lab run --resume {known.interrupted}")
     if known.results:
         steps.append(known.results)
     if known.session:
         steps.append(known.session)
+    if known.data:
+        steps.append(f"lab data {known.data}")
+    if known.secrets == 0:
+        steps.append("lab secret set NAME")
     if project.has_labs:
         steps.append(f"lab run {project.example}{here}")
     else:
@@ -88,8 +127,8 @@ def _proposals(project: Project, known: Known) -> list[str]:
 
 def _how_to_set_up(project: Project, here: str) -> str:
     """Return what makes the environment; where no list is there, what `lab setup` asks for."""
-    from .lists.here import texts_here
-    from .lists.sources import how_to_list
+    from .package_lists.local import texts_here
+    from .package_lists.sources import how_to_list
 
     try:
         has_lists = bool(texts_here(project.root))
@@ -104,7 +143,7 @@ def _is_older(project: Project, known: Known) -> bool:
     """Return whether the environment was made from other lists than those that are here."""
     if known.lists is None:
         return False
-    from .lists.here import digest_here
+    from .package_lists.local import digest_here
 
     try:
         return known.lists != digest_here(project.root)

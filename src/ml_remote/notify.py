@@ -41,7 +41,7 @@ def notify(command: Sequence[str], console: Console, sentence: str) -> None:
     try:
         done = start([*command, sentence], seconds=_SECONDS)
     except LabError as error:
-        console.warn(f"You could not be notified: {error.message}")
+        console.warn(f"The notification failed: {error.message}")
         return
     if done is not None and done.returncode != 0:
-        console.warn(f"You could not be notified: {command[0]} ended with {done.returncode}.")
+        console.warn(f"The notification failed: {command[0]} ended with {done.returncode}.")

@@ -15,13 +15,14 @@ from packaging.version import Version
 from .context import Context
 from .environment import setup
 from .errors import LabError, UsageError
-from .lists import environment_yml, pyproject
-from .lists.conda_names import conda_name
-from .lists.lock import LOCK, differences, versions
-from .lists.requirements import name_of, parse, parse_name
-from .lists.sources import refuse_to_change
-from .lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
 from .next_steps import Known, what_next
+from .package_lists import environment_yml, pyproject
+from .package_lists.conda_names import conda_name
+from .package_lists.lock import LOCK, differences, versions
+from .package_lists.requirements import name_of, parse, parse_name
+from .package_lists.sources import refuse_to_change
+from .package_lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
+from .transfer.local_repository import git
 from .ui.console import Console
 
 __all__ = ["add", "remove", "renew"]
@@ -42,7 +43,7 @@ def add(
     new = [one for one in asked if one.specifier or one.url or _name(one) not in listed]
     for one in asked:
         if one not in new:
-            console.say(f"{one.name} is in the lists already.")
+            console.say(f"{one.name} is already in the lists.")
     if not new:
         known = Known(has_environment=False, is_local=local)  # it may not be installed
         console.next_step(what_next(context, known, after="lab add"))
@@ -61,7 +62,7 @@ def add(
     _say_differences(console, before.lock, lock)
     _install(context, alias=alias, local=local)
     names = [one.name for one in bounded]
-    console.next_step(commit_line(root, f"Add {' '.join(names)}"))
+    console.next_step(_then_commit(context, f"Add {' '.join(names)}", local=local))
 
 
 def remove(
@@ -92,7 +93,7 @@ def remove(
     console.say(f"Removed {', '.join(names)} from {_names(root)}.")
     _say_differences(console, before.lock, lock)
     _install(context, alias=alias, local=local)
-    console.next_step(commit_line(root, f"Remove {' '.join(names)}"))
+    console.next_step(_then_commit(context, f"Remove {' '.join(names)}", local=local))
 
 
 def renew(
@@ -111,6 +112,9 @@ def renew(
         console.say(f"{LOCK} is up to date: {len(versions(lock))} packages.")
         if has_conda:  # conda has versions of its own
             _install(context, alias=alias, local=local, upgrade=True)
+        console.next_step(
+            what_next(context, Known(is_local=local, is_asked=local), after="lab lock")
+        )
         return
     write_texts(root, before, replace(before, lock=lock))
     console.say(f"Wrote {LOCK}: {len(versions(lock))} packages.")
@@ -118,7 +122,27 @@ def renew(
         _say_differences(console, before.lock, lock)
     if upgrade:
         _install(context, alias=alias, local=local, upgrade=True)
-    console.next_step(commit_line(root, "Upgrade packages" if upgrade else "Lock packages"))
+    message = "Upgrade packages" if upgrade else "Lock packages"
+    console.next_step(_then_commit(context, message, local=local))
+
+
+def _then_commit(context: Context, message: str, *, local: bool) -> str:
+    """Return what to run next: what keeps the lists in git, where the project is in one."""
+    root = context.project.root
+    in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
+    left = commit_line(message, _changed(root)) if in_git else None
+    return what_next(context, Known(left=left, is_local=local))
+
+
+def _changed(root: Path) -> list[str]:
+    """Return which of the lists and the lock git does not have as they are; all if it cannot say.
+
+    One that was edited by hand belongs to what was locked.
+    """
+    names = [name for name in (*LISTS, LOCK) if (root / name).is_file()]
+    status = git(root, "status", "--porcelain", "-z", "--", *names, check=False).stdout
+    found = {line[3:].rpartition("/")[2] for line in status.split("\0")}
+    return [name for name in names if name in found] or names
 
 
 def _with_bound(requirement: Requirement, lock: str) -> Requirement:
@@ -188,6 +212,4 @@ def _not_listed(context: Context, word: str) -> UsageError:
             f"{word} is a run, not a package.",
             hint=f"lab runs --remove {shlex.quote(Path(word).name)}",
         )
-    return UsageError(
-        f"{word} is not in pyproject.toml.", hint="See what is: pyproject.toml, [project]"
-    )
+    return UsageError(f"{word} is not in pyproject.toml.", hint="See pyproject.toml, [project]")

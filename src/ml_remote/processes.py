@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import ConfigurationError, LabError
+from .kept_output import bytes_of, input_file, kept_file, text_of
 from .ui.console import Console
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "run",
     "running",
     "start",
-    "text_of",
 ]
 
 _OPENSSH = ("sftp", "ssh", "ssh-add", "ssh-keygen")
@@ -48,7 +47,6 @@ MOST_ERRORS = 8 * 2**20
 """Bytes that a program may write to its standard error, about; that goes into a file."""
 LONGEST_LINE = 64 * 2**10
 """Bytes of a line; a longer one is taken in pieces of this length."""
-_ERRORS_READ = 64 * 2**10  # bytes of standard error that are read: its beginning and its end
 _LOOK_EVERY = 0.2  # seconds between two looks at how much was written
 
 
@@ -104,7 +102,7 @@ def start(command: Sequence[str], *, seconds: float) -> Result | None:
     Return what came of it if it ends within that time; None if it stays, and it is left alone then.
     Raises ConfigurationError when it cannot be started.
     """
-    with _kept() as said, said.open("ab") as output:
+    with kept_file() as said, said.open("ab") as output:
         process = _start(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
@@ -136,7 +134,7 @@ class Running:
         stdin = self._process.stdin
         assert stdin is not None
         with suppress(OSError, ValueError):  # EPIPE, on Windows EINVAL; or it is closed
-            stdin.write(_bytes_of(text))
+            stdin.write(bytes_of(text))
             stdin.flush()
         if close:
             with suppress(OSError):
@@ -226,8 +224,8 @@ class Running:
             name = Path(str(args[0] if isinstance(args, list | tuple) else args)).name
             raise TooMuchError(
                 f"{name} was ended: it printed more than {MOST_OUTPUT // 2**20} MiB, or more than "
-                f"{MOST_ERRORS // 2**20} MiB of messages, which is no answer.",
-                hint="See what the machine prints when you log in: lab doctor",
+                f"{MOST_ERRORS // 2**20} MiB of messages.",
+                hint="To see what the machine prints at login: lab doctor",
             )
 
     def kill(self) -> None:
@@ -257,8 +255,8 @@ def running(
     `own_session` Ctrl-C at the terminal reaches only us. Raises ConfigurationError when the program
     cannot be started.
     """
-    with _kept() as errors:
-        with errors.open("ab") as kept, _input_file(input) as given:
+    with kept_file() as errors:
+        with errors.open("ab") as kept, input_file(input) as given:
             near = subprocess.DEVNULL if discard_output else subprocess.PIPE
             pipe_or_file = subprocess.PIPE if echo_errors else kept
             process = _start(
@@ -307,13 +305,13 @@ def _how_to_install(program: str) -> str:
         if program == "git":
             return "xcode-select --install"
         if is_ssh:
-            return "It comes with macOS; see that /usr/bin is on your PATH"
+            return "It comes with macOS; check that /usr/bin is on your PATH"
     elif is_ssh or program in ("git", "rsync"):
         debian, fedora = ("openssh-client", "openssh-clients") if is_ssh else (program, program)
         if shutil.which("apt-get"):
             return f"sudo apt install {debian}"
         return f"Install it with your system's packages, for example: sudo dnf install {fedora}"
-    return f"Install {program}, and see that it is on your PATH"
+    return f"Install {program}, and check that it is on your PATH"
 
 
 def is_windows() -> bool:
@@ -364,54 +362,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     with suppress(OSError), process:  # what was not written to its input may be left over
         pass
-
-
-@contextmanager
-def _kept() -> Iterator[Path]:
-    """Yield a file for what a program writes.
-
-    Not a pipe: the shared connection that ssh leaves behind may keep standard error open, and a
-    pipe would be waited for until that ends.
-    """
-    descriptor, name = tempfile.mkstemp(prefix="lab-")
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        with suppress(OSError):  # Windows does not remove a file that is open
-            Path(name).unlink()
-
-
-def _bytes_of(text: str) -> bytes:
-    """Return a text as bytes; names of files may hold bytes that are not UTF-8."""
-    return text.encode(errors="surrogateescape")
-
-
-def text_of(file: Path) -> str:
-    """Return what a program has written into a file; ssh ends its lines with \\r\\n.
-
-    Of very much, the middle is left out.
-    """
-    with file.open("rb") as kept:
-        text = kept.read(_ERRORS_READ // 2)
-        rest = file.stat().st_size - len(text)
-        if rest > _ERRORS_READ // 2:
-            kept.seek(-(_ERRORS_READ // 2), os.SEEK_END)
-            text += b"\n"
-        text += kept.read(_ERRORS_READ // 2)
-    return text.decode(errors="replace").replace("\r\n", "\n")
-
-
-@contextmanager
-def _input_file(text: str | None) -> Iterator[IO[bytes] | None]:
-    """Yield a file that holds `text`; None without one."""
-    if text is None:
-        yield None
-        return
-    with tempfile.TemporaryFile() as file:
-        file.write(_bytes_of(text))
-        file.seek(0)
-        yield file
 
 
 def _echo(process: subprocess.Popen[bytes], copy: Path) -> threading.Thread:

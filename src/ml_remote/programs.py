@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,23 @@ __all__ = [
     "keep_out_of_this_folder",
     "keep_packages_apart",
     "name_files_in_utf8",
+    "open_standard_streams",
 ]
+
+
+def open_standard_streams() -> None:
+    """Open on the null device what this program was started without (`>&-`).
+
+    Else the first file that is opened takes that place, and receives what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def keep_out_of_this_folder() -> None:
@@ -37,6 +52,8 @@ def keep_packages_apart() -> None:
 
 def find_program(name: str) -> str | None:
     """Return where a program is, None where no absolute folder of PATH has it."""
+    import shutil  # what starts here may need no program
+
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         found = shutil.which(str(Path(folder) / name)) if Path(folder).is_absolute() else None
         if found is not None:

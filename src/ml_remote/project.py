@@ -1,4 +1,4 @@
-"""The project that a command is about: its folder, its settings, and where things lie in it."""
+"""The project that a command is about: its folder, its settings, and where things are in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "current_folder", "nearest_root"]
 
-_DIGITS = "labs/mnistlab.py"
+_SAMPLES = ("labs/mnistlab.py", "labs/treelab.py")
 _ANY = "LAB"
 
 
@@ -46,7 +46,7 @@ class Project:
 
     @property
     def outputs(self) -> Path:
-        """The folder that results are brought home to."""
+        """The folder that results are fetched into."""
         return self.root / "outputs"
 
     @property
@@ -56,14 +56,17 @@ class Project:
 
     @property
     def example(self) -> str:
-        """A lab to name in a command: the one for digits, else the first, else a name for any."""
-        found = sorted((self.root / "labs").glob("*.py"))
-        labs = [
-            f"labs/{path.name}"
-            for path in found
+        """A lab to name in a command: one's own newest one, else a sample, else a word for any."""
+        folder = self.root / "labs"
+        labs = {
+            f"labs/{path.name}": path.stat().st_mtime
+            for path in sorted(folder.glob("*.py"))
             if path.name.isprintable() and path.name[0] != "_" and path.is_file()
-        ]
-        return shlex.quote(_DIGITS if _DIGITS in labs else labs[0]) if labs else _ANY
+        }
+        own = [name for name in labs if name not in _SAMPLES]
+        if own:
+            return shlex.quote(max(own, key=labs.__getitem__))
+        return next((name for name in _SAMPLES if name in labs), _ANY)
 
     def alias(self, given: str | None = None) -> str:
         """Return the alias to work with: the one `given` on the command line, else `lab.toml`'s.

@@ -2,6 +2,8 @@
 
 A script may begin with a line `# needs: jobs slurm`: these files, and what they need, are put in
 front of it. `# needs: folder` makes it run in the project's folder, which is its first argument.
+`# functions: list look` makes functions of other scripts, which they do not notice: one session of
+ssh does the work of several then. A hyphen in a name becomes an underscore.
 """
 
 from __future__ import annotations
@@ -22,13 +24,24 @@ from .errors import (
 from .far.exit_codes import ExitCode
 from .machine import Machine
 from .processes import Result
+from .quotas import quota_error
 from .ssh.explaining import explain
 from .ssh.not_run import command_not_run
 
-__all__ = ["ExitCode", "Explanations", "absolute_folder", "ask", "check", "failure", "script"]
+__all__ = [
+    "ExitCode",
+    "Explanations",
+    "absolute_folder",
+    "check",
+    "failure",
+    "folder_and_environment",
+    "run_script",
+    "script",
+]
 
-_HEAD = re.compile(r"(# needs: .*\n)?(# shellcheck shell=sh\n)?")
+_HEAD = re.compile(r"(# (?:needs|functions): .*\n)?(# shellcheck shell=sh\n)?")
 _NEEDS = re.compile(r"# needs: (.*)\n")
+_FUNCTIONS = re.compile(r"# functions: (.*)\n")
 
 
 Explanations = Mapping[int, Callable[[str], LabError]]
@@ -46,14 +59,16 @@ def script(name: str) -> str:
 def _parts(name: str) -> dict[str, None]:
     """Return a script and what it needs, each once, in the order in which they must come."""
     text = files(f"{__package__}.far.login").joinpath(f"{name}.sh").read_text(encoding="utf-8")
-    needs = _NEEDS.match(text)
+    needs, functions = _NEEDS.match(text), _FUNCTIONS.match(text)
     parts: dict[str, None] = {}
+    for other in functions[1].split() if functions else ():
+        parts[f"{other.replace('-', '_')}() (\n{script(other)})\n"] = None
     for needed in needs[1].split() if needs else ():
         parts |= _parts(needed)
     return parts | {_HEAD.sub("", text): None}
 
 
-def ask(
+def run_script(
     machine: Machine,
     name: str,
     *arguments: str,
@@ -76,9 +91,14 @@ def ask(
 
 def absolute_folder(machine: Machine) -> str:
     """Return the absolute path of the project's folder on the machine. Raises LabError."""
-    # What start-up files print comes before it.
-    said = ask(machine, "where").stdout.rstrip("\n").rpartition("\n")[2]
-    return answers.folder(said, asked=machine.folder)
+    return folder_and_environment(machine)[0]
+
+
+def folder_and_environment(machine: Machine) -> tuple[str, list[str]]:
+    """Return that path, and what is said of the environment there: its state and its lists."""
+    # What start-up files print comes before both.
+    *_, state, folder = ("", *run_script(machine, "project-folder").stdout.rstrip("\n").split("\n"))
+    return answers.folder(folder, asked=machine.folder), state.split()
 
 
 def check(
@@ -106,43 +126,60 @@ def failure(
 
     `said` is what was printed; `explanations` come before what is known here.
     """
-    alias, folder = machine.alias, machine.folder
+    alias = machine.alias
     if explanations and returncode in explanations:
         return explanations[returncode](said)
     match returncode:
         case ExitCode.SSH:
             return explain(said, alias=alias)
-        case ExitCode.NO_FOLDER:
-            return MissingFolderError(
-                f"There is no folder {folder} on {alias}.", hint="Send the project there: lab up"
-            )
-        case ExitCode.NOT_YOURS:
-            return WrongFolderError(
-                f"The folder {folder} on {alias} belongs to another user, who can change what runs "
-                "in it. Nothing was run."
-            )
-        case ExitCode.LINKED:
-            quoted = shlex.quote(f"{folder}/.lab")
-            return RemoteCommandError(
-                f"In {folder} on {alias}, .lab or something in it is a link, and a commit can "
-                "bring one. lab follows none there, so nothing was run.",
-                hint=f"Log in there, see which, and remove it: find {quoted} -type l",
-            )
         case ExitCode.NOT_RUN:
             return command_not_run(machine.client, None)
         case ExitCode.NO_JOB:
             return LabError(
-                f"There is no job {job} on {alias} (any more).",
-                hint="See which there are: lab runs",
+                f"There is no job {job} on {alias}.",
+                hint="List them: lab runs",
+            )
+        case ExitCode.DISK if said.startswith("quota exceeded"):
+            return quota_error(said, machine)
+    return _folder_error(returncode, said, machine) or RemoteCommandError(
+        f"On {alias}, sh ended with exit code {returncode}: {said or 'it printed nothing'}"
+    )
+
+
+def _folder_error(returncode: int, said: str, machine: Machine) -> LabError | None:
+    """Return the error that an exit code stands for which is about the project's folder."""
+    alias, folder = machine.alias, machine.folder
+    match returncode:
+        case ExitCode.NO_FOLDER:
+            return MissingFolderError(
+                f"There is no folder {folder} on {alias}.",
+                hint="Send the project to the machine: lab up",
+            )
+        case ExitCode.NOT_YOURS:
+            return WrongFolderError(
+                f"The folder {folder} on {alias} belongs to another user, who could change what "
+                "runs in it. Nothing was run."
+            )
+        case ExitCode.LINKED:
+            quoted = shlex.quote(f"{folder}/.lab")
+            return RemoteCommandError(
+                f"In {folder} on {alias}, .lab or something in it is a link, perhaps from a "
+                "commit. lab does not follow links there, so nothing was run.",
+                hint=f"Find and remove it on the machine: find {quoted} -type l",
+            )
+        case ExitCode.NO_LINKS:
+            return RemoteCommandError(
+                f"The disk of {folder} on {alias} has no hard links. A sweep needs them, so that "
+                "no set runs twice.",
+                hint="Name a folder on another disk: [remote] folder in lab.local.toml. "
+                "Then: lab up",
             )
         case ExitCode.DISK:
             free = str(int(said) // 1024) if re.fullmatch("[0-9]{1,15}", said) else "?"
             return RemoteCommandError(
-                f"Nothing can be written into {folder}/.lab on {alias}: {free} MiB of its disk are "
+                f"Nothing can be written to {folder}/.lab on {alias}: {free} MiB of its disk are "
                 "free.",
-                hint="Make room there (lab status shows the disk), or mend the rights of that "
-                "folder",
+                hint="Free disk space there (lab status shows the disk), or fix the permissions "
+                "of that folder",
             )
-    return RemoteCommandError(
-        f"On {alias}, sh ended with exit code {returncode}: {said or 'it said nothing'}"
-    )
+    return None

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .errors import ConfigurationError
-from .far.login.placed import NAMES, names_in
+from .far.login.folder_variables import NAMES, variables_in
+from .node_options import NodeOptions, read_node_options
 from .slurm_options import SlurmOptions, read_options
 from .tables import LOCAL_FILE, PLACED, Tables
 
@@ -50,7 +51,7 @@ class Settings:
     alias: str
     """The name of the remote machine in the SSH configuration."""
     folder: str
-    """Where the project lies on the remote machine: absolute, or relative to the home directory."""
+    """Where the project is on the remote machine: absolute, or relative to the home directory."""
     format: int = FORMAT
     """What project and tool may expect of each other; 1 is a project with the tool copied in it."""
     package: str | None = None
@@ -61,6 +62,8 @@ class Settings:
     """The version of Python to ask for, such as "3.12"."""
     source: str = ""
     """`from`: the list that the environment is made from; empty leaves it to what is there."""
+    in_job: bool = False
+    """Whether the environment is made in a job of Slurm, as on login nodes that limit CPU time."""
     torch: str = ""
     """The build of torch to install, such as "cpu" or "cu126"; empty leaves it to the manager."""
     idle_hours: float = DEFAULT_IDLE_HOURS
@@ -71,6 +74,8 @@ class Settings:
     """After how many hours a kernel ends that no window shows and that has memory on a card."""
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     """What `lab run --slurm` asks for."""
+    node: NodeOptions = field(default_factory=NodeOptions)
+    """What `lab node` asks for."""
     output_folders: tuple[str, ...] = ()
     """Folders of the project, beside outputs/, whose new files are results of a run."""
     data_folder: str = ""
@@ -102,12 +107,13 @@ def read_settings(tables: Tables) -> Settings:
     if manager not in ENVIRONMENT_MANAGERS:
         raise ConfigurationError(
             f"{tables.source('environment', 'manager')}: manager in [environment] is {manager!r}; "
-            f"allowed are {', '.join(ENVIRONMENT_MANAGERS)}."
+            f"it must be one of {', '.join(ENVIRONMENT_MANAGERS)}."
         )
     alias = _required(tables, "remote", "alias")
     folder = _required(tables, "remote", "folder")
     _check_folder(folder, tables.source("remote", "folder"))
     data_folder, data_read_only = _data_folders(tables)
+    slurm = read_options(tables)
     return Settings(
         format=known,
         package=package,
@@ -117,10 +123,12 @@ def read_settings(tables: Tables) -> Settings:
         python=_python(tables),
         source=_source(tables),
         torch=_torch(tables),
+        in_job=_truth(tables, "environment", "in_job", default=False),
         idle_hours=_hours(tables, "idle_hours", DEFAULT_IDLE_HOURS),
-        keep_kernels=_keep_kernels(tables),
+        keep_kernels=_truth(tables, "sessions", "keep_kernels", default=True),
         card_idle_hours=_hours(tables, "card_idle_hours", DEFAULT_CARD_IDLE_HOURS),
-        slurm=read_options(tables),
+        slurm=slurm,
+        node=read_node_options(tables, slurm),
         output_folders=_output_folders(tables),
         data_folder=data_folder,
         data_read_only=data_read_only,
@@ -139,10 +147,10 @@ def _format(tables: Tables) -> int:
         )
     if value > FORMAT:
         raise ConfigurationError(
-            f"{tables.project} has format {value}; this version of lab knows no format above "
+            f"{tables.project} has format {value}; this version of lab supports formats up to "
             f"{FORMAT}.",
-            hint="Run the version that the project pins: uv run lab.py. If that is this one "
-            "(lab --version), take over a newer one: uvx cruft update",
+            hint="Run the version that the project pins: uv run lab.py. If that is this one (lab "
+            "--version), update the project: uvx cruft update",
         )
     return value
 
@@ -152,7 +160,8 @@ def _check_folder(folder: str, path: Path) -> None:
     parts = PurePosixPath(folder).parts
     if folder.startswith(("~", "-")) or ".." in parts or parts in ((), ("/",)):
         raise ConfigurationError(
-            f"{path}: folder in [remote] is {folder!r}; it must be a folder of the project's own, "
+            f"{path}: folder in [remote] is {folder!r}; it must be a folder for this project "
+            "alone, "
             'relative to your home directory there ("work/lab", without "~/") or absolute.'
         )
 
@@ -162,7 +171,7 @@ def _required(tables: Tables, table: str, key: str, *, default: str | None = Non
     value = _text(tables, table, key, default=default)
     if value is None:
         raise ConfigurationError(
-            f'{tables.project} lacks {key} in [{table}]. Add a line: {key} = "..."'
+            f'{tables.project} has no {key} in [{table}]. Add a line: {key} = "..."'
         )
     return value
 
@@ -229,18 +238,18 @@ def _hours(tables: Tables, key: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ConfigurationError(
             f"{tables.source('sessions', key)}: {key} in [sessions] is {value!r}; it must be a "
-            f"number of hours, such as {default:g} or 0.5; 0 means that nothing ends by itself."
+            f"number of hours, such as {default:g} or 0.5; 0 means never."
         )
     return float(value)
 
 
-def _keep_kernels(tables: Tables) -> bool:
-    """Return the optional keep_kernels in [sessions], which must be true or false."""
-    value = tables.table("sessions").get("keep_kernels", True)
+def _truth(tables: Tables, table: str, key: str, *, default: bool) -> bool:
+    """Return an optional value, which must be true or false."""
+    value = tables.table(table).get(key, default)
     if not isinstance(value, bool):
         raise ConfigurationError(
-            f"{tables.source('sessions', 'keep_kernels')}: keep_kernels in [sessions] is "
-            f"{value!r}; it must be true or false, without quotes."
+            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; it must be true or "
+            "false, without quotes."
         )
     return value
 
@@ -259,8 +268,8 @@ def _output_folders(tables: Tables) -> tuple[str, ...]:
         if parts[0] == "data":
             raise ConfigurationError(
                 f"{tables.source('outputs', 'folders')}: folders in [outputs] has {folder!r}; "
-                "data/ never comes with results.",
-                hint="Take it out of that list, and bring it by: lab data pull",
+                "data/ is never part of results.",
+                hint="Remove it from that list, and fetch it by: lab data pull",
             )
     return tuple(str(PurePosixPath(folder)) for folder in folders)
 
@@ -275,7 +284,7 @@ def _data_folders(tables: Tables) -> tuple[str, str]:
         raise ConfigurationError(
             f"{tables.source('data', 'read_only')}: folder and read_only in [data] cannot be "
             "combined.",
-            hint="Keep folder for data of your own, or read_only for data that is there already",
+            hint="Keep folder for your own data, or read_only for existing data",
         )
     for key, value in zip(PLACED["data"], (folder, read_only), strict=True):
         parts = PurePosixPath(value).parts
@@ -294,12 +303,12 @@ def _check_variables(tables: Tables, table: str, key: str) -> None:
     if not isinstance(value, str):
         return  # told by whoever reads it
     try:
-        names_in(value)
+        variables_in(value)
     except ValueError:
         allowed = ", ".join(f"${name}" for name in NAMES)
         raise ConfigurationError(
-            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; of what a shell would "
-            f"put in, it may hold {allowed} only."
+            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; the only variables "
+            f"allowed are {allowed}."
         ) from None
 
 
@@ -318,8 +327,8 @@ def _notify_command(tables: Tables) -> tuple[str, ...]:
     """Return the optional command in [notify], which may only be one person's."""
     if "notify" in tables.shared:
         raise ConfigurationError(
-            f"{tables.project}: [notify] names a program that runs on your computer, so it counts "
-            f"in {LOCAL_FILE} only.",
+            f"{tables.project}: [notify] names a program that runs on your computer, so it is "
+            f"only allowed in {LOCAL_FILE}.",
             hint="Move [notify] to lab.local.toml, which git ignores",
         )
     return _texts(tables, "notify", "command")
@@ -333,6 +342,6 @@ def _texts(tables: Tables, table: str, key: str) -> tuple[str, ...]:
     ):
         raise ConfigurationError(
             f"{tables.source(table, key)}: {key} in [{table}] is {values!r}; it must be a list of "
-            "texts."
+            "strings."
         )
     return tuple(values)

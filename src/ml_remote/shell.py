@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .closing import closing_on_signals
 from .context import Context
 from .errors import UsageError
 from .far.exit_codes import ExitCode
-from .installing import ensure_far
+from .far_half import ensure_far
 from .machine import Machine
 from .processes import converse
 from .scripts import absolute_folder
+from .signals import interrupt_on_signals
 from .ssh.explaining import explain
 from .transfer.identity import identity
 
@@ -54,7 +54,7 @@ def _converse(machine: Machine, words: Sequence[str], has_terminal: bool) -> int
     client = machine.client.with_options(f"RequestTTY={'force' if has_terminal else 'no'}")
     with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as kept:
         said = Path(kept) / "ssh"  # what ssh itself says, apart from what the command says
-        with closing_on_signals():  # the exit code of one to `lab` is not the program's
+        with interrupt_on_signals():  # the exit code of one to `lab` is not the program's
             code = converse(client.command(*words, flags=("-E", str(said))))
         lines = said.read_text(errors="replace").splitlines() if said.exists() else []
     own = [line for line in lines if line and not _FAREWELL.fullmatch(line)]

@@ -10,9 +10,11 @@ from typing import Any
 from .errors import ConfigurationError
 from .tables import Tables
 
-__all__ = ["SlurmOptions", "read_options"]
+__all__ = ["SlurmOptions", "allowed", "read_options", "sbatch_words", "seconds_of"]
 
-_KEYS = ("partition", "time", "gpus", "nodes", "options")
+_KEYS = ("partition", "time", "gpus", "nodes", "options", "prepare")
+_LONGEST_WARNING, _SHORTEST_WARNING = 120, 10
+"""Seconds; Slurm sends a signal up to half a minute earlier than it is asked to."""
 _TIME = re.compile(r"\d+(:[0-5]?\d){0,2}|\d+-\d{1,2}(:[0-5]?\d){0,2}")
 _OURS = (
     "array", "chdir", "error", "input", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output",
@@ -32,19 +34,28 @@ class SlurmOptions:
     nodes: int = 1
     options: tuple[str, ...] = ()
     """Further options of sbatch, such as "--account=physics"."""
+    prepare: tuple[str, ...] = ()
+    """Lines of bash, such as "module load cuda/12", that a login shell runs before each job."""
     ignored: tuple[str, ...] = ()
     """A sentence for each key that is not known: of a newer `lab`, or mistyped."""
 
-    def lines(self, *, name: str) -> str:
-        """Return the lines of the batch script that tell sbatch; `name` is what squeue shows."""
+    def lines(self, *, name: str, until_done: bool = False) -> str:
+        """Return the lines of the batch script that tell sbatch; `name` is what squeue shows.
+
+        With `until_done` the batch script gets a signal before the time limit.
+        """
         words = [f"--job-name={name}", f"--nodes={self.nodes}", "--ntasks-per-node=1", "--requeue"]
-        if self.partition is not None:
-            words.append(f"--partition={self.partition}")
-        if self.time is not None:
-            words.append(f"--time={self.time}")
-        if self.gpus:
-            words.append(f"--gpus-per-node={self.gpus}")
+        words += sbatch_words(self.partition, self.time, self.gpus)
+        if until_done:
+            words.append(f"--signal=B:USR1@{self._warning}")
         return "\n".join(f"#SBATCH {shlex.quote(word)}" for word in (*words, *self.options))
+
+    @property
+    def _warning(self) -> int:
+        """How many seconds before the time limit the signal is to come."""
+        if self.time is None:
+            return _LONGEST_WARNING
+        return max(_SHORTEST_WARNING, min(_LONGEST_WARNING, seconds_of(self.time) // 10))
 
     def __str__(self) -> str:
         nodes = "1 node" if self.nodes == 1 else f"{self.nodes} nodes"
@@ -53,6 +64,29 @@ class SlurmOptions:
         parts.append(f"partition {self.partition}" if self.partition else "the usual partition")
         parts.append(f"at most {self.time}" if self.time else "the usual time limit")
         return ", ".join((*parts, *self.options))
+
+
+def sbatch_words(partition: str | None, time: str | None, gpus: int) -> list[str]:
+    """Return the words for sbatch that name a partition, a time limit and the GPUs of a node."""
+    words = [] if partition is None else [f"--partition={partition}"]
+    words += [] if time is None else [f"--time={time}"]
+    return words + ([f"--gpus-per-node={gpus}"] if gpus else [])
+
+
+def seconds_of(time: str) -> int:
+    """Return how long a time is that Slurm is asked for: the forms that `_TIME` allows.
+
+    Raises ValueError for any other.
+    """
+    days, _, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if days:  # days-hours[:minutes[:seconds]]
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+    elif len(parts) == 3:
+        hours, minutes, seconds = parts
+    else:  # minutes[:seconds]
+        hours, minutes, seconds = 0, parts[0], (*parts, 0)[1]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def read_options(tables: Tables) -> SlurmOptions:
@@ -65,19 +99,20 @@ def read_options(tables: Tables) -> SlurmOptions:
         f"{tables.source('slurm', key)}: [slurm] has no key {key!r}, so it is ignored. "
         f"The keys are {', '.join(_KEYS)}."
         for key in values
-        if key not in _KEYS
+        if key not in (*_KEYS, "node")
     )
     values = {key: value for key, value in values.items() if key in _KEYS}
     for key, value in values.items():
-        allowed = _allowed(key, value)
-        if allowed:
+        fault = allowed(key, value)
+        if fault:
             path = tables.source("slurm", key)
-            raise ConfigurationError(f"{path}: {key} in [slurm] is {value!r}; {allowed}")
-    values["options"] = tuple(values.get("options", ()))
+            raise ConfigurationError(f"{path}: {key} in [slurm] is {value!r}; {fault}")
+    for key in ("options", "prepare"):
+        values[key] = tuple(values.get(key, ()))
     return SlurmOptions(**values, ignored=ignored)
 
 
-def _allowed(key: str, value: object) -> str:
+def allowed(key: str, value: object) -> str:
     """Return what a value must be when it is not; else nothing."""
     match key:
         case "partition":
@@ -88,7 +123,7 @@ def _allowed(key: str, value: object) -> str:
                 return 'it must be a time: "30" (minutes), "04:00:00" or "1-12:00:00" (days).'
         case "gpus":
             if type(value) is not int or value < 0:
-                return "it must be the number of GPUs on each node, 0 or more."
+                return "it must be the number of GPUs per node, 0 or more."
         case "nodes":
             if type(value) is not int or value < 1:
                 return "it must be the number of nodes, 1 or more."
@@ -98,7 +133,14 @@ def _allowed(key: str, value: object) -> str:
             ours = [word for word in value if word.removeprefix("--").partition("=")[0] in _OURS]
             if ours:
                 return f"lab sets {', '.join(ours)} itself, or [slurm] has a key for it."
+        case "prepare":
+            if not isinstance(value, list) or not all(map(_is_line, value)):
+                return 'it must be a list of lines of bash, such as ["module load cuda/12"].'
     return ""
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value.strip() != ""
 
 
 def _is_option(value: object) -> bool:

@@ -81,14 +81,14 @@ def _script(*, accepted: bool) -> Path | None:
         return None
     script = root / "lab.py"
     if os.environ.get(_GUARD) == str(script):
-        raise LabError(f"{script} starts `lab` again instead of the tool that it pins.")
+        raise LabError(f"{script} starts `lab` again instead of the tool it pins.")
     if not is_trusted(pin):
         if not accepted:
             _ask(root, pin)
         try:
             trust(pin)
         except LabError as error:
-            Console().warn(f"{error} You will be asked again.")
+            Console().warn(f"{error} lab will ask again next time.")
     return script
 
 
@@ -113,7 +113,7 @@ def _ask(root: Path, pin: Pin) -> None:
     from .ui.console import Console
 
     console = Console()
-    by_hand = f"To agree beforehand: lab {ACCEPT} ..."
+    by_hand = f"To agree in advance: lab {ACCEPT} ..."
     if "_LAB_COMPLETE" in os.environ or not console.has_terminal():
         raise UsageError(
             f"{root} runs lab from {pin.source}, which you have not run before.", hint=by_hand
@@ -136,7 +136,7 @@ def _hand_over(script: Path, arguments: list[str], own_failure: int | None) -> i
         from .ui.console import Console
 
         Console().note(
-            "lab needs uv, which brings everything else: https://docs.astral.sh/uv/ has it."
+            "lab needs uv. Install it (https://docs.astral.sh/uv/); it installs everything else."
         )
         return own_failure or 1
     locked = ["--frozen"] if script.with_name("lab.py.lock").is_file() else []

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from .errors import ConfigurationError
-from .far.installed import ignore
 
 __all__ = ["NAME", "check_links", "make_state"]
 
@@ -24,6 +23,8 @@ _OWN_LINK = "current"  # of .lab/far
 
 def make_state(state: Path) -> Path:
     """Make the folder where it is missing, ignored by git from then on; return it."""
+    from .far.installed import ignore
+
     state.mkdir(parents=True, exist_ok=True)
     ignore(state)
     return state
@@ -31,10 +32,16 @@ def make_state(state: Path) -> Path:
 
 def check_links(root: Path) -> None:
     """Raise ConfigurationError where `.lab`, or something that `lab` writes in it, is a link."""
-    for path in _links(root / NAME):
+    state = root / NAME
+    if state.exists() and not state.is_dir():
         raise ConfigurationError(
-            f"{path} is a link, and a clone can bring one. lab follows none there, so it did "
-            "nothing.",
+            f"{state} is a file, but lab needs a folder with that name.",
+            hint="Rename it, then run the command again",
+        )
+    for path in _links(state):
+        raise ConfigurationError(
+            f"{path} is a link, perhaps from the repository. lab does not follow links there, so "
+            "it did nothing.",
             hint="Remove that link, then run the command again. For environments on another disk: "
             "folder in [environment], in lab.local.toml",
         )

@@ -30,9 +30,10 @@ LOCAL_FILE = "lab.local.toml"
 KEYS: Mapping[str, frozenset[str]] = {
     "project": frozenset({"package"}),
     "remote": frozenset({"alias", "folder"}),
-    "environment": frozenset({"manager", "python", "folder", "cache", "torch", "from"}),
+    "environment": frozenset({"manager", "python", "folder", "cache", "torch", "from", "in_job"}),
     "sessions": frozenset({"idle_hours", "keep_kernels", "card_idle_hours"}),
-    "slurm": frozenset({"partition", "time", "gpus", "nodes", "options"}),
+    "slurm": frozenset({"partition", "time", "gpus", "nodes", "options", "prepare", "node"}),
+    "slurm.node": frozenset({"partition", "time", "gpus", "options", "idle_minutes"}),
     "outputs": frozenset({"folders"}),
     "data": frozenset({"folder", "read_only"}),
     "push": frozenset({"most_mb", "most_files"}),
@@ -180,7 +181,7 @@ def read_toml(path: Path) -> dict[str, object] | None:
         shared = path.name == PROJECT_FILE
         raise ConfigurationError(
             f"{path} is not valid TOML: {error}.",
-            hint=f"See what was changed: git diff {path.name}"
+            hint=f"To see what was changed: git diff {path.name}"
             if shared
             else f"Fix that line; git does not have {path.name}",
         ) from None

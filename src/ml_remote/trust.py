@@ -44,8 +44,8 @@ def check_owner(root: Path, *further: Path) -> None:
             raise LabError(f"{path} belongs to another user, so lab runs nothing.", hint=_BY_HAND)
         if found.st_mode & stat.S_IWOTH and _has_modes(path):
             raise LabError(
-                f"Everybody on this computer can change {path}, so lab runs nothing.",
-                hint=f"Take that away: chmod o-w {shlex.quote(str(path))}",
+                f"Everyone on this computer can change {path}, so lab runs nothing.",
+                hint=f"Remove that right: chmod o-w {shlex.quote(str(path))}",
             )
 
 
@@ -76,7 +76,7 @@ def what_runs(pin: Pin) -> Iterator[str]:
         lines = [in_one_line(line) for line in pin.code.splitlines()]
         more = f"\n  ... and {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
         shown = "\n".join(f"  {line}" for line in lines[:_LINES])
-        yield f"lab.py is not as the template makes it. All of this runs first:\n{shown}{more}"
+        yield f"lab.py differs from the template's. All of this runs first:\n{shown}{more}"
 
 
 def is_trusted(pin: Pin) -> bool:

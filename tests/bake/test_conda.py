@@ -17,7 +17,9 @@ from conda_channel import LARGE_FILE
 from conda_clients import CLIENTS, Client, conda_client, programs_of
 from conftest import Bake
 from environment_events import build_wheel
-from remote_fixtures import wait_until
+from kernels.driving import ExtensionHost, KernelProject
+from kernels.projects import NEWEST, environment_with
+from tool_helpers import wait_until
 
 SCRIPT = "scripts/setup-environment.sh"
 # Fewer packages than a project has: every one takes conda time.
@@ -31,12 +33,12 @@ dependencies:
   - hatchling>=1.26
   - pytorch>=2.6
 """
-CURED = "removed from the package cache"
+CURED = "Removed from the package cache"
 SOME = ("conda-26.7.1", "mamba-2.0.5")
 
 
 @dataclass(frozen=True)
-class Place:
+class CondaProject:
     """A project, and the client that makes its environment."""
 
     project: BakedProject
@@ -107,124 +109,135 @@ class Place:
 
 
 @pytest.fixture(params=CLIENTS)
-def place(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Iterator[Place]:
+def conda_project(
+    request: pytest.FixtureRequest, bake: Bake, tmp_path: Path
+) -> Iterator[CondaProject]:
     client = conda_client(request.param, tmp_path / "person")
     project = bake(tmp_path, python_version=THIS_PYTHON, copied=True)
     own = f'[environment]\nmanager = "{client.program}"\n'
     (project.path / "lab.local.toml").write_text(own)
     shutil.rmtree(project.path / "labs")
     install_far(project)
-    made = Place(project, client)
+    made = CondaProject(project, client)
     made.list()
     yield made
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.mark.slow
-def test_environment_is_made_and_changed_and_never_lost(place: Place) -> None:
-    made = place.make()
-    assert f"Manager: {place.client.program}" in made
+def test_environment_is_made_and_changed_and_never_lost(conda_project: CondaProject) -> None:
+    made = conda_project.make()
+    assert f"Manager: {conda_project.client.program}" in made
     assert "The environment is complete: Python" in made
-    place.check_whole()
-    assert place.project.run(place.environment / "bin" / "dot").stdout.startswith("dot")
-    assert "up to date" in place.make()
-    first = place.environment
+    conda_project.check_whole()
+    assert conda_project.project.run(conda_project.environment / "bin" / "dot").stdout.startswith(
+        "dot"
+    )
+    assert "up to date" in conda_project.make()
+    first = conda_project.environment
+    if conda_project.client.name in SOME:
+        check_kernel_outlives_its_window(conda_project)
     # A program that somebody has removed is missed: Python knows nothing of it.
     (gone,) = (first / "conda-meta").glob("graphviz-*.json")
     gone.rename(gone.with_suffix(".aside"))
-    assert "not up to date: graphviz is missing" in place.set_up("--check").stdout
+    assert "not up to date: graphviz is missing" in conda_project.set_up("--check").stdout
     gone.with_suffix(".aside").rename(gone)
 
-    place.list("  - timm", "  - tqdm>=4.66")
-    place.make()
-    assert place.environment != first
+    conda_project.list("  - timm", "  - tqdm>=4.66")
+    conda_project.make()
+    assert conda_project.environment != first
     assert not first.exists()
-    assert {"timm", "tqdm"} <= installed(place.environment)
+    assert {"timm", "tqdm"} <= installed(conda_project.environment)
 
-    place.list("  - no-such-thing>=1")
+    conda_project.list("  - no-such-thing>=1")
     for _ in range(2):
-        error = place.refuse()
+        error = conda_project.refuse()
         assert "no package that fits no-such-thing>=1" in error
         assert "lab remove no-such-thing" in error
 
-    is_conda = place.client.program == "conda"
+    is_conda = conda_project.client.program == "conda"
     if is_conda:
-        (place.client.home / ".condarc").write_text("channels: [\n")
-        assert "~/.condarc is not valid YAML" in place.refuse()
-        (place.client.home / ".condarc").unlink()
+        (conda_project.client.home / ".condarc").write_text("channels: [\n")
+        assert "~/.condarc is not valid YAML" in conda_project.refuse()
+        (conda_project.client.home / ".condarc").unlink()
 
-    place.list("  - tqdm")
-    place.kill_while_unpacking()
-    place.check_whole()
-    after = place.make()
+    conda_project.list("  - tqdm")
+    conda_project.kill_while_unpacking()
+    conda_project.check_whole()
+    after = conda_project.make()
     assert (CURED in after) == is_conda
-    place.check_whole()
-    assert "timm" not in installed(place.environment)
+    conda_project.check_whole()
+    assert "timm" not in installed(conda_project.environment)
 
     # As a kill inside the last file leaves it; a warning is all that conda has for that.
-    (large,) = place.client.cache.glob(f"*/{LARGE_FILE}")
+    (large,) = conda_project.client.cache.glob(f"*/{LARGE_FILE}")
     large.unlink()
     large.write_bytes(b"short")
-    place.list()
-    assert (CURED in place.make()) == is_conda
-    place.check_whole()
+    conda_project.list()
+    assert (CURED in conda_project.make()) == is_conda
+    conda_project.check_whole()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", SOME, indirect=True)
-def test_card_build_is_kept_and_lock_is_followed(place: Place) -> None:
+@pytest.mark.parametrize("conda_project", SOME, indirect=True)
+def test_card_build_is_kept_and_lock_is_followed(conda_project: CondaProject) -> None:
     # As installers leave it: not on PATH, and named in ~/.bashrc only.
-    place = replace(place, client=replace(place.client, programs=Path("/nowhere")))
-    program = programs_of(place.client.name) / place.client.program
-    (place.client.home / ".bashrc").write_text(f"eval \"$('{program}' 'shell.bash' 'hook')\"\n")
-    own = place.project.path / "lab.local.toml"
+    conda_project = replace(
+        conda_project, client=replace(conda_project.client, programs=Path("/nowhere"))
+    )
+    program = programs_of(conda_project.client.name) / conda_project.client.program
+    (conda_project.client.home / ".bashrc").write_text(
+        f"eval \"$('{program}' 'shell.bash' 'hook')\"\n"
+    )
+    own = conda_project.project.path / "lab.local.toml"
     without_choice = own.read_text()
     own.write_text(f'{without_choice}torch = "cu126"\n')
-    place.make()
-    assert "pytorch-2.9.0-cuda126_0" in builds(place.environment)
-    lock = place.project.path / ".lab" / "conda-linux-64.lock"
+    conda_project.make()
+    assert "pytorch-2.9.0-cuda126_0" in builds(conda_project.environment)
+    lock = conda_project.project.path / ".lab" / "conda-linux-64.lock"
     assert "# card: 12.6\n" in lock.read_text()
 
     # Without the choice it stays, though this machine has no card; so does the version of ruff.
     own.write_text(without_choice)
-    place.list("  - timm", ruff="ruff>=0.8")
-    place.make()
+    conda_project.list("  - timm", ruff="ruff>=0.8")
+    conda_project.make()
     kept = {"pytorch-2.9.0-cuda126_0", "ruff-0.13-0", "timm-1.0-0"}
-    assert kept <= builds(place.environment)
+    assert kept <= builds(conda_project.environment)
 
     # A colleague's machine.
-    shutil.copy(lock, place.project.path)
-    shutil.rmtree(place.project.path / ".lab" / "envs")
-    (place.project.path / ".venv").unlink()
+    shutil.copy(lock, conda_project.project.path)
+    shutil.rmtree(conda_project.project.path / ".lab" / "envs")
+    (conda_project.project.path / ".venv").unlink()
     own.write_text(f'{without_choice}torch = "cu126"\n')
-    assert "Versions come from conda-linux-64.lock" in place.make()
-    assert kept <= builds(place.environment)
+    assert "Versions come from conda-linux-64.lock" in conda_project.make()
+    assert kept <= builds(conda_project.environment)
 
     # Where no link can be, as in a dev container.
-    before = place.environment
-    place.list(ruff="ruff>=0.8")
-    place.make(LAB_CHANGE_IN_PLACE="1")
-    assert place.environment == before
-    assert builds(place.environment) >= {"pytorch-2.9.0-cuda126_0", "ruff-0.13-0"}
-    assert "timm-1.0-0" not in builds(place.environment)
+    before = conda_project.environment
+    conda_project.list(ruff="ruff>=0.8")
+    conda_project.make(LAB_CHANGE_IN_PLACE="1")
+    assert conda_project.environment == before
+    assert builds(conda_project.environment) >= {"pytorch-2.9.0-cuda126_0", "ruff-0.13-0"}
+    assert "timm-1.0-0" not in builds(conda_project.environment)
 
     own.write_text(f'{without_choice}torch = "cpu"\n')
-    assert "is for machines with a card" in place.make()
-    assert "pytorch-2.9.0-cpu_0" in builds(place.environment)
+    assert "is for machines with a card" in conda_project.make()
+    assert "pytorch-2.9.0-cpu_0" in builds(conda_project.environment)
 
     # The newest versions, for `lab lock --upgrade`.
-    place.list(ruff="ruff<0.14")
-    place.make()
-    place.list(ruff="ruff>=0.8")
-    place.make()
-    assert "ruff-0.13-0" in builds(place.environment)
-    place.make(LAB_UPGRADE="1")
-    assert "ruff-0.13-0" not in builds(place.environment)
+    conda_project.list(ruff="ruff<0.14")
+    conda_project.make()
+    conda_project.list(ruff="ruff>=0.8")
+    conda_project.make()
+    assert "ruff-0.13-0" in builds(conda_project.environment)
+    conda_project.make(LAB_UPGRADE="1")
+    assert "ruff-0.13-0" not in builds(conda_project.environment)
 
 
 @pytest.mark.slow
-def test_what_only_pypi_has_is_changed_and_removed_in_place(place: Place) -> None:
-    wheels = place.client.home / "wheels"
+@pytest.mark.parametrize("conda_project", SOME, indirect=True)
+def test_what_only_pypi_has_is_changed_and_removed_in_place(conda_project: CondaProject) -> None:
+    wheels = conda_project.client.home / "wheels"
     for version in ("1.0", "2.0"):
         build_wheel(wheels, "only_on_pypi", version, needs="its_need")
     for name in ("its_need", "by_hand"):
@@ -234,73 +247,100 @@ def test_what_only_pypi_has_is_changed_and_removed_in_place(place: Place) -> Non
 
     def pip(*words: str) -> str:
         command = (".venv/bin/python", "-m", "pip", *words)
-        return place.project.run(*command, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels)).stdout
+        return conda_project.project.run(
+            *command, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels)
+        ).stdout
 
     def versions() -> dict[str, str]:
         lines = pip("list", "--format=freeze").splitlines()
         return dict(line.split("==") for line in lines if "==" in line)
 
-    place.list()
-    place.make(**index)
-    before = place.environment
-    place.list("  - pip:", "      - only-on-pypi<2")
-    place.make(**in_place)
+    conda_project.list()
+    conda_project.make(**index)
+    before = conda_project.environment
+    conda_project.list("  - pip:", "      - only-on-pypi<2")
+    conda_project.make(**in_place)
     assert (versions()["only_on_pypi"], versions()["its_need"]) == ("1.0", "1.0")
     pip("install", "by-hand")
-    of_conda = builds(place.environment)
+    of_conda = builds(conda_project.environment)
 
     # Another version, in a list from Windows; then one that does not exist, which changes nothing.
-    place.list("  - pip:", "      - only-on-pypi>=2")
-    listed = place.project.path / "environment.yml"
+    conda_project.list("  - pip:", "      - only-on-pypi>=2")
+    listed = conda_project.project.path / "environment.yml"
     listed.write_bytes(listed.read_bytes().replace(b"\n", b"\r\n"))
-    place.make(**in_place)
+    conda_project.make(**in_place)
     assert versions()["only_on_pypi"] == "2.0"
-    assert "up to date" in place.make(**in_place)
-    place.list("  - pip:", "      - only-on-pypi>=3")
-    failed = place.set_up(**in_place)
+    assert "up to date" in conda_project.make(**in_place)
+    conda_project.list("  - pip:", "      - only-on-pypi>=3")
+    failed = conda_project.set_up(**in_place)
     assert failed.returncode == 1, failed.stdout
     assert "only-on-pypi" in failed.stderr.partition("Error: ")[2]
     assert versions()["only_on_pypi"] == "2.0"
-    place.check_whole()
+    conda_project.check_whole()
 
     # What left the section goes, with what only that needed; what somebody has added stays.
-    place.list()
-    assert "Removing what the lists no longer ask for" in place.make(**in_place)
+    conda_project.list()
+    assert "Removing what the lists no longer ask for" in conda_project.make(**in_place)
     kept = versions()
     assert "by_hand" in kept
     assert not {"only_on_pypi", "its_need"} & kept.keys()
-    assert builds(place.environment) == of_conda
-    assert place.environment == before
-    place.check_whole()
+    assert builds(conda_project.environment) == of_conda
+    assert conda_project.environment == before
+    conda_project.check_whole()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", SOME, indirect=True)
-def test_script_alone_makes_an_environment_and_adds_to_it(place: Place) -> None:
-    shutil.rmtree(place.project.path / ".lab")
-    shutil.rmtree(place.project.path / "scripts" / "sync_pairs.py", ignore_errors=True)
+@pytest.mark.parametrize("conda_project", SOME, indirect=True)
+def test_script_alone_makes_an_environment_and_adds_to_it(conda_project: CondaProject) -> None:
+    shutil.rmtree(conda_project.project.path / ".lab")
+    shutil.rmtree(conda_project.project.path / "scripts" / "sync_pairs.py", ignore_errors=True)
     for name in ("environment.yml", "pyproject.toml", "lab.local.toml"):  # from a Windows laptop
-        path = place.project.path / name
+        path = conda_project.project.path / name
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    made = place.make()
-    assert f"Manager: {place.client.program}. Without its far half" in made
-    place.check_whole()
-    place.list("  - timm")
-    place.make()
-    assert "timm" in installed(place.environment)
-    check_list_by_hand(place)
+    made = conda_project.make()
+    assert f"Manager: {conda_project.client.program}. This script alone changes" in made
+    conda_project.check_whole()
+    conda_project.list("  - timm")
+    conda_project.make()
+    assert "timm" in installed(conda_project.environment)
+    check_list_by_hand(conda_project)
 
 
-def check_list_by_hand(place: Place) -> None:
+def check_kernel_outlives_its_window(conda_project: CondaProject) -> None:
+    """Open a window twice: ipykernel, which the channel does not have, comes from elsewhere."""
+    (shared,) = environment_with("newest", NEWEST).glob("lib/python3*/site-packages")
+    (folder,) = (
+        path
+        for path in conda_project.environment.glob("lib/python3*/site-packages")
+        if path.is_dir()
+    )
+    (folder / "layer.pth").write_text(f"{shared}\n")
+    (conda_project.project.path / "labs").mkdir()
+    project = KernelProject(
+        conda_project.project, conda_project.project.path / ".venv" / "bin" / "python"
+    )
+    lab, folder_of_host = project.lab("conda"), conda_project.client.home
+    for code, seen in (("x = 'kept'", ""), ("x", "kept")):
+        host = ExtensionHost(project, folder_of_host)
+        host.open(lab)
+        assert seen in host.run(code).text
+        host.kill()
+    assert project.kernel("conda").python == str(conda_project.environment / "bin" / "python")
+    project.end_kernels()
+    shutil.rmtree(conda_project.project.path / "labs")
+    (folder / "layer.pth").unlink()
+
+
+def check_list_by_hand(conda_project: CondaProject) -> None:
     """Make an environment as people do without any script, what only PyPI has included."""
-    build_wheel(place.client.home / "wheels", "only_on_pypi", "1.0")
-    place.list("  - pip:", "      - only-on-pypi>=1.0")
-    prefix = place.client.home / "by-hand"
-    yes = [] if place.client.program == "conda" else ["--yes"]
-    listed = place.project.path / "environment.yml"
-    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(place.client.home / "wheels")}
-    place.client.run("env", "create", *yes, "-p", prefix, "-f", listed, variables=index)
-    place.project.run(prefix / "bin" / "python", "-c", "import torch, only_on_pypi")
+    build_wheel(conda_project.client.home / "wheels", "only_on_pypi", "1.0")
+    conda_project.list("  - pip:", "      - only-on-pypi>=1.0")
+    prefix = conda_project.client.home / "by-hand"
+    yes = [] if conda_project.client.program == "conda" else ["--yes"]
+    listed = conda_project.project.path / "environment.yml"
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(conda_project.client.home / "wheels")}
+    conda_project.client.run("env", "create", *yes, "-p", prefix, "-f", listed, variables=index)
+    conda_project.project.run(prefix / "bin" / "python", "-c", "import torch, only_on_pypi")
 
 
 def builds(prefix: Path) -> set[str]:

@@ -21,6 +21,15 @@ from programs import path_without
 SCRIPT = "scripts/setup-environment.sh"
 
 
+def with_manager(project: BakedProject, manager: str) -> BakedProject:
+    """Ask for a manager of environments, as the answer to that question does."""
+    settings = project.path / "lab.toml"
+    text = settings.read_text()
+    assert 'manager = "auto"' in text
+    settings.write_text(text.replace('manager = "auto"', f'manager = "{manager}"'))
+    return project
+
+
 def run_script(project: BakedProject, **variables: str) -> subprocess.CompletedProcess[str]:
     return project.run("sh", SCRIPT, check=False, **variables)
 
@@ -126,7 +135,7 @@ def test_plain_venv_and_pip_make_the_environment(
 
 
 def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
-    project = bake(copied=True, environment_manager="uv")
+    project = with_manager(bake(copied=True), "uv")
     done = run_script(project, LAB_MINIMUM_FREE_GB="1000000")
     assert done.returncode == 1
     assert "needs 1000000 GB of disk" in done.stderr
@@ -134,10 +143,7 @@ def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
 
 
 def test_unknown_manager_is_refused(bake: Bake) -> None:
-    project = bake(copied=True)
-    settings = project.path / "lab.toml"
-    settings.write_text(settings.read_text().replace('manager = "auto"', 'manager = "poetry"'))
-    done = run_script(project)
+    done = run_script(with_manager(bake(copied=True), "poetry"))
     assert done.returncode == 1
     assert 'manager = "poetry"' in done.stderr
     assert "auto, conda, mamba, micromamba, uv or venv" in done.stderr
@@ -145,7 +151,7 @@ def test_unknown_manager_is_refused(bake: Bake) -> None:
 
 @pytest.mark.parametrize("manager", ["conda", "uv"])
 def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manager: str) -> None:
-    project = bake(copied=True, environment_manager=manager)
+    project = with_manager(bake(copied=True), manager)
     path = path_without(tmp_path, "conda", "mamba", "micromamba", "uv")
     done = run_script(project, PATH=path, LAB_PROGRAM_FOLDERS="")
     assert done.returncode == 1
@@ -154,7 +160,7 @@ def test_manager_that_is_not_installed_is_told(bake: Bake, tmp_path: Path, manag
 
 
 def test_environment_of_somebody_else_is_kept(bake: Bake, tmp_path: Path) -> None:
-    project = bake(copied=True, environment_manager="uv")
+    project = with_manager(bake(copied=True), "uv")
     (project.path / ".venv").mkdir()
     (project.path / ".venv" / "precious").write_text("mine")
     run_script(project, LAB_MINIMUM_FREE_GB="1000000")
@@ -171,5 +177,5 @@ def test_second_setup_at_the_same_time_waits_for_a_while(bake: Bake, is_alone: b
     (lock / "owner").write_text(f"{os.getpid()} {os.uname().nodename}\n")
     done = run_script(project, LAB_WAIT_SECONDS="0")
     assert done.returncode == 1
-    assert f"already (process {os.getpid()}, since " in done.stderr
+    assert f"already running (process {os.getpid()}, since " in done.stderr
     assert lock.exists()

@@ -142,6 +142,7 @@ def test_folder_of_the_tool_gives_it(bare: Bare) -> None:
     bare.assert_runs_labs()
 
 
+@pytest.mark.slow
 def test_pinned_version_is_fetched_once(bare: Bare, repository: tuple[Path, str]) -> None:
     folder, commit = repository
     bare.pin(folder.as_uri(), commit)
@@ -153,6 +154,7 @@ def test_pinned_version_is_fetched_once(bare: Bare, repository: tuple[Path, str]
     assert [path.name for path in bare.project.path.glob(".lab/tool*")] == []
 
 
+@pytest.mark.slow
 def test_version_that_lab_has_sent_is_taken_and_not_fetched_again(bare: Bare) -> None:
     commit = "0123456789" * 4
     bare.pin("https://127.0.0.1:1/tool", commit)
@@ -272,6 +274,6 @@ def test_script_alone_adds_to_an_environment_and_never_replaces_it(bare: Bare) -
     python.unlink()
     done = bare.project.run("sh", SCRIPT, check=False, **bare.variables)
     assert done.returncode == 1
-    assert ".venv does not work, or something else made it" in done.stderr
+    assert ".venv does not work, or lab did not make it" in done.stderr
     assert "Run `lab setup` on your laptop" in done.stderr
     assert (python.parent / "precious").exists()

@@ -36,7 +36,7 @@ def run_step(project: BakedProject, script: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=project.path,
-        env=inherited,
+        env={**inherited, "CI": "true", "GITHUB_ACTIONS": "true"},
         capture_output=True,
         text=True,
     )
@@ -76,7 +76,7 @@ def ready(bake: Bake, environment: LabEnvironment) -> BakedProject:
 
 
 def run_labs(project: BakedProject) -> subprocess.CompletedProcess[str]:
-    (script,) = (step["run"] for step in steps(project, "labs") if "headless" in step["run"])
+    (script,) = (step["run"] for step in steps(project, "labs") if step["run"].endswith(" labs"))
     return run_step(project, script)
 
 
@@ -88,7 +88,7 @@ def test_labs_whose_data_is_not_in_git_are_named_and_do_not_fail(ready: BakedPro
     done = run_labs(ready)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("birdlab", "teelab"):
-        assert f"::notice file=labs/{name}.py::Not run: its data" in done.stdout
+        assert f"::notice file=labs/{name}.py::Skipped: its data" in done.stdout
     assert "All cells of countlab.py ran" in done.stdout
 
 
@@ -96,9 +96,18 @@ def test_lab_that_is_wrong_fails_although_others_lack_their_data(ready: BakedPro
     labs = ready.path / "labs"
     (labs / "a_lab.py").write_text(HEADER + "1 / 0\n")
     (labs / "birdlab.py").write_text(HEADER + "open('data/birds.csv')\n")
+    (labs / "_module.py").write_text("1 / 0\n")
     done = run_labs(ready)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout + done.stderr
+    assert "Failed: labs/a_lab.py\n" in done.stderr
+    assert "All cells of countlab.py ran" in done.stdout
+
+
+def test_no_job_of_the_workflow_names_a_lab(default_project: BakedProject) -> None:
+    text = default_project.read(WORKFLOW)
+    assert text.count(".lab/far/current labs\n") == 3
+    assert "labs/" not in text
 
 
 def test_pairs_are_in_step_as_the_workflow_sees_them(

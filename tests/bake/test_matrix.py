@@ -114,9 +114,7 @@ INTERACTING = [
 ]
 
 # Tests of a generated project that neither train a network nor draw a tree.
-QUICK_TESTS = [
-    f"tests/test_{name}.py" for name in ("colormaps", "editor", "preprocessing", "project", "runs")
-]
+QUICK_TESTS = [f"tests/test_{name}.py" for name in ("preprocessing", "project", "runs")]
 BYTECODE = TEMPLATE_ROOT / "build" / "cache" / "bytecode"
 
 # What no parser is for; every other file must be readable as what its name says.

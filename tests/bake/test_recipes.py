@@ -84,7 +84,7 @@ def template(tmp_path: Path) -> Path:
 
 
 def insert(path: Path, before: str, text: str) -> None:
-    """Insert text before the first place where `before` stands."""
+    """Insert text before the first place where `before` is."""
     content = path.read_text(encoding="utf-8")
     assert before in content
     path.write_text(content.replace(before, text + before, 1), encoding="utf-8")
@@ -128,9 +128,18 @@ def put_under_heading(template: Path) -> None:
     insert(template / TOOL / "cli.py", '            "status": (\n', f"            {ENTRY}\n")
 
 
-def tell_the_owner(template: Path) -> None:
-    with (template / PROJECT / "README.md").open("a") as file:
-        file.write("\n`lab whoami` says who you are there.\n")
+def tell_of_it(template: Path) -> None:
+    page = template / "docs" / "commands.md"
+    insert(page, "| `lab status` |", "| `lab whoami` | says who you are on the machine |\n")
+
+
+def name_the_other_machine(template: Path) -> None:
+    insert(template / TOOL / "ui" / "console.py", "doctor|status|", "whoami|")
+
+
+def have_the_machine_lie(template: Path) -> None:
+    rows = template / "tests" / "tool" / "test_lying_machine.py"
+    insert(rows, '    "status": [', '    "whoami": ["whoami"],\n')
 
 
 def _ask(template: Path, *, sentence: str | None) -> None:
@@ -178,7 +187,14 @@ def put_into_a_combination(template: Path) -> None:
 
 Step = Callable[[Path], None]
 A_LAB = (write_lab, write_notebook, write_test_of_lab)
-A_COMMAND = (write_module, write_command, put_under_heading, tell_the_owner)
+A_COMMAND = (
+    write_module,
+    write_command,
+    put_under_heading,
+    tell_of_it,
+    name_the_other_machine,
+    have_the_machine_lie,
+)
 A_QUESTION = (
     ask,
     check_answer,
@@ -211,75 +227,92 @@ NEW_ANSWERS = "(course or every_free_answer or not test_answers) and not holds_l
 
 def test_lab_command_and_question_can_be_added_as_the_page_says(template: Path) -> None:
     follow(template, *A_LAB, *A_COMMAND, *A_QUESTION)
-    parts = ["bake", "labs", "editor/test_files.py", "remote/test_cli.py", "hooks/test_answers.py"]
+    tool = [f"tool/test_{name}.py" for name in ("cli", "next_steps", "lying_machine")]
+    parts = ["bake", "labs", "editor/test_files.py", *tool, "hooks/test_answers.py"]
     done = run_tests(template, *(f"tests/{part}" for part in parts), "-vv", "-k", NEW_ANSWERS)
     assert done.returncode == 0, done.stdout
     for passed in (
         "test_it_counts",
         "test_shipped_pair_is_equal[countlab]",
         "test_help_of_every_command_shows_an_example[whoami]",
+        "test_every_command_has_a_row",
         "test_bad_answer_is_found_and_the_suggestion_is_not[course-empty-0]",
     ):
         assert f"::{passed} PASSED" in done.stdout
 
 
+LEFT_OUT = [
+    ([write_lab, write_test_of_lab], "labs/test_pairs.py", "test_shipped_pair_is_equal"),
+    (
+        [write_lab, write_notebook],
+        "labs/test_pairs.py",
+        "test_every_lab_is_run_by_a_test_of_its_own",
+    ),
+    (
+        [write_module, write_command_without_example, put_under_heading, tell_of_it],
+        "tool/test_cli.py",
+        "test_help_of_every_command_shows_an_example",
+    ),
+    (
+        [*A_COMMAND, import_it_at_once],
+        "tool/test_cli.py",
+        "test_help_imports_nothing_heavy",
+    ),
+    (
+        [write_module, write_command, tell_of_it],
+        "tool/test_cli.py",
+        "test_every_command_is_listed_under_one_heading",
+    ),
+    (
+        [write_module, write_command, put_under_heading],
+        "bake/test_papers.py",
+        "test_every_command_has_a_row_in_the_page_of_commands",
+    ),
+    (
+        [write_module, write_command, put_under_heading, tell_of_it, have_the_machine_lie],
+        "tool/test_next_steps.py",
+        "test_every_command_for_another_machine_is_proposed_for_it",
+    ),
+    (
+        [write_module, write_command, put_under_heading, tell_of_it, name_the_other_machine],
+        "tool/test_lying_machine.py",
+        "test_every_command_has_a_row",
+    ),
+    (
+        [ask_without_a_sentence, check_answer, show_what_is_refused, tell_the_question],
+        "bake/test_papers.py",
+        "test_every_question_has_a_sentence_to_ask_it",
+    ),
+    (
+        [ask, check_answer, tell_the_question],
+        "hooks/test_answers.py",
+        "test_every_free_answer_is_tried_with_bad_ones",
+    ),
+    (
+        [ask, check_answer, show_what_is_refused],
+        "bake/test_papers.py",
+        "test_every_question_is_explained",
+    ),
+    (
+        [ask, check_answer, show_what_is_refused, tell_the_question],
+        "bake/test_matrix.py",
+        "test_list_has_every_value_of_every_question",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("steps", "file", "complaint"),
-    [
-        ([write_lab, write_test_of_lab], "labs/test_pairs.py", "test_shipped_pair_is_equal"),
-        (
-            [write_lab, write_notebook],
-            "labs/test_pairs.py",
-            "test_every_lab_is_run_by_a_test_of_its_own",
-        ),
-        (
-            [write_module, write_command_without_example, put_under_heading, tell_the_owner],
-            "remote/test_cli.py",
-            "test_help_of_every_command_shows_an_example",
-        ),
-        (
-            [*A_COMMAND, import_it_at_once],
-            "remote/test_cli.py",
-            "test_help_imports_nothing_heavy",
-        ),
-        (
-            [write_module, write_command, tell_the_owner],
-            "remote/test_cli.py",
-            "test_every_command_is_listed_under_one_heading",
-        ),
-        (
-            [write_module, write_command, put_under_heading],
-            "bake/test_papers.py",
-            "test_every_command_stands_in_the_projects_readme",
-        ),
-        (
-            [ask_without_a_sentence, check_answer, show_what_is_refused, tell_the_question],
-            "bake/test_papers.py",
-            "test_every_question_has_a_sentence_to_ask_it",
-        ),
-        (
-            [ask, check_answer, tell_the_question],
-            "hooks/test_answers.py",
-            "test_every_free_answer_is_tried_with_bad_ones",
-        ),
-        (
-            [ask, check_answer, show_what_is_refused],
-            "bake/test_papers.py",
-            "test_every_question_is_explained",
-        ),
-        (
-            [ask, check_answer, show_what_is_refused, tell_the_question],
-            "bake/test_matrix.py",
-            "test_list_has_every_value_of_every_question",
-        ),
-    ],
+    LEFT_OUT,
     ids=[
         "lab without a notebook",
         "lab without a test",
         "command without an example",
         "command that is imported at once",
         "command under no heading",
-        "command that the owner is not told",
+        "command that the page does not have",
+        "command that is proposed for the wrong machine",
+        "command that no lying machine answers",
         "question without a sentence",
         "question without bad answers",
         "question that is not explained",

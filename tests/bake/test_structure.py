@@ -1,7 +1,8 @@
-"""What a bake consists of, whatever lies about in the template's checkout."""
+"""What a bake consists of, whatever else is in the template's checkout."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from baking import TEMPLATE_ROOT, BakedProject, bake_project
 from conftest import Bake
 from template_copy import TEMPLATE_FOLDER, copy_template
 
+ABOUT_DIGITS = r"MNIST|mnist|\b28\b|Digit|DIGITS"
+
 
 @pytest.fixture
 def clean_clone(tmp_path: Path) -> Path:
@@ -17,6 +20,7 @@ def clean_clone(tmp_path: Path) -> Path:
     return copy_template(tmp_path / "clean-clone")
 
 
+@pytest.mark.slow
 def test_bake_from_a_used_checkout_equals_one_from_a_clean_clone(
     clean_clone: Path, tmp_path: Path, home: Path
 ) -> None:
@@ -65,4 +69,13 @@ def test_project_holds_little_that_is_not_its_owners(default_project: BakedProje
 def test_what_labs_import_to_run_is_short(default_project: BakedProject) -> None:
     package = default_project.path / "src" / default_project.package
     parts = [package / f"{name}.py" for name in ("runs", "checkpoints", "distributed")]
-    assert sum(path.read_bytes().count(b"\n") for path in parts) <= 350
+    assert sum(path.read_bytes().count(b"\n") for path in parts) <= 355
+
+
+def test_library_knows_of_no_digits(default_project: BakedProject) -> None:
+    """What is about digits is in one module, which goes with the lab that reads them."""
+    package = default_project.path / "src" / default_project.package
+    named = [
+        path.name for path in package.glob("*.py") if re.search(ABOUT_DIGITS, path.read_text())
+    ]
+    assert named == ["digits.py"]

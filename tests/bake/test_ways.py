@@ -107,16 +107,13 @@ WAYS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
-QUICK_WAYS = {"the address of a repository"}
 # Where the tool is taken from; the other ways name the template's folder in lab.local.toml.
 PINNED = {"the address of a repository", "a tag of it"}
 NEITHER = {"a zip file", "without hooks"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK_WAYS else pytest.param(name, marks=pytest.mark.slow) for name in WAYS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAYS)
 def test_every_way_makes_the_same_project(
     name: str, cookiecutter: Cookiecutter, template: Path, default_project: BakedProject
 ) -> None:
@@ -133,6 +130,7 @@ def test_every_way_makes_the_same_project(
     assert local.exists() is (name not in PINNED | NEITHER)
 
 
+@pytest.mark.slow
 def test_answers_given_on_the_command_line_are_taken(
     cookiecutter: Cookiecutter, template: Path, home: Path
 ) -> None:
@@ -148,7 +146,7 @@ def test_answers_given_on_the_command_line_are_taken(
     [
         pytest.param("a folder", marks=pytest.mark.slow),
         pytest.param("a relative path", marks=pytest.mark.slow),
-        "a zip file",
+        pytest.param("a zip file", marks=pytest.mark.slow),
     ],
 )
 def test_entry_is_written_by_the_interpreter_that_cookiecutter_has(
@@ -201,11 +199,12 @@ def test_replay_makes_the_same_project_and_no_second_entry(
     before = {path: path.read_bytes() for path in (home / ".ssh").rglob("*") if path.is_file()}
     second, said = cookiecutter.generate(template, "--replay", to="second")
     assert second.contents() == first.contents()
-    assert "The SSH entry for bird_song stands there already." in said
+    assert "The SSH entry for bird_song already exists." in said
     after = {path: path.read_bytes() for path in (home / ".ssh").rglob("*") if path.is_file()}
     assert after == before
 
 
+@pytest.mark.slow
 def test_project_made_without_hooks_has_the_command(
     cookiecutter: Cookiecutter, template: Path
 ) -> None:

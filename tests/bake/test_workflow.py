@@ -6,7 +6,7 @@ import re
 import tomllib
 
 from baking import TEMPLATE_ROOT, BakedProject
-from workflows import check_workflow, pins
+from workflows import check_steps, check_workflow, pins
 
 WORKFLOW = TEMPLATE_ROOT / ".github" / "workflows" / "ci.yml"
 
@@ -34,3 +34,13 @@ def test_template_and_project_use_the_same_actions(default_project: BakedProject
     here, there = pins(WORKFLOW), pins(default_project.path / ".github/workflows/ci.yml")
     assert {name: here[name] for name in here.keys() & there.keys()}.items() <= there.items()
     assert "actions/checkout" in here.keys() & there.keys()
+
+
+def test_documentation_is_built_by_one_job_and_published_by_another() -> None:
+    path = WORKFLOW.with_name("docs.yml")
+    jobs = check_steps(path)["jobs"]
+    assert jobs["build"]["permissions"] == {"contents": "read"}
+    assert jobs["publish"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert [step for step in jobs["publish"]["steps"] if "run" in step] == []
+    here, there = pins(WORKFLOW), pins(path)
+    assert {name: there[name] for name in here.keys() & there.keys()}.items() <= here.items()

@@ -56,7 +56,9 @@ def container(tmp_path: Path) -> Iterator[Container]:
         target = target.replace("${containerWorkspaceFolder}", workspace)
         volumes[target] = place / "volumes" / Path(target).name  # root's, as Docker makes them
         volumes[target].mkdir(parents=True, exist_ok=True)
-    copy_of_the_cache(volumes["/home/vscode/.cache"], owner=USER_ID)
+    own = volumes["/cache"] / str(USER_ID)
+    own.mkdir()
+    copy_of_the_cache(own, owner=USER_ID)
     # The project pins no version of the tool, as its template is a folder.
     volumes[TOOL_THERE] = place / "tool"
     shutil.copytree(TOOL, volumes[TOOL_THERE] / "src")
@@ -86,11 +88,16 @@ def test_container_is_built_and_runs_the_digit_lab(
     container: Container, default_project: BakedProject
 ) -> None:
     project = container.volumes[container.folder]
-    on_create = read_json(default_project, CONFIGURATION)["onCreateCommand"]
+    configuration = read_json(default_project, CONFIGURATION)
     assert container.run("id", "--user", "--name").strip() == "vscode"
-    made = container.run("sh", "-c", on_create)
+    # Another user of the host has made a container before, and kept downloads to themselves.
+    (container.volumes["/cache"] / "0").mkdir(mode=0o700)
+    container.run("sh", "-c", configuration["onCreateCommand"])
+    assert container.run("sh", "-c", "cd ~/.cache && pwd -P").strip() == f"/cache/{USER_ID}"
+    made = container.run("sh", "-c", configuration["updateContentCommand"])
     assert "The environment is complete: Python 3.11" in made
-    assert "up to date" in container.run("sh", "-c", on_create)
+    assert "up to date" in container.run("sh", "-c", configuration["updateContentCommand"])
+    container.run("sh", "-c", "touch ~/.cache/mine ~/data/mine")
 
     # .venv is on its volume, and nothing of it in the folder of the host.
     venv = container.volumes[f"{container.folder}/.venv"]

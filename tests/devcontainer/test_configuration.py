@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,16 @@ def test_merged_configuration_is_what_the_project_means(
 ) -> None:
     merged = merged_configuration(default_project, name, tmp_path / "engine")
     assert merged["remoteUser"] == "vscode"
-    (command,) = merged["onCreateCommands"]
-    assert command.endswith("sh scripts/setup-environment.sh")
+    assert merged["updateContentCommands"] == ["sh scripts/setup-environment.sh"]
+    assert merged["waitFor"] == "updateContentCommand"  # else the window finds no interpreter
+    (codespaces,) = merged["customizations"]["codespaces"]
+    assert codespaces == {"openFiles": ["README.md"]}
+    for mount in merged["mounts"]:  # whatever the folder is called; the id is letters and digits
+        volume = mount.split("source=")[1].split(",")[0].replace("${devcontainerId}", "0a1b")
+        assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", volume)
     targets = [mount.split("target=")[1].split(",")[0] for mount in merged["mounts"]]
     workspace = f"/workspaces/{default_project.path.name}"
-    assert targets == [f"{workspace}/.venv", "/home/vscode/.cache", DATA]
+    assert targets == [f"{workspace}/.venv", "/cache", DATA]
     assert all(mount.endswith("type=volume") for mount in merged["mounts"])
     assert ".ssh" not in json.dumps(merged)
     assert merged["containerEnv"]["LAB_DATA_DIR"] == DATA
@@ -104,7 +110,7 @@ def test_every_key_is_one_that_the_command_line_knows(
 def test_container_brings_the_manager_that_was_chosen(
     bake: Bake, manager: str, installed: str
 ) -> None:
-    dockerfile = bake(environment_manager=manager).read(".devcontainer/Dockerfile")
+    dockerfile = bake(copied=True, environment_manager=manager).read(".devcontainer/Dockerfile")
     assert installed in dockerfile
     assert ("uv==" in dockerfile) is (manager != "conda")
     images = [line.split()[1] for line in dockerfile.splitlines() if line.startswith("FROM ")]

@@ -16,7 +16,7 @@ from network_of_hosts import Network, network
 
 COUNTING = Path(__file__).with_name("counting_lab.py")
 
-# What stands in for making an environment of several gigabytes on either host.
+# What takes the place of making an environment of several gigabytes on either host.
 SETUP = """\
 #!/bin/sh
 if [ ! -e .venv ]; then
@@ -31,7 +31,7 @@ echo "The environment is up to date."
 def hosts(
     environment: LabEnvironment, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Network]:
-    """The hosts `anna` and `bert`, and a project that lies on neither of them yet."""
+    """The hosts `anna` and `bert`, and a project that is on neither of them yet."""
     need_root("make networks")
     project = bake_project(tmp_path / "here", home=home, ssh_alias="anna")
     (project.path / "scripts" / "setup-environment.sh").write_text(SETUP)

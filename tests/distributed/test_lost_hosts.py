@@ -44,7 +44,7 @@ def test_host_that_is_gone_for_good_is_told_within_a_minute(hosts: Network, lost
     hosts.hosts[lost].cut_off()
     code, output = command.finish(limit=SOON)
     assert code == 1
-    said = f"has failed: {lost} cannot be reached any more, and the other hosts waited for it"
+    said = f"has failed: {lost} can no longer be reached, and the other hosts waited too long"
     assert said in output
     assert "Traceback" not in output[output.index("Error: Run") :]
     (left,) = [host for alias, host in hosts.hosts.items() if alias != lost]

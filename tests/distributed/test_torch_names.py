@@ -1,4 +1,4 @@
-"""The names of torch that `--hosts` rests on: in the installed torch, and the oldest one."""
+"""What `--hosts` and a quick first step need of torch: in the installed one, and the oldest."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ MEMBERS = (
         },
     ),
 )
+# The public functions that update weights; torch's classes import the compiler, for seconds.
+UPDATES = {
+    "adamw": "params grads exp_avgs exp_avg_sqs max_exp_avg_sqs state_steps fused amsgrad beta1 "
+    "beta2 lr weight_decay eps maximize",
+    "sgd": "params d_p_list momentum_buffer_list fused weight_decay momentum lr dampening "
+    "nesterov maximize",
+}
 STORE = {"host_name", "port", "is_master", "multi_tenant", "timeout", "master_listen_fd"}
 
 Read = Callable[[str], str]
@@ -88,6 +95,19 @@ def check(read: Read) -> None:
     for module, name, members in MEMBERS:
         found = names_in(ast.unparse(class_in(module_of(read, module), name)))
         assert members <= found, f"{name} lacks {members - found}"
+    for name, words in UPDATES.items():
+        tree = ast.parse(read(f"torch/optim/{name}.py"))
+        (update,) = [
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
+        ]
+        taken = {node.arg for node in ast.walk(update) if isinstance(node, ast.arg)}
+        assert set(words.split()) <= taken, f"{name} takes {taken}"
+        (public,) = [
+            ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        assert name in public
     store = class_in(read("torch/_C/_distributed_c10d.pyi"), "TCPStore")
     arguments = {node.arg for node in ast.walk(store) if isinstance(node, ast.arg)}
     assert arguments >= STORE

@@ -12,15 +12,16 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from baking import TEMPLATE_ROOT, TOOL
-from remote.test_explaining import MESSAGES
+from baking import TEMPLATE_ROOT
+from tool.ssh_messages import MESSAGES
+from tool_source import calls, modules, nodes
 
 from ml_remote.ssh.explaining import explain
-from ml_remote.transfer.copy_words import COPY_REASONS, UNCLEAR_REASONS
-from ml_remote.transfer.git_words import REASONS
+from ml_remote.transfer.copy_errors import COPY_REASONS, UNCLEAR_REASONS
+from ml_remote.transfer.git_errors import REASONS
 from ml_remote.ui.console import Console
 
-__all__ = ["is_said", "modules", "said_about_copies", "said_about_git", "said_about_ssh"]
+__all__ = ["is_said", "said_about_copies", "said_about_git", "said_about_ssh"]
 
 SCRIPT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}" / "scripts" / "setup-environment.sh"
 EXPLAINING = "ssh/messages.py"
@@ -33,31 +34,23 @@ def is_said(message: str) -> bool:
 
 
 @cache
-def modules() -> dict[str, ast.Module]:
-    """Return the modules of the tool by their path in it."""
-    folder = TOOL / "ml_remote"
-    return {
-        path.relative_to(folder).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in folder.rglob("*.py")
-    }
-
-
-@cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     errors, printing = _error_names(), _printing_methods()
     said = {*_said_by_the_script(), *said_about_ssh(), *said_about_git(), *said_about_copies()}
-    for module in modules().values():
-        for node in ast.walk(module):
-            if isinstance(node, ast.Call) and _is_read_by_people(node.func, errors, printing):
-                for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-                    said.update(_patterns(argument))
+    for _, call in calls():
+        if _is_read_by_people(call.func, errors, printing):
+            for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+                said.update(_patterns(argument))
     return tuple(re.compile(text) for text in said)
 
 
 def _is_read_by_people(called: ast.expr, errors: set[str], printing: set[str]) -> bool:
     if isinstance(called, ast.Attribute):
-        owner = ast.unparse(called.value).rpartition(".")[2]
-        return called.attr in errors or (owner.endswith("console") and called.attr in printing)
+        if called.attr in errors:
+            return True
+        owner = called.value
+        name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        return called.attr in printing and name.endswith("console")
     return isinstance(called, ast.Name) and called.id in errors
 
 
@@ -65,8 +58,7 @@ def _error_names() -> set[str]:
     """Return the names of LabError, of all classes that are one, and of the far half's own."""
     bases = {
         node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
-        for module in modules().values()
-        for node in ast.walk(module)
+        for _, node in nodes()
         if isinstance(node, ast.ClassDef)
     }
     found: set[str] = {"LabError", "Failure", "_Kind"}

@@ -11,7 +11,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fcntl import ioctl
 from pathlib import Path
 
@@ -19,13 +19,13 @@ __all__ = ["CTRL_C", "Answers", "at_terminal"]
 
 CTRL_C = "\x03"
 
-Answers = Sequence[tuple[str, str]]
+Answers = Sequence[tuple[str, str | Callable[[], str]]]
 """What is seen (a regular expression) and what is then typed."""
 
-# Colours and the like, and what was on a line before it was written anew.
+# Colours and the like, and what was on a line before it was written again.
 _CONTROLS = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\r+(?=\n)|[^\n]*\r(?=[^\n])")
 _ROWS, _COLUMNS = 40, 120
-_LOOKED_AT = 4096  # bytes: the end of the screen, where questions stand
+_LOOKED_AT = 4096  # bytes: the end of the screen, where questions are
 
 
 def at_terminal(
@@ -53,7 +53,8 @@ def at_terminal(
             new = _text(screen[max(answered, len(screen) - _LOOKED_AT) :])
             for question, answer in answers:
                 if re.search(question, new):
-                    os.write(terminal, (answer if answer == CTRL_C else f"{answer}\n").encode())
+                    typed = answer if isinstance(answer, str) else answer()
+                    os.write(terminal, (typed if typed == CTRL_C else f"{typed}\n").encode())
                     answered = len(screen)
                     break
     except TimeoutError:

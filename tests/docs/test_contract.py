@@ -96,10 +96,16 @@ def test_every_key_of_a_job_is_named() -> None:
         parameters=(("epochs", "5"),),
         hosts=("anna", "bert"),
         processes=2,
+        gpus=0,
+        until_done=True,
         resume="2026-01-02_03-04-05",
+        sweep="2026-01-02_03-04-05",
+        swept=("epochs",),
+        optimize="max:accuracy",
+        spread=("anna", "bert"),
     )
     job = About(kind="worker", title="a", run=run, part_of="2026", host="bert", far=".lab/far/1")
-    job = replace(job, lists=".lab/lists/1")
+    job = replace(job, lists=".lab/lists/1", folders=("checkpoints",))
     below = CONTRACT.partition("`about.json` is one line of ASCII")[2].partition("\n## ")[0]
     named = re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\|(.*?)\|", below)))
     assert set(json.loads(job.to_json())) == set(named)

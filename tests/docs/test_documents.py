@@ -14,18 +14,18 @@ from baking import TEMPLATE_ROOT, BakedProject
 from docs.documents import Document, File, all_documents, read_document
 from docs.messages import (
     is_said,
-    modules,
     said_about_copies,
     said_about_git,
     said_about_ssh,
 )
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from tool_source import nodes
 
 from ml_remote.cli import lab
 
 TROUBLESHOOTING = TEMPLATE_ROOT / "docs" / "guides" / "troubleshooting.md"
-PROJECT = TEMPLATE_ROOT / "{{cookiecutter.project_slug}}"
+PAGES = "https://github.com/org/ml-remote-template/blob/main/"
 # What a line begins with that somebody is meant to type.
 COMMAND = re.compile(r"\s*(?:\$ )?(?:uvx?|\./lab\.py|git|ssh|cd|make|sudo|python3?|curl) ")
 
@@ -132,24 +132,40 @@ def test_every_picture_says_what_it_shows(documents: list[Document]) -> None:
                 assert len(token.content.split()) >= 3, f"{document.name}: {token.attrGet('src')}"
 
 
-def test_generated_readme_needs_no_other_page_of_the_template(documents: list[Document]) -> None:
+def test_links_of_the_generated_readme_lead_to_pages_of_the_template(
+    documents: list[Document],
+) -> None:
+    """It lies in a repository of its own, so they are whole addresses."""
+    pages = 0
     for token in tokens(documents[-1]):
         target = str(token.attrGet("href") or token.attrGet("src") or "")
         assert "://" in target or not target, target
+        if target.startswith(PAGES):
+            assert (TEMPLATE_ROOT / target.removeprefix(PAGES)).is_file(), target
+            pages += 1
+    assert pages > 5
 
 
 def test_project_is_described_as_it_is(default_project: BakedProject) -> None:
     readme = default_project.read("README.md")
+    inside = (TEMPLATE_ROOT / "docs" / "project.md").read_text(encoding="utf-8")
     guide = (TEMPLATE_ROOT / "docs" / "template.md").read_text(encoding="utf-8")
-    named = re.findall(r"(?m)^\| `((?:labs|src|scripts|tests)/[\w./-]*|lab\.\w+)` \|", readme)
+    in_tables = r"(?m)^\| `((?:labs|src|scripts|tests|\.github)/[\w./-]*|lab\.\w+|[A-Z]+\.md)` \|"
+    named = re.findall(in_tables, readme) + re.findall(in_tables, inside)
     named += re.findall(r"(?m)^├── ([\w.-]+(?:/[\w.-]+)*)", guide)
     assert len(named) > 10
     assert not [path for path in named if not (default_project.path / path).exists()]
 
 
-def test_readme_leads_to_every_guide(documents: list[Document]) -> None:
-    guides = {document.name for document in documents if "/guides/" in document.name}
-    assert {guide for guide in guides if f"({guide})" in documents[0].text} == guides
+def test_index_leads_to_every_page(documents: list[Document]) -> None:
+    (index,) = (document.text for document in documents if document.name == "docs/README.md")
+    pages = {
+        document.name.removeprefix("docs/")
+        for document in documents
+        if document.name.startswith("docs/")
+    }
+    assert "(docs/README.md)" in documents[0].text
+    assert {page for page in pages if f"({page})" in index} == pages - {"README.md"}
 
 
 # --- the messages
@@ -157,18 +173,13 @@ def test_readme_leads_to_every_guide(documents: list[Document]) -> None:
 
 def messages() -> list[str]:
     """Return the messages of lab that are explained, each once."""
-    found = []
-    for path in (TROUBLESHOOTING, PROJECT / "README.md"):
-        tables = re.findall(
-            r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", path.read_text("utf-8")
-        )
-        found += re.findall(r"(?m)^\| (.+?) \| ", "".join(tables))
-    return list(dict.fromkeys(found))
+    page = TROUBLESHOOTING.read_text("utf-8")
+    tables = re.findall(r"(?m)^\| message \|.*\n\|---.*\n((?:\| .*\n)+)", page)
+    return list(dict.fromkeys(re.findall(r"(?m)^\| (.+?) \| ", "".join(tables))))
 
 
-@pytest.mark.parametrize("message", messages())
-def test_message_is_one_that_lab_prints(message: str) -> None:
-    assert is_said(message)
+def test_every_message_is_one_that_lab_prints() -> None:
+    assert not [message for message in messages() if not is_said(message)]
 
 
 @pytest.mark.parametrize("said", [said_about_git, said_about_copies, said_about_ssh])
@@ -189,8 +200,7 @@ def test_message_that_nobody_prints_would_be_found() -> None:
 def test_text_that_only_stands_in_the_source_is_not_taken_for_printed() -> None:
     summaries = {
         line
-        for module in modules().values()
-        for node in ast.walk(module)
+        for _, node in nodes()
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
         if (line := (ast.get_docstring(node) or "").partition("\n")[0])
     }

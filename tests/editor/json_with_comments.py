@@ -12,7 +12,7 @@ __all__ = ["read_json"]
 
 
 def read_json(project: BakedProject, name: str) -> dict[str, Any]:
-    """Return the content of a JSON file whose comments stand on lines of their own."""
+    """Return the content of a JSON file whose comments are on lines of their own."""
     text = re.sub(r"^\s*//.*$", "", project.read(name), flags=re.MULTILINE)
     content: dict[str, Any] = json.loads(text)
     return content

@@ -1,4 +1,4 @@
-"""A lab's variables in VS Code's own workbench: after a reload of the window, and after Restart.
+"""Kernels in VS Code's own workbench: while setup is at work, after a reload, and after Restart.
 
 The Jupyter extension is a stand-in, which starts kernels from the extension host as that one does.
 """
@@ -9,27 +9,45 @@ import json
 from pathlib import Path
 
 import pytest
+from baking import BakedProject
+from editor.json_with_comments import read_json
 from editor.workbench import serve_workbench
-from kernels.projects import NEWEST, make_project
+from kernels.projects import (
+    NEWEST,
+    begin_setup,
+    complete_setup,
+    make_project,
+    wait_until_cells_wait,
+)
 from playwright.sync_api import expect
-from remote_fixtures import wait_until
+from tool_helpers import wait_until
 
 pytestmark = pytest.mark.slow
 
 
-def test_variables_outlive_a_reload_of_the_window_and_not_a_restart(
-    tmp_path_factory: pytest.TempPathFactory,
+def test_cells_wait_for_setup_and_variables_outlive_a_reload_and_not_a_restart(
+    default_project: BakedProject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     project = make_project(tmp_path_factory.mktemp("reloaded") / "project", "newest", NEWEST)
     folder, lab = project.project.path, project.lab("a")
+    begin_setup(project)
+    settings = folder / ".vscode" / "settings.json"
+    settings.parent.mkdir()
+    interpreter = "python.defaultInterpreterPath"
+    theirs = read_json(default_project, ".vscode/settings.json")[interpreter]
+    settings.write_text(json.dumps({interpreter: theirs}))
     try:
         with serve_workbench(folder, state=tmp_path_factory.mktemp("workbench")) as workbench:
             dialog = workbench.page.locator(".monaco-dialog-box")
             expect(dialog).to_contain_text("Do you trust", timeout=60_000)
             workbench.trust_folder()
-            ask(folder, lab, "x = 41; print('set')")
+            ask(folder, lab, "import sys, only_here; x = 41; print(sys.prefix)")
             workbench.command("Stand-in: Run the cell")
-            assert answer(folder) == "set\n"
+            wait_until_cells_wait(project, "3 of 12 packages: torch")
+            complete_setup(project)
+            said = answer(folder)
+            assert "The environment is being made" in said
+            assert said.endswith(f"{(folder / '.venv').resolve()}\n")
             kernel = project.kernel("a")
 
             workbench.reload()
@@ -40,9 +58,10 @@ def test_variables_outlive_a_reload_of_the_window_and_not_a_restart(
             assert "Connected to the kernel started at" in "".join(first)
             assert project.kernel("a") == kernel
 
-            ask(folder, lab, "print(x + 1)")
+            # The setting names .venv, so a fresh kernel is one of the complete environment.
+            ask(folder, lab, "import only_here; print(only_here.value); print(x + 1)")
             workbench.command("Stand-in: Restart and run the cell")
-            assert "NameError: name 'x' is not defined" in answer(folder)
+            assert answer(folder) == "42\nNameError: name 'x' is not defined\n"
             assert project.kernel("a").pid != kernel.pid
     finally:
         project.end_kernels()

@@ -1,4 +1,4 @@
-"""A generated project in VS Code's own workbench: nothing to mend, and its tasks run."""
+"""A generated project in VS Code's own workbench: nothing to fix, and its tasks run."""
 
 from __future__ import annotations
 

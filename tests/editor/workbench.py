@@ -16,7 +16,7 @@ from pathlib import Path
 from baking import TEMPLATE_ROOT
 from editor.node_tools import PROGRAMS, install_node_tools, node_environment
 from needs import IS_ROOT, need_program
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 __all__ = ["Workbench", "serve_workbench"]
 
@@ -50,9 +50,26 @@ class Workbench:
         expect(self.page.locator(".monaco-dialog-box")).to_have_count(0)
 
     def choose(self, typed: str, entry: str | re.Pattern[str]) -> None:
-        """Type into the quick open field, wait for `entry` to be listed, and choose it."""
-        self.list_entries(typed).filter(has_text=entry).first.click()
-        expect(self.page.locator(".quick-input-widget")).to_be_hidden()
+        """Type into the quick open field and choose `entry`; open the field again until that works.
+
+        A window that has just been opened waits 800 ms for the commands of its extensions. After
+        that the command palette lists what there is, and shows no later command until it is opened
+        again. It closes when the window gives the focus to something else.
+        """
+        field = self.page.locator(".quick-input-widget")
+        deadline = time.monotonic() + PATIENCE / 1000
+        patience = 3_000
+        while True:
+            row = self.list_entries(typed).filter(has_text=entry).first
+            try:
+                row.click(timeout=patience)
+                break
+            except TimeoutError:
+                assert time.monotonic() < deadline, f"{entry!r} cannot be chosen for {typed!r}"
+            patience *= 2  # the list itself may take long
+            self.page.keyboard.press("Escape")
+            expect(field).to_be_hidden()
+        expect(field).to_be_hidden()
 
     def list_entries(self, typed: str) -> Locator:
         """Type into the quick open field and return what it lists."""
@@ -85,11 +102,11 @@ class Workbench:
         return self.page.locator(".markers-panel .monaco-list-row .marker-icon")
 
     def greyed_out(self) -> Locator:
-        """Return the settings, in the editor, that VS Code does not know or would not heed."""
+        """Return the settings, in the editor, that VS Code does not know or would ignore."""
         return self.page.locator(".editor-instance .squiggly-unnecessary")
 
     def terminal_text(self) -> Locator:
-        """Return what stands in the terminal."""
+        """Return what is in the terminal."""
         return self.page.locator(".terminal-wrapper.active .xterm-rows")
 
     def show_all_lines(self) -> None:

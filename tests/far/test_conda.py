@@ -18,9 +18,9 @@ from ml_remote.far.login.environment.managers.conda import (
     requirements,
     torch_build,
 )
+from ml_remote.far.login.environment.managers.conda.errors import ClientInfo, explain
 from ml_remote.far.login.environment.managers.conda.finding import find_client
 from ml_remote.far.login.environment.managers.conda.output import Shown
-from ml_remote.far.login.environment.managers.conda.words import Place, explain
 from ml_remote.far.login.environment.settings import Settings, read_settings
 
 # What conda 25.3.1 and 26.7.1 and mamba 2.0.5 printed, shortened.
@@ -99,15 +99,15 @@ FORBIDDEN = (
 def test_reason_is_told(text: str, condarc: str, words: str, home: Path, tmp_path: Path) -> None:
     if condarc:
         (home / ".condarc").write_text(f"{condarc}\n")
-    place = Place("conda", "/opt/conda/bin/conda", tmp_path / "pkgs")
+    info = ClientInfo("conda", "/opt/conda/bin/conda", tmp_path / "pkgs")
     work = Work(tmp_path, tmp_path / "envs" / "new", find_lists(tmp_path), Settings())
-    text = text.replace("{cache}", str(place.cache))
+    text = text.replace("{cache}", str(info.cache))
     command = ["python", "-m", "pip"] if text.startswith("ERROR: ") else ["conda", "create"]
-    known = explain(ManagerError(command, 1, text), work, place)
+    known = explain(ManagerError(command, 1, text), work, info)
     assert known is not None
     told = " ".join([known.sentence, *known.hints])
     for part in words.split(" | "):
-        assert part.replace("{cache}", str(place.cache)) in told
+        assert part.replace("{cache}", str(info.cache)) in told
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["unix", "windows"])
@@ -151,7 +151,7 @@ def test_python_of_lab_toml_that_conda_does_not_follow_is_told(
     wanted = requirements.Requirements([], [spec], [])
     work = Work(tmp_path, tmp_path, find_lists(tmp_path), read_settings(tmp_path))
     manager._tell_python(work, wanted)
-    expected = 'environment.yml asks for python=3.12.*, and that counts for conda; python = "3.13"'
+    expected = 'environment.yml asks for python=3.12.*, which conda uses; python = "3.13"'
     assert (expected in capsys.readouterr().out) == is_told
 
 
@@ -252,7 +252,7 @@ def test_build_for_a_card_is_known_and_kept(
     assert torch_build.cuda_variables("", cpu) == {}
     assert torch_build.cuda_variables("cu128", cpu) == {override: "12.8"}
     assert torch_build.cuda_variables("cpu", card) == {override: ""}
-    with pytest.raises(Failure, match="no build of torch"):
+    with pytest.raises(Failure, match="no torch build"):
         torch_build.cuda_variables("rocm6.3", cpu)
     torch_build.check_build("cpu", card, cpu)
     torch_build.check_build("", cpu, cpu)

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,18 @@ from environment_events import SCRIPT
 
 from ml_remote.far.login.environment import lock, making, obstacles, processes
 from ml_remote.far.login.environment.choosing import choose_manager
+from ml_remote.far.login.environment.environments import Environments
 from ml_remote.far.login.environment.failures import Failure
 from ml_remote.far.login.environment.inside import Inventory, prove_device
 from ml_remote.far.login.environment.lists import Lists, find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work, pip, uv
 from ml_remote.far.login.environment.managers.installing import requirement_options
-from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.probes import installed
 from ml_remote.far.login.environment.record import Record
 from ml_remote.far.login.environment.settings import Settings, read_settings
+from ml_remote.far.login.environment.signs import Sign
 from ml_remote.far.login.environment.state import State
+from ml_remote.far.login.environment.users import users_of
 
 
 def made(prefix: Path, root: Path, *, at: float = 0.0) -> Path:
@@ -39,60 +42,62 @@ def made(prefix: Path, root: Path, *, at: float = 0.0) -> Path:
 
 
 def test_environment_whose_link_is_gone_is_kept_until_there_is_another(tmp_path: Path) -> None:
-    places = Places(tmp_path)
-    old = made(places.folder / "uv-20260101-000000", tmp_path, at=1.0)
-    newest = made(places.folder / "uv-20250101-000000", tmp_path, at=2.0)
-    made(places.folder / "uv-20260102-000000", tmp_path / "elsewhere", at=3.0)
-    assert places.spare == newest
-    places.link.symlink_to("nowhere")
-    assert places.spare == newest
-    places.remove_unused(spare=newest)
+    environments = Environments(tmp_path)
+    old = made(environments.folder / "uv-20260101-000000", tmp_path, at=1.0)
+    newest = made(environments.folder / "uv-20250101-000000", tmp_path, at=2.0)
+    made(environments.folder / "uv-20260102-000000", tmp_path / "elsewhere", at=3.0)
+    assert environments.spare == newest
+    environments.link.symlink_to("nowhere")
+    assert environments.spare == newest
+    environments.remove_unused(spare=newest)
     assert not old.exists()
-    places.lead_to_spare(newest)
-    assert places.current == newest
-    assert places.spare is None
+    environments.lead_to_spare(newest)
+    assert environments.current == newest
+    assert environments.spare is None
 
 
 def test_link_that_cannot_be_made_leaves_the_folder_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = Places(tmp_path)
-    made(places.link, tmp_path)
+    environments = Environments(tmp_path)
+    made(environments.link, tmp_path)
 
     def refuse(*_: object) -> None:
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "symlink", refuse)
-    with pytest.raises(Failure, match="cannot be made a link"):
-        places.exchange(made(places.folder / "uv-20260101-000000", tmp_path))
-    assert (places.link / "bin" / "python").is_file()
-    assert places.is_earlier
+    with pytest.raises(Failure, match="cannot be linked"):
+        environments.exchange(made(environments.folder / "uv-20260101-000000", tmp_path))
+    assert (environments.link / "bin" / "python").is_file()
+    assert environments.is_earlier
 
 
 def test_environment_in_another_folder_of_before_is_known(tmp_path: Path) -> None:
-    places = Places(tmp_path / "project", str(tmp_path / "disk"))
-    places.root.mkdir()
-    places.link.symlink_to(made(places.folder / "uv-20260101-000000", places.root))
-    assert not Places(places.root).leads_elsewhere
-    assert Places(places.root).current is not None
+    environments = Environments(tmp_path / "project", str(tmp_path / "disk"))
+    environments.root.mkdir()
+    environments.link.symlink_to(
+        made(environments.folder / "uv-20260101-000000", environments.root)
+    )
+    assert not Environments(environments.root).leads_elsewhere
+    assert Environments(environments.root).current is not None
     # One that somebody has moved to another disk by hand is not replaced on this one.
-    places.link.unlink()
-    places.link.symlink_to(made(tmp_path / "moved", places.root))
-    assert Places(places.root).leads_elsewhere
+    environments.link.unlink()
+    environments.link.symlink_to(made(tmp_path / "moved", environments.root))
+    assert Environments(environments.root).leads_elsewhere
 
 
 @pytest.mark.parametrize(
     ("owner", "boot", "refused"),
     [
-        ("{me} {host}", "{me} {started} {boot}", "already (process {me}, since"),
+        ("{me} {host}", "{me} {started} {boot}", "already running (process {me}, since"),
         (
             "{me} another",
             "{me} {started} {boot}",
-            "already (process {me}, since",
+            "already running (process {me}, since",
         ),  # the machine has got another name
         ("{me} {host}", "{me} 1 {boot}", ""),  # the number was given again
         ("{me} {host}", "{me} {started} of-before pid:[1]", ""),  # restarted
-        ("{me} {host}", "{me} {started} {id} pid:[1]", "on another container of"),
+        ("{me} {host}", "{me} {started} {id} pid:[1]", "on another container on"),
         ("{me} another", "{me} {started} another pid:[1]", "on another, since"),
         ("{me} {host}", "", "already"),  # the script alone writes no more
         ("", "", ""),
@@ -153,7 +158,7 @@ def test_lock_of_another_host_is_taken_over_when_no_sign_comes(
         pass  # an earlier version gives no signs
     (path / "sign").touch()
     with lock.locked(path, patience=60):
-        assert "Waiting for the setup that runs already (process 1 on another" in (
+        assert "Waiting for the setup that is already running (process 1 on another" in (
             capsys.readouterr().out
         )
         # Whoever took it over meanwhile keeps it.
@@ -165,15 +170,37 @@ def test_job_of_a_machine_that_has_got_another_name_is_no_job_elsewhere(tmp_path
     job = tmp_path / ".lab" / "jobs" / "1"
     job.mkdir(parents=True)
     (job / "pid").write_text("1 another 7\n")
-    assert processes.users_of(tmp_path / "environment", tmp_path) == ["job 1"]
+    assert users_of(tmp_path / "environment", tmp_path) == ["job 1"]
     (job / "boot").write_text(f"1 another 7 {processes.this_boot()}\n")
-    assert processes.users_of(tmp_path / "environment", tmp_path) == []
+    assert users_of(tmp_path / "environment", tmp_path) == []
     # Another container of this name, with the same home directory.
     (job / "pid").write_text(f"1 {platform.node()} 7\n")
     (job / "boot").write_text(f"1 {platform.node()} 7 {processes.this_boot().split()[0]} pid:[1]\n")
-    assert processes.users_of(tmp_path / "environment", tmp_path) == []  # restarted since
+    assert users_of(tmp_path / "environment", tmp_path) == []  # restarted since
     (job / "sign").touch()
-    assert processes.users_of(tmp_path / "environment", tmp_path) == ["job 1"]
+    assert users_of(tmp_path / "environment", tmp_path) == ["job 1"]
+
+
+def test_environment_that_a_kernel_on_another_host_uses_is_kept(tmp_path: Path) -> None:
+    used = tmp_path / ".lab" / "envs" / "uv-20260101-000000"
+    used.mkdir(parents=True)
+    sign = Sign(used)
+    for _ in range(2):
+        sign.give()
+    (path,) = (used / "lab-kernels").iterdir()
+    here = json.loads(path.read_text())
+    assert users_of(used, tmp_path) == [f"kernel {os.getpid()} on {here['host']}"]
+    path.write_text(json.dumps(here | {"start": "1"}))  # it has ended
+    assert users_of(used, tmp_path) == []
+    path.write_text(json.dumps(here | {"host": "login2", "pid": 7, "boot": "another"}))
+    os.mkfifo(used / "lab-kernels" / "pipe")
+    Environments(tmp_path).remove_unused()
+    assert used.exists()
+    assert users_of(used, tmp_path) == ["kernel 7 on login2"]
+    os.utime(path, (time.time() - 25 * 3600,) * 2)  # that host has been switched off
+    Environments(tmp_path).remove_unused()
+    assert not used.exists()
+    sign.withdraw()
 
 
 def test_conda_is_taken_only_where_there_is_a_list_for_it(
@@ -201,7 +228,7 @@ def test_conda_is_taken_only_where_there_is_a_list_for_it(
 def test_uv_of_another_kind_of_machine_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may lie in a home directory, or a project, that machines of several kinds share."""
+    """It may be in a home directory, or a project, that machines of several kinds share."""
     program, brought = tmp_path / "bin" / "uv", tmp_path / ".lab" / "uv" / "bin" / "uv"
     for path in (program, brought):
         path.parent.mkdir(parents=True)
@@ -210,7 +237,7 @@ def test_uv_of_another_kind_of_machine_is_not_taken(
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setenv("LAB_PROGRAM_FOLDERS", "")
     assert MANAGERS["uv"].find(tmp_path) is None
-    monkeypatch.setattr(uv, "bring_uv", lambda _: brought)
+    monkeypatch.setattr(uv, "install_uv", lambda _: brought)
     with pytest.raises(Failure, match="does not run"):
         uv.Uv.bring(tmp_path)
     program.write_text("#!/bin/sh\n")
@@ -226,22 +253,22 @@ def test_uv_of_another_kind_of_machine_is_not_taken(
 def test_another_manager_or_python_is_made_anew_where_there_is_no_room_beside(
     before: str, python: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = Places(tmp_path)
-    made(places.link, tmp_path)
+    environments = Environments(tmp_path)
+    made(environments.link, tmp_path)
     if before == "mamba":
-        (places.link / "conda-meta").mkdir()
+        (environments.link / "conda-meta").mkdir()
     record = {"manager": before, "python": "3.12"}
-    (places.link / "lab-environment.json").write_text(json.dumps(record))
+    (environments.link / "lab-environment.json").write_text(json.dumps(record))
     done: list[str] = []
     manager = MANAGERS["uv"]("uv")
     for name in ("make", "change"):
         monkeypatch.setattr(manager, name, lambda _, name=name: done.append(name))
     monkeypatch.setattr(making, "prove", lambda *_: Record("uv"))
-    work = Work(tmp_path, places.link, find_lists(tmp_path), Settings(python=python))
-    making.make_in_place(places, manager, work)
+    work = Work(tmp_path, environments.link, find_lists(tmp_path), Settings(python=python))
+    making.make_in_place(environments, manager, work)
     assert done == [task]
-    assert (places.link / "bin").exists() == (task == "change")
-    assert not places.incomplete.exists()
+    assert (environments.link / "bin").exists() == (task == "change")
+    assert not environments.incomplete.exists()
 
 
 @pytest.mark.parametrize(
@@ -315,11 +342,9 @@ def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("envs"))
     root = tmp_path / "my lab"
     (root / ".lab" / "envs").mkdir(parents=True)
-    places = Places(root)
-    with pytest.raises(
-        Failure, match=r"envs belongs to .*, and you cannot write into it"
-    ) as raised:
-        obstacles.check_obstacles(places, State(None, None, ""))
+    environments = Environments(root)
+    with pytest.raises(Failure, match=r"envs belongs to .*, and you cannot write to it") as raised:
+        obstacles.check_obstacles(environments, State(None, None, ""))
     assert f"Make it yours: sudo chown -R \"$(id -un)\" '{root}/.lab/envs'" in raised.value.hints
 
 
@@ -327,8 +352,8 @@ def test_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
     root = tmp_path / "my lab"
     (root / ".lab").mkdir(parents=True)
     (root / ".lab" / "envs").symlink_to("/nowhere/envs")
-    with pytest.raises(Failure, match="is a link to /nowhere/envs, which is not there") as raised:
-        obstacles.check_obstacles(Places(root), State(None, None, ""))
+    with pytest.raises(Failure, match="is a link to /nowhere/envs, which does not exist") as raised:
+        obstacles.check_obstacles(Environments(root), State(None, None, ""))
     assert any(f"rm '{root}/.lab/envs'" in hint for hint in raised.value.hints)
 
 

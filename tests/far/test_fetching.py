@@ -7,6 +7,7 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import platform
 import random
 import shutil
@@ -19,13 +20,16 @@ from pathlib import Path
 import pytest
 from environment_events import Computer, Trial
 
-from ml_remote.far.login.environment import bringing, caches
+from ml_remote.far.env.lasting.starting import kernel_variables
+from ml_remote.far.login.caches import cache_variables, note_caches, read_caches
+from ml_remote.far.login.environment import caches, install_uv
+from ml_remote.far.login.environment.environments import Environments
 from ml_remote.far.login.environment.failures import Failure, ManagerError
 from ml_remote.far.login.environment.lists import find_lists
 from ml_remote.far.login.environment.managers import MANAGERS, Work
-from ml_remote.far.login.environment.places import Places
 from ml_remote.far.login.environment.progress import Progress
 from ml_remote.far.login.environment.settings import Settings
+from ml_remote.scripts import script
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +49,12 @@ FAILURES = [
     ("uv", "lack of valid authentication credentials (401 Unauthorized)", "name and a password"),
     ("uv", "returned a 403 Forbidden error. Check that the index URL", "name and a password"),
     ("venv", "username, password, save = self._prompt_for_password(", "name and a password"),
-    ("uv", "HTTP status server error (503 Service Unavailable) for url", "problem of its own"),
-    ("uv", "cause: Because nowhere was not found in the package registry", "called nowhere in"),
+    (
+        "uv",
+        "HTTP status server error (503 Service Unavailable) for url",
+        "package index has a problem",
+    ),
+    ("uv", "cause: Because nowhere was not found in the package registry", "called nowhere"),
     ("venv", "satisfies the requirement nowhere (from versions: none)", "called nowhere:"),
     ("uv", "cause: Because alpha==1.0 depends on beta>2, we can", "do not fit together"),
     ("uv", "failed to write: No space left on device (os error 28)", "disk where uv writes is"),
@@ -118,13 +126,42 @@ def test_downloads_go_to_the_project_where_the_home_directory_has_no_room(
         shutil, "disk_usage", lambda path: usage._replace(free=free[path] * 1024**3)
     )
     monkeypatch.setattr(caches, "_device", lambda path: hash(path))
-    assert caches.choose_cache(Places(project), Settings()).cache == ".lab/cache"
+    assert caches.choose_cache(Environments(project), Settings()).cache == ".lab/cache"
     assert f"{home} has 1 GB free" in capsys.readouterr().out
     variables = caches.pip_variables(project, Settings(cache=".lab/cache"))
     assert variables["PIP_CACHE_DIR"] == str(project / ".lab/cache/pip")
     free[str(home)] = 40
-    assert caches.choose_cache(Places(project), Settings()).cache == ""
-    assert caches.choose_cache(Places(project), Settings(cache="/big")).cache == "/big"
+    assert caches.choose_cache(Environments(project), Settings()).cache == ""
+    assert caches.choose_cache(Environments(project), Settings(cache="/big")).cache == "/big"
+
+
+def test_folder_for_downloads_that_nobody_can_write_into_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failure, match="the folder for downloads: Not a directory") as caught:
+        caches.check_cache(tmp_path, Settings(cache="file/cache"))
+    assert caught.value.hints[0].startswith("Name another folder in lab.toml")
+    caches.check_cache(tmp_path, Settings(cache="new/cache"))
+    assert (tmp_path / "new" / "cache").is_dir()
+
+
+def test_folders_for_downloads_are_noted_for_what_is_started_later(tmp_path: Path) -> None:
+    variables = cache_variables(tmp_path, "/scratch/tess's cache")
+    assert variables["XDG_CACHE_HOME"] == "/scratch/tess's cache"
+    assert variables["TORCH_HOME"] == "/scratch/tess's cache/torch"
+    note_caches(tmp_path, variables)
+    assert read_caches(tmp_path) == variables
+    assert kernel_variables(tmp_path, {"HF_HOME": "/home"})["HF_HOME"] == variables["HF_HOME"]
+    with (tmp_path / ".lab" / "caches").open("a") as file:
+        file.write("PATH=/evil\nno pair\n")
+    shown = subprocess.run(
+        ["sh", "-c", f"{script('caches')}\nexec env"],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert {f"{name}={value}" for name, value in variables.items()} <= set(shown)
+    assert "PATH=/evil" not in shown
+    assert "PATH" not in read_caches(tmp_path)
+    note_caches(tmp_path, {})
+    assert not (tmp_path / ".lab" / "caches").exists()
 
 
 @contextlib.contextmanager
@@ -156,7 +193,7 @@ def test_uv_is_brought_without_pip_and_only_if_its_hash_is_right(
         digest = hashlib.sha256((page / name).read_bytes()).hexdigest()
         links.append(f'<a href="../uv/{name}#sha256={digest}">{name}</a>')
     (page / "index.html").write_text("\n".join(links))
-    monkeypatch.setattr(bringing, "_has_pip", lambda: False)
+    monkeypatch.setattr(install_uv, "_has_pip", lambda: False)
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
     root = tmp_path / "project"
     root.mkdir()
@@ -164,16 +201,16 @@ def test_uv_is_brought_without_pip_and_only_if_its_hash_is_right(
         monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
         (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\n")
         monkeypatch.delenv("PIP_INDEX_URL", raising=False)
-        program = bringing.bring_uv(root)
+        program = install_uv.install_uv(root)
         (tmp_path / "pip.conf").write_text("")
         with pytest.raises(Failure, match="no package index is configured"):
-            bringing.bring_uv(root)
+            install_uv.install_uv(root)
         monkeypatch.setenv("LAB_INDEX", address)  # the laptop's
-        assert bringing.bring_uv(root) == program
+        assert install_uv.install_uv(root) == program
         assert subprocess.check_output([program], text=True).strip() == names[1]
         (page / names[1]).write_bytes(b"something else")
-        with pytest.raises(Failure, match="another sha256"):
-            bringing.bring_uv(root)
+        with pytest.raises(Failure, match="the sha256 differs"):
+            install_uv.install_uv(root)
     assert program.exists()
     assert [path.name for path in (root / ".lab").iterdir()] == ["uv"]
 
@@ -193,6 +230,6 @@ def test_uv_is_brought_by_pip_where_there_is_no_manager(computer: Computer, tmp_
     trial = Trial(computer, tmp_path / "project", random.Random(0), has_uv=False)
     trial.more = {"PIP_FIND_LINKS": str(wheels), "UV_CACHE_DIR": ""}
     trial.begin("auto")
-    assert "uv was brought into .lab/uv" in trial.said
+    assert "uv was installed in .lab/uv" in trial.said
     assert (trial.root / ".lab/cache/uv").is_dir()
     assert json.loads((trial.root / ".venv/lab-environment.json").read_text())["manager"] == "uv"

@@ -71,7 +71,7 @@ def test_folder_without_project_is_told(
 
 def test_part_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nothing"]) == main([]) == 2
-    assert "headless, serve" in capsys.readouterr().err
+    assert "headless, labs, serve" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

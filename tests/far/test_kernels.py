@@ -6,18 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import openssh_server
 import pytest
+from accounts import run_as_another_user
 from baking import BakedProject, install_far, project_in
 from environment import LabEnvironment
-from needs import IS_ROOT, need_root
-from remote_fixtures import wait_until
+from needs import IS_ROOT
 from session_watch import processes_below, tcp_listeners, unix_listeners
+from tool_helpers import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +111,7 @@ def test_another_user_reaches_no_kernel_and_nothing_is_left_of_a_run_that_ends_e
         sockets = [path for path in unix_listeners(processes_below(project)) if path[0] == "/"]
         directories = private_directories(project)
         if IS_ROOT:
-            assert connect_as_another_user(sockets) == ["13"] * len(sockets)  # EACCES
+            assert run_as_another_user(CONNECT, *sockets) == ["13"] * len(sockets)  # EACCES
         process.send_signal(signal.SIGTERM)
         assert process.wait() in (143, -signal.SIGTERM)
         other.kill()
@@ -124,20 +123,3 @@ def test_another_user_reaches_no_kernel_and_nothing_is_left_of_a_run_that_ends_e
         said, _ = process.communicate()
         assert process.returncode == 0, said
     assert not any(directory.parent.exists() for directory in directories)
-
-
-def connect_as_another_user(sockets: list[str]) -> list[str]:
-    """Let another user connect to sockets; return the error number of each attempt."""
-    need_root("be another user")
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    with openssh_server.account() as stranger:
-        done = subprocess.run(
-            [python, "-c", CONNECT, *sockets],
-            user=stranger.user,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return done.stdout.split()

@@ -20,9 +20,9 @@ KERNEL = Kernel(Path("/x"), "/home/ada/work", "labs/a", os.getpid(), "1", "b", 0
     ("rules", "shown", "busy", "hours", "on_card", "why"),
     [
         (Rules(), False, False, 1.99, True, ""),
-        (Rules(), False, False, 2, True, "memory on a card, for 2 hours"),
+        (Rules(), False, False, 2, True, "memory on a card, was unused for 2 hours"),
         (Rules(), False, False, 2, False, ""),
-        (Rules(), False, False, 12, False, "Nobody used this kernel for 12 hours"),
+        (Rules(), False, False, 12, False, "This kernel was unused for 12 hours"),
         (Rules(), True, False, 99, True, ""),
         (Rules(), False, True, 99, True, ""),
         (Rules(idle_hours=0), False, False, 999, False, ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from needs import need_root
 
-from ml_remote.far.login import kernels
+from ml_remote.far.login import kernel_leftovers, kernels
 from ml_remote.far.login.environment.processes import descendants, started, this_boot
 from ml_remote.far.login.kernels import Kernel, NoKernelFolderError
 
@@ -186,14 +187,30 @@ def test_leftovers_are_removed_and_what_may_live_is_kept(base: Path) -> None:
         return kernel.folder
 
     boot, _, container = this_boot().partition(" ")
+    elsewhere = f"{boot} pid:[1]"
+    living = remade(make("labs/container", os.getpid()), boot=elsewhere)
+    damaged = [make(f"labs/damaged{number}", os.getpid()).folder for number in range(2)]
+    for path in damaged:
+        (path / "about.json").write_text("")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(living / "s-1"))
+    listener.listen()
     kept = {
         make("labs/alive", os.getpid()).folder,
-        remade(make("labs/container", os.getpid()), boot=f"{boot} pid:[1]"),
+        living,
+        remade(make("spare", os.getpid()), boot=elsewhere),  # it begins just now
+        damaged[0],
         remade(make("labs/newer", os.getpid()), format=kernels.FORMAT + 1),
     }
     (beginning := kernels.folder() / "spare-0123abcd").mkdir()
     (foreign := kernels.folder() / "notes").mkdir()
+    ended = remade(make("labs/ended", os.getpid()), boot=elsewhere)
+    socket.socket(socket.AF_UNIX).bind(str(ended / "s-1"))  # nobody listens any more
+    for path in (living, ended, damaged[1]):
+        os.utime(path, (1, 1))
     gone = {
+        ended,
+        damaged[1],
         remade(make("labs/dead", os.getpid()), start="1"),
         remade(make("labs/rebooted", os.getpid()), boot=f"0000 {container}"),
     }
@@ -201,20 +218,21 @@ def test_leftovers_are_removed_and_what_may_live_is_kept(base: Path) -> None:
     (abandoned := kernels.folder() / "spare-0123ffff").mkdir()
     os.utime(abandoned, (1, 1))
     with kernels.lock("held"):
-        kernels.remove_leftovers()
+        kernel_leftovers.remove_leftovers()
         held = kernels.folder() / "held.lock"
         assert set(kernels.folder().iterdir()) == kept | {beginning, foreign, held}
     assert not any(path.exists() for path in gone)
+    listener.close()
 
 
 def test_what_a_killed_process_was_removing_is_removed_later(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (gone := kernels.folder(make=True) / "gone-0123456789abcdef-7").mkdir()
-    kernels.remove_leftovers()
+    kernel_leftovers.remove_leftovers()
     assert gone.exists()  # perhaps it is being removed now
-    monkeypatch.setattr(kernels, "_YOUNG", -1.0)
-    kernels.remove_leftovers()
+    monkeypatch.setattr(kernel_leftovers, "_YOUNG", -1.0)
+    kernel_leftovers.remove_leftovers()
     assert not gone.exists()
 
 

@@ -320,7 +320,7 @@ def test_remote_as_people_type_it_is_accepted(remote: str, hook: ModuleType) -> 
 def test_hook_has_the_rules_of_the_command_and_leaves_no_bytecode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the template's path is relative, too; tests/remote/test_entry.py has the rules."""
+    """Where the template's path is relative, too; tests/tool/test_entry.py has the rules."""
     copy_template(tmp_path / "template")
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
     done = subprocess.run(
@@ -367,7 +367,7 @@ def test_oldest_python_checks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.8 knows no soft keywords, and joins no dicts by `|`."""
     monkeypatch.delattr("keyword.issoftkeyword")
     hook = load_hook("pre_gen_project")
-    assert hook.check_package("match") == "any other name: Python itself uses this one"
+    assert hook.check_package("match") == "another name: Python itself uses this one"
     monkeypatch.setattr(hook.sys, "version_info", (3, 8, 10))
     assert hook.load_address_rules({"_repo_dir": str(TEMPLATE_ROOT)}) is None
     for name in ("pre_gen_project.py", "post_gen_project.py"):

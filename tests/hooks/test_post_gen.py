@@ -47,8 +47,9 @@ def test_without_an_identity_nothing_is_committed_and_the_commands_are_told(
     project = bake().path
     printed = capfd.readouterr()
     assert "git does not know who you are" in printed.err
+    assert printed.out.startswith(f"Made {project}.\n")
     steps = [line.strip() for line in printed.out.partition("Next:\n")[2].splitlines()]
-    assert steps[0] == "cd handwriting-lab"
+    assert steps[0] == f"cd {project}"
     assert steps[1].startswith("git config --global user.name")
     assert steps[-2:] == ["git add . && git commit -m 'Start'", "uv run lab.py up"]
     assert git(project, "branch", "--show-current") == "main"
@@ -79,12 +80,43 @@ def test_git_that_fails_does_not_make_the_bake_fail(
     assert "git init failed" in capfd.readouterr().err
 
 
-def test_next_steps_fit_on_three_lines(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
-    bake()
-    lines = capfd.readouterr().out.splitlines()
-    assert len(lines) <= 3
-    assert "  cd handwriting-lab" in lines
-    assert any("uv run lab.py" in line for line in lines)
+@pytest.mark.parametrize(
+    ("shell", "output", "way"),
+    [
+        ("work", "work", "handwriting-lab"),
+        ("work", "work/of mine", "'of mine/handwriting-lab'"),
+        ("work", "elsewhere", "{folder}/elsewhere/handwriting-lab"),
+        ("link", "work", "handwriting-lab"),
+        (None, "work", "{folder}/work/handwriting-lab"),
+    ],
+)
+def test_end_says_what_was_made_and_how_to_go_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str | None, output: str, way: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "link").symlink_to("work")
+    project = tmp_path / output / "handwriting-lab"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    if shell is None:
+        monkeypatch.delenv("PWD", raising=False)
+    else:
+        monkeypatch.setenv("PWD", str(tmp_path / shell))
+    hook = load_hook("post_gen_project")
+    assert hook.way_to_project() == way.format(folder=tmp_path)
+
+
+def test_end_fits_on_four_lines(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PWD", str(tmp_path))
+    bake(tmp_path / "output")
+    assert capfd.readouterr().out.splitlines() == [
+        "Made output/handwriting-lab, with a first commit.",
+        "Next:",
+        "  cd output/handwriting-lab",
+        "  uv run lab.py up",
+    ]
 
 
 def test_hooks_leave_nothing_beside_the_project(bake: Bake, tmp_path: Path) -> None:

@@ -19,13 +19,20 @@ PAGE = TEMPLATE_ROOT / "docs" / "security.md"
 
 
 def functions_and_texts(path: Path) -> tuple[set[str], set[str]]:
-    """Return the test functions of a file, and its literal texts, where their cases are."""
+    """Return the test functions of a file, and the literal texts, where their cases are.
+
+    They may be in the folder's conftest.py, or in a table beside it: `from tool.edit_cases import`.
+    """
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     functions = {
         node.name
         for node in nodes
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
+    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    tables = [TESTS / f"{name.replace('.', '/')}.py" for name in modules if "." in name]
+    for table in filter(Path.is_file, [path.with_name("conftest.py"), *tables]):
+        nodes += ast.walk(ast.parse(table.read_text(encoding="utf-8")))
     return functions, {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
 
 
@@ -53,6 +60,7 @@ def test_every_heading_of_the_list_is_a_row_of_the_page() -> None:
     assert {hazard.where for hazard in hazards()} <= set(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_ROOT, reason="only root can run all the tests")
 def test_a_named_test_that_is_skipped_fails(tmp_path: Path) -> None:
     name = min(named_functions())

@@ -18,7 +18,7 @@ def test_page_names_every_helper_and_no_other() -> None:
 
 def test_page_names_every_fixture_for_the_machine() -> None:
     page = (TESTS / "README.md").read_text(encoding="utf-8")
-    source = (TESTS / "remote" / "conftest.py").read_text(encoding="utf-8")
+    source = (TESTS / "tool" / "conftest.py").read_text(encoding="utf-8")
     fixtures = re.findall(r"@pytest\.fixture.*\ndef (\w+)", source)
     assert len(fixtures) > 5
     assert not [name for name in fixtures if not re.search(rf"`{name}\b", page)]

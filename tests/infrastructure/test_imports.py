@@ -9,13 +9,14 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from tool_source import modules as trees
 
 import ml_remote
 
 PACKAGE = Path(ml_remote.__file__).parent
 TOP = PACKAGE.name
 
-# Each of these may use what stands in the lines below it, and modules that are in no line.
+# Each of these may use what is in the lines below it, and modules that are in no line.
 LAYERS = (
     {"cli", "commands"},
     {"up", "status", "runs", "sessions"},
@@ -47,7 +48,7 @@ def imports(name: str) -> frozenset[str]:
     path = MODULES[name]
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     found: set[str] = set()
-    for node in executed(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in executed(trees()[path.relative_to(PACKAGE).as_posix()]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -59,12 +60,13 @@ def imports(name: str) -> frozenset[str]:
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes below one, without those for the type checker."""
+    """Yield all statements below a node, without those for the type checker."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
             continue
-        yield child
-        yield from executed(child)
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from executed(child)
 
 
 def part(name: str) -> str:

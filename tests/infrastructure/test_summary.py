@@ -53,6 +53,7 @@ def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -71,12 +72,14 @@ def test_process_that_is_left_behind_is_named_and_ended(
     assert not process.exists() or not process.read_bytes()
 
 
+@pytest.mark.slow
 def test_skipped_tests_are_counted_for_each_reason(tmp_path: Path) -> None:
     done = run(tmp_path, SKIPPING)
     assert done.returncode == 0, done.stdout
     assert "    3  zsh is not installed\n    1  only root can make an account\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_said_when_all_is_well(tmp_path: Path) -> None:
     done = run(tmp_path, "def test_it():\n    pass\n")
     assert done.returncode == 0

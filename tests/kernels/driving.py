@@ -94,12 +94,11 @@ class ExtensionHost:
         )
         return opened
 
-    def open_all(self, labs: list[Path]) -> None:
-        """Open a window for each lab, all at once."""
+    def open_all(self, labs: list[Path]) -> list[int]:
+        """Open a window for each lab, all at once; return the process ids that it has started."""
         for lab in labs:
             self.call("begin", lab.stem, self._command, str(self._folder), {})
-        for lab in labs:
-            self.call("wait", lab.stem, {"lab": str(lab)})
+        return [int(self.call("wait", lab.stem, {"lab": str(lab)})["pid"]) for lab in labs]
 
     def run(self, code: str, *, name: str = "window", **options: object) -> Ran:
         """Run a cell and wait for its end."""

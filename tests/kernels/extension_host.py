@@ -135,8 +135,7 @@ class Host:
         """Open a window, and wait until its kernel is ready."""
         began = time.monotonic()
         self.begin(name, command, folder, variables=variables)
-        self.wait(name, lab=lab)
-        return {"pid": self.windows[name].process.pid, "seconds": time.monotonic() - began}
+        return {**self.wait(name, lab=lab), "seconds": time.monotonic() - began}
 
     def begin(
         self,
@@ -149,13 +148,14 @@ class Host:
         """Start what a window starts."""
         self.windows[name] = Window(command, Path(folder), variables or {})
 
-    def wait(self, name: str, *, lab: str = "") -> None:
-        """Do what is done before a person's first cell runs."""
+    def wait(self, name: str, *, lab: str = "") -> dict[str, Any]:
+        """Do what is done before a person's first cell runs; return the process id."""
         window = self.windows[name]
         window.wait_until_ready(window.clients[0])
         self.run(name, WIDGETS, history=False)
         if lab:
             self.run(name, STARTUP.format(lab), history=False)
+        return {"pid": window.process.pid}
 
     def add_client(self, name: str) -> None:
         """Connect one more client to the same ports."""

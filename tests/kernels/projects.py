@@ -9,10 +9,20 @@ from pathlib import Path
 from baking import TEMPLATE_ROOT, install_far, project_in
 from filelock import FileLock
 from kernels.driving import KernelProject
+from tool_helpers import wait_until
 
+from ml_remote.far.login.environment.environments import FIRST
 from ml_remote.far.login.environment.hook import update_hook
 
-__all__ = ["NEWEST", "WITHOUT_SUBSHELLS", "make_project"]
+__all__ = [
+    "NEWEST",
+    "WITHOUT_SUBSHELLS",
+    "begin_setup",
+    "complete_setup",
+    "environment_with",
+    "make_project",
+    "wait_until_cells_wait",
+]
 
 BUILD = TEMPLATE_ROOT / "build" / "kernels"
 NEWEST = ("ipykernel>=7", "debugpy", "ipywidgets", "matplotlib", "tqdm", "psutil")
@@ -51,3 +61,44 @@ def make_project(path: Path, name: str, packages: tuple[str, ...]) -> KernelProj
     install_far(project)
     update_hook(prefix, path, wanted=True)
     return KernelProject(project, path / ".venv" / "bin" / "python")
+
+
+def begin_setup(project: KernelProject) -> None:
+    """Let `.venv` lead to a first environment, as a setup does that is at work."""
+    root = project.project.path
+    first = root / ".lab" / "envs" / f"{FIRST}-20260101-000000"
+    (root / ".venv").resolve().rename(first)
+    _lead_to(root, first)
+    (root / ".lab" / "environment.incomplete").touch()
+    lock = root / ".lab" / "environment.lock"
+    lock.mkdir()
+    (lock / "sign").touch()
+
+
+def wait_until_cells_wait(project: KernelProject, step: str) -> None:
+    """Say how far the setup is, and wait until a window has read it for a cell that waits."""
+    said = project.project.path / ".lab" / "environment.lock" / "step"
+    said.write_text(f"{step}\n")
+    read = said.stat().st_atime_ns
+    wait_until(lambda: said.stat().st_atime_ns > read, limit=90)
+
+
+def complete_setup(project: KernelProject) -> None:
+    """Put a complete environment in the place of the first: one that has a package more."""
+    root = project.project.path
+    below = (root / ".venv").resolve()
+    prefix = root / ".lab" / "envs" / "uv-20260101-000001"
+    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, prefix], check=True)
+    (folder,) = prefix.glob("lib/python3*/site-packages")
+    (shared,) = below.glob("lib/python3*/site-packages")
+    (folder / "layer.pth").write_text((shared / "layer.pth").read_text())
+    (folder / "only_here.py").write_text("value = 42\n")
+    update_hook(prefix, root, wanted=True)
+    _lead_to(root, prefix)
+    (root / ".lab" / "environment.incomplete").unlink()
+
+
+def _lead_to(root: Path, prefix: Path) -> None:
+    """Let `.venv` lead to an environment, in one step."""
+    (root / "new").symlink_to(prefix.relative_to(root))
+    (root / "new").replace(root / ".venv")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kernels.driving import ExtensionHost, KernelProject
 from kernels.projects import NEWEST, make_project
-from remote_fixtures import wait_until
+from tool_helpers import wait_until
 
 from ml_remote.far.login import kernels
 from ml_remote.far.login.environment.hook import update_hook
@@ -90,6 +90,11 @@ def turn_off(project: KernelProject) -> None:
     (project.project.path / "lab.toml").write_text("[sessions]\nkeep_kernels = false\n")
 
 
+def close_private_folder(project: KernelProject) -> None:
+    path = project.project.path / ".lab/far/current/ml_remote/far/login/kernels.py"
+    path.write_text(path.read_text().replace('("/tmp", "/var/tmp")', '("/proc", "/sys")'))
+
+
 def _far(project: KernelProject, name: str) -> Path:
     return project.project.path / ".lab/far/current/ml_remote/far/env/lasting" / name
 
@@ -97,8 +102,12 @@ def _far(project: KernelProject, name: str) -> Path:
 BROKEN = {
     "no far half": (remove_far_half, "/.lab/far/current is missing."),
     "a broken proxy": (break_proxy, "the proxy is broken"),
-    "a kernel that ends at once": (break_kernel, "the kernel that outlives it does not start."),
+    "a kernel that ends at once": (
+        break_kernel,
+        "the kernel that would outlive it does not start.",
+    ),
     "half a far half": (remove_module, "No module named"),
+    "no folder for kernels": (close_private_folder, "No folder of this machine can hold kernels."),
     "turned off": (turn_off, ""),
 }
 
@@ -133,6 +142,21 @@ def test_broken_hook_gives_a_plain_kernel_and_says_so_once(
     host.kill()  # a kernel that no window could find ends with the editor
     wait_until(lambda: not Path(f"/proc/{opened['pid']}").exists())
     assert kernels.list_kernels(str(project.project.path)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [None, "not Python"], ids=["missing", "damaged"])
+def test_broken_file_of_the_hook_gives_a_plain_kernel_and_is_named(
+    fresh: Callable[[], KernelProject], new_host: NewHost, text: str | None
+) -> None:
+    project = fresh()
+    (program,) = project.python.parents[1].glob("lib/python3*/site-packages/lab_kernel.py")
+    program.unlink() if text is None else program.write_text(text)
+    host = new_host(project)
+    opened = host.open(project.lab("broken"))
+    assert host.run("import os; print(os.getpid())").text == f"{opened['pid']}\n"
+    host.call("leave", "window")
+    assert "lab_kernel.pth" in host.ended()["said"]  # by Python itself
 
 
 @pytest.mark.slow

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import openssh_server
 import pytest
+from accounts import run_as_another_user
 from kernels.driving import ExtensionHost, KernelProject
 from needs import IS_ROOT
 from session_watch import tcp_listeners
@@ -95,23 +92,7 @@ def test_nothing_of_the_kernel_listens_and_no_other_user_reaches_it(
     assert modes == {".": 0o700, "..": 0o700, "log": 0o600}
     assert (kernel.folder / "kernel.json").stat().st_mode & 0o777 == 0o600
     if IS_ROOT:
-        assert connect_as_another_user(sockets) == ["13"] * len(sockets)  # EACCES
-
-
-def connect_as_another_user(sockets: list[str]) -> list[str]:
-    """Let another user connect to sockets; return the error number of each attempt."""
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    with openssh_server.account() as stranger:
-        done = subprocess.run(
-            [python, "-c", CONNECT, *sockets],
-            user=stranger.user,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return done.stdout.split()
+        assert run_as_another_user(CONNECT, *sockets) == ["13"] * len(sockets)  # EACCES
 
 
 @pytest.mark.parametrize(("code", "expected"), CELLS.values(), ids=CELLS)

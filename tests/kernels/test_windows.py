@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kernels.driving import ExtensionHost, KernelProject
-from remote_fixtures import wait_until
+from tool_helpers import wait_until
 
 from ml_remote.far.login import kernels
 
@@ -50,22 +54,6 @@ life = get_ipython().kernel.control_handlers["lab_attach_request"].__self__
 life._look_after.__globals__["why_it_ends"] = lambda *_, **__: "Nobody used this kernel."
 life._look_after(life._about)
 """
-
-
-def test_variables_are_there_in_ten_windows_of_ten(
-    project: KernelProject, new_host: NewHost
-) -> None:
-    lab = project.lab("ten")
-    for number in range(10):
-        host = new_host()
-        opened = host.open(lab)
-        code = f"assert seen == {number}; seen += 1" if number else "seen = 1"
-        assert host.run(code).status == "ok"
-        if number % 2:
-            host.close()
-        else:
-            os.kill(opened["pid"], signal.SIGKILL)
-        host.kill()
 
 
 def test_restart_is_told_from_reload(project: KernelProject, new_host: NewHost) -> None:
@@ -109,7 +97,7 @@ def test_long_cell_goes_on_without_a_window_and_beside_a_new_one(
     assert project.kernel("long").folder.joinpath("busy").exists()
     second.start("print(result)")
     waits = second.call("heard", "window", "stream")["text"]
-    assert waits.startswith("The kernel still runs the cell of an earlier window.")
+    assert waits.startswith("The kernel is still running a cell of an earlier window.")
     go.touch()
     lines = second.end().text.splitlines()
     assert lines[0] == "Printed while no window was open (%kernel shows 20 more lines):"
@@ -158,12 +146,14 @@ def test_input_is_asked_of_the_window_that_runs_the_cell(
 
 
 def test_two_clients_of_one_window_get_their_own_answers(
-    project: KernelProject, new_host: NewHost
+    project: KernelProject, new_host: NewHost, tmp_path: Path
 ) -> None:
-    host = new_host()
+    host, ready = new_host(), tmp_path / "ready"
     host.open(project.lab("clients"))
     host.call("add_client", "window")
-    host.start("import time; time.sleep(0.5); print('one', input())", asks=True)
+    code = f"import pathlib; pathlib.Path({str(ready)!r}).touch(); print('one', input())"
+    host.start(code, asks=True)
+    wait_until(ready.exists)  # two connections have no order among them
     host.start("print('two', input())", client=1, asks=True)
     assert host.end(answer="first").text == "one first\n"
     assert host.end(client=1, answer="second").text == "two second\n"
@@ -212,21 +202,81 @@ def test_kernel_that_was_told_to_end_is_found_no_more_and_ends_in_any_case(
     assert other.run("1").status == "ok"
 
 
+def stop_at_breakpoint(host: ExtensionHost, name: str) -> None:
+    """Debug a cell, and let it wait in its second line."""
+
+    def ask(command: str, **arguments: object) -> dict[str, Any]:
+        request = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
+        reply = host.call("ask", name, "debug_request", request, {})
+        body: dict[str, Any] = reply.get("body", {})
+        return body
+
+    code = "at = 1\nat = 2\n"
+    ask("initialize", adapterID="1", pathFormat="path")
+    ask("attach")
+    source = {"path": ask("dumpCell", code=code)["sourcePath"]}
+    ask("setBreakpoints", source=source, breakpoints=[{"line": 2}], sourceModified=False)
+    ask("configurationDone")
+    host.start(code, name=name)
+    wait_until(lambda: bool(ask("debugInfo")["stoppedThreads"]))
+
+
 def test_kernel_that_nobody_uses_ends(project: KernelProject, new_host: NewHost) -> None:
     host = new_host()
-    host.open(project.lab("unused"))
-    host.run(OFTEN)
-    kernel = project.kernel("unused")
+    for name in ("unused", "stopped"):
+        host.open(project.lab(name), name=name)
+        host.run(OFTEN, name=name)
+    stop_at_breakpoint(host, "stopped")  # whose window is gone: nobody can let it continue
+    unused = [project.kernel(name) for name in ("unused", "stopped")]
+    signs = project.python.parents[1].resolve() / "lab-kernels"
+    wait_until(lambda: len([path for path in signs.glob("*") if path.suffix == ""]) >= 2)
     own = project.project.path / "lab.local.toml"
     own.write_text("[sessions]\ncard_idle_hours = 0.0001\nidle_hours = 0.0003\n")
     try:
-        assert host.run("import time; time.sleep(2.5)").status == "ok"
-        assert kernels.is_alive(kernel)  # a window shows it
+        assert host.run("import time; time.sleep(2.5)", name="unused").status == "ok"
+        assert all(map(kernels.is_alive, unused))  # a window shows them
         host.kill()
-        wait_until(lambda: not kernels.is_alive(kernel))
+        wait_until(lambda: not any(map(kernels.is_alive, unused)))
     finally:
         own.unlink()
-    assert not kernel.folder.exists()
+    assert not any(kernel.folder.exists() for kernel in unused)
+    pids = {json.loads(path.read_text())["pid"] for path in signs.glob("*")}
+    assert pids.isdisjoint(kernel.pid for kernel in unused)
+
+
+def test_kernel_without_a_lab_ends_with_its_window_in_any_case(
+    project: KernelProject, new_host: NewHost, tmp_path: Path
+) -> None:
+    host, ready = new_host(), tmp_path / "ready"
+    opened = host.open()
+    host.start(
+        f"import os, time; open({str(ready)!r}, 'w').write(str(os.getpid())); time.sleep(99)"
+    )
+    wait_until(lambda: ready.exists() and ready.read_text() != "")
+    os.kill(opened["pid"], signal.SIGKILL)
+    wait_until(lambda: not Path("/proc", ready.read_text()).exists())
+
+
+def test_kernels_of_this_computer_are_listed_and_ended(
+    project: KernelProject, new_host: NewHost
+) -> None:
+    def lab(*words: str) -> str:
+        command = [sys.executable, "-m", "ml_remote", *words]
+        return project.project.run(*command).stdout
+
+    assert "  This project has no live kernel here.\n" in lab("status", "--local")
+    assert "This project has no live kernel on this" in lab("stop", "--kernel", "--local")
+    host = new_host()
+    host.open(project.lab("local"))
+    shown = lab("status", "--local").splitlines()
+    assert shown[0] == "This computer"
+    assert shown[1].startswith("  Kernel      labs/local  (for ")
+    assert shown[1].endswith("shown in a window, idle)")
+    (one,) = json.loads(lab("status", "--local", "--json"))["kernels"]
+    assert (one["lab"], one["is_shown"]) == ("labs/local", True)
+    ended = lab("stop", "--kernel", "local", "--local")
+    assert "The kernel of labs/local was ended, with everything it had started." in ended
+    assert not project.kernels()
 
 
 def test_kernel_that_does_not_answer_leaves_no_window_without_one(
@@ -240,8 +290,8 @@ def test_kernel_that_does_not_answer_leaves_no_window_without_one(
     other.open(lab)
     said = other.run("print('works')").text.splitlines()
     assert said == [
-        "This kernel ends with its window: that of labs/hung does not answer. Restart ends it and "
-        "gives a fresh one.",
+        "This kernel ends with its window: the kernel of labs/hung does not answer. Restart "
+        "replaces it with a fresh one.",
         "works",
     ]
     assert project.kernel("hung") == hung
@@ -262,7 +312,7 @@ def test_kernel_that_has_lost_its_folder_leaves_a_fresh_one_alone(
     other.open(lab)
     fresh = project.kernel("lost")
     assert fresh.pid != lost.pid
-    assert "This kernel has lost its folder" in host.run("%kernel").text
+    assert "This kernel's folder is gone" in host.run("%kernel").text
     host.close()
     wait_until(lambda: not kernels.is_alive(lost))
     assert project.kernel("lost") == fresh
@@ -306,23 +356,33 @@ def test_jupyterlab_and_vscode_find_one_kernel(project: KernelProject, new_host:
     assert all(kernel.lab != "console-1" for kernel in project.kernels())
 
 
+def is_empty(folder: Path) -> bool:
+    return not list(folder.iterdir())
+
+
 def test_fifty_windows_leave_nothing_but_their_labs_kernels(
     project: KernelProject, new_host: NewHost
 ) -> None:
+    """Variables are there in ten windows of ten, whoever was killed first."""
     project.end_kernels()
     wait_until(lambda: not project.processes())
     labs = [project.lab(f"fifty{number}") for number in range(5)]
     for number in range(10):
         host = new_host()
-        host.open_all(labs)
+        opened = host.open_all(labs)
+        code = f"assert seen == {number}; seen += 1" if number else f"seen = 1{OFTEN}"
+        assert host.run(code, name=labs[0].stem).status == "ok"
         if number % 2:
             for lab in labs:
                 host.call("leave", lab.stem)
+        else:
+            os.kill(opened[0], signal.SIGKILL)
         host.kill()
     wait_until(lambda: len(project.processes()) == len(labs))
     for kernel in project.kernels():
         assert not kernel.folder.with_suffix(".lock").exists()
-        assert not list((kernel.folder / "windows").iterdir())
+        windows = kernel.folder / "windows"
+        wait_until(functools.partial(is_empty, windows))
         assert len([path for path in kernel.folder.iterdir() if path.is_socket()]) == 6
     left = [kernel.folder for kernel in project.kernels()]
     assert len(left) == len(labs)

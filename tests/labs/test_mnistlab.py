@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import pty
-import statistics
 import subprocess
 import termios
 from collections.abc import Callable
@@ -30,13 +29,15 @@ AWKWARD_ANSWERS: dict[str, Any] = {
 FIGURES = ["samples", "digit-counts", "learning-curves", "confusion-matrix", "mistakes"]
 
 # VS Code's interactive window sends the cells of a script one by one to a kernel in the workspace.
+# torch's compiler takes two to three seconds to import, which nobody needs to wait for.
 INTERACTIVE_WINDOW = """
 import re, sys
 from jupyter_client.manager import start_new_kernel
 text = open("labs/mnistlab.py", encoding="utf-8").read()
 manager, client = start_new_kernel(cwd=".")
 try:
-    for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+    quick = "import sys; assert 'torch._dynamo' not in sys.modules, 'torch._dynamo is imported'"
+    for cell in [*re.split(r"^# %%", text, flags=re.MULTILINE)[1:], f"\\n{quick}"]:
         heading, _, source = cell.partition("\\n")
         if "[markdown]" in heading:
             continue
@@ -122,6 +123,10 @@ def test_four_ways_give_the_same_accuracy(project: BakedProject, run: Run) -> No
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     text = "".join(output.get("text", "") for output in outputs)
     assert "The restored network gives the same answers: yes." in text
+    # What the Interactive Window shows beside the script: characters of a line, pixels.
+    assert [line for line in text.splitlines() if len(line) > 65 and "/" not in line] == []
+    widths = [int.from_bytes(path.read_bytes()[16:20]) for path in papermill.glob("*.png")]
+    assert max(widths) <= 680
     page = (papermill / "mnistlab.html").read_text(encoding="utf-8")
     assert "image/png;base64" in page
 
@@ -130,7 +135,7 @@ def test_project_with_awkward_answers_passes_its_own_tests(
     project: BakedProject, environment: LabEnvironment
 ) -> None:
     # Those of training take long, meet no names and paths, and run in tests/bake/test_matrix.py.
-    left_out = [f"--ignore=tests/test_{name}.py" for name in ("checkpoints", "distributed")]
+    left_out = ["--ignore=tests/test_distributed.py"]
     done = project.run(
         environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *left_out
     )
@@ -153,7 +158,7 @@ print(json.dumps({
 """
     done = project.run(environment.python, "-c", reader, str(folder / "tensorboard"))
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["scalars"] == {"loss/train": 3, "loss/test": 3, "accuracy": 3}
+    assert found["scalars"] == {"loss/train": 4, "loss/test": 4, "accuracy": 4}  # a hard one, too
     assert found["images"] == ["samples"]
     assert found["graph"] > 10
 
@@ -219,17 +224,20 @@ def test_terminal_shows_a_live_bar_and_a_file_does_not(
     assert b"%|" in printed
     assert printed.count(b"\r") > printed.count(b"\n")
     to_a_file = project.run(*command)
-    assert "epoch  2 of 2" in to_a_file.stdout
+    assert "epoch  3 of 3" in to_a_file.stdout
     assert "%|" not in to_a_file.stdout + to_a_file.stderr
 
 
 def test_real_handwriting_is_read_with_the_default_parameters(
     run: Run, tmp_path: Path, mnist_directory: Path
 ) -> None:
-    accuracies = []
-    for seed in ("0", "1", "2"):
-        folder = run("labs/mnistlab.py", "-p", "seed", seed, LAB_DATA_DIR=str(mnist_directory))
-        found = metrics(folder)
-        assert found["dataset"] == "mnist"
-        accuracies.append(found["accuracy"])
-    assert statistics.median(accuracies) >= 0.987, accuracies
+    found = []
+    for threads in ("1", "2"):  # one computes, however many there are
+        folder = run("labs/mnistlab.py", LAB_DATA_DIR=str(mnist_directory), OMP_NUM_THREADS=threads)
+        found.append((folder, metrics(folder)))
+    (first, one), (second, two) = found
+    assert one["dataset"] == "mnist"
+    assert one["accuracy"] >= 0.993
+    assert one["accuracy"] == two["accuracy"]
+    assert one["misclassified"] == two["misclassified"]
+    assert (first / "weights.pt").read_bytes() == (second / "weights.pt").read_bytes()

@@ -16,7 +16,6 @@ import pytest
 from baking import (
     TEMPLATE_ROOT,
     BakedProject,
-    bake_project,
     environment_variables,
     project_in,
 )
@@ -35,10 +34,12 @@ def later(*values: object) -> object:
 
 
 @pytest.fixture(scope="session")
-def in_step(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+def in_step(
+    default_project: BakedProject, tmp_path_factory: pytest.TempPathFactory
+) -> BakedProject:
     """A project whose pairs are in step and remembered, to copy."""
-    folder = tmp_path_factory.mktemp("in-step")
-    project = bake_project(folder / "project", home=folder / "home")
+    folder = tmp_path_factory.mktemp("in-step") / "project"
+    project = project_in(shutil.copytree(default_project.path, folder, symlinks=True))
     assert sync(project).returncode == 0
     return project
 
@@ -125,13 +126,13 @@ def test_changed_notebook_reaches_the_script_and_changes_that_line_only(
 @pytest.mark.slow
 def test_outputs_stay_when_the_script_changes(project: BakedProject) -> None:
     notebook = nbformat.read(notebook_of(project), as_version=4)
-    (cell,) = [cell for cell in notebook.cells if "digit_counts" in cell.source]
+    (cell,) = [cell for cell in notebook.cells if "class_counts" in cell.source]
     cell.outputs = [nbformat.v4.new_output("stream", text="seen")]
     nbformat.write(notebook, notebook_of(project))
     replace(script_of(project), SEED, "seed = 5 ")
     assert "the script was changed" in sync(project).stdout
     after = nbformat.read(notebook_of(project), as_version=4)
-    (cell,) = [cell for cell in after.cells if "digit_counts" in cell.source]
+    (cell,) = [cell for cell in after.cells if "class_counts" in cell.source]
     assert cell.outputs[0].text == "seen"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ FIGURES = {
     "tree.png",
 }
 TEST_SAMPLES = 143  # a quarter of 569
+# What the Interactive Window shows beside the script: pixels, and characters of a line.
+NARROW, LONGEST = 680, 65
 
 # VS Code's interactive window sends the cells of a script one by one to a kernel in the workspace.
 INTERACTIVE_WINDOW = """
@@ -89,9 +92,14 @@ def test_other_ways_find_what_the_script_finds(
         return
     executed = jupytext.read(tmp_path / "treelab.ipynb")
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
-    shown = [output.get("data", {}) for output in outputs]
-    assert sum("image/png" in data for data in shown) == len(FIGURES) - 1
-    assert sum("class = malignant" in data.get("image/svg+xml", "") for data in shown) == 1
+    shown = [b64decode(png) for one in outputs if (png := one.get("data", {}).get("image/png"))]
+    assert len(shown) == len(FIGURES)
+    assert shown.count((tmp_path / "tree.png").read_bytes()) == 1
+    # PNG's width: what is wider than the Interactive Window is shrunk, and its text with it.
+    widths = {name: int.from_bytes((tmp_path / name).read_bytes()[16:20]) for name in FIGURES}
+    assert [name for name, width in widths.items() if width > NARROW] == ["tree.png"]
+    printed = "".join(output.get("text", "") for output in outputs).splitlines()
+    assert [line for line in printed if len(line) > LONGEST and str(tmp_path) not in line] == []
 
 
 def test_parameters_change_the_run_and_dot_is_not_needed(

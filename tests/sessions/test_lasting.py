@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from remote_fixtures import wait_until
 from session_fixtures import Desk
 from session_kernel import Kernel
+from tool_helpers import wait_until
 
 from ml_remote.far.login import kernels
-from ml_remote.far.login.environment.processes import users_of
+from ml_remote.far.login.environment.users import users_of
 
 pytestmark = pytest.mark.slow
 

@@ -6,18 +6,17 @@ import errno
 import os
 import socket
 import stat
-import subprocess
-import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import openssh_server
 import pytest
+from accounts import run_as_another_user
 from needs import need_root
 
+from ml_remote.desktop import open_link
 from ml_remote.sessions import browser
 from ml_remote.sessions.port import KeptPort, take_port
 
@@ -56,14 +55,14 @@ def test_page_opens_in_the_browser_that_is_set(
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(program))
     page = tmp_path / "a page.html"
-    assert browser.show(page)
+    assert open_link(page)
     assert opened.read_text() == f"{page.as_uri()}\n"
 
 
 def test_no_browser_is_started_without_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert not browser.show(Path("/nowhere.html"))
+    assert not open_link(Path("/nowhere.html"))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_display_without_a_browser_is_not_called_opened(
         (tmp_path / program).chmod(0o755)
     if program == "browser":
         monkeypatch.setenv("BROWSER", str(tmp_path / program))
-    assert not browser.show(Path("/nowhere.html"))
+    assert not open_link(Path("/nowhere.html"))
 
 
 def test_port_is_the_preferred_one_or_near_it() -> None:
@@ -179,15 +178,5 @@ def test_nobody_takes_a_port_that_leads_nowhere(kept: KeptPort) -> None:
         "    try: s.bind((address, int(sys.argv[1]))); s.listen(); print('taken')\n"
         "    except OSError as error: print(error.errno)"
     )
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    with openssh_server.account() as stranger:
-        done = subprocess.run(
-            [python, "-c", attempt, str(kept.number)],
-            user=stranger.user,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert done.stdout.split() == [str(errno.EADDRINUSE)] * 2
+    taken = run_as_another_user(attempt, str(kept.number))
+    assert taken == [str(errno.EADDRINUSE)] * 2

@@ -44,7 +44,7 @@ def started(desk: Desk, kind: str = "tensorboard") -> Command:
 
 
 def directory(desk: Desk) -> Path:
-    """Return where the socket of the newest session lies."""
+    """Return where the socket of the newest session is."""
     newest = max(desk.there.glob(".lab/jobs/*/session"), key=lambda path: path.stat().st_mtime)
     return Path(newest.read_text().strip())
 

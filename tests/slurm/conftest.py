@@ -11,8 +11,14 @@ import pytest
 from baking import bake_project
 from environment import LabEnvironment
 from needs import need_root
-from remote_fixtures import workplace_of
-from slurm_cluster import Cluster, ClusterPlace, slurm_cluster
+from slurm_cluster import (
+    Cluster,
+    ClusterProject,
+    OrdinaryProject,
+    ordinary_project,
+    slurm_cluster,
+)
+from tool_helpers import ready_project_of
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +29,23 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def ordinary(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OrdinaryProject]:
+    """A small project of an ordinary account, for all tests of a file."""
+    with ordinary_project(cluster, tmp_path_factory.mktemp("here")) as made:
+        yield made
+
+
 @pytest.fixture
-def place(
+def cluster_project(
     cluster: Cluster,
     environment: LabEnvironment,
     tmp_path: Path,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ClusterPlace]:
+) -> Iterator[ClusterProject]:
     """The laptop, the login node and the cluster, with nothing in the queue."""
     project = bake_project(tmp_path / "here", home=home, ssh_alias="machine")
     # Not below pytest's own folder: that path is too long for the sockets of shared connections.
@@ -38,12 +53,12 @@ def place(
         laptop = openssh_server.laptop(Path(folder))
         monkeypatch.setenv("LAB_SSH_DIR", str(laptop.ssh))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-        with workplace_of(
+        with ready_project_of(
             project,
             laptop=laptop,
             environment=environment,
             SLURM_CONF=str(cluster.configuration),
         ) as here:
-            yield ClusterPlace(here=here, cluster=cluster)
+            yield ClusterProject(here=here, cluster=cluster)
             cluster.end_jobs()
             here.client.close()

@@ -11,9 +11,9 @@ import subprocess
 import time
 
 import pytest
-from remote_fixtures import alter_scripts, wait_until
 from session_watch import processes_below, tcp_listeners
-from slurm_cluster import CLOSED, ClusterPlace
+from slurm_cluster import CLOSED, ClusterProject
+from tool_helpers import alter_scripts, wait_until
 
 from ml_remote import jobs
 from ml_remote.context import Context
@@ -36,7 +36,7 @@ ranks = torch.tensor([distributed.get_rank() + 1])
 distributed.all_reduce(ranks)
 if distributed.get_rank() == 0:
     folder = Path(os.environ["LAB_OUTPUT_DIR"])
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "sum.txt").write_text(f"{ranks.item()} of {distributed.get_world_size()}")
 distributed.destroy_process_group()
 """
@@ -51,14 +51,14 @@ print("it has come", flush=True)
 """
 
 
-def write_lab(place: ClusterPlace, name: str, source: str) -> None:
+def write_lab(cluster_project: ClusterProject, name: str, source: str) -> None:
     """Write a lab, here and there."""
-    for root in (place.here.project.path, place.here.folder):
+    for root in (cluster_project.here.project.path, cluster_project.here.folder):
         (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
 
 
-def only_run(place: ClusterPlace) -> Job:
-    (job,) = jobs.list_jobs(place.here.machine, console=Console(), kind="run")
+def only_run(cluster_project: ClusterProject) -> Job:
+    (job,) = jobs.list_jobs(cluster_project.here.machine, console=Console(), kind="run")
     return job
 
 
@@ -67,8 +67,8 @@ def number_of(job: Job) -> str:
     return job.slurm.id
 
 
-def wait_for_output(place: ClusterPlace, text: str, *, times: int = 1) -> None:
-    logs = place.here.folder / ".lab" / "jobs"
+def wait_for_output(cluster_project: ClusterProject, text: str, *, times: int = 1) -> None:
+    logs = cluster_project.here.folder / ".lab" / "jobs"
     wait_until(lambda: sum(log.read_text().count(text) for log in logs.glob("*/log")) >= times)
 
 
@@ -79,39 +79,44 @@ def read_until(following: subprocess.Popen[str], text: str) -> None:
 
 
 @pytest.mark.slow
-def test_processes_on_two_nodes_meet_and_the_results_come_home(place: ClusterPlace) -> None:
-    place.ask_for('nodes = 2\ntime = "10"\noptions = ["--comment=it\'s \\"mine\\" & #1"]')
-    write_lab(place, "meeting", MEETING)
-    done = place.here.lab("run", "meeting", "--slurm")
+def test_processes_on_two_nodes_meet_and_the_results_come_home(
+    cluster_project: ClusterProject,
+) -> None:
+    cluster_project.ask_for('nodes = 2\ntime = "10"\noptions = ["--comment=it\'s \\"mine\\" & #1"]')
+    write_lab(cluster_project, "meeting", MEETING)
+    done = cluster_project.here.lab("run", "meeting", "--slurm")
     assert done.returncode == 0, done.stderr
-    job = only_run(place)
+    job = only_run(cluster_project)
     # The shared environment was made from the lists of another Python, which is a warning.
     first = next(line for line in done.stderr.splitlines() if not line.startswith("Warning: "))
     assert first.startswith(
         f"Run {job.id} is job {number_of(job)} of Slurm on machine: 2 nodes, no GPU, the usual "
         "partition, at most 10, --comment="
     )
-    results = place.here.project.path / "outputs" / "meeting" / job.id
+    results = cluster_project.here.project.path / "outputs" / "meeting" / job.id
     assert (results / "sum.txt").read_text() == "3 of 2"
     lines = done.stdout.splitlines()
     assert lines[0].startswith("labs/meeting.py ran on machine in ")
     assert lines[-1] == f"Next: look at {results}"
-    asked = place.cluster.command("scontrol", "show", "job", number_of(job))
+    asked = cluster_project.cluster.command("scontrol", "show", "job", number_of(job))
     assert "NumNodes=2" in asked
     assert 'Comment=it\'s "mine" & #1' in asked
     assert "TimeLimit=00:10:00" in asked
-    listed = place.here.lab("runs").stdout
+    listed = cluster_project.here.lab("runs").stdout
     assert f"{job.id}  done " in listed
     assert f"labs/meeting.py (Slurm job {number_of(job)})" in listed
+    assert f"\nRun {job.id} uses the folder's code, which is in no git repository.\n" in listed
 
 
 @pytest.mark.slow
-def test_digit_lab_is_trained_by_two_processes(place: ClusterPlace) -> None:
-    place.ask_for("nodes = 2")
+def test_digit_lab_is_trained_by_two_processes(cluster_project: ClusterProject) -> None:
+    cluster_project.ask_for("nodes = 2")
     parameters = ("-p", "dataset", "digits", "-p", "epochs", "1")
-    done = place.here.lab("run", "mnistlab", "--slurm", *parameters)
+    done = cluster_project.here.lab("run", "mnistlab", "--slurm", *parameters)
     assert done.returncode == 0, done.stderr
-    results = place.here.project.path / "outputs" / "mnistlab" / only_run(place).id
+    results = (
+        cluster_project.here.project.path / "outputs" / "mnistlab" / only_run(cluster_project).id
+    )
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["parameters"]["epochs"] == 1
     assert (results / "confusion-matrix.png").is_file()
@@ -119,40 +124,43 @@ def test_digit_lab_is_trained_by_two_processes(place: ClusterPlace) -> None:
 
 
 @pytest.mark.slow
-def test_run_needs_nothing_on_the_login_node(place: ClusterPlace) -> None:
-    write_lab(place, "waiting", WAITING)
-    process = place.here.start_lab("run", "waiting", "--slurm")
-    wait_for_output(place, "waiting for it")
+def test_run_needs_nothing_on_the_login_node(cluster_project: ClusterProject) -> None:
+    write_lab(cluster_project, "waiting", WAITING)
+    process = cluster_project.here.start_lab("run", "waiting", "--slurm")
+    wait_for_output(cluster_project, "waiting for it")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    place.here.server.stop()  # and every process of its sessions
-    place.here.server.start()
-    place.here.client.close()
+    cluster_project.here.server.stop()  # and every process of its sessions
+    cluster_project.here.server.start()
+    cluster_project.here.client.close()
 
-    job = only_run(place)
+    job = only_run(cluster_project)
     assert job.state == "running"
-    again = place.here.lab("run", "waiting", "--slurm", "--detach")
-    assert "This run is going on already" in again.stderr
+    again = cluster_project.here.lab("run", "waiting", "--slurm", "--detach")
+    assert "This run is already in progress" in again.stderr
     assert again.stdout.splitlines()[-1] == f"Next: lab attach {job.id}"
-    assert f"Run         {job.id}  labs/waiting.py" in place.here.lab("status").stdout
-    following = place.here.start_lab("attach")
+    assert f"Run         {job.id}  labs/waiting.py" in cluster_project.here.lab("status").stdout
+    following = cluster_project.here.start_lab("attach")
     read_until(following, "waiting for it")
-    (place.here.folder / "go").touch()
+    (cluster_project.here.folder / "go").touch()
     rest, _ = following.communicate()
     assert following.returncode == 0, rest
     assert "it has come" in rest.splitlines()
 
 
 @pytest.mark.slow
-def test_only_processes_that_must_meet_open_a_port(place: ClusterPlace) -> None:
-    write_lab(place, "waiting", WAITING)
+def test_only_processes_that_must_meet_open_a_port(cluster_project: ClusterProject) -> None:
+    write_lab(cluster_project, "waiting", WAITING)
     for nodes in (1, 2):
-        place.ask_for(f"nodes = {nodes}")
-        assert place.here.lab("run", "waiting", "--slurm", "--detach", "--again").returncode == 0
-        wait_for_output(place, "waiting for it", times=1 if nodes == 1 else 3)
+        cluster_project.ask_for(f"nodes = {nodes}")
+        assert (
+            cluster_project.here.lab("run", "waiting", "--slurm", "--detach", "--again").returncode
+            == 0
+        )
+        wait_for_output(cluster_project, "waiting for it", times=1 if nodes == 1 else 3)
         pythons = {
             process: command
-            for process, command in processes_below(place.here.folder).items()
+            for process, command in processes_below(cluster_project.here.folder).items()
             if "labs/waiting.py" in command and "srun" not in command
         }
         assert len(pythons) >= nodes
@@ -160,110 +168,130 @@ def test_only_processes_that_must_meet_open_a_port(place: ClusterPlace) -> None:
 
 
 @pytest.mark.slow
-def test_stopping_cancels_a_job_that_waits_and_one_that_runs(place: ClusterPlace) -> None:
-    write_lab(place, "waiting", WAITING)
-    place.ask_for(f'partition = "{CLOSED}"')
-    following = place.here.start_lab("run", "waiting", "--slurm")
+def test_stopping_cancels_a_job_that_waits_and_one_that_runs(
+    cluster_project: ClusterProject,
+) -> None:
+    write_lab(cluster_project, "waiting", WAITING)
+    cluster_project.ask_for(f'partition = "{CLOSED}"')
+    following = cluster_project.here.start_lab("run", "waiting", "--slurm")
     read_until(following, "(PartitionDown)")
-    job = only_run(place)
-    assert f"{job.id}  queued (PartitionDown)  " in place.here.lab("runs").stdout
-    stopped = place.here.lab("stop")
+    job = only_run(cluster_project)
+    assert f"{job.id}  queued (PartitionDown)  " in cluster_project.here.lab("runs").stdout
+    stopped = cluster_project.here.lab("stop")
     assert stopped.returncode == 0, stopped.stderr
-    assert place.cluster.state(number_of(job)) == "CANCELLED"
+    assert cluster_project.cluster.state(number_of(job)) == "CANCELLED"
     rest, _ = following.communicate()
     assert following.returncode == 1
     assert f"Run {job.id} was stopped." in rest
 
-    place.ask_for("")
-    following = place.here.start_lab("run", "waiting", "--slurm")
-    wait_for_output(place, "waiting for it")
-    stopped = place.here.lab("stop")
-    assert "(labs/waiting.py) was stopped, with all it had started." in stopped.stdout
+    cluster_project.ask_for("")
+    following = cluster_project.here.start_lab("run", "waiting", "--slurm")
+    wait_for_output(cluster_project, "waiting for it")
+    stopped = cluster_project.here.lab("stop")
+    assert "(labs/waiting.py) was stopped, with every process it had started." in stopped.stdout
     number = stopped.stdout.split()[0]
     rest, _ = following.communicate()
     assert following.returncode == 1
     assert f"Run {number} was stopped." in rest
-    assert "No run is going on" in place.here.lab("stop").stdout
-    assert place.cluster.command("squeue", "--noheader") == ""
+    assert "No run is in progress" in cluster_project.here.lab("stop").stdout
+    assert cluster_project.cluster.command("squeue", "--noheader") == ""
 
 
 @pytest.mark.slow
-def test_what_slurm_refuses_is_told_and_leaves_nothing(place: ClusterPlace) -> None:
+def test_what_slurm_refuses_is_told_and_leaves_nothing(cluster_project: ClusterProject) -> None:
     for wish, sentence, remedy in (
         (
             'partition = "gpus"',
-            "does not take the run: invalid partition specified: gpus.",
-            f"Change partition in [slurm] of lab.toml; there are main, {CLOSED}",
+            "rejected the run: invalid partition specified: gpus.",
+            f"Change partition in [slurm] of lab.toml; partitions: main, {CLOSED}",
         ),
         ("gpus = 1", "generic resource (gres) specification", "Change gpus in [slurm] of lab.toml"),
-        ('options = ["--wonder"]', "'--wonder'", "Change options in [slurm] of lab.toml; there: "),
+        ('options = ["--wonder"]', "'--wonder'", "Change options in [slurm] of lab.toml; see "),
     ):
-        place.ask_for(wish)
-        refused = place.here.lab("run", "mnistlab", "--slurm")
+        cluster_project.ask_for(wish)
+        refused = cluster_project.here.lab("run", "mnistlab", "--slurm")
         assert refused.returncode == 1
         error, hint = refused.stderr.splitlines()[-2:]
         assert sentence in error
         assert hint.startswith(f"Next: {remedy}")
-    both = place.here.lab("run", "mnistlab", "--slurm", "--local")
+    both = cluster_project.here.lab("run", "mnistlab", "--slurm", "--local")
     assert both.returncode == 2
-    assert list((place.here.folder / ".lab" / "jobs").glob("*")) == []
-    assert place.cluster.command("squeue", "--noheader") == ""
+    assert list((cluster_project.here.folder / ".lab" / "jobs").glob("*")) == []
+    assert cluster_project.cluster.command("squeue", "--noheader") == ""
 
 
 @pytest.mark.slow
-def test_lab_that_fails_is_told_with_its_traceback(place: ClusterPlace) -> None:
-    write_lab(place, "failing", 'print("this is fine")\n1 / 0\n')
-    failed = place.here.lab("run", "failing", "--slurm")
+def test_lab_that_fails_is_told_with_its_traceback(cluster_project: ClusterProject) -> None:
+    write_lab(cluster_project, "failing", 'print("this is fine")\n1 / 0\n')
+    failed = cluster_project.here.lab("run", "failing", "--slurm")
     assert failed.returncode == 1
-    job = only_run(place)
+    job = only_run(cluster_project)
     assert "ZeroDivisionError: division by zero" in failed.stderr
     assert f"Error: Run {job.id} failed; exit code 1." in failed.stderr
     assert (job.state, job.exit_code) == ("failed", 1)
 
 
 @pytest.mark.slow
-def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(place: ClusterPlace) -> None:
-    write_lab(place, "waiting", WAITING)
-    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
-    wait_for_output(place, "waiting for it")
-    number = number_of(only_run(place))
-    place.cluster.command("scontrol", "requeue", number)
-    wait_until(lambda: only_run(place).state == "queued")
-    assert "queued (BeginTime)" in place.here.lab("runs").stdout
+def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(
+    cluster_project: ClusterProject,
+) -> None:
+    write_lab(cluster_project, "waiting", WAITING)
+    assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(cluster_project, "waiting for it")
+    number = number_of(only_run(cluster_project))
+    cluster_project.cluster.command("scontrol", "requeue", number)
+    wait_until(lambda: only_run(cluster_project).state == "queued")
+    assert f"{only_run(cluster_project).id}  requeued  " in cluster_project.here.lab("runs").stdout
     # A node takes nothing that was granted in the second in which it ended the job ("credential
     # revoked"); Slurm itself waits two minutes before it starts a job again.
     ended = time.time()
     wait_until(lambda: time.time() > ended + 2)
-    place.cluster.command("scontrol", "update", f"JobId={number}", "StartTime=now")
-    wait_for_output(place, "waiting for it", times=2)
-    assert only_run(place).state == "running"
-    (place.here.folder / "go").touch()
-    done = place.here.lab("attach")
+    cluster_project.cluster.command("scontrol", "update", f"JobId={number}", "StartTime=now")
+    wait_for_output(cluster_project, "waiting for it", times=2)
+    assert only_run(cluster_project).state == "running"
+    (cluster_project.here.folder / "go").touch()
+    done = cluster_project.here.lab("attach")
     assert done.returncode == 0, done.stderr
-    assert only_run(place).state == "done"
+    assert only_run(cluster_project).state == "done"
 
 
 @pytest.mark.slow
-def test_any_program_runs_as_a_job_and_gives_its_exit_code(place: ClusterPlace) -> None:
+def test_any_program_runs_as_a_job_and_gives_its_exit_code(cluster_project: ClusterProject) -> None:
     script = 'echo "node $SLURM_JOB_ID"; echo kept >"$LAB_OUTPUT_DIR/kept.txt"; exit 3'
-    done = place.here.lab("run", "--slurm", "--name", "mine", "--", "sh", "-c", script)
+    done = cluster_project.here.lab("run", "--slurm", "--name", "mine", "--", "sh", "-c", script)
     assert done.returncode == 3, done.stderr
-    assert f"node {number_of(only_run(place))}" in done.stderr
-    (kept,) = (place.here.project.path / "outputs" / "mine").glob("*/kept.txt")
+    assert f"node {number_of(only_run(cluster_project))}" in done.stderr
+    (kept,) = (cluster_project.here.project.path / "outputs" / "mine").glob("*/kept.txt")
     assert kept.read_text() == "kept\n"
+    record = json.loads((kept.parent / "run.json").read_text())
+    assert (record["launcher"], record["exit_code"], record["name"]) == ("slurm", 3, "mine")
+    # In a repository it runs from a checkout of its own, and what it writes there is fetched.
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "one")):
+        subprocess.run([*git, *words], cwd=cluster_project.here.folder, check=True)
+    script = 'pwd; echo written >beside.txt; echo "$PYTHONPATH"'
+    done = cluster_project.here.lab("run", "--slurm", "--name", "mine", "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    (beside,) = (cluster_project.here.project.path / "outputs" / "mine").glob("*/beside.txt")
+    code = cluster_project.here.folder.resolve() / ".lab" / "code" / beside.parent.name
+    assert {str(code), f"{code}/src"} <= set(done.stderr.splitlines())
+    assert not code.exists()
+    assert not (cluster_project.here.folder / "beside.txt").exists()
 
 
 @pytest.mark.slow
-def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterPlace) -> None:
-    write_lab(place, "waiting", WAITING)
+def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(
+    cluster_project: ClusterProject,
+) -> None:
+    write_lab(cluster_project, "waiting", WAITING)
 
     def start(wishes: str) -> tuple[subprocess.Popen[str], str]:
         """Start a run and somebody who follows it; return that and the number of Slurm's job."""
-        before = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
-        place.ask_for(wishes)
-        following = place.here.start_lab("run", "waiting", "--slurm", "--again")
+        before = set(cluster_project.cluster.command("squeue", "--noheader", "--format=%i").split())
+        cluster_project.ask_for(wishes)
+        following = cluster_project.here.start_lab("run", "waiting", "--slurm", "--again")
         read_until(following, "waiting for it")
-        now = set(place.cluster.command("squeue", "--noheader", "--format=%i").split())
+        now = set(cluster_project.cluster.command("squeue", "--noheader", "--format=%i").split())
         (number,) = now - before
         return following, number
 
@@ -274,103 +302,96 @@ def test_end_that_slurm_or_somebody_else_brings_is_told_in_words(place: ClusterP
 
     timed, number = start('options = ["--nodelist=n1"]')
     # Slurm looks at time limits twice a minute; meanwhile the others end.
-    place.cluster.command("scontrol", "update", f"JobId={number}", "EndTime=now+1seconds")
+    cluster_project.cluster.command("scontrol", "update", f"JobId={number}", "EndTime=now+1seconds")
     cancelled, number = start("")
-    place.cluster.command("scancel", number)
-    assert "it was cancelled, by you or by whoever runs the cluster." in told(cancelled)
+    cluster_project.cluster.command("scancel", number)
+    assert "it was cancelled, by you or the cluster's administrators." in told(cancelled)
     alone, number = start('options = ["--no-requeue", "--nodelist=n2"]')
-    place.cluster.command("scontrol", "update", "NodeName=n2", "State=down", "Reason=test")
+    cluster_project.cluster.command(
+        "scontrol", "update", "NodeName=n2", "State=down", "Reason=test"
+    )
     try:
-        assert "did not get to its end: its node failed." in told(alone)
+        assert "did not finish: its node failed." in told(alone)
     finally:
-        place.cluster.command("scontrol", "update", "NodeName=n2", "State=idle")
+        cluster_project.cluster.command("scontrol", "update", "NodeName=n2", "State=idle")
     limit = told(timed)
-    assert "did not get to its end: it reached its time limit." in limit
+    assert "did not finish: it reached its time limit." in limit
     assert limit.splitlines()[-1].startswith("Next: Ask for more time in lab.toml: [slurm] time = ")
-    rows = place.here.lab("runs").stdout.splitlines()[1:4]
+    rows = cluster_project.here.lab("runs").stdout.splitlines()[1:4]
     states = [re.split(" {2,}", row)[1] for row in rows]
     assert states == ["failed (TIMEOUT)", "failed (CANCELLED)", "failed (NODE_FAIL)"]
 
 
 @pytest.mark.slow
 def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
-    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+    cluster_project: ClusterProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_lab(place, "waiting", WAITING)
-    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
-    wait_for_output(place, "waiting for it")
-    with place.cluster.without_controller():
-        running = only_run(place)
+    write_lab(cluster_project, "waiting", WAITING)
+    assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(cluster_project, "waiting for it")
+    with cluster_project.cluster.without_controller():
+        running = only_run(cluster_project)
     assert running.slurm is not None
     assert (running.state, running.slurm.state) == ("unknown", "UNKNOWN")
     with monkeypatch.context() as silent:
         alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
-        (place.here.folder / "go").touch()
+        (cluster_project.here.folder / "go").touch()
         # Nobody asks Slurm: the end is noted in the folder.
-        wait_until(lambda: only_run(place).is_over)
-        assert only_run(place).state == "done"
+        wait_until(lambda: only_run(cluster_project).is_over)
+        assert only_run(cluster_project).state == "done"
     with monkeypatch.context() as forgetful:
         alter_scripts(forgetful, lambda text: text.replace("--states=all", "--name=no"))
-        done = only_run(place)
+        done = only_run(cluster_project)
     assert done.slurm is not None
     assert (done.state, done.slurm.state) == ("done", "GONE")
     # Where Slurm tells nothing any more, somebody may have a job count as over; else Slurm counts.
-    (place.here.folder / "go").unlink()
-    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
-    wait_for_output(place, "waiting for it", times=2)
-    listed = jobs.list_jobs(place.here.machine, console=Console(), kind="run")
+    (cluster_project.here.folder / "go").unlink()
+    assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    wait_for_output(cluster_project, "waiting for it", times=2)
+    listed = jobs.list_jobs(cluster_project.here.machine, console=Console(), kind="run")
     (other,) = [job for job in listed if not job.is_over]
-    refused = place.here.lab("stop", "--forget", other.id)
+    refused = cluster_project.here.lab("stop", "--forget", other.id)
     assert refused.returncode == 1
-    assert "so it is not forgotten" in refused.stderr
+    assert "so it cannot be forgotten" in refused.stderr
     with monkeypatch.context() as silent:
         alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
-        assert jobs.forget(place.here.machine, other.id).state == "lost"
-    place.cluster.command("scancel", number_of(other))
+        assert jobs.forget(cluster_project.here.machine, other.id).state == "lost"
+    cluster_project.cluster.command("scancel", number_of(other))
 
 
 @pytest.mark.slow
 def test_machine_without_slurm_is_told(
-    place: ClusterPlace, monkeypatch: pytest.MonkeyPatch
+    cluster_project: ClusterProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alter_scripts(monkeypatch, lambda text: text.replace("sbatch", "sbatch-is-not-here"))
-    machine = place.here.machine
-    context = Context(project=Project(root=place.here.project.path))
+    machine = cluster_project.here.machine
+    context = Context(project=Project(root=cluster_project.here.project.path))
     run = Run(lab="labs/a.py", launcher="slurm")
     about = About(kind="run", title="labs/a.py", run=run)
-    beginning = LAUNCHER.beginning(context, machine, run)
+    beginning = LAUNCHER.job_start(context, machine, run)
     with pytest.raises(LabError, match="There is no Slurm on machine: sbatch is not found"):
         jobs.start(machine, about, "true", beginning=beginning)
     assert jobs.list_jobs(machine, console=Console()) == []
 
 
 @pytest.mark.slow
-def test_slurm_that_only_a_login_shell_finds_is_found(place: ClusterPlace) -> None:
-    path = place.here.folder.parent / "bin"
+def test_slurm_that_only_a_login_shell_finds_is_found(cluster_project: ClusterProject) -> None:
+    path = cluster_project.here.folder.parent / "bin"
     path.mkdir()
-    for name in (
-        "bash",
-        "cat",
-        "cut",
-        "date",
-        "env",
-        "id",
-        "sed",
-        "sh",
-        "tail",
-        "timeout",
-        "uname",
-    ):
+    tools = "awk bash cat cut date env find id sed sh tail timeout uname"
+    for name in tools.split():
         (path / name).symlink_to(shutil.which(name) or name)
-    (place.here.folder.parent / ".bash_profile").write_text(
+    (cluster_project.here.folder.parent / ".bash_profile").write_text(
         f'echo Welcome; export PATH="{os.environ["PATH"]}"\n'
-        f'export SLURM_CONF="{place.cluster.configuration}"\n'
+        f'export SLURM_CONF="{cluster_project.cluster.configuration}"\n'
     )
-    write_lab(place, "waiting", WAITING)
-    assert place.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
-    place.here.client.close()
-    place.here.server.stop()
-    place.here.server.start(SetEnv=f'"HOME={place.here.folder.parent}" "PATH={path}"')
-    found = only_run(place)
+    write_lab(cluster_project, "waiting", WAITING)
+    assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
+    cluster_project.here.client.close()
+    cluster_project.here.server.stop()
+    cluster_project.here.server.start(
+        SetEnv=f'"HOME={cluster_project.here.folder.parent}" "PATH={path}"'
+    )
+    found = only_run(cluster_project)
     assert found.slurm is not None
     assert found.slurm.state in ("PENDING", "RUNNING")

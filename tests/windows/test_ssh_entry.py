@@ -14,6 +14,8 @@ from conftest import Bake
 from ml_remote.login.keys import create_key, read_key
 
 ON_WINDOWS = sys.platform == "win32"
+# On Linux, hooks/test_ssh_entry.py and the tests of remote/ are quick tests of the same.
+pytestmark = [pytest.mark.slow] if sys.platform == "linux" else []
 
 
 @pytest.fixture

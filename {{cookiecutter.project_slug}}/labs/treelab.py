@@ -78,7 +78,6 @@ for name, lowest, highest in (
     value = getattr(parameters, name)
     if not lowest <= value <= highest:
         raise ParameterError(f"{name} = {value} does not lie between {lowest} and {highest}.")
-print(f"Results go to: {run.folder}")
 
 # %% [markdown]
 # ## 2. The data
@@ -87,7 +86,7 @@ print(f"Results go to: {run.folder}")
 # microscope ten properties of their nuclei were measured: radius, texture, area, how concave the
 # outline is... Of each property the table holds the *mean* over the nuclei, its standard *error*,
 # and the *worst*, which is the mean of the three largest. Later it became known what the lump was:
-# malignant or benign. That is what the tree shall learn to tell.
+# malignant or benign. The tree learns to tell which.
 #
 # The data comes with scikit-learn. Source: W. N. Street, W. H. Wolberg and O. L. Mangasarian,
 # *Nuclear feature extraction for breast tumor diagnosis* (1993).
@@ -101,7 +100,7 @@ counts = diagnosis.value_counts()
 print(f"{len(measurements)} samples with {measurements.shape[1]} measurements each.")
 print(f"{counts['benign']} are benign, {counts['malignant']} malignant.")
 
-summary = measurements.agg(["min", "median", "mean", "max"]).T
+summary = measurements.agg(["min", "median", "max"]).T
 summary["max / median"] = summary["max"] / summary["median"]
 print(summary.sort_values("max / median", ascending=False).head(8).round(3).to_string())
 
@@ -133,16 +132,16 @@ print(f"There and back, no number changes by more than {difference:.0e}.")
 # like a wall and then creeps; evenly spread data rises like a ramp. The further the two lines are
 # apart, the more this one column tells about the diagnosis.
 #
-# The last column hardly changes. All its values are well below 1, and there ln(1 + x) is almost x:
+# The last row hardly changes. All its values are well below 1, and there ln(1 + x) is almost x:
 # the *unit* decides what the scaling does. In a smaller unit the same column would spread.
 
 # %%
 shown = ["area error", "worst area", "perimeter error", "concavity error"]
 palette = {"benign": plots.ORANGE, "malignant": plots.BLUE}  # the tree will have these too
-figure = Figure(figsize=(11, 5), layout="constrained")
-cells = figure.subplots(2, len(shown), sharey=True)
-for row, (state, table) in enumerate({"as measured": measurements, "log-scaled": scaled}.items()):
-    for axes, column in zip(cells[row], shown, strict=True):
+figure = Figure(figsize=(plots.WIDTH, 8), layout="constrained")
+cells = figure.subplots(len(shown), 2, sharey=True)
+for side, (state, table) in enumerate({"as measured": measurements, "log-scaled": scaled}.items()):
+    for axes, column in zip(cells[:, side], shown, strict=True):
         for name, line in {"benign": "--", "malignant": "-"}.items():
             values = table.loc[diagnosis == name, column]
             sns.ecdfplot(x=values, color=palette[name], linestyle=line, label=name, ax=axes)
@@ -245,14 +244,14 @@ sizes, *size_scores = learning_curve(
     shuffle=True,
     random_state=parameters.seed,
 )
-figure = Figure(figsize=(10, 3.5), layout="constrained")
+figure = Figure(figsize=(plots.WIDTH, 3), layout="constrained")
 left, right = figure.subplots(1, 2, sharey=True)
 draw_scores(left, depths, train_scores, scores)
 left.axvline(depth, color="0.6", linestyle=":")
 left.set(xlabel="depth of the tree")
 left.legend(frameon=False)
 draw_scores(right, sizes, *size_scores)
-right.set(xlabel=f"samples to learn from, at depth {depth}")
+right.set(xlabel=f"samples to learn from, at depth {depth}", ylabel="")
 run.show(
     figure,
     "learning-curves",
@@ -282,8 +281,8 @@ correct = int((predicted == known_test).sum())
 accuracy = correct / len(test)
 baseline = float((known_test == known_train.mode()[0]).mean())
 print(
-    f"Of {len(test)} samples that it has never seen, the tree tells {correct} correctly: "
-    f"{accuracy:.1%}. Always answering {known_train.mode()[0]!r} would be right in {baseline:.1%}."
+    f"The tree is right about {correct} of {len(test)} unseen samples: {accuracy:.1%}.\n"
+    f"Always answering {known_train.mode()[0]!r} would be right in {baseline:.1%}."
 )
 
 # %% [markdown]
@@ -312,7 +311,7 @@ print(f"Malignant and missed: {missed}. Benign and taken for malignant: {alarms}
 # %% [markdown]
 # ## 8. Read the tree
 #
-# Start at the top; where the question's answer is yes, go left. Each box shows the question, how
+# Start at the left; where the question's answer is yes, go up. Each box shows the question, how
 # mixed the samples are that get there (*gini*: 0 is pure, 0.5 is half and half), what share of all
 # they are, how they divide among the diagnoses, and which one is more frequent. The fuller the
 # colour, the purer the box.
@@ -393,14 +392,14 @@ ranking = pd.DataFrame(
 ).sort_values("importance", ascending=False)
 asked = ranking[ranking.index.isin(questions["column"])]
 
-figure = Figure(figsize=(7, 1 + 0.3 * len(asked)), layout="constrained")
+figure = Figure(figsize=(plots.WIDTH, 1 + 0.3 * len(asked)), layout="constrained")
 axes = figure.subplots()
 axes.barh(asked.index, 100 * asked["importance"], xerr=100 * asked["spread"], color=plots.BLUE)
 axes.invert_yaxis()
 axes.set(xlabel="accuracy lost when shuffled (percentage points)")
 sns.despine(ax=axes)
 run.show(figure, "importances", alt="Bar chart of the permutation importance of each column")
-print(f"The tree asks about {len(asked)} of {len(ranking)} columns, most of all {asked.index[0]}.")
+print(f"Columns asked about: {len(asked)} of {len(ranking)}. The first: {asked.index[0]}")
 
 # %% [markdown]
 # ## 11. What the tree gets wrong
@@ -418,7 +417,7 @@ answers = test[[across, up]].assign(
 )
 mistakes = answers.query("known != predicted").sort_values("confidence", ascending=False)
 
-figure = Figure(figsize=(7, 5), layout="constrained")
+figure = Figure(figsize=(plots.WIDTH, 4.5), layout="constrained")
 axes = figure.subplots()
 sns.scatterplot(
     answers,
@@ -448,8 +447,8 @@ for column, threshold in zip(questions["column"], questions["at most"], strict=T
 axes.legend(frameon=False)
 sns.despine(ax=axes)
 run.show(figure, "mistakes", alt="Scatter plot of the test samples with the mistakes ringed")
-print(f"{len(mistakes)} samples are misclassified.")
-print(mistakes.head(10).to_string())
+print(f"Misclassified samples: {len(mistakes)}")
+print(mistakes.drop(columns=up).head(10).to_string())
 
 # %% [markdown]
 # The mistakes the tree was surest of come first. The table goes into a CSV file with an empty
@@ -469,7 +468,7 @@ run.save_metrics(
         "misclassified": [int(index) for index in mistakes.index],
     }
 )
-print(f"Written: {run.folder / 'mistakes.csv'}")
+print(f"Written: {run.folder.name}/mistakes.csv")
 
 # %% [markdown]
 # ## What to try next

@@ -8,7 +8,7 @@
 # The work is done by the tool's far half, .lab/far/current: it builds each change beside the
 # environment that works, proves it, and then lets .venv lead to it. `lab setup` sends the far half
 # and names it in LAB_FAR. Without that it comes from the folder of the tool that LAB_TOOL or
-# lab.local.toml names, or in the version that lab.py pins, by git. Where it cannot be had, this script
+# lab.local.toml names, or in the version that lab.py pins, by git. Where it is not available, this script
 # makes an environment where there is none, or adds to one in place; it never does more.
 set -eu
 
@@ -83,7 +83,7 @@ any_python() {
 # without_far_half REASON: say what is missing; the environment is of use all the same.
 without_far_half() {
     what="Labs cannot run headless yet"
-    [ ! -e .lab/far/current/__main__.py ] || what="Labs run headless by another version of lab than this project's"
+    [ ! -e .lab/far/current/__main__.py ] || what="Labs run headless with another version of lab than this project's"
     say "$what: $1" \
         "To get what that needs, run \`lab setup\` on your laptop, or fix this and run this script again."
 }
@@ -172,7 +172,7 @@ holder() {
     case $owner:$boot in
     "$host:") [ -d "/proc/$process" ] || kill -0 "$process" 2>/dev/null || return 0 ;;
     *":$here") [ "$(started "$process")" = "$began" ] && owner=$host || return 0 ;;
-    "$host:${here%% *} "*) owner="another container of $host" ;;
+    "$host:${here%% *} "*) owner="another container on $host" ;;
     "$host:"*) return 0 ;; # it was restarted since
     esac
     [ "$owner" != "$host" ] || owner=''
@@ -189,9 +189,9 @@ take_lock() {
             mv "$lock" "$lock.$$.gone" 2>/dev/null && rm -rf "$lock.$$.gone"
             continue
         fi
-        [ "$waited" -lt "${LAB_WAIT_SECONDS:-3600}" ] || fail "The environment is being set up already ($who)." \
-            "Wait for it, or end it. If that is over: rm -r $lock"
-        [ "$who" = "$told" ] || say "Waiting for the setup that runs already ($who) ..."
+        [ "$waited" -lt "${LAB_WAIT_SECONDS:-3600}" ] || fail "Another setup is already running ($who)." \
+            "Wait for it, or end it. If it is no longer running: rm -r $lock"
+        [ "$who" = "$told" ] || say "Waiting for the setup that is already running ($who) ..."
         told=$who waited=$((waited + 1))
         sleep 1
     done
@@ -261,12 +261,12 @@ alone() {
         fi
         make=create
     elif [ "${1:-}" != --check ]; then
-        fail ".venv does not work, or something else made it, and this script alone does not replace it." \
+        fail ".venv does not work, or lab did not make it, and this script alone does not replace it." \
             "Run \`lab setup\` on your laptop, or remove .venv if nobody needs it."
     fi
     [ "${1:-}" != --check ] || { say "The environment is not up to date." && exit 1; }
     manager=${manager:-venv}
-    say "Manager: $manager. Without its far half, lab's script works on .venv in place."
+    say "Manager: $manager. This script alone changes .venv in place."
     [ "$make" = install ] || touch "$incomplete"
     locked=''
     [ ! -f requirements.lock ] || locked='--constraint requirements.lock'
@@ -288,7 +288,7 @@ export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
 python=$(setting environment python)
 python=${python:-3.12}
 base=$(any_python)
-[ -n "$base" ] || [ -n "$(first_of mamba micromamba)" ] || fail "There is no Python from 3.6 on, no conda and no uv on this machine." \
+[ -n "$base" ] || [ -n "$(first_of mamba micromamba)" ] || fail "This machine has no Python 3.6 or newer, no conda and no uv." \
     "uv brings its own Python, without an administrator: curl -LsSf https://astral.sh/uv/install.sh | sh"
 # What was sent is only linked to; fetching is more than a check.
 if [ -n "$base" ] && { [ "${1:-}" != --check ] || [ -n "${LAB_FAR:-}" ]; }; then

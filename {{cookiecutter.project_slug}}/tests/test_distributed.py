@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from {{ cookiecutter.package_name }}.distributed import Processes
@@ -16,30 +17,37 @@ import json, os, sys
 from pathlib import Path
 import torch
 from torch import nn
-from {{ cookiecutter.package_name }}.data import DigitData, Samples, load
+from torch.utils.data import DataLoader, TensorDataset
 from {{ cookiecutter.package_name }}.runs import start_run
 from {{ cookiecutter.package_name }}.training import fit
 
 run = start_run("training", {"others_have": 400})
 rank = int(os.environ.get("RANK", "0"))
-digits = load("digits")
+torch.manual_seed(0)
+images, labels = torch.rand(500, 1, 28, 28), torch.randint(0, 2, (500,))
+images[labels == 1, :, :14] += 0.2
 few = slice(0, 400 if rank == 0 else run.parameters.others_have)
-train = Samples(*(part[few] for part in vars(digits.train).values()))
+train, test = (images[few], labels[few]), (images[400:], labels[400:])
 torch.manual_seed(rank)
 network = nn.Sequential(
     nn.Conv2d(1, 8, 5, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(),
-    nn.Linear(128, 10),
+    nn.Linear(128, 2),
 )
+loss, hard = nn.CrossEntropyLoss(reduction="none"), 1
+if os.environ.get("LOADER"):
+    hard = 0
+    train, test = (DataLoader(TensorDataset(*part), 32, shuffle=True) for part in (train, test))
 results = fit(
-    network, DigitData("few", train, digits.test), epochs=4, batch_size=32, seed=0,
+    network, train, test, epochs=4 - hard, hard_epochs=hard, loss=loss, batch_size=32, seed=0,
     peak_learning_rate=0.1, device=torch.device("cpu"), checkpoint=run.checkpoint,
     resume=run.resumes,
 )
 weights = [weight.tolist() for weight in network.state_dict().values()]
-Path(os.environ["NOTES"], str(rank)).write_text(json.dumps([results[-1].accuracy, weights]))
+accuracy = results[-1].metrics["accuracy"]
+Path(os.environ["NOTES"], str(rank)).write_text(json.dumps([accuracy, weights]))
 print("results of", rank)
 run.end_other_processes()
-run.save_metrics({"accuracy": results[-1].accuracy})
+run.save_metrics({"accuracy": accuracy})
 """
 
 
@@ -72,7 +80,11 @@ def test_processes_share_a_batch_without_overlap() -> None:
     assert torch.equal(torch.cat(shares), batch[:30])
 
 
-def test_two_processes_learn_the_same_network_and_one_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loader", ["", "DataLoader"])
+def test_two_processes_learn_the_same_network_and_one_writes(
+    loader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADER", loader)
     done = run_training(tmp_path)
     assert done.returncode == 0, done.stderr
     notes = [json.loads((tmp_path / "notes" / rank).read_text()) for rank in ("0", "1")]
@@ -81,7 +93,7 @@ def test_two_processes_learn_the_same_network_and_one_writes(tmp_path: Path) -> 
     assert "results of 0" in done.stdout
     assert "results of 1" not in done.stdout
     results = {path.name for path in (tmp_path / "results").iterdir()}
-    assert results == {"checkpoint.pt", "metrics.json"}
+    assert results == {"checkpoint.pt", "metrics.json", "metrics.jsonl"}
 
 
 def test_training_of_two_processes_is_continued_by_one(tmp_path: Path) -> None:
@@ -98,4 +110,4 @@ def test_training_of_two_processes_is_continued_by_one(tmp_path: Path) -> None:
 def test_processes_with_different_data_are_told_apart(tmp_path: Path) -> None:
     done = run_training(tmp_path, "-p", "others_have", "300")
     assert done.returncode != 0
-    assert "different data: few (300 images), few (400 images)" in done.stderr
+    assert "different data: 300 samples, 400 samples" in done.stderr

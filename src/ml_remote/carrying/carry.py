@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..data_there import settings_there
 from ..errors import UsageError
 from ..machine import Machine
+from ..remote_folders import settings_for_machine
 from ..ui.display import transfer_bar
 from .fetching import fetch_wheels, missing_here
+from .python import fetch_python
 from .sending import FOLDER, send_wheels
 from .target import KEEP_CONDA, ask_target
 from .wheels import find_wheels
@@ -28,32 +29,40 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
     settings = project.settings
     if settings.manager not in _BY_INDEX:
         raise UsageError(
-            f"--carry brings wheels, and lab.toml asks for {settings.manager}.",
+            f"--carry installs wheels, but lab.toml asks for {settings.manager}.",
             hint=KEEP_CONDA,
         )
-    target = ask_target(machine, far, settings_there(machine, project.tables))
+    target = ask_target(machine, far, settings_for_machine(machine, project.tables))
     console.note(f"Looking for wheels for Python {target.python} on {machine.alias} ...")
     uv_too = not target.has_uv and settings.manager != "venv"
     wheels = find_wheels(project.root, target, torch=settings.torch, uv_too=uv_too)
     folder = project.root / FOLDER
     total = _size(sum(wheel.size for wheel in wheels))
     console.say(
-        f"{machine.alias} takes {target.platforms[0]}: {len(wheels)} wheels, {total}; "
-        f"{len(missing_here(wheels, folder))} of them are not on this computer yet."
+        f"Wheels for {machine.alias} ({target.platforms[0]}): {len(wheels)}, {total}; still to "
+        f"download: {len(missing_here(wheels, folder))}."
     )
+    if target.instead_of:
+        console.say(
+            f"Python {target.python} will be sent too (about 40 MB): {machine.alias} has "
+            f"{target.instead_of}, but the environment needs 3.11 or newer."
+        )
     if not yes and not console.has_terminal():
         raise UsageError(
-            "Nothing was fetched: there is no terminal to agree in.",
-            hint="To agree beforehand: lab setup --carry --yes",
+            "Nothing was downloaded: there is no terminal to answer in.",
+            hint="To answer yes in advance: lab setup --carry --yes",
         )
-    if not console.confirm("Fetch and send them?", yes=yes):
-        raise UsageError("Nothing was fetched.")
+    if not console.confirm("Download and send them?", yes=yes):
+        raise UsageError("Nothing was downloaded.")
     with transfer_bar("Fetching") as progress:
         fetch_wheels(wheels, folder, target, progress)
+    if target.instead_of:
+        console.note("Downloading Python ...")
+        wheels.append(fetch_python(target, folder))
     console.note(f"Sending them to {machine.alias} ...")
     with transfer_bar("Sending") as progress:
         send_wheels(machine, wheels, folder, progress)
-    console.say(f"{len(wheels)} wheels are on {machine.alias}.")
+    console.say(f"{len(wheels)} files are on {machine.alias}.")
     return FOLDER
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import LabError
-from ..lists.uv import reason, uv_program
+from ..package_lists.uv import reason, uv_program
 from ..processes import running
 from ..ui.display import Progress
 from .target import Target
@@ -60,9 +60,9 @@ def fetch_wheels(
     if missing_here(wheels, folder):
         said = reason("\n".join(said.splitlines()[-5:]))
         raise LabError(
-            f"Not all wheels could be fetched. pip says: {said}",
+            f"Not all wheels could be downloaded. pip says: {said}",
             quoted=(said,),
-            hint="Run the command again: what has come is kept",
+            hint="Run the command again; finished downloads are kept",
         )
 
 
@@ -72,9 +72,9 @@ def _check_room(missing: Sequence[Wheel], folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise LabError(
-            f"Fetching the wheels needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the disk "
-            f"of {folder} are free. Nothing was fetched.",
-            hint="Make room on this computer, then: lab setup --carry",
+            f"Downloading the wheels needs {needed / 1e9:.1f} GB, but the disk of {folder} has "
+            f"only {free / 1e9:.1f} GB free. Nothing was downloaded.",
+            hint="Free disk space on this computer, then: lab setup --carry",
         )
 
 

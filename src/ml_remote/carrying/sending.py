@@ -13,8 +13,8 @@ from .. import answers, processes
 from ..errors import LabError
 from ..machine import Machine
 from ..processes import Result
-from ..scripts import ask
-from ..ssh.own_words import OwnWords, Through, own_words
+from ..scripts import run_script
+from ..ssh.ssh_log import SshLog, ThroughSsh, ssh_log
 from ..transfer.failures import explain_failure
 from ..transfer.rsync import is_new_enough, said_here
 from ..ui.display import Progress
@@ -67,13 +67,13 @@ def send_wheels(
 
 def _facts(machine: Machine, needed: str, names: Sequence[str]) -> dict[str, str]:
     """Have the folder there keep the files of these names only; return what is said of it."""
-    lines = ask(machine, "prepare-wheels", needed, *names).stdout.splitlines()
+    lines = run_script(machine, "prepare-wheels", needed, *names).stdout.splitlines()
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
 def _compare(machine: Machine, wheels: Sequence[Wheel]) -> tuple[list[str], dict[str, int]]:
     """Return which are not there, or not completely, and the sizes of the files there."""
-    lines = ask(machine, "sum-wheels", timeout=600).stdout.splitlines()
+    lines = run_script(machine, "sum-wheels", timeout=600).stdout.splitlines()
     found = [match for line in lines if (match := _SUM.fullmatch(line))]
     sums = {match[3]: match[1] for match in found}
     missing = [wheel.name for wheel in wheels if sums.get(wheel.name) != wheel.sha256]
@@ -93,7 +93,7 @@ class _Watched:
         began = time.monotonic()
         if self.progress is not None:
             with suppress(LabError):  # what is wrong is said by the program that copies
-                said = ask(self.machine, "size-wheels", timeout=_PATIENCE).stdout.strip()
+                said = run_script(self.machine, "size-wheels", timeout=_PATIENCE).stdout.strip()
                 if re.fullmatch(r"[0-9]{1,15}", said):
                     self.progress(min(int(said), self.total), self.total)
         # Where each look is a login of its own, there are few.
@@ -104,14 +104,14 @@ class _Watched:
 class _Sending:
     """What sends wheels: the command, given ssh's own words, and its input."""
 
-    command: Callable[[OwnWords], list[str]]
+    command: Callable[[SshLog], list[str]]
     orders: str
 
 
-def _copy(sending: _Sending, source: Path, watched: _Watched) -> Through:
+def _copy(sending: _Sending, source: Path, watched: _Watched) -> ThroughSsh:
     """Run the program that sends them to its end."""
     with (
-        own_words() as own,
+        ssh_log(watched.machine.client.proxy_error) as own,
         processes.running(
             sending.command(own), input=sending.orders, folder=source, discard_output=True
         ) as program,
@@ -125,7 +125,7 @@ def _copy(sending: _Sending, source: Path, watched: _Watched) -> Through:
 def _by_rsync(machine: Machine, names: Sequence[str], folder: str) -> _Sending:
     """Return what sends them; rsync compares what has come, and sends the rest."""
 
-    def command(own: OwnWords) -> list[str]:
+    def command(own: SshLog) -> list[str]:
         *ssh, _, _ = machine.client.with_options("BatchMode=yes").command(flags=own.flags)
         words = ['"' + word.replace('"', '""') + '"' for word in ssh]
         start = ["rsync", "-s", "--times", "--inplace", "--from0", "--files-from=-"]
@@ -139,7 +139,7 @@ def _by_sftp(
 ) -> _Sending:
     """Return what sends them; of those that were begun the rest is sent."""
 
-    def command(own: OwnWords) -> list[str]:
+    def command(own: SshLog) -> list[str]:
         client = machine.client.with_options("BatchMode=yes", *own.without_file)
         (_, *options, _, _) = client.command()
         return ["sftp", *options, "-b", "-", machine.alias]

@@ -10,9 +10,9 @@ from ..answers import VERSION, is_a, unusable
 from ..errors import LabError, UsageError
 from ..far.login.environment.managers import CONDA_FAMILY
 from ..machine import Machine
-from ..scripts import ask
+from ..scripts import run_script
 
-__all__ = ["KEEP_CONDA", "Target", "ask_target"]
+__all__ = ["BY_HAND", "KEEP_CONDA", "Target", "ask_target"]
 
 KEEP_CONDA = (
     'Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry\n'
@@ -20,6 +20,17 @@ KEEP_CONDA = (
     "environment into one file, to unpack there"
 )
 """What to do where conda makes the environment: it takes no wheels."""
+
+BY_HAND = (
+    "If a newer Python is on the machine, in a module for example, link it there: "
+    "mkdir -p ~/.local/bin; ln -s /path/to/python3.12 ~/.local/bin/\n"
+    "Or bring one that needs no administrator: on this computer, fetch an archive of 3.12 for that "
+    "machine, named install_only, from "
+    "https://github.com/astral-sh/python-build-standalone/releases; send it by scp; there, "
+    "unpack it in your home directory by tar, and link ~/python/bin/python3.12 like that\n"
+    "Then: lab setup --carry"
+)
+"""What to do where no Python can be brought."""
 
 _TAG = re.compile(r"[a-z][a-z0-9_]{2,60}")
 _MANYLINUX = re.compile(r"manylinux_2_([0-9]{1,3})_(x86_64|aarch64)")
@@ -40,6 +51,14 @@ class Target:
     platforms: tuple[str, ...]
     """The platform tags of wheels that it takes, the best first."""
     has_uv: bool = True
+    instead_of: str = ""
+    """The version of the machine's own Python, if that is too old and this one is brought."""
+
+    @property
+    def for_python(self) -> str:
+        """What uv calls the platform where it names a Python."""
+        machine, _, kind = self.for_uv.partition("-")
+        return f"linux-{machine}-gnu" if kind.startswith("manylinux") else self.for_uv
 
     @property
     def for_uv(self) -> str:
@@ -54,7 +73,7 @@ class Target:
                     return name.format(*match.groups())
         raise LabError(
             f"uv knows no platform whose wheels this machine takes ({self.platforms[0]}).",
-            hint="Install the packages on the machine by hand, as whoever looks after it does",
+            hint="Install the packages on the machine by hand, as its administrator does",
         )
 
 
@@ -65,7 +84,7 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
     conda keeps an environment there, LabError when there is no Python for one, and
     UnusableAnswerError.
     """
-    done = ask(machine, "wheel-tags", far, settings, timeout=120)
+    done = run_script(machine, "wheel-tags", far, settings, timeout=120)
     text = done.stdout.strip().rpartition("\n")[2]
     try:
         answer = json.loads(text)
@@ -73,12 +92,13 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
         answer = None
     if isinstance(answer, dict) and answer.get("keeper") in CONDA_FAMILY:
         raise UsageError(
-            f"--carry brings wheels, and the environment on {machine.alias} was made by "
-            f"{answer['keeper']}, which takes none. Nothing was fetched.",
+            f"--carry installs wheels, but the environment on {machine.alias} was made by "
+            f"{answer['keeper']}, which does not use wheels. Nothing was downloaded.",
             hint=KEEP_CONDA,
         )
-    if isinstance(answer, dict) and is_a(VERSION, answer.get("found")):
-        raise _no_python(machine.alias, answer["found"])
+    too_old = answer.get("found") if isinstance(answer, dict) else None
+    if is_a(VERSION, too_old) and isinstance(answer, dict) and not answer.get("platforms"):
+        raise _no_python(machine.alias, str(too_old))
     if not isinstance(answer, dict) or not is_a(VERSION, answer.get("python")):
         raise unusable("description of a Python", text)
     platforms = answer.get("platforms")
@@ -87,20 +107,17 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
     if not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in platforms):
         raise unusable("list of platforms", text)
     return Target(
-        python=answer["python"], platforms=tuple(platforms), has_uv=answer.get("uv") is True
+        python=answer["python"],
+        platforms=tuple(platforms),
+        has_uv=answer.get("uv") is True,
+        instead_of=str(too_old) if is_a(VERSION, too_old) else "",
     )
 
 
 def _no_python(alias: str, found: str) -> LabError:
     """Return the error for a machine whose Pythons are all too old."""
     return LabError(
-        f"{alias} has Python {found}, and the environment needs 3.11 or newer. --carry brings "
-        "packages, and no Python. Nothing was fetched.",
-        hint="If a newer one is there, in a module for example, link it: "
-        "mkdir -p ~/.local/bin; ln -s /path/to/python3.12 ~/.local/bin/\n"
-        "Or bring a Python that needs no administrator: on this computer, fetch an archive of "
-        "3.12 for that machine, named install_only, from "
-        "https://github.com/astral-sh/python-build-standalone/releases; send it by scp; there, "
-        "unpack it in your home directory by tar, and link ~/python/bin/python3.12 like that\n"
-        "Then: lab setup --carry",
+        f"{alias} has Python {found}, but the environment needs 3.11 or newer. --carry can send a "
+        "Python only to Linux with glibc. Nothing was downloaded.",
+        hint=BY_HAND,
     )

@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ..errors import LabError, UsageError
+from ..far.login.environment.managers.constraints import constraints_of_uv
 from ..far.login.environment.managers.installing import is_installable
-from ..lists import pyproject
-from ..lists.here import texts_here
-from ..lists.uv import reason, uv_program
+from ..package_lists import pyproject
+from ..package_lists.local import texts_here
+from ..package_lists.uv import reason, uv_program
 from ..processes import Result, run
 from .target import KEEP_CONDA, Target
 
@@ -55,7 +56,7 @@ def find_wheels(root: Path, target: Target, *, torch: str, uv_too: bool) -> list
     texts = texts_here(root)
     if _LIST not in texts:
         raise UsageError(
-            "--carry brings wheels, and the only list of this project is for conda.",
+            "--carry installs wheels, but this project only has a list for conda.",
             hint=KEEP_CONDA,
         )
     text = texts[_LIST]
@@ -87,7 +88,7 @@ def _build_needs(root: Path) -> list[str]:
         command = ["run", "--quiet", "--no-project", *given, "python", "-B", str(program)]
         done = _uv(root, [*command, backend, *paths])
     if done.returncode != 0:
-        raise _failure("What builds this project could not be asked what it needs", done)
+        raise _failure("The project's build system did not say what it needs", done)
     return [*needed, *filter(None, map(str.strip, done.stdout.splitlines()))]
 
 
@@ -107,7 +108,7 @@ def _resolve(
         command += ["--constraint", str(bounds), "--output-file", str(found), str(lists)]
         done = _uv(root, command)
         if done.returncode != 0:
-            raise _failure("There are no wheels for the machine", done)
+            raise _failure("There are no wheels for the machine", done, constraints_of_uv(root))
         packages = tomllib.loads(found.read_text(encoding="utf-8")).get("packages", [])
     return [_wheel(package) for package in packages if "directory" not in package]
 
@@ -123,7 +124,7 @@ def _wheel(package: dict[str, Any]) -> Wheel:
                 size = Path(url2pathname(urlsplit(url).path)).stat().st_size
             return Wheel(url=url, sha256=sha256, size=size)
     raise LabError(
-        f"{package.get('name')} has no wheel for the machine. Nothing was fetched.",
+        f"{package.get('name')} has no wheel for the machine. Nothing was downloaded.",
         hint="Ask for another version of it in pyproject.toml, or remove it",
     )
 
@@ -134,15 +135,16 @@ def _uv(root: Path, words: Sequence[str]) -> Result:
         return run([uv_program(), *words], folder=root, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         raise LabError(
-            f"uv did not find out within {_SECONDS // 60} minutes which wheels are needed.",
-            hint="See that the package index can be reached, then run the command again",
+            f"uv did not work out within {_SECONDS // 60} minutes which wheels are needed.",
+            hint="Check that the package index can be reached, then run the command again",
         ) from None
 
 
-def _failure(what: str, done: Result) -> LabError:
+def _failure(what: str, done: Result, own: Sequence[str] = ()) -> LabError:
+    """Return the error in uv's words; `own` are sentences about bounds that are in no list."""
     said = reason(done.stderr)
     return LabError(
-        f"{what}. Nothing was fetched. uv says: {said}",
+        " ".join([f"{what}. Nothing was downloaded. uv says: {said}", *own]),
         quoted=(said,),
-        hint="Ask for another version in pyproject.toml, or see that the index can be reached",
+        hint="Ask for another version in pyproject.toml, or check that the index can be reached",
     )

@@ -5,27 +5,33 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import alias_option, dry_run_option, yes_option
+from .options import alias_option, dry_run_option, together, yes_option
 
 __all__ = ["connect", "disconnect"]
+
+
+_connect_options = together(
+    click.argument("address", required=False, metavar="[USER@HOST[:PORT]]"),
+    alias_option,
+    click.option("--jump", metavar="HOSTS", help="Jump hosts to go through, separated by commas."),
+    click.option("--identity", metavar="PATH", help="The key to log in with."),
+    click.option(
+        "--key-type",
+        type=click.Choice(["ed25519", "ecdsa-521", "rsa-4096"]),
+        help="Make a new key of this type, unless an existing one logs in. [default: the best that "
+        "fits]",
+    ),
+    click.option(
+        "--replace", "replace_other", is_flag=True, help="Point the alias at another machine."
+    ),
+    click.option("--offline", is_flag=True, help="Only write the SSH entry; contact nothing."),
+)
 
 
 @click.command(
     epilog="Example: lab connect ada@gpu.example.com:2222 --jump ada@gateway.example.com",
 )
-@click.argument("address", required=False, metavar="[USER@HOST[:PORT]]")
-@alias_option
-@click.option("--jump", metavar="HOSTS", help="Jump hosts to go through, separated by commas.")
-@click.option("--identity", metavar="PATH", help="The key to log in with.")
-@click.option(
-    "--key-type",
-    type=click.Choice(["ed25519", "ecdsa-521", "rsa-4096"]),
-    help="Make a new key of this type, unless one logs in already. [default: the best that fits]",
-)
-@click.option(
-    "--replace", "replace_other", is_flag=True, help="Let the alias mean another machine from now."
-)
-@click.option("--offline", is_flag=True, help="Only write the SSH entry; contact nothing.")
+@_connect_options
 @dry_run_option
 @yes_option
 @click.pass_obj
@@ -41,10 +47,10 @@ def connect(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Make `ssh ALIAS` work without a password, and in VS Code.
+    """Make `ssh ALIAS` log in without a password, also from VS Code.
 
     Writes the SSH entry, shows the machine's host key, makes or finds a key, copies it to the
-    machine (your password there is asked once) and proves that the login works. Run again, it
+    machine (ssh asks for your password once) and checks that the login works. Running it again
     changes nothing. Without an address it prints a line to paste into a terminal on the other
     machine, which answers with the address.
     """
@@ -53,7 +59,7 @@ def connect(
         from ..login.entries import write_entry
 
         write_entry(
-            context.console,
+            context,
             address,
             alias=alias,
             jump=jump,
@@ -80,18 +86,18 @@ def connect(
 
 @click.command(epilog="Example: lab disconnect --remove-key")
 @alias_option
-@click.option("--remove-key", is_flag=True, help="Delete the key that was made for it, too.")
+@click.option("--remove-key", is_flag=True, help="Also delete the key that was made for it.")
 @dry_run_option
 @yes_option
 @click.pass_obj
 def disconnect(
     context: Context, alias: str | None, remove_key: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Take the SSH entry away again.
+    """Remove the SSH entry.
 
-    Your own configuration is then, byte for byte, what it would be without it.
+    Your own configuration is then byte for byte what it would be without it.
     """
     from ..login.disconnecting import disconnect as carry_out
 
     alias = context.alias(alias)
-    carry_out(context.console, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)
+    carry_out(context, alias=alias, remove_key=remove_key, dry_run=dry_run, yes=yes)

@@ -16,14 +16,16 @@ __all__ = ["doctor"]
     epilog="Example: lab doctor --copy > report.txt",
 )
 @alias_option
-@click.option("--copy", is_flag=True, help="Leave out names, addresses and paths, to pass it on.")
+@click.option(
+    "--copy", is_flag=True, help="Hide names, addresses and paths, so that you can share it."
+)
 @json_option
 @click.pass_obj
 def doctor(context: Context, alias: str | None, copy: bool, as_json: bool) -> None:
     """Check everything from here to the machine.
 
-    Each check that fails names the command that fixes it. The exit code is 1 when a check failed,
-    or could not decide (unknown); those that are skipped do not count.
+    Each failed check names the command that fixes it. The exit code is 1 if a check failed or could
+    not decide (unknown); skipped checks do not count.
     """
     from ..doctor.report import doctor as carry_out
 

@@ -14,21 +14,31 @@ __all__ = ["setup", "up"]
     epilog="Example: lab setup --local",
 )
 @alias_option
-@click.option("--local", is_flag=True, help="Make it on this computer.")
+@click.option("--local", is_flag=True, help="Make the environment on this computer instead.")
 @click.option(
-    "--carry", is_flag=True, help="Bring the packages along: the machine has no internet."
+    "--carry",
+    is_flag=True,
+    help="Download the packages here and send them, for a machine without internet.",
+)
+@click.option(
+    "--slurm", is_flag=True, help="Make it in a Slurm job, for login nodes that kill long programs."
 )
 @yes_option
 @click.pass_obj
-def setup(context: Context, alias: str | None, local: bool, carry: bool, yes: bool) -> None:
-    """Make the project's environment on the machine.
+def setup(
+    context: Context, alias: str | None, local: bool, carry: bool, slurm: bool, yes: bool
+) -> None:
+    """Create or update the environment on the machine.
 
-    What is there already is brought up to date.
-    It goes on there when the connection is lost; running this again shows it again.
+    An existing environment is updated. Setup continues on the machine if the connection is lost;
+    run the command again to follow it.
+
+    With --slurm, or `in_job = true` in [environment] of lab.toml, it is made on one compute node,
+    with what [slurm] asks for. That node downloads the packages, or gets them by --carry.
     """
     from ..environment import setup as carry_out
 
-    carry_out(context, alias=alias, local=local, carry=carry, yes=yes)
+    carry_out(context, alias=alias, local=local, carry=carry, slurm=slurm, yes=yes)
 
 
 @click.command(
@@ -39,9 +49,10 @@ def setup(context: Context, alias: str | None, local: bool, carry: bool, yes: bo
 @yes_option
 @click.pass_obj
 def up(context: Context, alias: str | None, no_code: bool, yes: bool) -> None:
-    """Do all that is needed to work there: connect, push, setup, code.
+    """Connect, send the code, make the environment and open VS Code.
 
-    Each step does only what is left to do. VS Code opens while the environment is still being made.
+    Each step does only what is still needed. VS Code opens as soon as there is an interpreter; its
+    cells wait for the environment.
     """
     from ..up import up as carry_out
 

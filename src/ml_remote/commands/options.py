@@ -6,30 +6,62 @@ from collections.abc import Callable
 
 import click
 
+from ..context import Context
+
 __all__ = [
+    "Option",
     "alias_option",
     "dry_run_option",
     "json_option",
+    "node_option",
+    "together",
     "verbose_option",
     "yes_option",
 ]
 
 _Command = Callable[..., None]
-_Option = Callable[[_Command], _Command]
+Option = Callable[[_Command], _Command]
+"""What gives a command an option or an argument."""
 
-alias_option: _Option = click.option(
-    "--alias", metavar="NAME", help="Another name for the machine than the one in lab.toml."
+
+def together(*several: Option) -> Option:
+    """Give a command several options, in this order: one name for many lines."""
+
+    def give(command: _Command) -> _Command:
+        for one in reversed(several):
+            command = one(command)
+        return command
+
+    return give
+
+
+alias_option: Option = click.option(
+    "--alias", metavar="NAME", help="SSH alias of the machine, instead of the one in lab.toml."
 )
-dry_run_option: _Option = click.option(
-    "--dry-run", is_flag=True, help="Show what would be written, and write nothing."
+
+
+def _go_to_node(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Have the command work on the compute node of the machine."""
+    own = context.find_object(Context)
+    if own is not None and wanted:
+        own.is_on_node = True
+
+
+node_option: Option = click.option(
+    "--node",
+    is_flag=True,
+    expose_value=False,
+    callback=_go_to_node,
+    help="Use the compute node that you got with `lab node`.",
 )
-yes_option: _Option = click.option(
-    "--yes", "-y", is_flag=True, help="Answer every question with yes."
+dry_run_option: Option = click.option(
+    "--dry-run", is_flag=True, help="Show what would be written, but write nothing."
 )
-verbose_option: _Option = click.option(
-    "--verbose", "-v", is_flag=True, help="Show everything that the cells print, as it comes."
+yes_option: Option = click.option("--yes", "-y", is_flag=True, help="Answer yes to every question.")
+verbose_option: Option = click.option(
+    "--verbose", "-v", is_flag=True, help="Show everything the cells print, as it is printed."
 )
-json_option: _Option = click.option(
+json_option: Option = click.option(
     "--json",
     "as_json",
     is_flag=True,

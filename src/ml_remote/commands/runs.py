@@ -5,64 +5,103 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import alias_option, json_option, verbose_option, yes_option
+from .options import alias_option, json_option, together, verbose_option, yes_option
 
 __all__ = ["attach", "runs", "stop"]
 
 
-@click.command(
-    epilog="Example: lab runs --all",
+_runs_options = together(
+    click.argument("runs_meant", nargs=-1, metavar="[RUN]"),
+    click.option(
+        "--all", "show_all", is_flag=True, help="Show all runs, not only the last twenty."
+    ),
+    click.option(
+        "--wait",
+        is_flag=True,
+        help="Wait until RUN (default: the newest) has ended, and exit with its exit code.",
+    ),
+    click.option(
+        "--remove",
+        multiple=True,
+        metavar="RUN",
+        help="Remove a run and its results, here and on the machine; more RUNs can follow.",
+    ),
+    click.option(
+        "--compare", is_flag=True, help="Show the runs side by side: what differs, and the metrics."
+    ),
+    click.option(
+        "--by",
+        metavar="max:METRIC",
+        help="Sort by a metric and mark the best: max:NAME or min:NAME.",
+    ),
+    click.option("--csv", "as_csv", is_flag=True, help="Print the comparison as CSV."),
+    click.option("--plot", metavar="FILE.png", help="Save a plot of the comparison."),
+    click.option(
+        "--keep-best",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --remove and --by: keep the best N of these runs.",
+    ),
+    yes_option,
+    json_option,
+    alias_option,
 )
-@click.argument("run", required=False, metavar="[RUN]")
-@click.option("--all", "show_all", is_flag=True, help="Show more than the last twenty.")
-@click.option(
-    "--wait",
-    is_flag=True,
-    help="Wait for the end of RUN, else of the newest one, and end with its exit code.",
-)
-@click.option(
-    "--remove",
-    multiple=True,
-    metavar="RUN",
-    help="Remove a run and its results, here and on the machine; may be repeated.",
-)
-@yes_option
-@json_option
-@alias_option
+
+
+@click.command(epilog="Example: lab runs --all")
+@_runs_options
 @click.pass_context
 def runs(
     context: click.Context,
-    run: str | None,
+    runs_meant: tuple[str, ...],
     show_all: bool,
     wait: bool,
     remove: tuple[str, ...],
+    compare: bool,
+    by: str | None,
+    as_csv: bool,
+    plot: str | None,
+    keep_best: int | None,
     yes: bool,
     as_json: bool,
     alias: str | None,
 ) -> None:
-    """List the runs on the remote machine, the latest last.
+    """List the runs on the machine, the latest last.
 
-    With RUN, which is its time or a part of that, only those that it means. With --remove, what
-    would go is shown, and you are asked first. --wait shows nothing of what the run prints.
+    RUN, the time that names a run or a part of it, limits the list. --remove shows what it would
+    remove and asks first. --wait does not show what the run prints.
+
+    With --compare, RUN may be a lab, a sweep, or a pattern with * and ?; without it, all runs are
+    compared. Example: lab runs --compare LAB --by max:accuracy
     """
-    from ..runs.pairs import refuse_runs
+    from ..runs.option_conflicts import check_runs_options
 
     own: Context = context.obj
-    refuse_runs({"run": run, "all": show_all, "wait": wait, "remove": remove, "json": as_json})
+    one = runs_meant[0] if runs_meant else None
+    given = {"run": one, "all": show_all, "wait": wait, "remove": remove, "json": as_json}
+    compared = {"compare": compare, "by": by, "csv": as_csv, "plot": plot, "keep_best": keep_best}
+    check_runs_options({**given, **compared, "more": runs_meant[1:]})
     if remove:
         from ..runs.removing import remove_runs
 
-        remove_runs(own, remove, alias=alias, yes=yes)
-        return
-    if wait:
-        from ..runs.running import wait_for
+        remove_runs(own, (*remove, *runs_meant), alias=alias, yes=yes, keep_best=keep_best, by=by)
+    elif compare:
+        from ..runs.comparing import compare_runs
 
-        code = wait_for(own, run, alias=alias)
+        compare_runs(
+            own, one, alias=alias, by=by, as_csv=as_csv, as_json=as_json, plot=plot,
+            show_all=show_all,
+        )  # fmt: skip
+    elif wait:
+        from ..runs.following import wait_for
+
+        code = wait_for(own, one, alias=alias)
         own.own_failure = None
         context.exit(code)
-    from ..runs.listing import list_runs as carry_out
+    else:
+        from ..runs.listing import list_runs
 
-    carry_out(own, run, alias=alias, show_all=show_all, as_json=as_json)
+        list_runs(own, one, alias=alias, show_all=show_all, as_json=as_json)
 
 
 @click.command(
@@ -73,12 +112,12 @@ def runs(
 @alias_option
 @click.pass_context
 def attach(context: click.Context, run: str | None, verbose: bool, alias: str | None) -> None:
-    """Follow a run to its end, and bring its results home.
+    """Follow a run to its end, and fetch its results.
 
-    Without RUN, the newest that is going on, or else the newest. The exit code is that of the
-    program, if it is one.
+    Without RUN, the newest that is still running, or else the newest. For a program, the exit code
+    is the program's.
     """
-    from ..runs.running import attach as carry_out
+    from ..runs.following import attach as carry_out
 
     own: Context = context.obj
     code = carry_out(own, run, alias=alias, verbose=verbose)
@@ -88,19 +127,20 @@ def attach(context: click.Context, run: str | None, verbose: bool, alias: str | 
 
 @click.command(epilog="Example: lab stop 14-05")
 @click.argument("run", required=False, metavar="[RUN]")
-@click.option("--all", "stop_all", is_flag=True, help="End every run that is going on.")
+@click.option("--all", "stop_all", is_flag=True, help="Stop every run in progress.")
 @click.option(
     "--forget",
     is_flag=True,
-    help="Have a job count as over whose machine is gone or has another name now.",
+    help="Mark a job as ended if its machine is gone or has a new name.",
 )
 @click.option(
     "--kernel",
     is_flag=False,
     flag_value="",
     metavar="[LAB]",
-    help="End the kernel of LAB in VS Code or JupyterLab, else the only one that lives.",
+    help="End the kernel of LAB in VS Code or JupyterLab; without LAB, the only one.",
 )
+@click.option("--local", is_flag=True, help="With --kernel: a kernel on this computer.")
 @alias_option
 @click.pass_obj
 def stop(
@@ -109,17 +149,19 @@ def stop(
     stop_all: bool,
     forget: bool,
     kernel: str | None,
+    local: bool,
     alias: str | None,
 ) -> None:
-    """End a run, and all that it has started. Without RUN, the one that is going on."""
-    from ..runs.pairs import refuse_stop
+    """Stop a run and every process it started. Without RUN, the one in progress."""
+    from ..runs.option_conflicts import check_stop_options
 
-    refuse_stop({"run": run, "all": stop_all, "forget": forget, "kernel": kernel})
+    given = {"run": run, "all": stop_all, "forget": forget, "kernel": kernel}
+    check_stop_options({**given, "local": local, "alias": alias})
     if kernel is not None:
         from ..sessions.kernels import stop_kernel
 
-        stop_kernel(context, kernel, alias=alias)
+        stop_kernel(context, kernel, alias=alias, local=local)
         return
-    from ..runs.running import stop_runs as carry_out
+    from ..runs.following import stop_runs as carry_out
 
     carry_out(context, run, alias=alias, stop_all=stop_all, forget=forget)

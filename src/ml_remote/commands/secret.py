@@ -15,11 +15,11 @@ __all__ = ["secret"]
     epilog="Example: lab secret set WANDB_API_KEY",
 )
 def secret() -> None:
-    """Keep secrets on the machine that runs find as variables.
+    """Keep secrets on the machine, which runs get as variables.
 
-    Sessions and shells find them, too. Only you can read them there. They are in no list of
-    processes, log or commit, and a run that prints one has *** in its place. What a program writes
-    into its own files is its own.
+    Sessions and shells get them too. Only you can read them on the machine. They appear in no
+    process list, log or commit; if a run prints one, its log shows *** instead. Files that a
+    program writes are not masked.
     """
 
 
@@ -28,8 +28,8 @@ def secret() -> None:
 @alias_option
 @click.pass_obj
 def set_(context: Context, name: str, alias: str | None) -> None:
-    """Keep a value on the machine: type it, or give it on standard input."""
-    from ..secrets_there import set_secret
+    """Store a value on the machine: type it, or pass it on standard input."""
+    from ..project_secrets import set_secret
 
     set_secret(context, name, alias=alias)
 
@@ -39,8 +39,8 @@ def set_(context: Context, name: str, alias: str | None) -> None:
 @alias_option
 @click.pass_obj
 def list_(context: Context, as_json: bool, alias: str | None) -> None:
-    """List the names of what is kept, and no values."""
-    from ..secrets_there import list_secrets
+    """List the names of the stored secrets, not their values."""
+    from ..project_secrets import list_secrets
 
     list_secrets(context, alias=alias, as_json=as_json)
 
@@ -50,7 +50,7 @@ def list_(context: Context, as_json: bool, alias: str | None) -> None:
 @alias_option
 @click.pass_obj
 def remove(context: Context, name: str, alias: str | None) -> None:
-    """Remove a value from the machine."""
-    from ..secrets_there import remove_secret
+    """Remove a secret from the machine."""
+    from ..project_secrets import remove_secret
 
     remove_secret(context, name, alias=alias)

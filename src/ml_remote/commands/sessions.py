@@ -7,7 +7,7 @@ import click
 from ..context import Context
 from ..errors import UsageError
 from ..far.env.sessions import KINDS, find_kind
-from .options import alias_option
+from .options import alias_option, node_option
 
 
 def _command(name: str) -> click.Command:
@@ -20,11 +20,17 @@ def _command(name: str) -> click.Command:
         epilog=f"Example: lab {name} --stop",
     )
     @alias_option
+    @node_option
     @click.option(
-        "--list", "only_list", is_flag=True, help="Show the sessions there, and open nothing."
+        "--list",
+        "only_list",
+        is_flag=True,
+        help="List the sessions on the machine, and open nothing.",
     )
     @click.option("--stop", is_flag=True, help="End the session, with everything that runs in it.")
-    @click.option("--no-browser", is_flag=True, help="Only say which page to open.")
+    @click.option(
+        "--no-browser", is_flag=True, help="Print the address instead of opening a browser."
+    )
     @click.pass_obj
     def command(
         context: Context, alias: str | None, only_list: bool, stop: bool, no_browser: bool
@@ -32,7 +38,9 @@ def _command(name: str) -> click.Command:
         from ..sessions.session import Sessions
 
         if only_list and stop:
-            raise UsageError("`--list` and `--stop` cannot be combined.", hint="Use one of the two")
+            raise UsageError(
+                "`--list` and `--stop` cannot be combined.", hint="Use only one of them"
+            )
         sessions = Sessions.of(context, name, alias=alias)
         if only_list:
             sessions.show()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..context import Context
-from .options import alias_option
+from .options import alias_option, node_option
 
 __all__ = ["shell"]
 
@@ -15,14 +15,15 @@ __all__ = ["shell"]
     context_settings={"allow_interspersed_args": False},
 )
 @alias_option
+@node_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.pass_context
 def shell(context: click.Context, alias: str | None, command: tuple[str, ...]) -> None:
-    """Open a shell in the project's folder there, or run one command.
+    """Open a shell in the project's folder on the machine, or run one command.
 
     It is your own login shell, with the programs of the project's environment first on PATH. It
-    ends with the exit code of the shell or the command, 128 and more where a signal ended it, and
-    with 125 where lab itself fails.
+    ends with the exit code of the shell or command (128 and more if a signal ended it), or with 125
+    if lab itself fails.
     """
     from ..shell import shell as carry_out
 

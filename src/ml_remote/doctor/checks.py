@@ -19,9 +19,9 @@ from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import our_directory, read_state
+from .connection_checks import examine_connection
 from .findings import Finding, failed, ok, skipped, unknown
-from .here_checks import check_disk_here, check_editor, check_git_here, check_shared_connection
-from .way_checks import examine_way
+from .local_checks import check_disk_here, check_editor, check_git_here, check_shared_connection
 
 __all__ = [
     "check_agent",
@@ -67,7 +67,7 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     yield check_agent(entry, resolved)
     yield check_repository(project.root, resolved)
     yield check_shared_connection(client, resolved)
-    yield from examine_way(client, resolved, project)
+    yield from examine_connection(client, resolved, project)
 
 
 def check_version() -> Finding:
@@ -126,18 +126,18 @@ def _is_open_to_others(path: Path) -> bool:
 def check_include(entry: Entry | None, directory: Path) -> Finding:
     """Whether our Include is still the first line of the person's configuration."""
     if entry is None:
-        return skipped("include", "no entry of ours")
+        return skipped("include", "lab has written no entry")
     try:
         position = read_state(directory).include_position
     except LabError as error:
         return failed("include", error)
     if position == "first":
         return ok("include", "the first line of your configuration")
-    where = "is not its first line any more" if position == "later" else "is gone"
+    where = "is no longer its first line" if position == "later" else "is gone"
     return Finding(
         name="include",
         state="failed",
-        detail=f"our Include in {directory / 'config'} {where}",
+        detail=f"lab's Include in {directory / 'config'} {where}",
         remedy="lab connect --offline",
     )
 
@@ -146,7 +146,7 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
     """Whether ssh makes of the alias what our entry says."""
     if entry is None:
         if resolved["hostname"] != [alias]:
-            return ok("entry", f"{alias} stands in your own configuration")
+            return ok("entry", f"{alias} is in your own configuration")
         return Finding(
             name="entry",
             state="failed",
@@ -191,7 +191,9 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
             return Finding(
                 name="agent",
                 state="failed",
-                detail="no agent runs" if held is None else f"the agent does not have {key.path}",
+                detail="no agent is running"
+                if held is None
+                else f"the agent does not have {key.path}",
                 remedy=f"ssh-add {shlex.quote(str(key.path))}"
                 if held is not None
                 else 'eval "$(ssh-agent)"',
@@ -201,11 +203,11 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
         return Finding(
             name="agent",
             state="warning",
-            detail="the one that SSH_AUTH_SOCK names does not answer; none is needed for this key",
+            detail="the one in SSH_AUTH_SOCK does not answer; this key does not need one",
             remedy='eval "$(ssh-agent)"',
         )
     if held is None:
-        return ok("agent", "none runs, and none is needed")
+        return ok("agent", "none is running, and none is needed")
     if len(held) > _KEYS_AT_MOST and resolved.get("identitiesonly") != ["yes"]:
         return Finding(
             name="agent",
@@ -213,7 +215,7 @@ def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Findi
             detail=f"it has {len(held)} keys and offers them all; servers give up after six",
             remedy="lab connect",
         )
-    return ok("agent", f"it runs; number of keys: {len(held)}")
+    return ok("agent", f"it is running; number of keys: {len(held)}")
 
 
 def _usable_key(entry: Entry | None) -> Key | None:
@@ -239,7 +241,7 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
             folder=root,
         )
     except ConfigurationError:
-        return unknown("repository", "git is not installed here")
+        return unknown("repository", "git is not installed on this computer")
     if "not a git repository" in done.stderr.lower():
         return skipped("repository", "not under version control")
     if done.returncode > 1:
@@ -248,7 +250,7 @@ def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
         return Finding(
             name="repository",
             state="failed",
-            detail=f"the machine's address stands in {', '.join(done.stdout.split())}",
+            detail=f"the machine's address is in {', '.join(done.stdout.split())}",
             remedy=f"git grep --cached {host}",
         )
     return ok("repository", "no tracked file names the machine")

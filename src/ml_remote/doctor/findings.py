@@ -15,7 +15,7 @@ STATES: tuple[State, ...] = ("ok", "warning", "failed", "unknown", "skipped")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found, and the command that mends it if that is wanted."""
+    """What one check found, and the command that fixes it if that is wanted."""
 
     name: str
     state: State

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OTHER_FOLDER, LabError
-from ..slurm_options import SlurmOptions
-from ..transfer.git_here import is_another_project
+from ..transfer.local_repository import is_another_project
 from .findings import Finding, ok, skipped, unknown
 
 __all__ = [
@@ -17,17 +16,16 @@ __all__ = [
     "check_environment",
     "check_folder",
     "check_outside",
-    "check_slurm",
     "check_writing",
 ]
 
-_NO_FOLDER = "the project is not there"
+_NO_FOLDER = "the project is not on the machine"
 _NOT_ENTERED = ("none", "foreign", "linked", "closed")
 _ENVIRONMENT = {
     "none": "there is no .venv",
-    "dangling": ".venv leads to a folder that is gone",
+    "dangling": ".venv points to a folder that is gone",
     "no-python": ".venv has no Python",
-    "incomplete": "a change of it was interrupted",
+    "incomplete": "a change to it was interrupted",
     "broken": "its Python does not start",
 }
 """Why there is no environment to work in, by what the machine says of it."""
@@ -39,23 +37,23 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
     `repository` is what the machine says of the repository in it: its first commits, or a word.
     """
     told = {
-        "none": (f"there is no {folder} there", "lab up"),
+        "none": (f"there is no {folder} on the machine", "lab up"),
         "foreign": (f"{folder} belongs to another user, so lab runs nothing in it", OTHER_FOLDER),
         "linked": (
-            f".lab in {folder}, or something in it, is a link, and lab follows none there",
+            f".lab in {folder}, or something in it, is a link, which lab does not follow",
             "Remove that link",
         ),
-        "closed": (f"{folder} is there, but you may not enter it", OTHER_FOLDER),
+        "closed": (f"{folder} exists, but you may not enter it", OTHER_FOLDER),
     }
     if state in told:
         detail, remedy = told[state]
         return Finding(name="folder", state="failed", detail=detail, remedy=remedy)
     if state != "yours":
-        return unknown("folder", "the machine does not say whose it is")
+        return unknown("folder", "the machine did not say who owns it")
     if repository == "none" or (branch and not repository.strip()):
         return ok("folder", "yours; nothing is committed in it yet")
     if repository == "shallow":
-        return ok("folder", "yours; its history is cut off, so it is taken for this project")
+        return ok("folder", "yours; its history is incomplete, so it is assumed to be this project")
     first_commits = re.findall(r"\b[0-9a-f]{40,64}\b", repository)
     if not first_commits:
         return unknown("folder", "git cannot read the repository in it", remedy="lab push")
@@ -76,7 +74,9 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
 def check_environment(state: str | None, *, folder: str) -> Finding:
     """Whether the environment is there and its Python starts; `state` is the machine's word."""
     if folder in _NOT_ENTERED:
-        return skipped("environment", _NO_FOLDER if folder == "none" else "nothing is run there")
+        return skipped(
+            "environment", _NO_FOLDER if folder == "none" else "nothing is run in that folder"
+        )
     if state in _ENVIRONMENT:
         return Finding(
             name="environment", state="failed", detail=_ENVIRONMENT[state], remedy="lab setup"
@@ -90,7 +90,7 @@ def check_environment(state: str | None, *, folder: str) -> Finding:
         )
     if state == "made":
         return ok("environment", "its Python starts")
-    return unknown("environment", "the machine does not say in which state it is")
+    return unknown("environment", "the machine did not report its state")
 
 
 def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
@@ -99,20 +99,22 @@ def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
     `outside` are the numbers of their processes, and at the end the word `done`.
     """
     if folder in _NOT_ENTERED:
-        return skipped("programs", _NO_FOLDER if folder == "none" else "nothing is run there")
+        return skipped(
+            "programs", _NO_FOLDER if folder == "none" else "nothing is run in that folder"
+        )
     *found, last = outside or [""]
     if last != "done":
-        return unknown("programs", "the machine does not say what runs in the folder")
+        return unknown("programs", "the machine did not say what runs in the folder")
     numbers = [number for number in found if re.fullmatch("[0-9]{1,10}", number)]
     if not numbers:
-        return ok("programs", "nothing runs in the folder that lab has not started")
+        return ok("programs", "lab started everything that runs in the folder")
     named = ", ".join(numbers[:5]) + (", ..." if len(numbers) > 5 else "")
     return Finding(
         name="programs",
         state="failed",
-        detail=f"a Python program runs in the folder that lab has not started (process {named}); "
-        "lab does not show or stop it, and it may take the card and the memory",
-        remedy=f"If it is not wanted, end it there: kill {shlex.join(numbers[:5])}",
+        detail=f"a Python program that lab did not start runs in the folder (process {named}); "
+        "lab neither shows nor stops it, and it may use the card and memory",
+        remedy=f"If you do not need it, end it on the machine: kill {shlex.join(numbers[:5])}",
     )
 
 
@@ -123,81 +125,66 @@ def check_data(state: str | None, *, folder: str, is_made: bool = False) -> Find
     folder that it leads to.
     """
     if folder in _NOT_ENTERED:
-        return skipped("data", _NO_FOLDER if folder == "none" else "nothing is run there")
+        return skipped("data", _NO_FOLDER if folder == "none" else "nothing is run in that folder")
     if state == "none":
         return ok("data", "none is there yet")
     if state == "dangling":
         return Finding(
             name="data",
             state="failed",
-            detail="data leads to a folder that is gone, as when a scratch disk was cleaned",
+            detail="data points to a folder that is gone, perhaps because a scratch disk was "
+            "cleaned",
             remedy="lab data push"
             if is_made
-            else "Remove that link there; or name a folder in [data] that is there",
+            else "Remove that link on the machine, or name an existing folder in [data]",
         )
     if state is None or not re.fullmatch("[0-9]{1,15}", state):
-        return unknown("data", "the machine does not say how much is free on its disk")
+        return unknown("data", "the machine did not say how much of its disk is free")
     free = int(state) / 1024**2
     if free < 1:
         return Finding(
             name="data",
             state="warning",
             detail=f"{free:.1f} GiB are free on the disk of data/",
-            remedy="Make room there, or name another disk: folder in [data]",
+            remedy="Free disk space there, or name another disk: folder in [data]",
         )
     return ok("data", f"{free:.0f} GiB free on its disk")
 
 
-def check_slurm(options: SlurmOptions, *, sbatch: str | None) -> Finding:
-    """Whether a machine for which lab.toml asks something of Slurm has it."""
-    if sbatch:
-        return ok("slurm", "the machine has sbatch")
-    if options == SlurmOptions():
-        return skipped("slurm", "lab.toml asks nothing of it")
-    if sbatch is None:
-        return unknown("slurm", "the machine does not say whether it has sbatch")
-    return Finding(
-        name="slurm",
-        state="failed",
-        detail="lab.toml has a table [slurm], but there is no sbatch on the machine",
-        remedy="Connect to a login node of the cluster: lab connect user@address --replace",
-    )
-
-
 def check_writing(name: str, state: str, *, runs_programs: bool) -> Finding:
-    """Whether a file can be written, and run, where the project or what is temporary lies."""
-    where = "in the project's place" if name == "writing" else "in the folder for temporary files"
+    """Whether a file can be written, and run, in the project's or the temporary folder."""
+    where = "in the project's folder" if name == "writing" else "in the folder for temporary files"
     if state == "full":
         return Finding(
             name=name,
             state="failed",
             detail=f"no file can be written {where}: the disk or a quota is full, or it is "
             "read-only",
-            remedy="Make room there, or ask whoever runs the machine",
+            remedy="Free disk space there, or ask whoever runs the machine",
         )
     if state == "noexec" and runs_programs:
         return Finding(
             name=name,
             state="failed",
-            detail=f"a program {where} cannot be started: the disk is mounted with noexec",
+            detail=f"programs {where} cannot be started: the disk is mounted with noexec",
             remedy="Name a folder on another disk in lab.local.toml: [environment] folder",
         )
     if state == "missing":
         return Finding(
             name=name,
             state="failed",
-            detail="the folder for temporary files, which TMPDIR names there, is missing",
-            remedy="There, make it, or take TMPDIR out of the start-up files of your shell",
+            detail="TMPDIR on the machine names a folder that does not exist",
+            remedy="Create it on the machine, or remove TMPDIR from your shell's start-up files",
         )
     if state == "noexec" and name == "temporary":
         return Finding(
             name=name,
             state="warning",
-            detail=f"a program {where} cannot be started, as the disk is mounted with noexec: "
+            detail=f"programs {where} cannot be started, because the disk is mounted with noexec: "
             "torch.compile and packages that are built there fail",
-            remedy="There, name a folder of yours in what your shell reads at each login "
-            "(~/.bashrc, ~/.zshenv): export TMPDIR=$HOME/tmp",
+            remedy="On the machine, set another folder in a file that your shell reads at each "
+            "login (~/.bashrc, ~/.zshenv): export TMPDIR=$HOME/tmp",
         )
     if state in ("works", "noexec"):
         return ok(name, f"files can be written {where}")
-    return unknown(name, f"the machine does not say if files can be written {where}")
+    return unknown(name, f"the machine did not say if files can be written {where}")

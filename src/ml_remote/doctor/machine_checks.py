@@ -6,24 +6,28 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from .. import git
 from ..errors import CommandNotRunError, LabError, UnreachableError
-from ..kernels_there import AT_LOGOUT
+from ..lasting_kernels import AT_LOGOUT
+from ..machine import Machine
+from ..package_lists.local import digest_here
 from ..project import Project
+from ..quotas import parse_quotas
 from ..scripts import script
 from ..ssh.client import Client
 from ..ssh.not_run import command_not_run
 from ..transfer.rsync import said_here
 from ..transfer.sftp import PATIENCE as PATIENCE_OF_SFTP
 from ..transfer.sftp import offers_sftp
+from .cluster_checks import examine_cluster
 from .findings import Finding, failed, ok, skipped, unknown
 from .folder_checks import (
     check_data,
     check_environment,
     check_folder,
     check_outside,
-    check_slurm,
     check_writing,
 )
 from .tool_checks import check_rsync, check_tools
@@ -45,6 +49,8 @@ _OLDEST_PYTHON = (3, 11)
 _SKEW_SECONDS = 60
 SLOW = 4.0  # seconds for a command that does nothing
 PATIENCE = 60.0  # seconds for a login shell to run what it is given
+# A line that is neither a heading nor says that there is no quota.
+_SAYS_MORE = re.compile(r"quota\t\w+\t(?!Disk quotas for |\s+Filesystem |\s*$)")
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){2}")
 _GIT = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?=[ .]|$)")
@@ -59,11 +65,11 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
         # It let us in a moment ago: what does not answer is the login shell.
         swallowed = isinstance(error, CommandNotRunError)
         yield failed("shell", error if swallowed else command_not_run(client, None))
-        yield unknown("machine", "not checked, as it runs no command")
+        yield unknown("machine", "not checked, because it runs no command")
         return
     except LabError as error:
         yield failed("commands", error)
-        yield unknown("machine", "not checked, as it gives no answer")
+        yield unknown("machine", "not checked, because it does not answer")
         return
     after = time.time()
     try:
@@ -78,17 +84,33 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
     facts = dict(found)
     outside = [value for name, value in found if name == "outside"]
     yield from _about_project(facts, outside, project)
+    machine = Machine(client=client, folder=project.settings.folder)
+    yield from examine_cluster(machine, project, has_slurm=bool(facts.get("slurm")))
     yield check_python(facts.get("python", ""))
     yield check_git(facts.get("git", ""))
     yield check_rsync(facts.get("rsync"), said_here(), sftp=sftp.state)
     yield check_tools(facts.get("lacking"))
     needed = 0 if facts.get("environment") in ("made", "older") else _FREE_GIB
     yield check_disk(facts.get("free", ""), needed=needed)
-    yield check_quota(facts.get("quota"), needed=needed)
+    yield check_quota(facts.get("quota"), printed.stdout, needed=needed)
     yield check_writing("writing", facts.get("writing", ""), runs_programs=needed > 0)
     yield check_writing("temporary", facts.get("temporary", ""), runs_programs=False)
     yield check_clock(facts.get("time", ""), before=before, after=after)
     yield check_logout(facts.get("logout"))
+
+
+def _environment_state(facts: Mapping[str, str], root: Path) -> str | None:
+    """Return the machine's word for the environment.
+
+    A push writes lists anew that it was made from: then only their times are newer.
+    """
+    state = facts.get("environment")
+    if state != "older":
+        return state
+    try:
+        return "made" if facts.get("lists") == digest_here(root) else state
+    except LabError:  # told by what reads the lists
+        return state
 
 
 def _about_project(
@@ -103,12 +125,12 @@ def _about_project(
         branch=facts.get("branch", ""),
         here=project.root,
     )
-    yield check_environment(facts.get("environment"), folder=facts.get("folder", ""))
+    state = _environment_state(facts, project.root)
+    yield check_environment(state, folder=facts.get("folder", ""))
     yield check_data(
         facts.get("data"), folder=facts.get("folder", ""), is_made=bool(settings.data_folder)
     )
     yield check_outside(outside, folder=facts.get("folder", ""))
-    yield check_slurm(settings.slurm, sbatch=facts.get("slurm"))
 
 
 def check_sftp(client: Client) -> Finding:
@@ -124,7 +146,7 @@ def check_sftp(client: Client) -> Finding:
     return Finding(
         name="sftp",
         state="failed",
-        detail="the SSH server copies no files by sftp, which is used where rsync is missing",
+        detail="the SSH server offers no sftp, which lab uses if rsync is missing",
         remedy="Ask whoever runs the machine for a line in sshd_config: "
         "Subsystem sftp internal-sftp",
     )
@@ -139,9 +161,9 @@ def check_quiet(printed: str, *, seconds: float = 0) -> Finding:
         return Finding(
             name="shell",
             state="warning",
-            detail=f"quiet, but {seconds:.0f} s pass before a command begins, and lab runs many",
-            remedy="See what takes the time in the files that your shell reads at each login, such "
-            "as ~/.bashrc, and how slow the network is: ping",
+            detail=f"quiet, but a command takes {seconds:.0f} s to start, and lab runs many",
+            remedy="Look for slow lines in the files your shell reads at login, such as ~/.bashrc, "
+            "and check the network with ping",
         )
     if not printed:
         return ok("shell", "quiet")
@@ -149,10 +171,10 @@ def check_quiet(printed: str, *, seconds: float = 0) -> Finding:
     return Finding(
         name="shell",
         state="failed",
-        detail=f"a file such as ~/.bashrc prints {greeting} at every login; "
-        "file copies and VS Code break on that",
+        detail=f"a file such as ~/.bashrc prints {greeting} at every login; this breaks file "
+        "copies and VS Code",
         quoted=(greeting,),
-        remedy="There, put above that line: case $- in *i*) ;; *) return ;; esac",
+        remedy="On the machine, put above that line: case $- in *i*) ;; *) return ;; esac",
     )
 
 
@@ -162,7 +184,7 @@ def check_python(version: str) -> Finding:
         return Finding(
             name="python",
             state="warning",
-            detail="no python3; only conda or uv could make the environment",
+            detail="no python3; making the environment needs conda or uv",
             remedy="lab setup",
         )
     if not _PYTHON.fullmatch(version):
@@ -171,7 +193,7 @@ def check_python(version: str) -> Finding:
         return Finding(
             name="python",
             state="warning",
-            detail=f"{version}; the environment needs 3.11 or newer, which conda or uv could bring",
+            detail=f"{version}; the environment needs 3.11 or newer, which conda or uv can install",
             remedy="lab setup",
         )
     return ok("python", version)
@@ -184,7 +206,7 @@ def check_git(version: str) -> Finding:
             name="git",
             state="failed",
             detail="not installed; commits cannot be pushed there",
-            remedy="There: sudo apt install git (or ask whoever runs the machine)",
+            remedy="On the machine: sudo apt install git (or ask whoever runs it)",
         )
     number = version.removeprefix("git version ")
     if not _GIT.match(number):
@@ -193,8 +215,9 @@ def check_git(version: str) -> Finding:
         return Finding(
             name="git",
             state="failed",
-            detail=f"{number} is too old; commits need {git.oldest()} or newer there",
-            remedy="There: sudo apt install git; without an administrator: conda install git",
+            detail=f"{number} is too old; lab needs {git.oldest()} or newer",
+            remedy="On the machine: sudo apt install git; without an administrator: conda install "
+            "git",
         )
     return ok("git", number)
 
@@ -202,43 +225,45 @@ def check_git(version: str) -> Finding:
 def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
     """Whether the project's disk has room; `free_kib` is in KiB, `needed` in GiB."""
     if not _DIGITS.fullmatch(free_kib):
-        return unknown("disk", "df does not say how much is free")
+        return unknown("disk", "df did not say how much is free")
     free = int(free_kib) / 1024**2
     if free < needed:
         return Finding(
             name="disk",
             state="failed",
             detail=f"{free:.1f} GiB are free for the project; about {needed} are needed",
-            remedy="Make room there, or name a larger disk in lab.toml: [remote] folder",
+            remedy="Free disk space there, or name a larger disk in lab.toml: [remote] folder",
         )
     return ok("disk", f"{free:.0f} GiB free")
 
 
-def check_quota(line: str | None, *, needed: int = _FREE_GIB) -> Finding:
-    """Whether the quota leaves room; `line` is "used soft hard" in KiB, empty without a quota.
+def check_quota(word: str | None, output: str = "", *, needed: int = _FREE_GIB) -> Finding:
+    """Whether the quotas leave room; `output` is what quota.sh printed, `needed` in GiB.
 
-    It is "none" where the machine has no program that could tell.
+    `word` is "none" where the machine has no program that could tell.
     """
-    if line is None:
-        return unknown("quota", "the machine does not say")
-    if line == "none":
-        return skipped("quota", "the machine has no program that knows one")
-    if not line:
+    if word is None:
+        return unknown("quota", "the machine did not say")
+    if word == "none":
+        return skipped("quota", "the machine has no program that reports quotas")
+    quotas = sorted(parse_quotas(output), key=lambda one: -one.share)
+    is_read = parse_quotas(output, unlimited=True)
+    if not is_read and any(map(_SAYS_MORE.match, output.split("\n"))):
+        return unknown("quota", "the output of the programs that report it cannot be read")
+    if not quotas:
         return ok("quota", "none")
-    numbers = re.fullmatch(r"([0-9]{1,15})(\*?) ([0-9]{1,15}) ([0-9]{1,15})", line)
-    if numbers is None:
-        return unknown("quota", "what quota says cannot be read")
-    used, over, soft, hard = int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4])
-    limit = min(value for value in (soft or hard, hard or soft))
-    left = (limit - used) / 1024**2
-    if over or (limit and left < needed):
-        return Finding(
-            name="quota",
-            state="failed",
-            detail=f"{max(left, 0):.1f} GiB of your quota are left; about {needed} are needed",
-            remedy="Make room there; what takes it: du -xh ~ | sort -h | tail",
-        )
-    return ok("quota", f"{left:.0f} GiB left" if limit else "none")
+    short = [one for one in quotas if one.is_over or one.leaves_less_than(needed)]
+    if not short:
+        return ok("quota", str(quotas[0]), quoted=(str(quotas[0]),))
+    why = "it is used up" if short[0].is_over else f"about {needed} GiB more are needed"
+    return Finding(
+        name="quota",
+        state="failed",
+        detail=f"{short[0]}; {why}",
+        quoted=(str(short[0]),),
+        remedy="Free disk space there, or use another disk: folder and cache in [environment] of "
+        "lab.local.toml. To see what uses it: du -xh ~ | sort -h | tail",
+    )
 
 
 def check_clock(there: str, *, before: float, after: float) -> Finding:
@@ -247,7 +272,7 @@ def check_clock(there: str, *, before: float, after: float) -> Finding:
     All are seconds since 1970.
     """
     if not _DIGITS.fullmatch(there):
-        return unknown("clock", "date does not say what time it is there")
+        return unknown("clock", "date did not print the machine's time")
     skew = int(there) - min(max(int(there), before), after)
     if abs(skew) > _SKEW_SECONDS:
         direction = "ahead" if skew > 0 else "behind"
@@ -256,7 +281,7 @@ def check_clock(there: str, *, before: float, after: float) -> Finding:
             state="failed",
             detail=f"the machine's clock is {abs(skew):.0f} s {direction}; its files will seem too "
             "new or too old",
-            remedy="There: sudo timedatectl set-ntp true",
+            remedy="On the machine: sudo timedatectl set-ntp true",
         )
     return ok("clock", "agrees with this computer's")
 
@@ -267,13 +292,13 @@ def check_logout(word: str | None) -> Finding:
     It is empty where there is no systemd-logind.
     """
     if word is None:
-        return unknown("logout", "the machine does not say what it ends when you log out")
+        return unknown("logout", "the machine did not say what it stops when you log out")
     if word == "":
-        return skipped("logout", "no systemd-logind, which could end what you leave running")
+        return skipped("logout", "no systemd-logind, which could stop what you leave running")
     if word == "keeps":
         return ok("logout", "what you leave running continues")
     if word not in AT_LOGOUT:
-        return unknown("logout", "what the machine says of it cannot be read")
+        return unknown("logout", "the machine's answer cannot be read")
     return Finding(
         name="logout",
         state="warning",

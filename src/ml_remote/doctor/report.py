@@ -31,7 +31,7 @@ _COLOURS: Mapping[State, str] = {
 
 _WITH_REMEDY = ("failed", "warning", "unknown")
 
-# What may stand in a message although nobody has told us that it is private; an earlier one first.
+# What may be in a message although nobody has told us that it is private; an earlier one first.
 _PATTERNS = (
     (re.compile(r"SHA256:[A-Za-z0-9+/]+"), "<fingerprint>"),
     (re.compile(r"[\w.+~-]+@\[?[\w.:-]*\w\]?"), "<address>"),
@@ -67,7 +67,7 @@ def doctor(
     console.say(f"\n{_closing(counts)}")
     remedy = _first_remedy(findings)
     if remedy is not None:
-        console.next_step(remedy)
+        console.next_step(what_next(context, Known(left=remedy), after="lab doctor"))
     elif is_well and not copy:
         has_environment = any(one.name == "environment" and one.state == "ok" for one in findings)
         known = Known(has_environment=has_environment)
@@ -89,10 +89,10 @@ def _closing(counts: Mapping[State, int]) -> str:
     if counts["failed"]:
         return f"{counts['failed']} of {sum(counts.values())} checks failed: {numbers}."
     if counts["unknown"]:
-        return f"Not every check could decide: {numbers}."
+        return f"Some checks could not decide: {numbers}."
     if counts["warning"]:
         return f"No check failed: {numbers}."
-    return f"All is well: {numbers}."
+    return f"All checks passed: {numbers}."
 
 
 def _first_remedy(findings: Sequence[Finding]) -> str | None:

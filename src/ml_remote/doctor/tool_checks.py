@@ -24,23 +24,23 @@ def check_rsync(there: str | None, here: str, *, sftp: State) -> Finding:
     `there` and `here` are what it says of its version, `sftp` is what its own check found.
     """
     if there is None:
-        return unknown("rsync", "the machine does not say which one it has")
+        return unknown("rsync", "the machine did not say which one it has")
     sides = {"the machine": in_one_line(there)[:_SHOWN].strip(), "this computer": here[:_SHOWN]}
     lacking = {where: said for where, said in sides.items() if not rsync.is_new_enough(said)}
     if not lacking:
         numbers = (".".join(map(str, rsync.version_in(said))) for said in sides.values())
-        return ok("rsync", "{} there, {} here".format(*numbers))
+        return ok("rsync", "{} on the machine, {} on this computer".format(*numbers))
     found = " and ".join(f"{said or 'none'} on {where}" for where, said in lacking.items())
     needed = f"{found}; {'.'.join(map(str, rsync.OLDEST))} or newer is needed on both sides"
     if sftp == "failed":
-        detail = f"{needed}, and without it nothing can be brought, as there is no sftp either"
+        detail = f"{needed}; without it nothing can be copied, because there is no sftp either"
     else:
-        detail = f"{needed}, so results come by sftp, which cannot bring every name of a file"
+        detail = f"{needed}, so results are copied by sftp, which cannot handle every file name"
     return Finding(
         name="rsync",
         state="failed" if sftp == "failed" else "warning",
         detail=detail,
-        remedy=f"There: {_INSTALL}"
+        remedy=f"On the machine: {_INSTALL}"
         if "the machine" in lacking
         else f"On this computer: {_INSTALL}",
         quoted=tuple(said for said in lacking.values() if said),
@@ -53,14 +53,14 @@ def check_tools(lacking: str | None) -> Finding:
     `lacking` are the names of those that it has not.
     """
     if lacking is None:
-        return unknown("tools", "the machine does not say which programs it has")
+        return unknown("tools", "the machine did not say which programs it has")
     missing = [name for name in lacking.split() if _TOOL.fullmatch(name)]
     if not missing:
         return ok("tools", "sh and the usual small programs")
     return Finding(
         name="tools",
         state="failed",
-        detail=f"the machine's PATH lacks {', '.join(missing)}, which lab uses there",
-        remedy="Install them there, or mend PATH in the start-up files of your shell "
-        "(Debian and Ubuntu: coreutils, findutils, grep, sed, mawk)",
+        detail=f"the machine's PATH lacks {', '.join(missing)}, which lab uses",
+        remedy="Install them on the machine, or fix PATH in your shell's start-up files (Debian "
+        "and Ubuntu: coreutils, findutils, grep, sed, mawk)",
     )

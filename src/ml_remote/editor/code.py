@@ -1,18 +1,20 @@
-"""`lab code`: VS Code on the project's folder on the remote machine."""
+"""`lab code`: VS Code, or another editor, on the project's folder on the remote machine."""
 
 from __future__ import annotations
 
 import re
 
 from ..context import Context
+from ..desktop import open_link
 from ..errors import LabError
 from ..machine import Machine
-from ..next_steps import what_to_open
-from ..scripts import absolute_folder
-from .editors import EDITORS, Editor, find_editor
+from ..next_steps import Known, what_next, what_to_open
+from ..scripts import folder_and_environment
+from ..ssh.left_ports import close_left_ports
+from .editors import EDITORS, GATEWAY, Editor, find_editor
 from .json_with_comments import read_object
-from .links import editor_configuration, folder_link
-from .workspace_file import write_workspace_file
+from .links import editor_configuration, file_address, folder_link, gateway_link, zed_address
+from .workspace_file import workspace_path, write_workspace_file
 
 __all__ = ["code", "extensions_in"]
 
@@ -21,15 +23,26 @@ _EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}\.[A-Za-z0-9][A-Za-z0-9._
 _LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containers")
 
 
-def code(context: Context, *, alias: str | None = None) -> None:
+def code(context: Context, *, alias: str | None = None, named: str | None = None) -> None:
     """Carry out `lab code`: write the workspace file and start the editor on it.
 
-    Without an editor here it says what to click instead. Raises LabError, as when the project is
-    not on the machine yet.
+    `named` is the editor that is asked for. Without an editor here it says what to click instead.
+    Raises LabError, as when the project is not on the machine yet.
     """
     project, console, machine = context.project, context.console, context.machine(alias)
-    editor = find_editor()
-    folder = absolute_folder(machine)
+    editor = find_editor(named)
+    for port in close_left_ports(machine.client):
+        console.note(f"Closed port {port} of this computer, which VS Code had left open.")
+    folder, state = folder_and_environment(machine)
+    if state[:1] == ["missing"]:
+        console.warn(
+            f"There is no environment on {machine.alias} yet, and an open window does not notice "
+            "when it appears. `lab up` makes it, and opens the window as soon as it can."
+        )
+    if editor is not None and not editor.kind.is_of_vs_code:
+        _open_another(context, editor, machine, folder)
+        return
+    is_new = not workspace_path(project.root, alias=machine.alias).exists()
     workspace = write_workspace_file(project.root, alias=machine.alias, folder=folder)
     setting = editor_configuration(machine.client.directory)
     if setting:
@@ -41,9 +54,33 @@ def code(context: Context, *, alias: str | None = None) -> None:
         _say_what_windows_needs(context, editor, machine.alias)
         return
     _install_extensions(context, editor, machine)
-    editor.open(workspace)
+    editor.open(str(workspace), *(_first_files(context, machine.alias, folder) if is_new else ()))
     console.say(f"{editor.kind.name} opens {machine.alias}:{folder} ({workspace.name}).")
-    console.next_step(f"in its window, open {what_to_open(project)} and press Run All Cells")
+    console.next_step(_in_the_editor(context, "its window"))
+
+
+def _open_another(context: Context, editor: Editor, machine: Machine, folder: str) -> None:
+    """Open the folder in an editor that is not built from VS Code's source."""
+    console, name = context.console, editor.kind.name
+    if editor.kind == GATEWAY:
+        link = gateway_link(machine.client.resolve(), folder)
+        opened = open_link(link)
+        console.say(f"{name} {'opens' if opened else 'is opened by'} this link:\n  {link}")
+    else:
+        editor.open(zed_address(machine.alias, folder))
+        console.say(f"{name} opens {machine.alias}:{folder}.")
+    open_lab = f"in its window, open {what_to_open(context.project)}"
+    console.next_step(what_next(context, Known(left=open_lab)))
+
+
+def _first_files(context: Context, alias: str, folder: str) -> list[str]:
+    """Return the words that open README and a lab: only once, as the window remembers its files."""
+    project = context.project
+    names = ["README.md", *([project.example] if project.has_labs else [])]
+    here = [name for name in names if (project.root / name).is_file()]
+    return [
+        word for name in here for word in ("--file-uri", file_address(alias, f"{folder}/{name}"))
+    ]
 
 
 def _say_what_windows_needs(context: Context, editor: Editor, alias: str) -> None:
@@ -55,7 +92,7 @@ def _say_what_windows_needs(context: Context, editor: Editor, alias: str) -> Non
         "  uv run lab.py up\n"
         "Or name a Linux editor that runs in WSL: LAB_EDITOR"
     )
-    context.console.next_step("in PowerShell: uv run lab.py up")
+    context.console.next_step(what_next(context, Known(left="in PowerShell: uv run lab.py up")))
 
 
 def _install_extensions(context: Context, editor: Editor, machine: Machine) -> None:
@@ -94,4 +131,10 @@ def _say_what_to_click(context: Context, alias: str, folder: str) -> None:
         "Or, in VS Code: Remote Explorer in the bar on the left (it comes with the extension "
         f"Remote - SSH), {alias}, Connect in Current Window; then Open Folder, {folder}"
     )
-    console.next_step(f"in VS Code, open {what_to_open(context.project)} and press Run All Cells")
+    console.next_step(_in_the_editor(context, "VS Code"))
+
+
+def _in_the_editor(context: Context, window: str) -> str:
+    """Return what to do there."""
+    open_lab = f"in {window}, open {what_to_open(context.project)} and press Run All Cells"
+    return what_next(context, Known(left=open_lab))

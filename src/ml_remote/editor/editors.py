@@ -1,4 +1,4 @@
-"""VS Code and its kin on this computer: which one is here, starting it, its extensions."""
+"""VS Code, its kin and other editors on this computer: which is here, starting it, extensions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import ConfigurationError, LabError
 from ..scripts import script
 from ..ssh.client import Client
 
-__all__ = ["EDITORS", "Editor", "Kind", "find_editor"]
+__all__ = ["EDITORS", "GATEWAY", "ON_DEMAND", "Editor", "Kind", "find_editor"]
 
 _SECONDS_TO_START = 20.0
 _SECONDS_TO_LIST = 60.0
@@ -25,16 +25,27 @@ _SECONDS_TO_INSTALL = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One of the editors that are built from VS Code's source."""
+    """An editor that works on another machine over SSH."""
 
     program: str
-    """What it is called on a command line."""
+    """What it is called on a command line, and by `lab code --editor`."""
     name: str
     """What it is called elsewhere."""
-    ssh_extension: str
-    """The extension that lets it work on another machine over SSH."""
-    server: str
-    """Where it keeps its other half there, relative to the home directory."""
+    ssh_extension: str = ""
+    """The extension that lets it work over SSH; empty if it does so by itself."""
+    server: str = ""
+    """Where it keeps its other half there, relative to the home directory.
+
+    Empty for an editor that is not built from VS Code's source: it reads no workspace file, and has
+    extensions of its own.
+    """
+    also: tuple[str, ...] = ()
+    """Further names of its program."""
+
+    @property
+    def is_of_vs_code(self) -> bool:
+        """Whether it is built from VS Code's source, and takes its command line."""
+        return bool(self.server)
 
 
 EDITORS = (
@@ -62,7 +73,14 @@ EDITORS = (
         ssh_extension="anysphere.remote-ssh",
         server=".cursor-server",
     ),
+    Kind(program="windsurf", name="Windsurf", server=".windsurf-server"),
+    Kind(program="positron", name="Positron", server=".positron-server"),
 )
+"""Those that are looked for, in this order."""
+ZED = Kind(program="zed", name="Zed", also=("zeditor",))
+GATEWAY = Kind(program="gateway", name="JetBrains Gateway")
+ON_DEMAND = (ZED, GATEWAY)
+"""Those that are taken only if they are named: other programs have these names, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +96,9 @@ class Editor:
         """Whether this is WSL, and the editor that of Windows, which reads Windows' files."""
         return is_wsl() and os.path.realpath(self.command[0]).startswith("/mnt/")
 
-    def open(self, workspace: Path) -> None:
-        """Open a workspace file in it. Raises LabError in the editor's own words if it fails."""
-        command = [*self.command, str(workspace)]
+    def open(self, *places: str) -> None:
+        """Open files, folders or addresses. Raises LabError in the editor's own words."""
+        command = [*self.command, *places]
         # One that stays does so until its window is closed, as with `code --wait`.
         ended = processes.start(command, seconds=_SECONDS_TO_START)
         if ended is not None and ended.returncode != 0:
@@ -96,6 +114,8 @@ class Editor:
 
     def has_ssh_extension(self) -> bool:
         """Return whether the extension for work over SSH is installed. Raises LabError."""
+        if not self.kind.ssh_extension:
+            return True
         installed = self._run("--list-extensions", timeout=_SECONDS_TO_LIST)
         return self.kind.ssh_extension in installed.lower().split()
 
@@ -122,7 +142,7 @@ class Editor:
 
 def _failed(command: Sequence[str], output: str) -> LabError:
     """Return the error that passes on the last line of what the editor said."""
-    said = (output.strip() or "it said nothing").splitlines()
+    said = (output.strip() or "it printed nothing").splitlines()
     return LabError(f"{shlex.join(command)} failed: {said[-1]}")
 
 
@@ -131,14 +151,17 @@ def is_wsl() -> bool:
     return bool(os.environ.get("WSL_DISTRO_NAME") or os.environ.get("WSL_INTEROP"))
 
 
-def find_editor() -> Editor | None:
-    """Return the editor that LAB_EDITOR names, else the first of EDITORS that is here, else None.
+def find_editor(named: str | None = None) -> Editor | None:
+    """Return the editor that is named, or that LAB_EDITOR names; else the first of EDITORS.
 
-    Raises ConfigurationError when what LAB_EDITOR names is not installed.
+    That is None if none of them is here. Raises ConfigurationError when what is named is not
+    installed.
     """
-    named = os.environ.get("LAB_EDITOR", "").strip()
     if named:
-        return _named_editor(named)
+        return _named_editor(named, "--editor")
+    variable = os.environ.get("LAB_EDITOR", "").strip()
+    if variable:
+        return _named_editor(variable, "LAB_EDITOR")
     for kind in EDITORS:
         program = shutil.which(kind.program) or _in_applications(kind)
         if program:
@@ -146,23 +169,35 @@ def find_editor() -> Editor | None:
     return None
 
 
-def _named_editor(named: str) -> Editor:
-    """Return the editor that LAB_EDITOR names: a program, maybe followed by arguments for it."""
+def _named_editor(named: str, option: str) -> Editor:
+    """Return the editor that an option names: a program, maybe followed by arguments for it."""
+    if named == GATEWAY.program:  # it is opened by an address, and may be no program on the PATH
+        return Editor(kind=GATEWAY, command=())
     try:
         # A path may hold spaces, and on Windows backslashes.
         words = [named] if Path(named).is_file() else shlex.split(named)
     except ValueError:
         words = [named]
-    program = shutil.which(words[0])
+    kind = _kind_of(words[0])
+    names = (words[0], *kind.also) if words[0] == kind.program else (words[0],)
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None and words[0] == kind.program:
+        program = _in_applications(kind)
     if program is None:
-        known = ", ".join(kind.program for kind in EDITORS)
+        known = ", ".join(kind.program for kind in (*EDITORS, *ON_DEMAND))
         raise ConfigurationError(
-            f"LAB_EDITOR is {named!r}, and no such program is installed.",
-            hint=f"Set it to {known} or the path of one of these; or unset it to take the first.",
+            f"{option} is {named!r}, and no such program is installed.",
+            hint=f"Set it to {known} or the path of one of these; or unset it to use the first one "
+            "found.",
         )
-    stem = Path(program).name.partition(".")[0]
-    kind = next((kind for kind in EDITORS if kind.program == stem), EDITORS[0])
     return Editor(kind=kind, command=(program, *words[1:]))
+
+
+def _kind_of(program: str) -> Kind:
+    """Return the kind of a program, by its name; one of an unknown name is taken for VS Code."""
+    stem = Path(program).name.partition(".")[0]
+    known = (*EDITORS, *ON_DEMAND)
+    return next((kind for kind in known if stem in (kind.program, *kind.also)), EDITORS[0])
 
 
 def _in_applications(kind: Kind) -> str | None:

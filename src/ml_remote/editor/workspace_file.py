@@ -13,7 +13,12 @@ from urllib.parse import quote
 from ..errors import ConfigurationError
 from .json_with_comments import read_object
 
-__all__ = ["merge", "write_workspace_file"]
+__all__ = ["merge", "workspace_path", "write_workspace_file"]
+
+
+def workspace_path(project: Path, *, alias: str) -> Path:
+    """Return where the workspace file of a machine is."""
+    return project / f"{alias}.code-workspace"
 
 
 def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
@@ -23,21 +28,22 @@ def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
     existing file stays. Raises ConfigurationError when that file, or the project's settings, cannot
     be read; nothing is written then.
     """
-    path = project / f"{alias}.code-workspace"
+    path = workspace_path(project, alias=alias)
     settings_path = project / ".vscode" / "settings.json"
     settings: dict[str, Any] = {}
     before: dict[str, Any] = {}
     if settings_path.exists():
         settings = read_object(
-            settings_path, hint="See what was changed: git diff .vscode/settings.json"
+            settings_path, hint="To see what was changed: git diff .vscode/settings.json"
         )
     if path.exists():
-        before = read_object(path, hint="Mend it, or delete it: it is made anew.")
+        before = read_object(path, hint="Fix it, or delete it: it will be written again.")
     try:
         after = merge(before, alias=alias, folder=folder, settings=settings)
     except TypeError as error:
         raise ConfigurationError(
-            f"{path} is no workspace file: {error}.", hint="Mend it, or delete it: it is made anew."
+            f"{path} is no workspace file: {error}.",
+            hint="Fix it, or delete it: it will be written again.",
         ) from None
     if after != before:  # else the comments that it may hold would be lost for nothing
         _write(path, json.dumps(after, indent=2, ensure_ascii=False) + "\n")
@@ -49,7 +55,7 @@ def merge(
 ) -> dict[str, Any]:
     """Return the content of a workspace file that opens `folder` with the project's settings.
 
-    The settings stand here once more because in a workspace VS Code heeds only some of those in the
+    The settings are repeated here because in a workspace VS Code uses only some of those in the
     folder. Everything else in `before` stays: other settings, further folders, tasks.
 
     Raises TypeError when `folders` or `settings` in `before` are not of the form they must have.
@@ -64,7 +70,7 @@ def merge(
     machine = f"vscode-remote://{authority}"
     address = f"{machine}{quote(folder)}"
     if all(one.get("uri") != address for one in folders):
-        # The folder was moved over there, or this is new.
+        # The folder on the machine was moved, or this is new.
         first_is_ours = folders and str(folders[0].get("uri", "")).startswith(f"{machine}/")
         folders = [{"uri": address}, *folders[1 if first_is_ours else 0 :]]
     return {

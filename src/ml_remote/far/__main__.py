@@ -1,10 +1,10 @@
 """Start one part of the far half, in the project's environment and the project's folder.
 
-    .venv/bin/python .lab/far/<hash> headless labs/mnistlab.py -p epochs 5
+    .venv/bin/python .lab/far/<hash> headless labs/LAB.py -p epochs 5
 
 The words that may follow are the keys of PARTS. A part is imported only when it is asked for: most
-of them load something large. `program`, `kernels`, `install` and `environment` need no more than
-Python 3.6.
+of them load something large. `cards`, `checkout`, `program`, `sweep`, `record`, `kernels`,
+`node`, `install` and `environment` need no more than Python 3.6.
 """
 
 import importlib
@@ -22,15 +22,24 @@ INCOMPLETE = "The environment is incomplete: it has no"
 
 PARTS = {
     "headless": "ml_remote.far.env.headless",
+    "labs": "ml_remote.far.env.every_lab",
     "serve": "ml_remote.far.env.serve",
     "kernel": "ml_remote.far.env.kernel",
     "lasting": "ml_remote.far.env.lasting.opening",
     "lasting-kernel": "ml_remote.far.env.lasting.kernel",
+    "lasting-start": "ml_remote.far.env.lasting.starting",
     "launch": "ml_remote.far.env.launch",
     "card": "ml_remote.far.env.card",
-    "meet": "ml_remote.far.env.meet",
+    "reachable": "ml_remote.far.env.reachable",
+    "picture": "ml_remote.far.env.picture",
+    "propose": "ml_remote.far.env.propose",
+    "cards": "ml_remote.far.login.cards",
+    "checkout": "ml_remote.far.login.checkout",
     "program": "ml_remote.far.login.program",
+    "record": "ml_remote.far.login.record",
+    "sweep": "ml_remote.far.login.sweep_worker",
     "kernels": "ml_remote.far.login.kernel_list",
+    "node": "ml_remote.far.login.node.serve",
     "install": "ml_remote.far.installed",
     "environment": "ml_remote.far.login.environment.main",
 }
@@ -59,7 +68,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _start_properly(module: str) -> None:
-    """Start anew if this was started through the link `.venv`, or with other people's packages.
+    """Start again if this was started through the link `.venv`, or with other people's packages.
 
     The link may be exchanged for a new environment, whose packages do not fit those imported
     before. A part that needs the environment gets no packages but its own, whatever is set.

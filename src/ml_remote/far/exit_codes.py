@@ -42,6 +42,18 @@ class ExitCode(IntEnum):
     """The run that is to be removed is not over."""
     NO_SECRET = 45
     """There is no secret of that name."""
+    NO_CARDS = 47
+    """There are not so many cards, or none can be handed out; the reason is printed."""
+    NO_CODE = 46
+    """A run's code cannot be put into a folder of its own; the reason is printed."""
+    NO_METRIC = 48
+    """A set of a sweep that is optimized saved no such metric; what it saved is noted."""
+    NO_OPTUNA = 49
+    """The environment has nothing that proposes the sets of a sweep."""
+    NO_LINKS = 50
+    """The disk has no hard links, by which the runs of a sweep claim their sets."""
+    NO_KEY = 53
+    """ssh-keygen makes no host key there."""
     NO_HOME = 70
     """There is no home directory."""
     NO_SSH_FOLDER = 71
@@ -52,6 +64,8 @@ class ExitCode(IntEnum):
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90
     """A run or session found no `.venv` to run in, or one that lacks a package."""
+    NOT_PREPARED = 91
+    """A line of [slurm] prepare failed, or start-up files end the login shell; it is printed."""
     NOT_RUN = 97
     """The script was not run: the login shell, or a file that it reads, has taken its input."""
     SSH = 255

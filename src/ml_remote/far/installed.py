@@ -1,4 +1,4 @@
-"""The far half as files, and where it lies in a project: `.lab/far/<hash>`, written once.
+"""The far half as files, and where it is in a project: `.lab/far/<hash>`, written once.
 
 The name is a hash of all names and contents, so a folder that is there is complete and never
 changes; jobs that were begun with it find it as it was. `.lab/far/current` leads to the one that
@@ -24,21 +24,22 @@ from typing import Dict, List
 __all__ = ["FAR", "content_hash", "far_files", "ignore", "install", "main", "make_current"]
 
 FAR = ".lab/far"
-"""Where far halves lie, from the project's folder."""
+"""Where far halves are, from the project's folder."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HASH_LENGTH = 16
 _DAY = 24 * 3600
 _LARGEST = 2**24  # bytes of a file that describes a job
 _ENTRY = '''\
-"""Start a part of the far half: `.venv/bin/python .lab/far/current headless labs/mnistlab.py`."""
+"""Start a part of the far half: `.venv/bin/python .lab/far/current headless labs/LAB.py`."""
 
 import sys
 from pathlib import Path
 
 # Absolute, and past the link `current`: what is imported later comes from the same far half.
 sys.path[0] = str(Path(__file__).resolve().parent)
-sys.dont_write_bytecode = True  # nothing in here ever changes
+if not "".join(sys.argv[1:2]).startswith("lasting"):  # a window waits for those
+    sys.dont_write_bytecode = True  # nothing in here ever changes
 
 from ml_remote.far.__main__ import main
 

@@ -2,8 +2,8 @@
 
 | module | what it has |
 |---|---|
-| `looking` | what the repository says of itself |
-| `proposing` | the files that are proposed, as texts |
-| `asking` | what it cannot say |
+| `repository` | what the repository says of itself |
+| `proposed_files` | the files that are proposed, as texts |
+| `questions` | what it cannot say |
 | `init` | writing and taking back |
 """

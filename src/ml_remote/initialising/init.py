@@ -9,19 +9,20 @@ from pathlib import Path
 
 from ..context import Context
 from ..errors import ConfigurationError, LabError, UsageError
-from ..files import Change, commit, read_bytes
-from ..lists.sources import how_to_list
+from ..files import Change, apply_changes, read_bytes
 from ..login.entries import write_entry
-from ..project import current_folder
+from ..next_steps import Known, what_next
+from ..package_lists.sources import how_to_list
+from ..project import Project, current_folder
 from ..settings import read_settings
 from ..state import check_links, make_state
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
 from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
-from . import proposing
-from .asking import Answers, ask_machine, ask_package
-from .looking import git_path, is_ignored, is_tracked, look
+from . import proposed_files
+from .questions import Answers, ask_machine, ask_package
+from .repository import git_path, is_ignored, is_tracked, look
 
 __all__ = ["init", "remove"]
 
@@ -44,17 +45,19 @@ def init(context: Context, answers: Answers) -> None:
     if root != current_folder():
         console.note(f"The repository is {root}.")
     if (root / PROJECT_FILE).exists():
+        if not (root / PROJECT_FILE).is_file():
+            raise _taken(PROJECT_FILE)
         _check_is_ours(root)
-        console.say(f"{root} is a project of lab already; nothing was changed.")
-        console.next_step("lab status")
+        console.say(f"{root} is already a project of lab; nothing was changed.")
+        console.next_step(_after_init(context, root, is_new=False), with_uv=True)
         return
     alias, address = ask_machine(found, answers, console)
     folder = answers.folder or root.name
     package = ask_package(found, answers, console)
-    settings = proposing.lab_toml(found, alias=alias, folder=folder, package=package)
+    settings = proposed_files.lab_toml(found, alias=alias, folder=folder, package=package)
     _check(root, settings)
     source = found.source or "none: lab setup needs one"
-    console.say(f"The list of packages that counts: {source}")
+    console.say(f"List of packages: {source}")
     if not found.source and (how := how_to_list(root)):
         console.warn(how)
     try:
@@ -71,13 +74,21 @@ def init(context: Context, answers: Answers) -> None:
     if (root / "data").is_dir() and not is_tracked(root, "data"):
         tell_if_not_ignored(console, root)
     shared = [_name(one.path, root) for one in changes if one.path.name not in _THIS_CLONES]
-    console.say(f"Nothing is committed. To keep it: git add {' '.join(shared)}; git commit")
+    console.say(f"Nothing was committed. To do that: git add {' '.join(shared)}; git commit")
     if not address:
-        console.next_step("lab connect")
+        console.next_step(_after_init(context, root, is_new=True), with_uv=True)
         return
+    here = Context(project=Project(root=root), console=console)
     with console.part_of_more():
-        write_entry(console, address, alias=alias, offline=True, yes=answers.yes)
-    console.next_step("lab up")
+        write_entry(here, address, alias=alias, offline=True, yes=answers.yes)
+    console.next_step(what_next(here, Known(is_sent=False)), with_uv=True)
+
+
+def _after_init(context: Context, root: Path, *, is_new: bool) -> str:
+    """Return what to run next in a project whose machine was not asked."""
+    here = Context(project=Project(root=root), console=context.console)
+    has_way = here.machine().client.is_configured
+    return what_next(here, Known(has_way=has_way, is_connected=not is_new, is_asked=False))
 
 
 def _check_is_ours(root: Path) -> None:
@@ -90,7 +101,7 @@ def _check_is_ours(root: Path) -> None:
 def _taken(name: str) -> LabError:
     """Return the error for a file in whose place lab needs one of its own."""
     return LabError(
-        f"{name} is there already, and is another file than the one that lab needs.",
+        f"{name} already exists, but it is not the file that lab needs.",
         hint=f"Rename yours first: git mv {name} NEW-NAME",
     )
 
@@ -115,9 +126,9 @@ def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[C
     Raises LabError when these are not wanted, or a file of another kind is in their place.
     """
     version = this_version()
-    texts = {PROJECT_FILE: settings, _SCRIPT: proposing.script(version)}
+    texts = {PROJECT_FILE: settings, _SCRIPT: proposed_files.script(version)}
     if version.commit is None and version.folder is not None:
-        texts[LOCAL_FILE] = proposing.local_toml(version.folder)
+        texts[LOCAL_FILE] = proposed_files.local_toml(version.folder)
     needed = [
         _new(root, name, text)
         for name, text in texts.items()
@@ -140,7 +151,7 @@ def _new(root: Path, name: str, text: str) -> Change:
 
 def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
     """Return the change of .gitignore; where it is refused, of git's own file for this clone."""
-    lines = proposing.missing_lines(root)
+    lines = proposed_files.missing_lines(root)
     if not lines:
         return []
     path = root / ".gitignore"
@@ -148,13 +159,13 @@ def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
         change = _changed(path, lines)
         if _agreed(change, root, console, yes=yes):
             return [change]
-    console.say("Then git ignores these in this clone only (.git/info/exclude).")
+    console.say("git will ignore these in this clone only (.git/info/exclude).")
     return [_changed(_path(root, _EXCLUDE), lines)]
 
 
 def _changed(path: Path, lines: list[str]) -> Change:
     before = read_bytes(path)
-    return Change(path=path, before=before, after=proposing.ignoring(before, lines))
+    return Change(path=path, before=before, after=proposed_files.ignoring(before, lines))
 
 
 def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
@@ -162,9 +173,9 @@ def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
     path = root / _SETTINGS
     is_own = path.resolve() == root.resolve() / _SETTINGS
     try:
-        after = proposing.vscode(path) if is_own else None
+        after = proposed_files.vscode(path) if is_own else None
     except ConfigurationError as error:
-        console.warn(f"{_SETTINGS} is left alone: {error.message}")
+        console.warn(f"{_SETTINGS} was not changed: {error.message}")
         return []
     if after is None:
         return []
@@ -205,7 +216,7 @@ def _write(root: Path, changes: list[Change]) -> None:
     make_state(record.parent)
     for folder in {change.path.parent for change in changes}:
         folder.mkdir(parents=True, exist_ok=True)
-    commit([*changes, Change(path=record, before=read_bytes(record), after=new)])
+    apply_changes([*changes, Change(path=record, before=read_bytes(record), after=new)])
 
 
 def remove(context: Context, *, yes: bool) -> None:
@@ -219,8 +230,8 @@ def remove(context: Context, *, yes: bool) -> None:
     text = read_bytes(root / _RECORD)
     if text is None:
         raise LabError(
-            "It is not known here what `lab init` added: that is kept only where it was run.",
-            hint="Take the files away yourself: git rm lab.toml lab.py",
+            "This clone does not know what `lab init` added: only the clone it was run in does.",
+            hint="Remove the files yourself: git rm lab.toml lab.py",
         )
     changes, kept = [], []
     for name, before, after in _recorded(text):
@@ -234,20 +245,21 @@ def remove(context: Context, *, yes: bool) -> None:
         changes.append(Change(path=path, before=now, after=before))
     for change in changes:
         console.diff(_diff(change, root))
-    if not console.confirm("Take this back?", yes=yes):
+    if not console.confirm("Undo this?", yes=yes):
         raise LabError("Nothing was changed.")
     try:
-        commit([*changes, Change(path=root / _RECORD, before=text, after=None)])
+        apply_changes([*changes, Change(path=root / _RECORD, before=text, after=None)])
     except OSError as error:
         raise LabError(f"Nothing was changed: {error}.") from None
     for change in changes:
         if change.path.parent != root and not any(change.path.parent.iterdir()):
             change.path.parent.rmdir()
     _keep_ignored(root)
-    console.say("Taken back. Results, .lab and .venv are left; so is the SSH entry.")
+    console.say("Undone. Results, .lab, .venv and the SSH entry were kept.")
     if kept:
-        console.say(f"You have changed these since, so they are kept: {', '.join(kept)}")
-        console.next_step("remove from them what you do not need")
+        console.say(f"You have changed these since, so they were kept: {', '.join(kept)}")
+    left = "edit these files yourself" if kept else None
+    console.next_step(what_next(context, Known(is_project=False, left=left)))
 
 
 def _recorded(text: bytes) -> list[tuple[str, bytes | None, str]]:
@@ -265,7 +277,7 @@ def _recorded(text: bytes) -> list[tuple[str, bytes | None, str]]:
     if not found or any(name not in _FILES for name, _, _ in found):
         raise LabError(
             f"{_RECORD} is not what `lab init` wrote, so nothing was changed.",
-            hint="Take the files away yourself: git rm lab.toml lab.py",
+            hint="Remove the files yourself: git rm lab.toml lab.py",
         )
     return found
 
@@ -276,13 +288,13 @@ def _bytes(text: str | None) -> bytes | None:
 
 def _keep_ignored(root: Path) -> None:
     """Let git ignore what is left, in this clone: what it ignored once it never shows."""
-    patterns = proposing.IGNORED.values()
+    patterns = proposed_files.IGNORED.values()
     there = [one for one in patterns if any(root.glob(one.removeprefix("/")))]
-    lines = [one for one in there if one in proposing.missing_lines(root)]
+    lines = [one for one in there if one in proposed_files.missing_lines(root)]
     if lines:
         path = _path(root, _EXCLUDE)
         path.parent.mkdir(exist_ok=True)
-        commit([_changed(path, lines)])
+        apply_changes([_changed(path, lines)])
 
 
 def _path(root: Path, name: str) -> Path:

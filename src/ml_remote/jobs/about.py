@@ -19,7 +19,15 @@ from ..settings import FORMAT
 from ..ssh.address import alias_fault
 from ..ui.text import in_one_line
 
-__all__ = ["About", "DamagedError", "NewerFormatError", "Run", "program_name"]
+__all__ = [
+    "About",
+    "DamagedError",
+    "NewerFormatError",
+    "Run",
+    "is_goal",
+    "program_name",
+    "run_of",
+]
 
 _SCRIPT = re.compile(r"[^-\s]\S*\.(?:py|sh|bash|R|r|jl|pl|js|lua|m|ipynb)")
 _OPTIONS = {"--hosts": "hosts", "--nproc-per-node": "processes", "--resume": "resume"}
@@ -56,13 +64,26 @@ class Run:
     """The aliases of its hosts, where it was started on hosts by name."""
     processes: int | None = None
     """How many processes on each host were asked for."""
+    gpus: int | None = None
+    """How many cards it has to itself; None: it sees all of them, and takes its chance."""
+    until_done: bool = False
+    """Whether Slurm puts it back into its queue at its time limit, until it has ended by itself."""
     resume: str = ""
     """The run whose checkpoint it begins with."""
+    sweep: str = ""
+    """The sweep whose sets it takes, one after the other."""
+    swept: tuple[str, ...] = ()
+    """Those of its parameters that have several values, written as behind `--sweep NAME=`."""
+    optimize: str = ""
+    """What its sets are proposed for, one by one: `max:METRIC` or `min:METRIC`."""
+    spread: tuple[str, ...] = ()
+    """The aliases of the machines that its sets were divided among."""
 
     @property
     def words(self) -> list[str]:
         """The lab and its parameters, as on the command line of a headless run."""
-        return [self.lab, *(word for pair in self.parameters for word in ("-p", *pair))]
+        fixed = [pair for pair in self.parameters if pair[0] not in self.swept]
+        return [self.lab, *(word for pair in fixed for word in ("-p", *pair))]
 
     @property
     def title(self) -> str:
@@ -77,10 +98,21 @@ class Run:
         given = [f"{name}={value}" for name, value in self.variables]
         for one in (*given, *self.secrets):
             options += ["--env", one]
+        for name, values in self.parameters:
+            if name in self.swept:
+                options += ["--sweep", f"{name}={values}"]
+        if self.optimize:
+            options += ["--optimize", self.optimize]
+        if self.spread:
+            options += ["--spread", ",".join(self.spread)]
         if self.hosts:
             options += ["--hosts", ",".join(self.hosts)]
         if self.processes is not None:
             options += ["--nproc-per-node", str(self.processes)]
+        if self.gpus is not None:
+            options += ["--gpus", str(self.gpus)]
+        if self.until_done:
+            options += ["--until-done"]
         if self.resume:
             options += ["--resume", self.resume]
         options += more
@@ -130,6 +162,8 @@ class About:
     """The folder of the tool's far half that it uses, relative to the project."""
     lists: str = ""
     """The folder of the lists that a setup follows, relative to the project."""
+    folders: tuple[str, ...] = ()
+    """The folders of [outputs] that it writes in the project's own folder."""
     format: int = FORMAT
     """That of the version that started it. 1 was copied into projects; it wrote a line of text."""
 
@@ -138,8 +172,9 @@ class About:
         values: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "title": self.title}
         values |= {} if self.run is None else vars(self.run)
         values |= {"run": self.part_of, "host": self.host, "far": self.far}
-        values |= {"lists": self.lists}
-        return json.dumps({key: value for key, value in values.items() if value})
+        values |= {"lists": self.lists, "folders": self.folders}
+        # No card at all is something that can be asked for.
+        return json.dumps({key: one for key, one in values.items() if one or type(one) is int})
 
     @classmethod
     def from_json(cls, text: str) -> About:
@@ -156,7 +191,7 @@ class About:
         if values["format"] > FORMAT:
             raise NewerFormatError(values["format"])
         kind, part_of, host = (_text(values, key) for key in ("kind", "run", "host"))
-        run = _run_of(values) if "lab" in values or "command" in values else None
+        run = run_of(values) if "lab" in values or "command" in values else None
         far = _text(values, "far")
         if not answers.is_a(answers.WORD, kind) or (kind in ("run", "worker") and run is None):
             raise DamagedError(text)
@@ -171,6 +206,7 @@ class About:
             host=host,
             far=far,
             lists=_text(values, "lists"),
+            folders=_texts(values, "folders"),
             format=values["format"],
         )
 
@@ -203,37 +239,53 @@ class About:
         processes = int(values["processes"]) if values["processes"].isdecimal() else None
         launcher = "slurm" if in_slurm else "torchrun" if hosts else "ssh"
         values |= {"lab": lab, "parameters": parameters, "launcher": launcher, "hosts": hosts}
-        run = _run_of({**values, "processes": processes})
+        run = run_of({**values, "processes": processes})
         title = in_one_line(title)
         return cls(kind=kind, title=title, run=run, part_of=part_of, host=host, format=1)
 
 
-def _run_of(values: Mapping[str, Any]) -> Run:
+def run_of(values: Mapping[str, Any]) -> Run:
     """Return the run that `about.json` describes. Raises DamagedError for what cannot be one.
 
     Its words reach a command line or a path here, and the machine may say anything.
     """
-    processes, hosts = values.get("processes"), values.get("hosts", [])
+    processes, hosts, gpus = values.get("processes"), values.get("hosts", []), values.get("gpus")
     parameters = values.get("parameters", [])
     if processes is not None and (type(processes) is not int or not 0 < processes < 10**6):
         raise DamagedError(processes)
+    if gpus is not None and (type(gpus) is not int or not 0 <= gpus < 10**6):
+        raise DamagedError(gpus)
     if not isinstance(hosts, list) or not all(map(_is_alias, hosts)):
         raise DamagedError(hosts)
     if not isinstance(parameters, list) or not all(map(_is_pair, parameters)):
         raise DamagedError(parameters)
     resume = _text(values, "resume")
     launcher = _text(values, "launcher") or "ssh"
-    if (resume and not answers.is_a(answers.JOB, resume)) or not answers.is_a(
-        answers.WORD, launcher
-    ):
-        raise DamagedError((resume, launcher))
+    sweep, swept = _text(values, "sweep"), values.get("swept", [])
+    optimize, spread = _text(values, "optimize"), values.get("spread", [])
+    if any(one and not answers.is_a(answers.JOB, one) for one in (resume, sweep)):
+        raise DamagedError((resume, sweep))
+    if not answers.is_a(answers.WORD, launcher):
+        raise DamagedError(launcher)
+    if not isinstance(swept, list) or not all(map(_is_name, swept)):
+        raise DamagedError(swept)
+    if optimize and not is_goal(optimize):
+        raise DamagedError(optimize)
+    if not isinstance(spread, list) or not all(map(_is_alias, spread)):
+        raise DamagedError(spread)
     return Run(
         **_what_runs(values),
         parameters=tuple((name, value) for name, value in parameters),
         launcher=launcher,
         hosts=tuple(hosts),
         processes=processes,
+        gpus=gpus,
+        until_done=values.get("until_done") is True,
         resume=resume,
+        sweep=sweep,
+        swept=tuple(swept),
+        optimize=optimize,
+        spread=tuple(spread),
     )
 
 
@@ -265,6 +317,11 @@ def _what_runs(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "command": tuple(command), "name": name, "tty": values.get("tty") is True}
 
 
+def is_goal(value: object) -> bool:
+    """Return whether it is what a sweep can be optimized for: `max:METRIC` or `min:METRIC`."""
+    return answers.is_a(answers.GOAL, value)
+
+
 def _is_name(value: object) -> bool:
     return answers.is_a(answers.VARIABLE, value)
 
@@ -289,3 +346,11 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise DamagedError(value)
     return in_one_line(value)
+
+
+def _texts(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return a value that is a list of texts, each in one line; nothing where there is none."""
+    found = values.get(key, [])
+    if not isinstance(found, list) or not all(type(one) is str for one in found):
+        raise DamagedError(found)
+    return tuple(map(in_one_line, found))

@@ -25,6 +25,9 @@ def job_document(job: Job) -> dict[str, object]:
         "host": job.host,
         "silent_since": _time(job.silent_since),
         "slurm": None if job.slurm is None else {**vars(job.slurm)},
+        "requeues": job.requeues,
+        "place": None if job.place is None else {"number": job.place[0], "of": job.place[1]},
+        "code": job.code or None,
         "run": None if run is None else {**vars(run), **_pairs(run)},
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -17,6 +18,7 @@ __all__ = ["Answer", "Job", "SlurmJob", "State", "parse_answer"]
 State = Literal["queued", "running", "unknown", "done", "failed", "stopped", "lost"]
 
 _FIELDS = 10  # of a line that describes a job, behind the word `job`
+_PLACE = re.compile(r"[0-9]{1,6}")
 _LATEST = 2**33  # seconds since 1970: in the year 2242
 _NO_ANSWER = ("", "GONE", "UNKNOWN")  # where Slurm cannot tell how a job ended
 
@@ -52,6 +54,12 @@ class Job:
     slurm: SlurmJob | None = None
     is_here: bool = True
     """Whether the machine that answered is the one it was started on."""
+    place: tuple[int, int] | None = None
+    """Its place in the line for cards, and how many wait there."""
+    code: str = ""
+    """What is to be said of the code that it uses, as the end of a sentence."""
+    requeues: int = 0
+    """How often Slurm has put it back into its queue."""
     silent_since: datetime | None = None
     """Since when the other machine that runs it has given no sign of life, when that is long."""
 
@@ -68,8 +76,13 @@ class Job:
     @property
     def run(self) -> Run:
         """What it runs, and how; only a run, and a worker of one, has this."""
-        assert self.about.run is not None, f"{self.id} is no run"
+        assert self.about.run is not None, f"{self.id} is not a run"
         return self.about.run
+
+    @property
+    def is_requeued(self) -> bool:
+        """Whether it has run, and waits to run again."""
+        return self.state == "queued" and self.requeues > 0
 
     @property
     def is_over(self) -> bool:
@@ -93,19 +106,22 @@ def parse_answer(text: str) -> Answer:
     lines = [line.split("\t", _FIELDS) for line in text.split("\n")]
     now, host = next((one[1:3] for one in lines if one[0] == "now" and len(one) == 3), ("0", ""))
     if host:
-        answers.used(answers.HOST, host)
+        answers.checked(answers.HOST, host)
+    places, remarks, requeues = _places(lines), _remarks(lines), _requeues(lines)
     jobs: list[Job] = []
     faults: dict[str, str] = {}
     for word, *described in lines:
         if word == "odd" and described:
-            faults[in_one_line(described[0])] = "its folder has a name that no job has"
+            faults[in_one_line(described[0])] = "its folder does not have the name of a job"
         if word == "shut" and described:
             faults[in_one_line(described[0])] = "its folder cannot be read"
         if word != "job" or len(described) != _FIELDS:
             continue
         fields = [*map(in_one_line, described[:-1]), described[-1]]
         try:
-            jobs.append(_parse(fields, now=answers.number(now, most=_LATEST), here=host))
+            job = _parse(fields, now=answers.number(now, most=_LATEST), here=host)
+            place, remark = places.get(job.id), remarks.get(job.id, "")
+            jobs.append(replace(job, place=place, code=remark, requeues=requeues.get(job.id, 0)))
         except NewerFormatError as error:
             faults[fields[0]] = (
                 f"a newer version of lab started it (format {error}; this version knows formats up "
@@ -114,6 +130,29 @@ def parse_answer(text: str) -> Answer:
         except (ValueError, answers.UnusableAnswerError):
             faults[fields[0]] = "its description is damaged"
     return Answer(host=host, jobs=tuple(jobs), faults=faults)
+
+
+def _places(lines: Sequence[Sequence[str]]) -> dict[str, tuple[int, int]]:
+    """Return the place in line of each job that waits for cards; what cannot be one is left out."""
+    return {
+        one[1]: (int(one[2]), int(one[3]))
+        for one in lines
+        if one[0] == "line" and len(one) == 4 and all(map(_PLACE.fullmatch, one[2:]))
+    }
+
+
+def _requeues(lines: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Return how often jobs were put back into the queue; what cannot be a number is left out."""
+    return {
+        one[1]: int(one[2])
+        for one in lines
+        if one[0] == "requeues" and len(one) == 3 and _PLACE.fullmatch(one[2])
+    }
+
+
+def _remarks(lines: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return what is to be said of the code that jobs use."""
+    return {one[1]: in_one_line(one[2]) for one in lines if one[0] == "code" and len(one) == 3}
 
 
 def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
@@ -131,13 +170,13 @@ def _parse(fields: Sequence[str], *, now: int, here: str) -> Job:
     else:
         about = About.from_vendored_text(text, in_slurm=slurm is not None)
     return Job(
-        id=answers.used(answers.JOB, job_id),
+        id=answers.checked(answers.JOB, job_id),
         about=about,
         state=_state(runner, exit_code, stopped=stopped == "stopped", word=word),
         started=datetime.fromtimestamp(began, UTC),
         ended=None if end is None else datetime.fromtimestamp(end, UTC),
         exit_code=exit_code,
-        host=host if host == "-" else answers.used(answers.HOST, host),
+        host=host if host == "-" else answers.checked(answers.HOST, host),
         duration=timedelta(seconds=max(0, (now if end is None else end) - began)),
         slurm=slurm,
         is_here=host == here,
@@ -168,7 +207,7 @@ def _slurm_job(said: str) -> SlurmJob | None:
         return None
     number, state, reason = (*said.split(" ", 2), "", "")[:3]
     return SlurmJob(
-        id=answers.used(answers.SLURM_ID, number),
-        state=answers.used(answers.SLURM_STATE, state),
+        id=answers.checked(answers.SLURM_ID, number),
+        state=answers.checked(answers.SLURM_STATE, state),
         reason="" if reason.strip() == "None" else reason.strip(),
     )

@@ -63,7 +63,7 @@ class Outage:
             raise UnreachableError(
                 f"{self._alias} could not be reached{how_long}: {error.message} "
                 f"Work on {self._alias} continues.",
-                hint=f"When it is back, follow the work again: {self._again}",
+                hint=f"When it is back, follow it again: {self._again}",
             )
         time.sleep(_PAUSE)
 

@@ -8,14 +8,15 @@ from datetime import datetime
 
 from .. import processes
 from ..errors import LoginRefusedError
+from ..ssh.certificate_times import fault_of_times
 from ..ssh.configuration import expanded
 from .keys import agent_keys
 
-__all__ = ["fault_of_certificates"]
+__all__ = ["doubt_of_certificates", "fault_of_certificates"]
 
 _OFFERED = re.compile(r"Offering public key: (.+) \S+-CERT (SHA256:\S+)")
-_VALID = re.compile(r"Valid: (?:from (\S+) to|before) (\S+)")
-_AFTER = re.compile(r"Valid: after (\S+)")
+_SIGNED = re.compile(r"Signing CA: \S+ (SHA256:\S+)")
+_PRINCIPALS = re.compile(r"(?m)^ +Principals: *((?:\n {12,}\S.*)+)")
 
 
 def fault_of_certificates(
@@ -28,13 +29,39 @@ def fault_of_certificates(
     now = now or datetime.now()  # ssh-keygen prints local times, without a zone
     for name, fingerprint in dict.fromkeys(_OFFERED.findall(offered)):
         for text in _texts(name, fingerprint, resolved):
-            fault = _fault(text, now)
+            fault = fault_of_times(text, now)
             if fault:
                 return LoginRefusedError(
-                    f"The certificate {name} {fault}, so no machine takes it.",
-                    hint="Get a new one from whoever issues it, as you got the last one; "
-                    "then: lab connect",
+                    f"The certificate {name} {fault}, so no machine accepts it.",
+                    hint="Get a new one the way you got the last one; then: lab connect",
                 )
+    return None
+
+
+def doubt_of_certificates(
+    offered: str, resolved: Mapping[str, Sequence[str]], *, alias: str
+) -> LoginRefusedError | None:
+    """Return what a refused certificate says of itself: for whom it is, and who signed it.
+
+    The arguments are those of `fault_of_certificates`, and how the machine is called.
+    """
+    (user, *_) = resolved.get("user", [""])
+    for name, fingerprint in dict.fromkeys(_OFFERED.findall(offered)):
+        for text in _texts(name, fingerprint, resolved):
+            names = _PRINCIPALS.search(text)
+            principals = names[1].split() if names else []
+            authority = _SIGNED.search(text)
+            if principals and user not in principals:
+                why = f"It is for {', '.join(principals)}, not for {user}"
+            else:
+                signed = authority[1] if authority else "somebody"
+                why = f"It is signed by {signed}, which the machine may not trust"
+            return LoginRefusedError(
+                f"{alias} does not accept the certificate {name}. {why}.",
+                hint="Ask its issuer for a certificate that lets you log in there; then: lab "
+                "connect",
+                quoted=(why,),
+            )
     return None
 
 
@@ -53,15 +80,3 @@ def _texts(name: str, fingerprint: str, resolved: Mapping[str, Sequence[str]]) -
     for key in agent_keys(resolved) or ():
         if key.is_certificate and key.fingerprint == fingerprint:
             yield processes.run(["ssh-keygen", "-L", "-f", "-"], input=f"{key.line}\n").stdout
-
-
-def _fault(text: str, now: datetime) -> str | None:
-    """Return what is wrong with the time in which a certificate is valid."""
-    valid = _VALID.search(text)
-    after = _AFTER.search(text)
-    begin = (valid and valid[1]) or (after and after[1])
-    if valid and now > datetime.fromisoformat(valid[2]):
-        return f"expired on {valid[2].replace('T', ' at ')}"
-    if begin and now < datetime.fromisoformat(begin):
-        return f"is valid from {begin.replace('T', ' at ')} on"
-    return None

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from .. import answers
 from ..context import Context
-from ..errors import ConfigurationError, HostKeyUnknownError, LabError
+from ..errors import (
+    ConfigurationError,
+    HostKeyUnknownError,
+    InteractiveGatewayError,
+    InteractiveLoginError,
+    LabError,
+    NoJobError,
+)
 from ..next_steps import Known, read_environment, what_next
 from ..scripts import script
 from ..ssh.agents import agent_hangs, fault_of_agent, silent_agent
@@ -21,13 +28,14 @@ from ..ssh.entry import Entry, render
 from ..ssh.ssh_config import plan_connect
 from ..ssh.ssh_directory import ssh_directory
 from ..ui.console import Console
-from .choosing import check_key_type, check_keys_are_used, choose_key, our_keys
 from .copying import copy_key
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
 from .host_keys import ask_for_host_key, pin, whom_to_ask
+from .key_choice import KeyChoice, check_key_type, check_keys_are_used, choose_key, our_keys
+from .key_setup import announce_key, prepare_key, type_to_make
 from .logins import Login, log_in, with_key_alone
-from .providing import announce_key, prepare_key, type_to_make
-from .proving import Before, prove
+from .proving import Before, prove, prove_shared
+from .second_factor import check_gateway, say_it_asks, say_it_is_open
 
 __all__ = ["connect"]
 
@@ -46,7 +54,7 @@ def connect(
     """Carry out `lab connect`; the arguments are those of the command line.
 
     Raises LabError, in words, when it cannot be done; what was done until then stays, and running
-    it again goes on from there.
+    it again continues from there.
     """
     entry = wanted_entry(context.console, address, alias=alias, jump=jump, identity=identity)
     if entry is None:
@@ -82,16 +90,15 @@ def _connect(
     if entry.identity is not None and not named and login.only_sha1:
         entry = replace(entry, identity=None)  # a key that this machine takes with no signature
     client = _client_for(entry)
-    choice = choose_key(client, entry, login, new_only=key_type is not None)
-    if choice.path is not None:
-        check_keys_are_used(client)
-    entry = replace(entry, identity=choice.path)
+    is_named = named or key_type is not None
+    choice = _choice(client, entry, login, console, new_only=key_type is not None, named=is_named)
+    entry = replace(entry, identity=choice.path, asks=login.asks)
     plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
     if not unchanged:
         announce_key(choice, login, console, alias=entry.alias)
         if key_type and not choice.make:
-            console.note(f"A key logs in already: none of type {key_type} is made.")
+            console.note(f"An existing key already logs in, so no key of type {key_type} is made.")
         notes = agree(plan, console, yes=yes)
         made_type = type_to_make(login, client, key_type=key_type) if choice.make else ""
         prepare_key(choice, entry.alias, console, key_type=made_type, yes=yes)
@@ -102,7 +109,7 @@ def _connect(
                 choice,
                 login,
                 console,
-                only_this=named or key_type is not None,
+                only_this=is_named,
                 ask=console.has_terminal() and not yes,
             )
             before.fault, before.copied = copied.fault, True
@@ -110,30 +117,64 @@ def _connect(
             plan = plan_connect(entry, directory=directory, replace_other=replace_other)
             if not plan.is_empty:
                 before.written.append(write_plan(plan, console, said=notes))
-    prove(Client(alias=entry.alias), console, before, written=not unchanged)
-    if unchanged:
-        console.say(f"Nothing to change: `ssh {entry.alias}` logs in without a password.")
-    else:
-        console.say(f"`ssh {entry.alias}` now logs in without a password.")
+    _prove(entry, console, before, written=not unchanged)
     folder, known = _what_is_there(Client(alias=entry.alias), context.project.settings.folder)
     say_how_it_opens(entry.alias, directory, console, folder=folder)
     console.next_step(what_next(context, known, after="lab connect"))
+
+
+def _choice(
+    client: Client, entry: Entry, login: Login, console: Console, *, new_only: bool, named: bool
+) -> KeyChoice:
+    """Return the key to use: none where something other than a key is asked for first."""
+    if isinstance(login.refusal, InteractiveGatewayError | NoJobError):
+        raise login.refusal
+    if login.asks:
+        say_it_asks(login, console, alias=entry.alias, is_key_named=named)
+        if not login.second_factor:
+            return KeyChoice(path=None)
+    choice = choose_key(client, entry, login, new_only=new_only)
+    if choice.path is not None:
+        check_keys_are_used(client)
+    return choice
+
+
+def _prove(entry: Entry, console: Console, before: Before, *, written: bool) -> None:
+    """Prove that the entry logs in: unasked, or by the connection that is shared otherwise."""
+    client = Client(alias=entry.alias)
+    if not entry.asks:
+        try:
+            prove(client, console, before, written=written)
+        except InteractiveLoginError:  # it shows once the key is there
+            plan = plan_connect(
+                replace(entry, asks=True), directory=client.directory, replace_other=True
+            )
+            before.written.append(write_plan(plan, console))
+        else:
+            now = "now logs in" if written else "logs in"
+            console.say(
+                f"{'' if written else 'Nothing to change: '}`ssh {entry.alias}` {now} without a "
+                "password."
+            )
+            return
+    prove_shared(client)
+    say_it_is_open(console, alias=entry.alias)
 
 
 def _without_silent_agent(entry: Entry, console: Console) -> Entry:
     """Return the entry, without the agent if that takes connections and never answers."""
     if entry.without_agent:
         console.note(
-            f"`ssh {entry.alias}` asks no agent, because yours did not answer once. To have it "
-            "asked again: lab disconnect; then: lab connect with the address"
+            f"`ssh {entry.alias}` does not use an agent, because yours did not answer earlier. To "
+            "use it again: lab disconnect; then: lab connect with the address"
         )
         return entry
     resolved = _client_for(entry).resolve()
     if not agent_hangs(resolved):
         return entry
     console.warn(
-        f"{silent_agent(resolved)} `ssh {entry.alias}` will not ask it (IdentityAgent none), so "
-        "that only keys in files log in."
+        f"{silent_agent(resolved)} `ssh {entry.alias}` will not use it (IdentityAgent none): only "
+        "key files log in."
     )
     return replace(entry, without_agent=True)
 
@@ -164,6 +205,7 @@ def _client_for(entry: Entry) -> Client:
 def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
     """Try to log in; a host key that was never seen is shown and pinned first."""
     try:
+        check_gateway(client, console)
         return log_in(client)
     except HostKeyUnknownError:
         host_key = ask_for_host_key(client)
@@ -175,12 +217,13 @@ def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
     console.note(whom_to_ask(host_key))
     if yes and resolved.get("stricthostkeychecking") in (["true"], ["yes"]):
         raise ConfigurationError(
-            "Your SSH configuration says StrictHostKeyChecking yes: no host key is taken unseen.",
+            "Your SSH configuration says StrictHostKeyChecking yes, so no host key is accepted "
+            "without asking.",
             hint="lab connect, without --yes; or add the host key to known_hosts yourself",
         )
     if not console.confirm("Is that the machine's host key?", yes=yes, default=False):
         raise LabError("The host key was not accepted; nothing was changed.")
-    console.say(f"Host key pinned in {pin(host_key, resolved)}")
+    console.say(f"Host key added to {pin(host_key, resolved)}")
     return log_in(client)
 
 
@@ -191,9 +234,13 @@ def _use_own_host(context: Context, client: Client, *, yes: bool) -> None:
     if fault is not None:
         raise fault
     before = Before.of(client.alias, client)
-    _first_login(client, console, yes=yes)
-    prove(client, console, before, written=False)
-    console.say(f"`ssh {client.alias}` logs in without a password.")
+    login = _first_login(client, console, yes=yes)
+    if login.asks:
+        prove_shared(client)
+        say_it_is_open(console, alias=client.alias)
+    else:
+        prove(client, console, before, written=False)
+        console.say(f"`ssh {client.alias}` logs in without a password.")
     _, known = _what_is_there(client, context.project.settings.folder)
     console.next_step(what_next(context, known, after="lab connect"))
 
@@ -203,7 +250,7 @@ def _what_is_there(client: Client, folder: str) -> tuple[str, Known]:
 
     Until it is there, the folder is the home directory.
     """
-    said = client.run_script(script("arrive"), folder).stdout.rstrip("\n")
+    said = client.run_script(script("editor-folder"), folder).stdout.rstrip("\n")
     place, _, state = said.rpartition("\n")
     known = Known(is_sent=False) if state == "absent" else read_environment(state.split())
     return answers.folder(place.strip("\n"), asked=folder), known

@@ -16,7 +16,7 @@ from ..ssh.client import Client
 from ..ssh.control_sockets import takes_sockets
 from ..ssh.ssh_directory import made_key_path
 from ..ui.console import Console
-from .choosing import KeyChoice, keys_to_make
+from .key_choice import KeyChoice, keys_to_make
 from .keys import Key, copy_to, create_key, public_path, read_key
 from .logins import Login, log_in, with_key_alone
 
@@ -47,18 +47,8 @@ def copy_key(
     """
     assert choice.path is not None
     key = read_key(choice.path)
-    if login.takes_password and "publickey" not in login.methods:
-        raise LoginRefusedError(
-            f"{client.alias} takes no keys: it asks for a password at every login.",
-            hint="Ask whoever runs the machine for PubkeyAuthentication yes in its sshd_config",
-        )
     if not login.takes_password:
-        raise login.fault or LoginRefusedError(
-            f"{client.alias} takes no passwords, so the key must get there another way. Add this "
-            "line to ~/.ssh/authorized_keys there, or give it to whoever runs the machine:\n"
-            f"{key.public.line}",
-            hint="Then: lab connect",
-        )
+        raise login.fault or login.doubt or _no_password(client.alias, key)
     with _one_password(client) as sharing:
         _copy(client, key, console, sharing)
         if _is_taken(client, key) or only_this:
@@ -67,6 +57,16 @@ def copy_key(
         if open_to_others:
             return Copied(choice=choice, fault=open_to_others)
         return _copy_another(client, choice, login, console, sharing=sharing, ask=ask)
+
+
+def _no_password(alias: str, key: Key) -> LoginRefusedError:
+    """Return the error for a machine that takes no passwords, with the line to pass on."""
+    return LoginRefusedError(
+        f"{alias} does not accept passwords, so the key must be copied another way. Add this line "
+        "to ~/.ssh/authorized_keys on the machine, or give it to its "
+        f"administrator:\n{key.public.line}",
+        hint="Then: lab connect",
+    )
 
 
 def _copy_another(
@@ -88,7 +88,7 @@ def _copy_another(
         if made.exists() or key_type in {public.made_as for public in tried}:
             continue
         console.say(
-            f"{client.alias} does not use a key of the type {tried[-1].type}. A new key will be "
+            f"{client.alias} does not accept keys of type {tried[-1].type}. A new key will be "
             f"made: {made}"
         )
         key = create_key(made, key_type=key_type, comment=f"lab-{client.alias}", ask_passphrase=ask)
@@ -99,9 +99,9 @@ def _copy_another(
         _delete(made)
     types = ", ".join(public.type for public in tried)
     fault = LoginRefusedError(
-        f"{client.alias} has the key but lets nobody in with it (tried: {types}). It may take only "
-        "other types, such as certificates or RSA with SHA-1, or not let this account in.",
-        hint="Ask whoever runs the machine which keys it takes (PubkeyAcceptedAlgorithms, "
+        f"{client.alias} has the key but refuses the login (tried: {types}). It may accept only "
+        "other types, such as certificates or RSA with SHA-1, or not allow this account.",
+        hint="Ask whoever runs the machine which keys it accepts (PubkeyAcceptedAlgorithms, "
         "AuthorizedKeysFile, AllowUsers in its sshd_config)",
     )
     return Copied(choice=choice, fault=fault)
@@ -109,7 +109,7 @@ def _copy_another(
 
 def _copy(client: Client, key: Key, console: Console, sharing: tuple[str, ...]) -> None:
     added = copy_to(client, key.public, connection=sharing)
-    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} had it already")
+    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} already had it")
 
 
 def _is_taken(client: Client, key: Key) -> bool:
@@ -124,7 +124,7 @@ def _open_to_others(client: Client) -> LoginRefusedError | None:
     if not names:
         return None
     return LoginRefusedError(
-        f"{client.alias} has the key but does not use it, because others may write to "
+        f"{client.alias} has the key but ignores it, because others may write to "
         f"{', '.join(names)} there.",
         hint=f"On the machine: chmod go-w {' '.join(names)}; then: lab connect with the address",
     )

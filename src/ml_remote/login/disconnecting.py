@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from ..context import Context
 from ..errors import LabError
+from ..next_steps import Known, what_next
 from ..ssh.client import Client
+from ..ssh.compute_nodes import names_node
 from ..ssh.configuration import expanded
-from ..ssh.ssh_config import list_entries, plan_disconnect
-from ..ssh.ssh_directory import made_key_path, pinned_key_path, ssh_directory
+from ..ssh.entry import Entry
+from ..ssh.left_ports import close_left_ports
+from ..ssh.ssh_config import Plan, list_entries, plan_disconnect
+from ..ssh.ssh_directory import known_hosts_path, made_key_path, pinned_key_path, ssh_directory
 from ..ui.console import Console
 from .entries import write_plan
 from .keys import public_path
@@ -17,7 +23,7 @@ __all__ = ["disconnect"]
 
 
 def disconnect(
-    console: Console,
+    context: Context,
     *,
     alias: str,
     remove_key: bool = False,
@@ -29,49 +35,115 @@ def disconnect(
     The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
     keeps it. Raises LabError.
     """
-    directory = ssh_directory()
+    console, directory = context.console, ssh_directory()
     plan = plan_disconnect(alias, directory=directory)
     key = made_key_path(alias, directory)
-    others = [
-        known.alias
-        for known in list_entries(directory)
-        if known.alias != alias and known.identity is not None and expanded(known.identity) == key
-    ]
+    is_node, nodes = names_node(alias), _nodes_behind(alias, directory)
+    remove_key = remove_key or is_node  # which is of no use for anything else
+    others = _others_with(key, but=(alias, *nodes), directory=directory)
     if remove_key and others:
         console.warn(f"The key {key} is kept: {', '.join(others)} still logs in with it.")
         remove_key = False
     if plan.is_empty and not (remove_key and key.exists()):
-        console.say(f"There is no entry of ours for {alias}: nothing to take away.")
+        _say_nothing_is_removed(alias, nodes, directory, console)
+        console.next_step(_what_next(context, alias, directory))
         return
-    console.diff(plan.diff())
-    if remove_key and key.exists():
-        console.say(f"The key will be deleted: {key}")
+    _show(plan, nodes, console, key=key if remove_key else None)
     if dry_run:
-        console.next_step("the same without --dry-run")
+        console.next_step(what_next(context, Known(is_written=False)))
         return
-    if not console.confirm("Take this away?", yes=yes):
+    if not console.confirm("Remove this?", yes=yes):
         raise LabError("Nothing was changed.")
     if key.exists() and not others and not remove_key and not yes:
         remove_key = console.confirm(f"Delete the key {key} too?", yes=False, default=False)
     if not plan.is_empty:
         Client(alias=alias, directory=directory).close()
-    # What lies in our directory goes first, so that an empty one can go with the last entry.
+    # What is in our directory goes first, so that an empty one can go with the last entry.
     if remove_key:
         _delete(key)
     pinned_key_path(alias, directory).unlink(missing_ok=True)
+    known_hosts_path(alias, directory).unlink(missing_ok=True)
     write_plan(plan, console)
-    console.say(f"`ssh {alias}` means again what it meant before.")
-    if remove_key:
+    for node in nodes:
+        _take_node_away(node, directory, console)
+    console.say(f"`ssh {alias}` means what it meant before.")
+    if not is_node:
+        _say_what_is_kept(alias, key, console, is_deleted=remove_key)
+    console.next_step(_what_next(context, alias, directory))
+
+
+def _others_with(key: Path, *, but: Collection[str], directory: Path) -> list[str]:
+    """Return the aliases, leaving out some, whose entries log in with this key."""
+    return [
+        known.alias
+        for known in list_entries(directory)
+        if known.alias not in but and known.identity is not None and expanded(known.identity) == key
+    ]
+
+
+def _say_nothing_is_removed(
+    alias: str, nodes: Sequence[str], directory: Path, console: Console
+) -> None:
+    """Say that there is no entry; ports that VS Code has left open are closed all the same."""
+    for port in close_left_ports(Client(alias=alias, directory=directory)):
+        console.say(f"Closed port {port} of this computer, which VS Code had left open.")
+    console.say(f"lab has no entry for {alias}, so there is nothing to remove.")
+    for node in nodes:
         console.say(
-            "The machine still lets the deleted key in: its line in ~/.ssh/authorized_keys there "
-            f"ends in lab-{alias}."
+            f"{node} is reached through it; to remove that too: lab disconnect --alias {node}"
+        )
+
+
+def _show(plan: Plan, nodes: Sequence[str], console: Console, *, key: Path | None) -> None:
+    """Show what will be removed: entries, and the key that is to be deleted."""
+    console.diff(plan.diff())
+    for node in nodes:
+        console.diff(plan_disconnect(node, directory=plan.before.directory).diff())
+    if nodes:
+        console.say(f"{plan.alias} leads to {', '.join(nodes)}, removed too.")
+    if key is not None and key.exists():
+        console.say(f"The key will be deleted: {key}")
+
+
+def _say_what_is_kept(alias: str, key: Path, console: Console, *, is_deleted: bool) -> None:
+    """Say what is left of the machine: its key or what accepts it, and its host key."""
+    if is_deleted:
+        console.say(
+            "The machine still accepts the deleted key: its line in ~/.ssh/authorized_keys there "
+            f"ends with lab-{alias}."
         )
     elif key.exists():
-        console.say(f"The key stays for next time: {key}")
-    console.say(
-        "The machine's host key stays in known_hosts, where your other programs use it, too."
-    )
-    console.next_step("lab connect user@address")
+        console.say(f"The key is kept for next time: {key}")
+    console.say("The machine's host key is kept in known_hosts, which other programs use too.")
+
+
+def _nodes_behind(alias: str, directory: Path) -> list[str]:
+    """Return the aliases of compute nodes to which a login node of this alias is the way."""
+    return [
+        entry.alias
+        for entry in list_entries(directory)
+        if entry.known_hosts is not None and _is_behind(entry, alias)
+    ]
+
+
+def _is_behind(entry: Entry, alias: str) -> bool:
+    if entry.proxy is not None:
+        return f" -- {alias} sh " in entry.proxy
+    return any(hop.host == alias for hop in entry.jump)
+
+
+def _take_node_away(node: str, directory: Path, console: Console) -> None:
+    """Take the entry of a compute node away, with its keys, which are of no use without it."""
+    Client(alias=node, directory=directory).close()
+    _delete(made_key_path(node, directory))
+    known_hosts_path(node, directory).unlink(missing_ok=True)
+    write_plan(plan_disconnect(node, directory=directory), console)
+
+
+def _what_next(context: Context, alias: str, directory: Path) -> str:
+    """Return what to run next: the person's own configuration may still have the alias."""
+    has_way = Client(alias=alias, directory=directory).is_configured
+    return what_next(context, Known(has_way=has_way, is_connected=False), after="lab disconnect")
 
 
 def _delete(key: Path) -> None:

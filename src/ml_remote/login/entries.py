@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from ..context import Context
 from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
+from ..next_steps import Known, what_next
 from ..ssh.address import parse_destination, parse_jump
+from ..ssh.compute_nodes import names_node
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import AppliedPlan, Plan, apply, plan_connect, read_entry, verify
@@ -21,7 +24,7 @@ __all__ = ["agree", "say_how_it_opens", "wanted_entry", "write_entry", "write_pl
 
 
 def write_entry(
-    console: Console,
+    context: Context,
     address: str | None,
     *,
     alias: str,
@@ -36,20 +39,24 @@ def write_entry(
 
     Raises LabError, in words, when the entry cannot be written.
     """
+    console, is_new = context.console, Known(is_connected=False)
     entry = wanted_entry(console, address, alias=alias, jump=jump, identity=identity)
     if entry is None:
-        console.next_step("lab connect")
+        console.next_step(what_next(context, is_new))
         return
     plan = plan_connect(entry, directory=ssh_directory(), replace_other=replace_other)
     if dry_run:
         _show_dry_run(plan, console, offline=offline)
+        console.next_step(
+            what_next(context, Known(is_written=plan.is_empty and offline, is_connected=False))
+        )
         return
     if plan.is_empty:
-        console.say(f"The SSH entry for {alias} stands there already.")
+        console.say(f"The SSH entry for {alias} already exists.")
     else:
         write_plan(plan, console, said=agree(plan, console, yes=yes))
     say_how_it_opens(alias, plan.before.directory, console, folder="/")
-    console.next_step("lab connect")
+    console.next_step(what_next(context, is_new))
 
 
 def wanted_entry(
@@ -66,12 +73,17 @@ def wanted_entry(
     configuration leads the alias to a machine: that is said, and used as it is. Raises UsageError.
     """
     directory = ssh_directory()
+    if names_node(alias):
+        raise UsageError(
+            f"{alias} is a compute node, whose entry `lab node` writes.",
+            hint="lab node, or connect the machine under another alias: lab connect --alias NAME",
+        )
     if address == alias and jump is None and identity is None and _is_known(alias, directory):
         address = None  # the machine that the alias means already
     existing = _existing_entry(alias, directory, needed=address is None)
     if address is None and existing is None:
         if _is_own_host(alias, directory):
-            console.say(f"{alias} stands in your own SSH configuration and is used as it is.")
+            console.say(f"{alias} is in your own SSH configuration and is used as it is.")
             return None
         address = _ask_for_address(alias, console)
     return _merged(address, existing, alias=alias, jump=jump, identity=identity)
@@ -86,7 +98,7 @@ def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
     for sentence in notes:
         console.warn(sentence)
     console.diff(plan.diff())
-    if not console.confirm("Go on?", yes=yes):
+    if not console.confirm("Continue?", yes=yes):
         raise LabError("Nothing was changed.")
     return notes
 
@@ -106,16 +118,17 @@ def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> A
             continue  # a mark for ourselves
         console.say(f"{'Removed' if change.after is None else 'Written'}: {change.path}")
     for backup in applied.backups:
-        console.say(f"What stood there before: {backup}")
+        console.say(f"Backup of the old file: {backup}")
     return applied
 
 
 def say_how_it_opens(alias: str, directory: Path, console: Console, *, folder: str) -> None:
-    """Say how the machine opens in VS Code."""
+    """Say how the machine opens in VS Code; no link where a later step opens the project there."""
     setting = editor_configuration(directory)
     if setting:
         console.say(setting)
-    console.say(f"In VS Code: {folder_link(alias, folder)}")
+    if not console.is_part_of_more:
+        console.say(f"In VS Code: {folder_link(alias, folder)}")
 
 
 def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | None:
@@ -130,17 +143,19 @@ def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | Non
 
 def _ask_for_address(alias: str, console: Console) -> str:
     """Print the command to type on the other machine, and ask for the address."""
-    from .pasting import ADDRESS_COMMAND
+    from .paste_command import ADDRESS_COMMAND
 
     console.note(
-        "Which machine? This command, typed on it, prints your name there, its addresses, its "
-        "port if that is not 22, and the fingerprints of its host keys:\n"
+        "Which machine? Run this command on it to see your user name, its addresses, its port if "
+        "it is not 22, and the fingerprints of its host keys:\n"
     )
     console.say(ADDRESS_COMMAND)
     console.note("")
     if not console.has_terminal():
-        raise UsageError(f"No address for {alias} is known yet.", hint="lab connect USER@ADDRESS")
-    return console.ask("Its address (user@address or user@address:port)?")
+        raise UsageError(
+            f"The address of {alias} is not known yet.", hint="lab connect USER@ADDRESS"
+        )
+    return console.ask("Its address (user@address or user@address:port)")
 
 
 def _is_known(alias: str, directory: Path) -> bool:
@@ -171,20 +186,20 @@ def _merged(
     else:
         assert existing is not None
         destination = existing.destination
-    if jump is not None:
-        hops = parse_jump(jump)
-    else:
-        same = existing is not None and existing.destination == destination
-        hops = existing.jump if existing is not None and same else ()
-    path = None
-    without_agent = existing is not None and identity is None and existing.without_agent
+    same = existing if existing is not None and existing.destination == destination else None
+    path = None if existing is None else existing.identity
     if identity is not None:
         path = _named_identity(identity)
-    elif existing is not None and existing.identity is not None:
-        # One that has been deleted since is forgotten: another key is looked for.
-        path = existing.identity if expanded(existing.identity).is_file() else None
+    elif path is not None and not expanded(path).is_file():
+        path = None  # it has been deleted since: another key is looked for
+    hops = () if same is None else same.jump
     return Entry(
-        alias=alias, destination=destination, jump=hops, identity=path, without_agent=without_agent
+        alias=alias,
+        destination=destination,
+        jump=hops if jump is None else parse_jump(jump),
+        identity=path,
+        without_agent=existing is not None and identity is None and existing.without_agent,
+        asks=same is not None and same.asks,
     )
 
 
@@ -192,10 +207,10 @@ def _named_identity(text: str) -> Path:
     """Return the key that --identity names: one that exists, or a place to make one."""
     path = Path(text).expanduser().absolute()
     if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--identity names {path}, which is no file that could hold a key.")
+        raise UsageError(f"--identity names {path}, which is not a file that could hold a key.")
     if not path.exists() and path.suffix == ".pub":
         raise UsageError(
-            f"--identity names {path}, which does not exist, and a public half makes no key.",
+            f"--identity names {path}, which does not exist; the public key alone is not enough.",
             hint="Name the private key, without .pub",
         )
     return path
@@ -207,11 +222,10 @@ def _show_dry_run(plan: Plan, console: Console, *, offline: bool) -> None:
         console.warn(sentence)
     console.diff(plan.diff())
     if plan.is_empty:
-        console.say("The SSH entry stands there already; nothing would be written.")
+        console.say("The SSH entry already exists; nothing would be written.")
     elif not offline:
         path = made_key_path(plan.alias, plan.before.directory)
         console.say(
-            "Then the host key would be shown, and the entry would name the key that logs in; if "
-            f"none does, one of yours would be copied to the machine, or a new one made: {path}"
+            "Then lab would show the host key and name the key that logs in. If none does, it "
+            f"would copy one of yours to the machine, or make a new one: {path}"
         )
-    console.next_step("the same without --dry-run")

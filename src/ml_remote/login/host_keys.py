@@ -30,7 +30,7 @@ class HostKey:
 
     @property
     def usual_path(self) -> str:
-        """Where its public half usually lies on the machine itself."""
+        """Where its public half usually is on the machine itself."""
         kind = self.key.type.removeprefix("ssh-").partition("-")[0]  # ed25519, ecdsa or rsa
         return f"/etc/ssh/ssh_host_{kind}_key.pub"
 
@@ -64,8 +64,8 @@ def ask_for_host_key(client: Client) -> HostKey:
     error = explain(result.stderr, alias=client.alias, others=result.others)
     if isinstance(error, HostKeyUnknownError):
         raise HostKeyUnknownError(
-            f"The host key of a jump host before {client.alias} is not known yet.",
-            hint="Log in to it once, and look at its fingerprint: ssh JUMP-HOST",
+            f"The host key of a jump host to {client.alias} is not known yet.",
+            hint="Log in to it once, and check its fingerprint: ssh JUMP-HOST",
         )
     raise error
 
@@ -74,11 +74,10 @@ def whom_to_ask(host_key: HostKey) -> str:
     """Return, in several lines, who knows the machine's host key, and where it is shown."""
     name = shlex.quote(host_key.line.partition(" ")[0])
     return (
-        "Compare it with what one of these tells you:\n"
-        "- whoever runs the machine, or the page of the hosting company\n"
-        f"- a team mate who connected before: ssh-keygen -lF {name}\n"
-        f"- a terminal on the machine itself: ssh-keygen -lf {host_key.usual_path}\n"
-        "- the command of the README, typed there: it prints the same fingerprints"
+        "Compare it with one of these:\n- what the machine's administrator or hosting company "
+        f"says\n- on the computer of a team mate who connected before: ssh-keygen -lF {name}\n- "
+        f"in a terminal on the machine itself: ssh-keygen -lf {host_key.usual_path}\n- the "
+        "command in the README, run on the machine"
     )
 
 
@@ -91,9 +90,9 @@ def pin(host_key: HostKey, resolved: Mapping[str, Sequence[str]]) -> Path:
     path = known_hosts_file(resolved)
     if path is None:
         raise ConfigurationError(
-            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so a machine could "
-            "be replaced by another without anybody noticing.",
-            hint="Take UserKnownHostsFile out of it, at least for this machine",
+            "Your SSH configuration keeps no known hosts (UserKnownHostsFile), so nobody would "
+            "notice if another machine took its place.",
+            hint="Remove UserKnownHostsFile from it, at least for this machine",
         )
     _check_is_new(host_key, path)
     line = host_key.line
@@ -126,7 +125,7 @@ def _check_is_new(host_key: HostKey, path: Path) -> None:
         known = parse_public_key(line.partition(" ")[2])
         if known is not None and (known.type, known.blob) != (host_key.key.type, host_key.key.blob):
             raise HostKeyChangedError(
-                f"{path} has another host key for {name} already: {known.fingerprint}",
+                f"{path} already has another host key for {name}: {known.fingerprint}",
                 hint=f"Ask whoever runs the machine. Only if the change is explained: "
                 f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(str(path))}",
             )

@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import stat
 import struct
 import subprocess
 import tempfile
@@ -22,10 +21,11 @@ from functools import cached_property
 from pathlib import Path
 
 from .. import processes
-from ..errors import KeyFileError
+from ..errors import KeyFileError, LoginRefusedError
 from ..scripts import ExitCode, script
 from ..ssh.agents import agent_variables
 from ..ssh.client import Client
+from .key_faults import fault_of_format, is_open_to_others
 from .permissions import make_private
 
 __all__ = [
@@ -137,7 +137,7 @@ def parse_public_key(text: str) -> PublicKey | None:
 
 
 def public_path(path: Path) -> Path:
-    """Return where the public half of the key `path` lies; a .pub file is its own."""
+    """Return where the public half of the key `path` is; a .pub file is its own."""
     return path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
 
 
@@ -150,18 +150,24 @@ def read_key(path: Path) -> Key:
     if not path.is_file():
         raise KeyFileError(f"There is no key {path}.", hint="Make one: lab connect")
     beside = public_path(path)
+    private = path.with_suffix("")
+    if path == beside and private.is_file() and is_open_to_others(path):
+        raise KeyFileError(
+            f"{path} is a public key; ssh needs the private key, {private}.",
+            hint=f"lab connect --identity {shlex.quote(str(private))}, with the address",
+        )
     fingerprint, encrypted = ("", False) if path == beside else _read_private(path)
-    mend = f'Write it anew: ssh-keygen -y -f "{path}" > "{beside}"'
+    remedy = f'Write it again: ssh-keygen -y -f "{path}" > "{beside}"'
     if not beside.is_file():
-        raise KeyFileError(f"The public half of {path} is missing: {beside}.", hint=mend)
+        raise KeyFileError(f"The public key of {path} is missing: {beside}.", hint=remedy)
     public = parse_public_key(beside.read_text(encoding="utf-8", errors="replace"))
     if public is None:
-        raise KeyFileError(f"{beside} does not hold a public key.", hint=mend)
+        raise KeyFileError(f"{beside} does not hold a public key.", hint=remedy)
     if fingerprint and fingerprint != public.fingerprint:
         raise KeyFileError(
-            f"{beside} is not the public half of {path}. Copied to the machine, it would let "
-            "another key in, and not yours.",
-            hint=mend,
+            f"{beside} is not the public key of {path}. Copying it to the machine would authorize "
+            "another key, not yours.",
+            hint=remedy,
         )
     return Key(path=path, public=public, encrypted=encrypted)
 
@@ -171,17 +177,17 @@ def _read_private(path: Path) -> tuple[str, bool]:
 
     In the old PEM format an encrypted key tells nothing about itself.
     """
-    if not processes.is_windows() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+    if is_open_to_others(path):
         raise KeyFileError(
-            f"Others on this computer may read the key {path}, so ssh does not use it.",
+            f"Other users of this computer can read the key {path}, so ssh does not use it.",
             hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     result = processes.run(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
     encrypted = result.returncode != 0
     if encrypted and "passphrase" not in result.stderr:
-        raise KeyFileError(
+        raise fault_of_format(path) or KeyFileError(
             f"{path} is not a private key that ssh can read: {result.stderr.strip()}",
-            hint="Name another one with --identity, or leave --identity out to have one made",
+            hint="Name another one with --identity, or omit --identity to have one made",
         )
     if not encrypted:
         public = parse_public_key(result.stdout)
@@ -221,7 +227,7 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
     for existing in (path, public_path(path)):
         if existing.exists() or existing.is_symlink():
             raise KeyFileError(
-                f"{existing} exists already; a key is never overwritten.",
+                f"{existing} already exists, and a key is never overwritten.",
                 hint="Use that key with --identity, or move it away first",
             )
     # Made aside and then linked into place: os.link fails where ssh-keygen would ask to overwrite.
@@ -231,14 +237,14 @@ def create_key(path: Path, *, key_type: str, comment: str, ask_passphrase: bool)
         if not ask_passphrase:
             command += ["-N", ""]
         if processes.converse(command) != 0:
-            raise KeyFileError("ssh-keygen made no key; it said why above.", hint="lab connect")
+            raise KeyFileError("ssh-keygen made no key; see its message above.", hint="lab connect")
         make_private(made)
         try:
             os.link(public_path(made), public_path(path))
             os.link(made, path)
         except OSError as error:
             raise KeyFileError(
-                f"The new key could not be put at {path}: {error.strerror}."
+                f"The new key could not be written to {path}: {error.strerror}."
             ) from None
     return read_key(path)
 
@@ -287,14 +293,23 @@ def copy_to(
         "PasswordAuthentication=yes",
         "KbdInteractiveAuthentication=yes",
     )
-    result = asking.run_script(
-        script("copy-key"), public.line, timeout=None, interactive=True, check=False
-    )
+    try:
+        result = asking.run_script(
+            script("copy-key"), public.line, timeout=None, interactive=True, check=False
+        )
+    except LoginRefusedError as error:
+        if "refused the login" not in error.message:
+            raise
+        raise LoginRefusedError(
+            f"The key could not be copied: {error.message}",
+            hint="Check the user name and the password. ssh needs a terminal to ask for the "
+            "password. Then: lab connect user@address",
+        ) from None
     said = result.stdout.split()
     if result.returncode != 0 or not said or said[-1] not in ("added", "present"):
-        why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it said nothing"
+        why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it printed nothing"
         raise KeyFileError(
             f"The key could not be copied to {client.alias}: {why}.",
-            hint=f"Look at it there: ssh {client.alias} ls -la .ssh",
+            hint=f"Check it on the machine: ssh {client.alias} ls -la .ssh",
         )
     return said[-1] == "added"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import processes
-from ..errors import LoginRefusedError, UnreachableError
+from ..errors import InteractiveLoginError, LoginRefusedError, UnreachableError
 from ..ssh.agents import fault_of_agent
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
-from ..ssh.own_words import own_words
-from .certificates import fault_of_certificates
+from ..ssh.ssh_log import ssh_log
+from .certificates import doubt_of_certificates, fault_of_certificates
 from .keys import PublicKey
 
 __all__ = ["Login", "log_in", "log_in_one_by_one", "log_in_with_any", "with_key_alone"]
@@ -55,25 +55,34 @@ class Login:
     refusal: LoginRefusedError | None = None
     fault: LoginRefusedError | None = None
     """Why a certificate was refused, or a key did not sign, where that is known."""
+    doubt: LoginRefusedError | None = None
+    """Why a certificate was probably refused: what it says of itself, which the machine judges."""
     signatures: frozenset[str] = frozenset()
     """The algorithms that the machine says its keys may sign with; none where it says nothing."""
     only_sha1: bool = False
     """Whether it takes RSA keys with SHA-1 only, which this ssh does not use."""
 
     @property
+    def asks(self) -> bool:
+        """Whether every login asks a person: after the key, or because no key counts."""
+        return isinstance(self.refusal, InteractiveLoginError)
+
+    @property
     def takes_password(self) -> bool:
-        """Whether the machine asks for a password, or for what stands in its place there."""
+        """Whether the machine asks for a password, or for what takes its place there."""
         return not self.methods.isdisjoint({"password", "keyboard-interactive"})
 
 
-def log_in(client: Client) -> Login:
+def log_in(client: Client, *, alone: bool = False) -> Login:
     """Log in over a connection of its own, asking nothing, and say how it went.
+
+    A jump host may ask at the terminal, unless it is done `alone`.
 
     Raises HostKeyUnknownError, HostKeyChangedError or another UnreachableError when it came to no
     login.
     """
     proving = client.with_options(*PROOF, "LogLevel=DEBUG1")
-    said, reason, others = _attempt(proving)
+    said, reason, others = _attempt(proving, alone=alone)
     taken = _ACCEPTED.findall(said)
     kind, fingerprint = taken[-1] if taken else ("", None)
     told = _SIGNATURES.findall(said)
@@ -91,9 +100,11 @@ def log_in(client: Client) -> Login:
         raise error
     lists = _METHODS.findall(said)
     methods = frozenset(lists[0].split(",")) if lists else frozenset()
-    fault = None
+    fault = doubt = None
     if "-CERT SHA256:" in said:
-        fault = fault_of_certificates(said, client.resolve())
+        resolved = client.resolve()
+        fault = fault_of_certificates(said, resolved)
+        doubt = doubt_of_certificates(said, resolved, alias=client.alias)
     if fault is None and _UNSIGNED.search(said):  # the machine takes the key
         fault = error
     only_sha1 = _NO_SIGNATURE in said
@@ -106,6 +117,7 @@ def log_in(client: Client) -> Login:
         second_factor=_PARTIAL.search(said) is not None,
         refusal=fault or (_too_old(client.alias) if only_sha1 else error),
         fault=fault,
+        doubt=doubt,
         signatures=signatures,
         only_sha1=only_sha1,
     )
@@ -114,8 +126,8 @@ def log_in(client: Client) -> Login:
 def _too_old(alias: str) -> LoginRefusedError:
     """Return the error for a machine that takes RSA keys only with SHA-1."""
     return LoginRefusedError(
-        f"{alias} takes RSA keys only with SHA-1, which this ssh does not use any more.",
-        hint="A key of another type: lab disconnect; then: lab connect --key-type ed25519",
+        f"{alias} accepts RSA keys only with SHA-1, which this ssh no longer uses.",
+        hint="Use a key of another type: lab disconnect; then: lab connect --key-type ed25519",
     )
 
 
@@ -159,7 +171,7 @@ def log_in_with_any(client: Client, keys: Sequence[PublicKey]) -> Login | None:
     return None
 
 
-def _attempt(client: Client) -> tuple[str, str, str]:
+def _attempt(client: Client, *, alone: bool) -> tuple[str, str, str]:
     """Return what ssh reports of a login, why it failed, and what others say, such as the server.
 
     What the login shell does then is not waited for. Raises UnreachableError when nothing comes of
@@ -168,9 +180,13 @@ def _attempt(client: Client) -> tuple[str, str, str]:
     limit = 4 * CONNECT_TIMEOUT
     end = time.monotonic() + limit
     with (
-        own_words() as own,
+        ssh_log(client.proxy_error) as own,
         processes.running(
-            client.command("exit", flags=own.flags), input="", discard_output=True
+            client.command("exit", flags=own.flags),
+            input="",
+            variables={"SSH_ASKPASS_REQUIRE": "never"} if alone else None,
+            discard_output=True,
+            own_session=alone,
         ) as program,
     ):
         while not program.ends_within(_LOOK_EVERY):
@@ -180,7 +196,7 @@ def _attempt(client: Client) -> tuple[str, str, str]:
                 fault = fault_of_agent(client.resolve(), alias=client.alias)
                 raise fault or UnreachableError(
                     f"{client.alias} did not answer within {limit} seconds.",
-                    hint="See what is wrong: lab doctor",
+                    hint="To find the cause: lab doctor",
                 )
         others = program.errors()
         return own.read() or others, own.reason(others), others

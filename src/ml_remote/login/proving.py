@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ConfigurationError, LabError, LoginRefusedError, UnreachableError
+from ..errors import (
+    ConfigurationError,
+    InteractiveLoginError,
+    LabError,
+    LoginRefusedError,
+    UnreachableError,
+)
 from ..far.exit_codes import ExitCode
 from ..files import read_bytes
 from ..ssh.client import Attempt, Client
 from ..ssh.explaining import explain
 from ..ssh.not_run import command_not_run, is_password_expired
+from ..ssh.shared_connection import open_shared
 from ..ssh.ssh_config import AppliedPlan, undo
 from ..ssh.ssh_directory import made_key_path, pinned_key_path
 from ..ui.console import Console
@@ -19,7 +26,7 @@ from .host_keys import known_hosts_file
 from .keys import public_path
 from .logins import log_in
 
-__all__ = ["Before", "prove"]
+__all__ = ["Before", "prove", "prove_shared"]
 
 _FRESH = ("-o", "ControlPath=none")
 
@@ -63,19 +70,33 @@ def prove(client: Client, console: Console, before: Before, *, written: bool) ->
     """Log in as `ssh ALIAS` does: afresh, then sharing a connection, then over the shared one.
 
     If that fails and something was `written`, what was there before is restored. Raises
-    LoginRefusedError, or another UnreachableError.
+    InteractiveLoginError where a person is asked as well, LoginRefusedError, or another
+    UnreachableError.
     """
     try:
         if before.fault is not None:
             raise before.fault
         for flags in (_FRESH, (), ()):
             _prove_once(client, flags)
-    except _SecondFactorError as error:
-        raise LoginRefusedError(error.message, hint=error.hint) from None
+    except InteractiveLoginError:
+        raise  # the key is taken, and something else is asked for: nothing is taken back
     except (UnreachableError, ConfigurationError) as error:
         if written:
             raise _restored(error, before, console) from None
         raise
+
+
+def prove_shared(client: Client) -> None:
+    """Open the connection that commands share, and run something over it as `ssh ALIAS` does.
+
+    Raises InteractiveLoginError where nobody can be asked, and LabError where the login fails.
+    """
+    open_shared(client)
+    result = client.prove()
+    if is_password_expired(result):
+        raise command_not_run(client, result)
+    if result.returncode == ExitCode.SSH or result.returncode < 0:
+        raise _as_configured(result, client)
 
 
 def _prove_once(client: Client, flags: Sequence[str]) -> None:
@@ -93,26 +114,18 @@ def _prove_once(client: Client, flags: Sequence[str]) -> None:
         raise _as_configured(result, client)
 
 
-class _SecondFactorError(LoginRefusedError):
-    """The key is taken, and something else is asked for at every login: nothing is taken back."""
-
-
 def _explain_refusal(client: Client) -> None:
     """Raise LoginRefusedError if a login with options of our own is refused as well."""
     login = log_in(client)
-    if login.second_factor:
-        raise _SecondFactorError(
-            f"{client.alias} takes the key but asks for a second factor as well, at every login.",
-            hint=f"Log in by hand: ssh {client.alias}; then, within ten minutes: lab up --no-code, "
-            "which shares that connection",
-        )
+    if login.asks and login.refusal is not None:
+        raise login.refusal
     if login.refusal is not None:
         raise LoginRefusedError(
             f"{client.alias} still refuses the login: {login.refusal.message}",
             hint=login.fault.hint
             if login.fault
-            else "Often ~ or ~/.ssh on the machine is writable for others (chmod go-w), or its "
-            "home directory is not mounted. See more: lab doctor",
+            else "Often ~ or ~/.ssh on the machine is writable by others (chmod go-w), or its "
+            "home directory is not mounted. To find out more: lab doctor",
         )
 
 
@@ -120,7 +133,7 @@ def _as_configured(result: Attempt, client: Client) -> LabError:
     """Return the error for an `ssh ALIAS` that does not log in, although our own logins do."""
     error = explain(result.stderr, alias=client.alias, others=result.others)
     return LoginRefusedError(
-        f"`ssh {client.alias}` does not log in as your configuration has it: {error.message}",
+        f"`ssh {client.alias}` does not log in with your configuration: {error.message}",
         hint=error.hint,
         quoted=error.quoted,
     )
@@ -131,12 +144,12 @@ def _restored(error: LabError, before: Before, console: Console) -> LabError:
     try:
         before.restore()
     except (OSError, LabError) as fault:
-        console.warn(f"What was there before could not be restored: {fault}")
+        console.warn(f"The previous files could not be restored: {fault}")
         return error
-    error.message += " What was there before is restored: the entry, the keys, and known_hosts."
+    error.message += " The previous entry, keys and known_hosts were restored."
     if before.copied:
         error.message += (
-            " What was copied to the machine stays there: a line in ~/.ssh/authorized_keys."
+            " The line that was copied to ~/.ssh/authorized_keys on the machine stays there."
         )
     error.args = (error.message,)
     return error

@@ -1,4 +1,4 @@
-"""The labs of a project: where they lie, and what they read."""
+"""The labs of a project: where they are, and what they read."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def find_lab(project: Project, name: str) -> str:
         script = place / f"{plain}.py"
         if script.is_file() and script.resolve().is_relative_to(root.resolve()):
             return script.resolve().relative_to(root.resolve()).as_posix()
-    known = ", ".join(known_labs(project)) or "none"
-    raise UsageError(f"There is no lab {name!r}. The labs of this project: {known}.")
+    known = known_labs(project)
+    raise UsageError(
+        f"There is no lab {name!r}. The labs of this project: {', '.join(known) or 'none'}.",
+        hint=None if known else "To create one: lab new NAME",
+    )
 
 
 def known_labs(project: Project) -> list[str]:

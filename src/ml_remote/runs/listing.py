@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 
 from ..context import Context
 from ..errors import UsageError
@@ -12,12 +11,16 @@ from ..jobs import no_sign
 from ..jobs.document import job_document
 from ..jobs.job import Job
 from ..next_steps import Known, what_next
-from .places import find_jobs
+from .duration import duration_in_words
+from .machines import find_jobs
+from .sweeps.finding import find_set, find_sweep_id, sweep_of, sweeps_among
+from .sweeps.showing import show_sweep, sweep_document
+from .sweeps.state import Sweep
 
-__all__ = ["choose_run", "duration_in_words", "known_from", "list_runs", "table"]
+__all__ = ["choose_run", "known_from", "list_runs", "table"]
 
 _SHOWN = 20
-_BRING = "lab pull brings all results home"
+_BRING = "lab pull fetches all results"
 
 
 def list_runs(
@@ -33,24 +36,44 @@ def list_runs(
     Raises LabError when the machine or the folder is not there.
     """
     console = context.console
-    found = [one for one in find_jobs(context, alias, "run") if (text or "") in one.job.id]
+    known = find_jobs(context, alias, "run")
+    own = find_sweep_id(known, text)
+    if own is not None:
+        show_sweep(context, sweep_of(known, own), as_json=as_json)
+        return
+    of_sweep = find_set(known, text)
+    if of_sweep is not None:
+        sweep_id, number = of_sweep
+        show_sweep(context, sweep_of(known, sweep_id), only=number, as_json=as_json)
+        return
+    found = [one for one in known if (text or "") in one.job.id]
+    sweeps = sweeps_among(found)
     if as_json:
         documents = [{**job_document(one.job), "alias": one.machine.alias} for one in found]
-        console.json({"runs": documents})
+        console.json({"runs": documents, "sweeps": [sweep_document(one) for one in sweeps]})
         return
     runs = [one.job for one in found]
     if not runs and text:
-        raise UsageError(f"No run is meant by {text!r}.", hint="lab runs --all")
+        raise UsageError(f"No run matches {text!r}.", hint="lab runs --all")
     if not runs:
         console.say(f"No lab has been run on {context.project.alias(alias)} yet.")
         console.next_step(what_next(context, after="lab runs"))
         return
-    shown = runs if show_all else runs[-_SHOWN:]
-    for line in table(shown):
+    listed = _one_a_sweep(runs, sweeps)
+    shown = listed if show_all else listed[-_SHOWN:]
+    for line in (*table(shown), *_remarks(shown)):
         console.say(line)
-    if len(shown) < len(runs):
-        console.say(f"The last {_SHOWN} of {len(runs)}; all of them: lab runs --all")
-    console.next_step(what_next(context, known_from(context, runs), after="lab runs"))
+    if len(shown) < len(listed):
+        console.say(f"The last {_SHOWN} of {len(listed)}; all of them: lab runs --all")
+    known_now = known_from(context, runs, sweeps=sweeps)
+    console.next_step(what_next(context, known_now, after="lab runs"))
+
+
+def _one_a_sweep(runs: Sequence[Job], sweeps: Sequence[Sweep]) -> list[Job | Sweep]:
+    """Return what there is a line for: a sweep in the place of its workers, the oldest first."""
+    known = {sweep.id for sweep in sweeps}
+    listed: list[Job | Sweep] = [run for run in runs if run.run.sweep not in known]
+    return sorted([*listed, *sweeps], key=lambda one: (one.started, one.id))
 
 
 def choose_run(
@@ -58,7 +81,7 @@ def choose_run(
 ) -> Job:
     """Return the run whose id is, or alone contains, `text`; None means the one to look at now.
 
-    That is the newest of those that are going on, or else the newest. `otherwise` is what to do
+    That is the newest of those in progress, or else the newest. `otherwise` is what to do
     where there is none. Raises UsageError.
     """
     if not runs:
@@ -68,28 +91,17 @@ def choose_run(
     found = [run for run in runs if run.id == text] or [run for run in runs if text in run.id]
     if len(found) == 1:
         return found[0]
-    which = "No run" if not found else f"{len(found)} runs"
+    which, fits = (f"{len(found)} runs", "match") if found else ("No run", "matches")
     raise UsageError(
-        f"{which} on {alias} can be meant by {text!r}. "
+        f"{which} on {alias} {fits} {text!r}. "
         f"The latest: {', '.join(run.id for run in (found or runs)[-3:])}.",
         hint="lab runs --all",
     )
 
 
-def table(runs: Sequence[Job]) -> list[str]:
+def table(runs: Sequence[Job | Sweep]) -> list[str]:
     """Return a table of the runs, with its heading, times in the time zone of this computer."""
-    rows = [("RUN", "STATE", "STARTED", "TOOK", "EXIT", "LAB")]
-    rows += [
-        (
-            run.id,
-            _state(run),
-            run.started.astimezone().strftime("%d %b %H:%M"),
-            "?" if run.state == "lost" else duration_in_words(run.duration),
-            "" if run.exit_code is None else str(run.exit_code),
-            run.title if run.slurm is None else f"{run.title} (Slurm job {run.slurm.id})",
-        )
-        for run in runs
-    ]
+    rows = [("RUN", "STATE", "STARTED", "TOOK", "EXIT", "LAB"), *map(_row, runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -97,12 +109,51 @@ def table(runs: Sequence[Job]) -> list[str]:
     ]
 
 
+def _row(run: Job | Sweep) -> tuple[str, ...]:
+    """Return the cells of one line; a sweep says how far it is."""
+    started = run.started.astimezone().strftime("%d %b %H:%M")
+    took = duration_in_words(run.duration)
+    if isinstance(run, Sweep):
+        return (run.id, run.state, started, took, "", f"{run.line()}: {run.about.title}")
+    return (
+        run.id,
+        _state(run),
+        started,
+        "?" if run.state == "lost" else took,
+        "" if run.exit_code is None else str(run.exit_code),
+        _what(run),
+    )
+
+
+def _what(run: Job) -> str:
+    """Return what a run runs, and what Slurm calls it."""
+    return run.title if run.slurm is None else f"{run.title} (Slurm job {run.slurm.id})"
+
+
+def _remarks(listed: Sequence[Job | Sweep]) -> list[str]:
+    """Return what is to be said of the code of these runs, a sentence for each remark."""
+    runs: dict[str, list[str]] = {}
+    for one in listed:
+        if isinstance(one, Job) and one.code:
+            runs.setdefault(one.code, []).append(one.id)
+    return [
+        f"{'Run ' if len(ids) == 1 else 'Each of '}{', '.join(ids)} {remark}."
+        for remark, ids in runs.items()
+    ]
+
+
 def _state(run: Job) -> str:
     """Return the state of a run, with what Slurm adds to it."""
     if run.silent_since is not None:
         return no_sign(run)
+    if run.state == "queued" and run.place is not None:
+        return f"queued ({run.place[0]} of {run.place[1]} in line)"
     if run.slurm is None:
         return run.state
+    if run.is_requeued and run.slurm.reason in ("", "BeginTime"):
+        return "requeued"
+    if run.is_requeued:
+        return f"requeued ({run.slurm.reason})"
     if run.state == "queued":
         return f"queued ({run.slurm.reason})" if run.slurm.reason else "queued"
     if run.state == "failed" and run.slurm.state != "FAILED":
@@ -112,25 +163,30 @@ def _state(run: Job) -> str:
     return run.state
 
 
-def duration_in_words(duration: timedelta) -> str:
-    """Return a duration as `40 s`, `12 min` or `3 h 05 min`."""
-    seconds = max(0, int(duration.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    hours, minutes = divmod(seconds // 60, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+def known_from(
+    context: Context,
+    runs: Sequence[Job],
+    *,
+    ended: Collection[str] = (),
+    sweeps: Sequence[Sweep] = (),
+) -> Known:
+    """Return what runs tell: which are in progress, and where the latest other results are.
 
-
-def known_from(context: Context, runs: Sequence[Job], *, ended: Collection[str] = ()) -> Known:
-    """Return what runs tell: which go on, and where the results of the latest other one are.
-
-    `ended` are the ids of those that have been ended since.
+    `ended` are the ids of those that have been ended since; `sweeps` are those of workers among
+    them, as far as they were asked for.
     """
-    going_on = [run.id for run in runs if not run.is_over and run.id not in ended]
-    over = [run for run in runs if run.id not in going_on]
+    going_on = [run for run in runs if not run.is_over and run.id not in ended]
+    over = [run for run in runs if run not in going_on]
     results = None
     if over:
-        folder = f"{over[-1].run.output_folder}/{over[-1].id}"
+        last = over[-1].run
+        folder = f"{last.output_folder}/{f'{last.sweep}-1' if last.sweep else over[-1].id}"
         is_here = (context.project.outputs / folder).is_dir()
-        results = f"look at {shlex.quote(f'outputs/{folder}')}" if is_here else _BRING
-    return Known(running=going_on, results=results)
+        shown = last.output_folder if last.sweep else folder
+        results = f"look at {shlex.quote(f'outputs/{shown}')}" if is_here else _BRING
+    interrupted = [sweep.id for sweep in sweeps if sweep.state == "interrupted"]
+    return Known(
+        running=list(dict.fromkeys(run.run.sweep or run.id for run in going_on)),
+        interrupted=interrupted[-1] if interrupted else "",
+        results=results,
+    )

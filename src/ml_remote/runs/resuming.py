@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..jobs.about import Run
 from ..jobs.job import Job
 from ..machine import Machine
-from ..scripts import ask, script
+from ..scripts import run_script, script
 from ..ui.text import in_one_line
 
 __all__ = ["CHECKPOINT", "resume_command", "resumed", "taking_checkpoint"]
@@ -36,19 +36,18 @@ def resumed(run: Run, text: str | None, machines: Sequence[Machine]) -> Run:
         {
             line
             for machine in machines
-            for line in ask(machine, "checkpoints", run.output_folder).stdout.split("\n")
+            for line in run_script(machine, "checkpoints", run.output_folder).stdout.split("\n")
             if is_a(JOB, line)
         }
     )
     found = [one for one in known if one == text] or [one for one in known if text in one]
     if len(found) == 1:
         return replace(run, resume=found[0])
-    which = "No checkpoint" if not found else f"{len(found)} checkpoints"
+    which, fits = (f"{len(found)} checkpoints", "match") if found else ("No checkpoint", "matches")
     where = ", ".join(machine.alias for machine in machines)
     latest = ", ".join((found or known)[-3:]) or "none; one is written after every epoch"
     raise UsageError(
-        f"{which} of {run.lab or run.name} on {where} can be meant by {text!r}. "
-        f"The latest: {latest}.",
+        f"{which} of {run.lab or run.name} on {where} {fits} {text!r}. The latest: {latest}.",
         hint="lab runs --all",
     )
 

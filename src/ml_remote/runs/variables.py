@@ -7,19 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .. import answers
 from ..errors import UsageError
 from ..ui.hiding import hide
 from .launchers.launcher import Variables
+from .variable_names import check_name
 
-__all__ = ["check_name", "check_value", "given_variables"]
+__all__ = ["check_value", "given_variables"]
 
 _LONGEST = 64 * 2**10  # bytes of a value
-# What sh and its scripts need, and what bash, as sh, lets nobody set.
-_TAKEN = (
-    *("PATH", "HOME", "PWD", "IFS", "UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"),
-    *("BASH_VERSINFO", "FAR", "tty", "python", "secret", "secrets", "value", "here", "lab_bin"),
-)
 # NAME=VALUE, `export` before it or not; between quotes a value may have several lines.
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:
@@ -50,7 +45,8 @@ def given_variables(words: Sequence[str], file: str | None) -> Variables:
         else:
             raise UsageError(
                 f"{name} is not set here.",
-                hint=f"Set it there: lab secret set {name}; or for this run: --env {name}=VALUE",
+                hint=f"Store it on the machine: lab secret set {name}; or for this run: --env "
+                f"{name}=VALUE",
             )
     hide([*recorded.values(), *secret.values()])
     for name, value in (*recorded.items(), *secret.items()):
@@ -58,20 +54,10 @@ def given_variables(words: Sequence[str], file: str | None) -> Variables:
     return Variables(recorded=tuple(recorded.items()), secret=secret)
 
 
-def check_name(name: str) -> None:
-    """Raise UsageError for what cannot be the name of a variable, or is lab's own."""
-    if not answers.is_a(answers.VARIABLE, name):
-        raise UsageError(
-            f"{name!r} cannot be the name of a variable. Use letters, digits and _, no digit first."
-        )
-    if name.startswith("LAB_") or name in _TAKEN:
-        raise UsageError(f"{name} has a meaning of its own; choose another name.")
-
-
 def check_value(name: str, value: str) -> None:
     """Raise UsageError for what cannot be the value of a variable."""
     if not value or "\0" in value or len(value.encode(errors="surrogateescape")) > _LONGEST:
-        raise UsageError(f"The value of {name} is empty, longer than 64 KiB, or no text.")
+        raise UsageError(f"The value of {name} is empty, longer than 64 KiB, or not text.")
 
 
 def _of_file(path: Path) -> Iterator[tuple[str, str]]:

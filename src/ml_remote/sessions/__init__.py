@@ -1,1 +1,1 @@
-"""JupyterLab and TensorBoard on the machine, in the browser here."""
+"""JupyterLab and Open TensorBoard on the machine in your browser."""

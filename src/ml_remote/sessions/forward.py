@@ -12,13 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .. import answers
-from ..closing import closing_on_signals
 from ..context import Context
+from ..desktop import open_link
 from ..errors import LabError, UsageError
 from ..machine import Machine
+from ..next_steps import Known, what_next
 from ..scripts import absolute_folder, script
+from ..signals import interrupt_on_signals
+from ..ssh.forwards import close_left_behind
 from ..ui.console import Console
-from . import browser
 from .open_ports import OpenPort, recorded
 from .port import KeptPort
 from .tunnel import BEAT, Forward, Route, keep_open
@@ -58,7 +60,7 @@ def parse(text: str) -> Wanted:
     if here is None:
         if colon and (first in ("", "*", "localhost") or first[:1] == "[" or "." in first):
             raise _unusable(text, "It begins with an address; lab listens on 127.0.0.1 only.")
-        raise _unusable(text, f"{first!r} is no port: a number from 1 to {_LARGEST_PORT}.")
+        raise _unusable(text, f"{first!r} is not a port: a number from 1 to {_LARGEST_PORT}.")
     if not colon:
         return Wanted(here=here, to=first, is_exact=False)
     if _port(rest) is not None:
@@ -89,13 +91,14 @@ def forward(
     """Carry out `lab forward`: keep ports open until Ctrl-C.
 
     Raises UsageError for ports that cannot be meant, and LabError when the machine or a port of
-    this computer cannot be had.
+    this computer is not available.
     """
     wanted = [parse(port) for port in ports]
+    close_left_behind()
     machine = context.machine(alias)
     targets = _targets(machine, wanted)
     try:
-        with closing_on_signals(), ExitStack() as kept:
+        with interrupt_on_signals(), ExitStack() as kept:
             forwards = tuple(
                 Forward(port=kept.enter_context(_port_here(one, context)), to=target)
                 for one, target in zip(wanted, targets, strict=True)
@@ -107,7 +110,8 @@ def forward(
             kept.enter_context(recorded(context.project.state, listed))
             _hold(context, machine, forwards, listed, open_page=open_page)
     except KeyboardInterrupt:
-        context.console.say(f"The way is closed. What runs on {machine.alias} continues.")
+        context.console.say(f"The tunnel is closed. Programs on {machine.alias} continue.")
+        context.console.next_step(what_next(context, Known(is_asked=False)))
 
 
 def _targets(machine: Machine, wanted: Sequence[Wanted]) -> list[str]:
@@ -127,12 +131,12 @@ def _targets(machine: Machine, wanted: Sequence[Wanted]) -> list[str]:
         path = posixpath.normpath(posixpath.join(folder, one.to))
         if len(path.encode()) > _LONGEST_SOCKET:
             raise UsageError(
-                f"{path} is too long for the path of a socket: {_LONGEST_SOCKET} bytes at most.",
+                f"{path} is too long for a socket path: {_LONGEST_SOCKET} bytes at most.",
                 hint="Let the program listen on a socket in a folder with a shorter path",
             )
         if _REPLACED.search(path):
             raise UsageError(
-                f"{path} cannot be forwarded: it has %, : or ${{ in it, which ssh does not leave.",
+                f"{path} cannot be forwarded: it contains %, : or ${{, which ssh would change.",
                 hint="Let the program listen on a socket in another folder, and give its full path",
             )
         targets.append(path)
@@ -144,8 +148,8 @@ def _port_here(wanted: Wanted, context: Context) -> KeptPort:
     port = KeptPort(wanted.here, is_exact=wanted.is_exact)
     if port.number != wanted.here:
         context.console.note(
-            f"Another program on this computer uses port {wanted.here}, so this is port "
-            f"{port.number} here."
+            f"Another program on this computer uses port {wanted.here}, so port {port.number} is "
+            "used here."
         )
     return port
 
@@ -165,7 +169,8 @@ def _hold(
     def tell() -> None:
         for one in listed:
             console.say(f"http://127.0.0.1:{one.port} leads to {one.to} on {alias}.")
-        console.next_step("Ctrl-C here closes the way; what runs there continues.")
+        until = "Ctrl-C closes the tunnel; programs on the machine continue."
+        console.next_step(what_next(context, Known(left=until)))
         if open_page:
             address = f"http://127.0.0.1:{listed[0].port}/"
             threading.Thread(target=_open_page, args=(address, console), daemon=True).start()
@@ -182,8 +187,8 @@ def _hold(
                 told.add(reason)
                 places = ", ".join(one.to for one in listed)
                 console.note(
-                    f"{alias} could not connect to {places} ({reason}). It is tried again each "
-                    "time that something here connects."
+                    f"{alias} could not connect to {places} ({reason}). It is tried again "
+                    "whenever something connects here."
                 )
 
     route = Route(
@@ -200,8 +205,8 @@ def _open_page(address: str, console: Console) -> None:
     number = int(address.rpartition(":")[2].rstrip("/"))
     while not _answers(number):
         time.sleep(_LOOK_EVERY)
-    if not browser.show(address):
-        console.note(f"There is no browser to open here. Open {address} yourself.")
+    if not open_link(address):
+        console.note(f"This computer has no browser to open. Open {address} yourself.")
 
 
 def _answers(number: int) -> bool:

@@ -8,13 +8,23 @@ from pathlib import PurePath
 
 from ..context import Context
 from ..errors import LabError, UsageError
-from ..kernels_there import AT_LOGOUT, Kernels, LastingKernel, list_kernels, named
+from ..lasting_kernels import (
+    AT_LOGOUT,
+    Kernels,
+    LastingKernel,
+    end_local_kernel,
+    kernel_document,
+    list_kernels,
+    list_local_kernels,
+    named,
+)
+from ..next_steps import Known, what_next
 from ..project import Project
+from ..runs.duration import duration_in_words
 from ..runs.labs import find_lab
-from ..runs.listing import duration_in_words
-from ..scripts import ask
+from ..scripts import run_script
 
-__all__ = ["about_kernels", "stop_kernel"]
+__all__ = ["about_kernels", "show_local_kernels", "stop_kernel"]
 
 _PATIENCE = 60  # seconds for kernels to end, in which the machine says nothing
 
@@ -40,32 +50,51 @@ def _about(kernel: LastingKernel) -> Iterator[str]:
     yield "shown in a window" if kernel.is_shown else "in no window"
     yield "busy" if kernel.is_busy else "idle"
     if kernel.has_old_environment:
-        yield "old environment until its restart"
+        yield "old environment until restarted"
 
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
-def stop_kernel(context: Context, lab: str, *, alias: str | None = None) -> None:
+def show_local_kernels(context: Context, *, as_json: bool = False) -> None:
+    """Carry out `lab status --local`: show the kernels of this project on this computer."""
+    console, known = context.console, list_local_kernels(context.project.root)
+    if as_json:
+        console.json({"kernels": [kernel_document(kernel) for kernel in known.all]})
+        return
+    console.say("This computer")
+    for line in about_kernels(known):
+        console.say(f"  {line}")
+    if not known.all:
+        console.say("  This project has no live kernel here.")
+    console.next_step(what_next(context, Known(is_local=True)))
+
+
+def stop_kernel(
+    context: Context, lab: str, *, alias: str | None = None, local: bool = False
+) -> None:
     """Carry out `lab stop --kernel`: end the kernel of a lab; without `lab`, the only one.
 
     Raises UsageError when it is not clear which one is meant, and LabError.
     """
+    if local:
+        _stop_here(context, lab)
+        return
     machine, console = context.machine(alias), context.console
     known = list_kernels(machine)
     if not known.is_known:
         raise LabError(
-            f"The kernels on {machine.alias} cannot be listed: the tool that is installed there is "
-            "another version.",
+            f"The kernels on {machine.alias} cannot be listed: another version of lab is "
+            "installed there.",
             hint="lab setup",
         )
     kernel = _choose(known.all, lab, context.project, where=machine.alias)
     if kernel is None:
-        console.say(f"No kernel of this project lives on {machine.alias}.")
-        console.next_step("lab status")
+        console.say(f"This project has no live kernel on {machine.alias}.")
+        console.next_step(what_next(context))
         return
-    done = ask(machine, "end-kernel", kernel.id, timeout=_PATIENCE)
+    done = run_script(machine, "end-kernel", kernel.id, timeout=_PATIENCE)
     if f"ended\t{json.dumps({'id': kernel.id})}" not in done.stdout.split("\n"):
         if any(one.id == kernel.id for one in list_kernels(machine).all):
             raise LabError(
@@ -74,8 +103,21 @@ def stop_kernel(context: Context, lab: str, *, alias: str | None = None) -> None
             )
         console.say(f"The kernel of {kernel.lab} has just ended.")
     else:
-        console.say(f"The kernel of {kernel.lab} was ended, with all it had started.")
-    console.next_step("lab status")
+        console.say(f"The kernel of {kernel.lab} was ended, with everything it had started.")
+    console.next_step(what_next(context))
+
+
+def _stop_here(context: Context, lab: str) -> None:
+    """End the kernel of a lab on this computer."""
+    project, console = context.project, context.console
+    kernel = _choose(list_local_kernels(project.root).all, lab, project, where="this computer")
+    if kernel is None:
+        console.say("This project has no live kernel on this computer.")
+    elif end_local_kernel(project.root, kernel):
+        console.say(f"The kernel of {kernel.lab} was ended, with everything it had started.")
+    else:
+        console.say(f"The kernel of {kernel.lab} has just ended.")
+    console.next_step(what_next(context, Known(is_local=True)))
 
 
 def _choose(
@@ -85,8 +127,8 @@ def _choose(
     if not lab:
         if len(kernels) > 1:
             raise UsageError(
-                f"{len(kernels)} kernels live on {where}: {named(kernels)}.",
-                hint="Name the lab whose kernel is to end: lab stop --kernel LAB",
+                f"{len(kernels)} kernels are live on {where}: {named(kernels)}.",
+                hint="Name the lab whose kernel should end: lab stop --kernel LAB",
             )
         return next(iter(kernels), None)
     plain = _without_ending(PurePath(lab).as_posix())
@@ -95,12 +137,12 @@ def _choose(
     found = exact or [kernel for kernel in kernels if kernel.lab.endswith(f"/{plain}")]
     if len(found) == 1:
         return found[0]
-    said = f"kernels live for {named(kernels)}" if kernels else "none lives"
+    said = f"there are kernels for {named(kernels)}" if kernels else "none lives"
     raise UsageError(
-        f"No kernel on {where} is that of {lab}: {said}."
+        f"No kernel on {where} belongs to {lab}: {said}."
         if not found
-        else f"{lab} may mean several kernels on {where}: {named(found)}.",
-        hint="See them: lab status",
+        else f"{lab} matches several kernels on {where}: {named(found)}.",
+        hint="To see them: lab status",
     )
 
 

@@ -55,8 +55,8 @@ def take_port(preferred: int, *, is_exact: bool = False) -> socket.socket:
                 raise
     if is_exact:
         raise LabError(
-            f"Port {preferred} of this computer is in use, or may not be used by you.",
-            hint="Name another one before the colon",
+            f"Port {preferred} of this computer is in use, or you may not use it.",
+            hint="Name another port before the colon",
         )
     raise LabError("This computer has no free port left.", hint="Close some programs")
 

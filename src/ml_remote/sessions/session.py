@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Self
 
 from .. import jobs
-from ..answers import HOST, SOCKET_FOLDER, TOKEN, unusable, used
-from ..closing import closing_on_signals
+from ..answers import HOST, SOCKET_FOLDER, TOKEN, checked, unusable
 from ..context import Context
+from ..desktop import open_link
 from ..errors import LabError, RemoteCommandError
 from ..far.__main__ import INCOMPLETE
 from ..far.env.sessions import find_kind
-from ..installing import ensure_far
+from ..far_half import ensure_far
+from ..login.logins import log_in
 from ..machine import Machine
 from ..next_steps import Known, what_next
-from ..scripts import ExitCode, ask, script
+from ..scripts import ExitCode, run_script, script
+from ..signals import interrupt_on_signals
+from ..ssh.forwards import close_left_behind
+from ..ssh.shared_connection import is_known_to_ask, note_that_it_asks, reopen
+from ..ssh.sibling_hosts import sibling_alias
 from ..transfer.identity import identity
 from . import browser
 from .port import KeptPort
@@ -40,7 +45,7 @@ class _Session:
 
     job: jobs.Job
     directory: str
-    """Where its socket lies there."""
+    """Where its socket is on the machine."""
     token: str
 
 
@@ -66,19 +71,22 @@ class Sessions:
         LabError, in words, when it comes to no session or no tunnel.
         """
         alias = self._machine.alias
+        close_left_behind()
         try:
-            with closing_on_signals():
+            with interrupt_on_signals():
                 session = self._find_or_start()
                 in_order = self._hold_tunnel(session, open_browser=open_browser)
         except KeyboardInterrupt:
             self._console.say(f"The tunnel is closed. A session on {alias} continues.")
-            again = f"lab {self._name} reaches it again; lab {self._name} --stop ends it"
+            again = f"lab {self._name} reconnects to it; lab {self._name} --stop ends it"
             self._console.next_step(what_next(self._context, Known(session=again)))
             return
         if not in_order:
-            # The shared connection may have been lost together with the session.
-            own = self._machine.client.with_options("ControlPath=none")
-            raise self._explain_end(replace(self._machine, client=own), session.job.id)
+            client = self._machine.client
+            if not is_known_to_ask(client):
+                # The shared connection may have been lost together with the session.
+                client = client.with_options("ControlPath=none")
+            raise self._explain_end(replace(self._machine, client=client), session.job.id)
         self._console.say(f"The {self._kind.title} session on {alias} has ended.")
         self._console.next_step(what_next(self._context, after=f"lab {self._name}"))
 
@@ -87,7 +95,7 @@ class Sessions:
         known = self._jobs()
         title = self._kind.title
         if not known:
-            self._console.say(f"There has been no {title} session on {self._machine.alias} yet.")
+            self._console.say(f"There was no {title} session on {self._machine.alias} yet.")
             start = Known(session=f"lab {self._name} starts one")
             self._console.next_step(what_next(self._context, start))
             return
@@ -106,12 +114,19 @@ class Sessions:
         self._console.next_step(what_next(self._context, Known(session=how)))
 
     def stop(self) -> None:
-        """End the session on the machine with everything that it has started."""
+        """End the session on the machine with everything that it has started.
+
+        Those on other hosts that share its disk are named, and left alone.
+        """
         title, alias = self._kind.title, self._machine.alias
         running = [job for job in self._jobs() if not job.is_over]
-        for job in running:
+        own = [job for job in running if job.is_here] or running[-1:]
+        for job in own:
             jobs.stop(self._machine, job.id)
-            self._console.say(f"{title} on {alias} has ended, with everything that ran in it.")
+            self._console.say(f"{title} on {alias} was ended, with everything that ran in it.")
+        for job in running:
+            if job not in own:
+                self._console.note(f"{title} also runs on {job.host}, which was left alone.")
         if not running:
             self._console.say(f"No {title} session runs on {alias}.")
         self._console.next_step(what_next(self._context))
@@ -124,24 +139,29 @@ class Sessions:
         title, alias = self._kind.title, self._machine.alias
         for _ in range(_ATTEMPTS):
             running = [job for job in self._jobs() if not job.is_over]
-            if running and jobs.replaces(self._machine, running[-1], console=self._console):
-                running = []
-            if running:
-                job = running[-1]
-                self._console.note(f"{title} already runs on {alias}. Connecting to it.")
-            else:
-                self._console.note(f"Starting {title} on {alias}.")
-                job = self._start()
+            for job in reversed(running):
+                session = self._session_of(job)
+                if isinstance(session, _Session):
+                    self._console.note(f"{title} already runs on {alias}. Connecting to it.")
+                    return session
+                if session is not None:
+                    self._console.note(f"{title} also runs on {session}, which was left alone.")
+                    running.remove(job)
+            self._console.note(f"Starting {title} on {alias}.")
+            job = self._start()
             session = self._session_of(job)
-            if session is not None:
+            if isinstance(session, _Session):
                 return session
+            if session is not None:
+                raise self._is_elsewhere(session)
             # It may have ended in this moment, or another computer was faster to start one.
             if not running and self._exit_code(job) != ExitCode.TRY_AGAIN:
                 break
         raise self._explain_end(self._machine, job.id)
 
     def _start(self) -> jobs.Job:
-        """Start a session as a job on the machine."""
+        """Start a session as a job on the machine, once the way back to it is proved."""
+        _prove_way_back(self._machine)
         far = ensure_far(self._machine)
         name, email = identity(self._context.project.root)
         variables = {
@@ -158,22 +178,31 @@ class Sessions:
     def _exit_code(self, job: jobs.Job) -> int | None:
         return jobs.find_job(self._machine, job.id).exit_code
 
-    def _session_of(self, job: jobs.Job) -> _Session | None:
-        """Return the session that a job is, once it is known; None when it has ended."""
-        done = ask(self._machine, "find-session", job.id, job=job.id)
+    def _is_elsewhere(self, host: str) -> LabError:
+        """Return the error for an alias that leads to another host each time."""
+        alias, first = sibling_alias(self._machine.client, host)
+        first = f"{first}; then: " if first else ""
+        return LabError(
+            f"The session was started on {host}, but {self._machine.alias} now leads to another "
+            "host.",
+            hint=f"{first}lab {self._name} --alias {alias}",
+        )
+
+    def _session_of(self, job: jobs.Job) -> _Session | str | None:
+        """Return the session that a job is, once it is known; None when it has ended.
+
+        Of one that runs on another host, return that host.
+        """
+        done = run_script(self._machine, "find-session", job.id, job=job.id)
         word, first, second = (*done.stdout.strip("\n").split("\t"), "", "")[:3]
         if word == "ended":
             return None
         if word == "elsewhere":
-            host, here = used(HOST, first), used(HOST, second)
-            raise LabError(
-                f"The session runs on {host}, and {self._machine.alias} leads to {here} now.",
-                hint=f"Connect an alias to {host} itself: lab connect user@{host} --alias NAME",
-            )
+            return checked(HOST, first)
         if word != "here":
             raise unusable("session", word)
         # ssh expands what looks like a variable in the path of a socket.
-        directory, token = used(SOCKET_FOLDER, first), used(TOKEN, second)
+        directory, token = checked(SOCKET_FOLDER, first), checked(TOKEN, second)
         return _Session(job=job, directory=directory, token=token)
 
     def _hold_tunnel(self, session: _Session, *, open_browser: bool) -> bool:
@@ -205,16 +234,17 @@ class Sessions:
         address = f"http://127.0.0.1:{number}"
 
         def tell(page: Path) -> None:
-            shown = open_browser and browser.show(page)
+            shown = open_browser and open_link(page)
             self._console.say(
                 f"{title} is in your browser: {address}"
                 if shown
                 else f"{title}: open {page.as_uri()}"
             )
-            self._console.next_step(
-                f"{self._kind.what_next} Ctrl-C here closes the tunnel; the session continues. "
+            until = (
+                f"{self._kind.what_next} Ctrl-C closes the tunnel; the session continues. "
                 f"lab {self._name} --stop ends it."
             )
+            self._console.next_step(what_next(self._context, Known(left=until)))
 
         with browser.login_page(
             self._context.project.state / f"open-{self._name}-{number}.html",
@@ -229,21 +259,38 @@ class Sessions:
         job = jobs.find_job(machine, job_id)
         title, alias = self._kind.title, machine.alias
         if job.exit_code == ExitCode.NO_ENVIRONMENT:
-            said = ask(machine, "tail-session", job_id, job=job_id).stdout.strip()
+            said = run_script(machine, "tail-session", job_id, job=job_id).stdout.strip()
             last = said.splitlines()[-1].removeprefix("Error: ") if said else ""
             if last.startswith(INCOMPLETE):
                 return RemoteCommandError(f"On {alias}: {last}", hint="lab setup")
             return RemoteCommandError(
-                f"The environment is not on {alias} yet: {machine.folder} has no .venv.",
+                f"There is no environment on {alias} yet: {machine.folder} has no .venv.",
                 hint="lab setup",
             )
         if job.state == "lost":
             return RemoteCommandError(
-                f"{title} on {alias} is gone: it was killed, or the machine was restarted.",
+                f"{title} on {alias} is gone: it was killed, or the machine restarted.",
                 hint=f"lab {self._name} starts another one",
             )
-        said = ask(machine, "tail-session", job_id, job=job_id).stdout.strip()
+        said = run_script(machine, "tail-session", job_id, job=job_id).stdout.strip()
         return RemoteCommandError(
             f"{title} on {alias} ended with exit code {job.exit_code}. The end of its log:\n{said}",
             hint="If a package is missing: lab setup",
         )
+
+
+def _prove_way_back(machine: Machine) -> None:
+    """See that a tunnel will reach the machine: by a login of its own, or what is shared.
+
+    Raises LabError when none will.
+    """
+    client = machine.client
+    if is_known_to_ask(client):
+        reopen(client)
+        return
+    login = log_in(client, alone=True)
+    if login.asks:
+        note_that_it_asks(client)
+        reopen(client)
+    elif login.refusal is not None:
+        raise login.refusal

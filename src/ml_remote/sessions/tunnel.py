@@ -1,9 +1,13 @@
 """Ports of this computer that lead to the remote machine, whatever the network does.
 
-The tunnel is one ssh process with a connection of its own: a forward over a shared connection would
-outlive the command. ssh itself notices when the machine does not answer any more, and ends. Then
-another connection is made, until a session that they lead to is over. That a login comes to an end
-is watched here: ssh's own limits cover the connection before it and the signs of life after it.
+The tunnel is one ssh process with a connection of its own: a forward over a shared connection
+outlives a command that is killed. ssh itself notices when the machine does not answer any more, and
+ends. Then another connection is made, until a session that they lead to is over. That a login comes
+to an end is watched here: ssh's own limits cover the connection before it and the signs of life
+after it.
+
+Only where every login asks a person, the way is the shared connection, with guarded forwards. What
+it does in silence is left to it; when it is lost, the person is asked again.
 """
 
 from __future__ import annotations
@@ -14,12 +18,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from ..errors import (
     HostKeyChangedError,
     HostKeyUnknownError,
+    InteractiveLoginError,
     LabError,
     LoginRefusedError,
     UnreachableError,
@@ -29,11 +34,19 @@ from ..processes import MOST_OUTPUT, Running, running
 from ..scripts import ExitCode, failure
 from ..ssh.client import CONNECT_TIMEOUT, SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ssh.explaining import explain
-from ..ssh.own_words import OwnWords, own_words
+from ..ssh.forwards import forwarded
+from ..ssh.shared_connection import (
+    is_known_to_ask,
+    is_open,
+    note_that_it_asks,
+    reopen,
+    those_that_ask,
+)
+from ..ssh.ssh_log import SshLog, ssh_log
 from ..ui.console import Console
 from .port import KeptPort, Way
 
-__all__ = ["BEAT", "Forward", "Route", "keep_open"]
+__all__ = ["BEAT", "Forward", "Route", "keep_open", "warning_of_end"]
 
 BEAT = 2.0
 """Seconds between two signs of life of the script on the machine."""
@@ -44,6 +57,7 @@ _PAUSE_AFTER_REFUSAL = 5.0  # servers bar an address that fails to log in too of
 _OPEN_PATIENCE = 50.0  # seconds for a session that runs to take connections
 _ANSWER_TIMEOUT = 60.0  # seconds until JupyterLab must have answered for the first time
 # A connection counts as lost when the machine has not answered for eight seconds.
+_ENDING = re.compile(r"ending [0-9]")
 _OPTIONS = (
     "ControlPath=none",
     "BatchMode=yes",
@@ -71,7 +85,8 @@ class Route:
     script: str
     """Runs there meanwhile and prints signs of life: `open`, `alive`, `ended`, `failed`.
 
-    It ends with its descriptor 3."""
+    On a compute node it also prints `ending` and the minutes that are left. It ends with its
+    descriptor 3."""
     arguments: tuple[str, ...]
     job_id: str = ""
     """The session that the first forward leads to; nothing where it leads to no session."""
@@ -98,10 +113,15 @@ def keep_open(
     """
     patience = _FIRST_PATIENCE
     is_known = False  # whether there has been a connection already
-    is_open = False
+    was_open = False
     lost = False
+    is_warned = False  # of the end of a compute node's job
     alias = route.machine.alias
     while True:
+        if those_that_ask(route.machine.client):
+            _open_shared(route, console, is_known=is_known)
+        if is_known_to_ask(route.machine.client):
+            patience = _FIRST_PATIENCE  # silence is no reason to log in again
         began = time.monotonic()
         with _connected(route, patience) as connection:
             for word in connection.words():
@@ -111,16 +131,22 @@ def keep_open(
                 if word in ("ended", "failed"):
                     return word == "ended"
                 if word == "open":
-                    if not is_open:
+                    if not was_open:
                         if route.job_id:
                             _await_answer(route, connection)
                         opened()
                     elif lost:
                         console.note(f"Connected to {alias} again.")
-                    is_open = True
+                    was_open = True
                     lost = False
+                if word.startswith("ending ") and not is_warned:
+                    console.warn(warning_of_end(alias, word))
+                    is_warned = True
                 heard(connection.said())
             error = connection.failure()
+        if isinstance(error, InteractiveLoginError) and not those_that_ask(route.machine.client):
+            note_that_it_asks(route.machine.client)
+            continue
         if not is_known or not isinstance(error, UnreachableError):
             raise error
         if isinstance(error, HostKeyChangedError | HostKeyUnknownError):
@@ -132,22 +158,57 @@ def keep_open(
         time.sleep(_PAUSE_AFTER_REFUSAL if isinstance(error, LoginRefusedError) else _PAUSE)
 
 
+def _open_shared(route: Route, console: Console, *, is_known: bool) -> None:
+    """See that the shared connection is open; once there was one, ask until it is again."""
+    told = ""
+    while True:
+        try:
+            reopen(route.machine.client, away=is_known)
+            return
+        except UnreachableError as error:
+            if not is_known or isinstance(error, HostKeyChangedError | HostKeyUnknownError):
+                raise
+            if told != error.message:
+                console.note(f"{error.message} {error.hint or ''}")
+                told = error.message
+        time.sleep(_PAUSE_AFTER_REFUSAL)
+
+
+def warning_of_end(alias: str, word: str) -> str:
+    """Return the warning that a compute node will soon be gone; `word` has the minutes."""
+    minutes = int(word.partition(" ")[2])
+    when = "in a minute" if minutes < 2 else f"in {minutes + 1} minutes"
+    return (
+        f"The job behind {alias} reaches its time limit {when}, and everything in it ends. Save "
+        "your work."
+    )
+
+
 @contextmanager
 def _connected(route: Route, patience: float) -> Iterator[_Connection]:
     """Forward the ports while the context lasts, and run the script that gives signs of life.
 
     `patience` is how many seconds there are until that says a first word.
     """
-    client = route.machine.client.with_options(
-        *_OPTIONS, f"ConnectTimeout={min(CONNECT_TIMEOUT, math.ceil(patience))}"
-    )
+    client = route.machine.client
     ways = [one.port.new_way() for one in route.forwards]
+    pairs = [
+        (way if isinstance(way, str) else f"127.0.0.1:{way}", one.to)
+        for way, one in zip(ways, route.forwards, strict=True)
+    ]
     flags: list[str] = []
-    for way, one in zip(ways, route.forwards, strict=True):
-        near = way if isinstance(way, str) else f"127.0.0.1:{way}"
-        flags += ["-L", f"{near}:{one.to}"]
+    if is_known_to_ask(client):
+        over_shared: AbstractContextManager[None] = forwarded(client, pairs)
+        client = client.with_options("BatchMode=yes", "ControlMaster=no")
+    else:
+        over_shared = nullcontext()
+        limit = min(CONNECT_TIMEOUT, math.ceil(patience))
+        client = client.with_options(*_OPTIONS, f"ConnectTimeout={limit}")
+        for near, to in pairs:
+            flags += ["-L", f"{near}:{to}"]
     with (
-        own_words() as own,
+        ssh_log(client.proxy_error) as own,
+        over_shared,
         running(
             client.command(*SCRIPT_COMMAND, flags=[*own.flags, *flags]), own_session=True
         ) as process,
@@ -169,7 +230,7 @@ class _Connection:
         self,
         route: Route,
         process: Running,
-        own: OwnWords,
+        own: SshLog,
         patience: float,
         ways: Sequence[Way],
     ) -> None:
@@ -206,7 +267,7 @@ class _Connection:
                 return
             for one, way in zip(self._route.forwards, self._ways, strict=True):
                 one.port.lead(way)
-            if line in ("open", "alive", "ended", "failed"):
+            if line in ("open", "alive", "ended", "failed") or _ENDING.fullmatch(line):
                 yield line
             else:
                 size += len(line) + 1
@@ -220,22 +281,24 @@ class _Connection:
         machine = self._route.machine
         if self._has_no_way():
             return UnreachableError(
-                "ssh could not listen on this computer, so the tunnel leads nowhere.",
-                hint="See what is wrong: lab doctor",
+                "ssh could not listen on this computer, so there is no tunnel.",
+                hint="To find the cause: lab doctor",
             )
         if self._is_closed:
             return LabError(
                 f"The session on {machine.alias} has run for {_OPEN_PATIENCE:.0f} seconds without "
-                "taking connections.",
+                "accepting connections.",
                 hint="It may still be starting: run the command again. Or end it: "
                 "lab jupyter --stop, or lab tensorboard --stop",
             )
         if self._is_late:
             return UnreachableError(
-                f"{machine.alias} does not answer any more.", hint="See what is wrong: lab doctor"
+                f"{machine.alias} no longer answers.", hint="To find the cause: lab doctor"
             )
         if code in (ExitCode.NO_FOLDER, ExitCode.NO_JOB):
             return failure(code, "", machine=machine, job=self._route.job_id)
+        if is_known_to_ask(machine.client) and not is_open(machine.client):
+            return UnreachableError(f"The connection to {machine.alias} was lost.")
         errors = self._process.errors()
         return explain(self._own.said(errors, ExitCode.SSH), alias=machine.alias, others=errors)
 
@@ -244,7 +307,7 @@ class _Connection:
         return self._own.read() or self._process.errors()
 
     def watch(self, seconds: float, give_up: Callable[[], None]) -> None:
-        """Give up after so many seconds, unless the alarm is set anew or cancelled before that."""
+        """Give up after so many seconds, unless the alarm is set again or cancelled before that."""
         self.alarm.cancel()
         self.alarm = threading.Timer(seconds, give_up)
         self.alarm.daemon = True
@@ -281,8 +344,14 @@ def _await_answer(route: Route, connection: _Connection) -> None:
                 f"The SSH server of {alias} does not forward to sockets.",
                 hint="Ask whoever runs the machine for: AllowStreamLocalForwarding yes",
             ) from None
+        if is_known_to_ask(route.machine.client):  # what ssh says of it, nobody reads
+            raise LabError(
+                f"The session on {alias} does not answer over the shared connection; the SSH "
+                "server there may not forward to sockets.",
+                hint="Ask whoever runs the machine for: AllowStreamLocalForwarding yes",
+            ) from None
         raise LabError(
-            f"The session on {alias} takes connections, but does not answer.",
+            f"The session on {alias} accepts connections, but does not answer.",
             hint="End it: lab jupyter --stop, or lab tensorboard --stop; then try again",
         ) from None
     finally:

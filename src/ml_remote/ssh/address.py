@@ -24,7 +24,7 @@ __all__ = [
 
 EXAMPLES = "ada@gpu.example.com, ada@gpu.example.com:2222 or ada@[2001:db8::1]:2222"
 
-# What may stand in a value is said positively, so that nothing that ssh, a shell or a percent or
+# What a value may hold is said positively, so that nothing that ssh, a shell or a percent or
 # environment expansion gives a meaning to can ever get through.
 USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@~-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -92,9 +92,9 @@ def alias_fault(alias: str) -> str | None:
             f"at most {LONGEST_ALIAS} characters"
         )
     if alias.split(".")[0] in DEVICE_NAMES:
-        return "any other name: Windows keeps this one for a device"
+        return "another name: Windows reserves this one for a device"
     if alias == "localhost" or re.fullmatch(r"[0-9.]+", alias):
-        return f"a name of its own: `ssh {alias}` must keep meaning that address"
+        return f"a different name: `ssh {alias}` must keep meaning that address"
     return None
 
 
@@ -142,7 +142,7 @@ def _from_command(text: str) -> str | None:
 def parse_destination(text: str) -> Destination:
     """Return what `text` names: `host`, `user@host`, `user@host:port`, or an `ssh://` URI of these.
 
-    An IPv6 address stands in brackets, or without them where no port follows. Raises UsageError.
+    An IPv6 address is in brackets, or without them where no port follows. Raises UsageError.
     """
     _refuse_odd_characters(text)
     rest = text.strip(" ")
@@ -154,20 +154,20 @@ def parse_destination(text: str) -> Destination:
     if " " in rest:
         address = _from_command(rest)
         raise UsageError(
-            f"{shown(text)} is more than an address.",
-            hint=f"Leave out `ssh` and its options; give only {address or EXAMPLES}.",
+            f"{shown(text)} is not just an address.",
+            hint=f"Give it without `ssh` and its options: {address or EXAMPLES}.",
         )
     user, at, host_and_port = rest.rpartition("@")
     if at and ":" in user:
-        # The text itself is not repeated: what stands before the @ may be a password.
+        # The text itself is not repeated: what comes before the @ may be a password.
         raise UsageError(
-            "A colon stands before the @ of the address. A password does not belong there: ssh "
-            "asks for it when it is needed.",
+            "There is a colon before the @ of the address. Do not give a password: ssh asks for "
+            "it when needed.",
             hint=f"Give the address as in {EXAMPLES}.",
         )
     if "/" in host_and_port:
         raise UsageError(
-            f"{shown(text)} has a path.", hint=f"Give the machine alone, as in {EXAMPLES}."
+            f"{shown(text)} has a path.", hint=f"Give only the machine, as in {EXAMPLES}."
         )
     if not host_and_port or (at and not user):
         missing = "user name before" if host_and_port else "host name behind"
@@ -190,7 +190,7 @@ def parse_jump(text: str) -> tuple[Destination, ...]:
     if any(hop.host == "none" for hop in hops):
         raise UsageError(
             "`none` is not a jump host: ssh reads it as an instruction to use none.",
-            hint="Leave the jump host out.",
+            hint="Omit the jump host.",
         )
     return hops
 
@@ -226,7 +226,7 @@ def _refuse_odd_characters(text: str) -> None:
     """Refuse what would be shown wrongly, or end the line that a value is written to."""
     if any(not character.isprintable() for character in text):
         raise UsageError(
-            f"{shown(text)} has a character in it that cannot be seen.",
+            f"{shown(text)} contains an invisible character.",
             hint=f"Type the address, as in {EXAMPLES}.",
         )
 

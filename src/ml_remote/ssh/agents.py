@@ -49,7 +49,7 @@ def fault_of_agent(
     if not agent_hangs(resolved):
         return None
     return LoginRefusedError(
-        f"{silent_agent(resolved)} ssh waits for it, and {alias} is never logged in to.",
+        f"{silent_agent(resolved)} ssh waits for it, so the login to {alias} hangs.",
         hint="End that agent and start another one, or unset SSH_AUTH_SOCK; then try again",
     )
 

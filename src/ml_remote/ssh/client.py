@@ -18,17 +18,31 @@ from pathlib import Path
 from .. import processes
 from ..errors import (
     ConfigurationError,
+    InteractiveLoginError,
+    LabError,
+    LoginRefusedError,
     RemoteCommandError,
     UnreachableError,
 )
 from ..far.exit_codes import ExitCode
 from ..processes import Result
 from .agents import fault_of_agent
-from .configuration import expanded
-from .explaining import explain
+from .certificate_times import expired_certificate
+from .config_query import SECONDS, query, quietly
+from .explaining import explain, recognise
+from .forwards import close_left_behind
 from .not_run import command_not_run
-from .own_words import own_words
-from .ssh_directory import ssh_directory, ssh_options
+from .proxy_errors import proxy_error
+from .shared_connection import (
+    can_ask,
+    control_command,
+    control_socket,
+    note_that_it_answers,
+    prepare,
+    reopen,
+)
+from .ssh_directory import shown_options, ssh_directory, ssh_options
+from .ssh_log import ssh_log
 
 __all__ = [
     "CONNECT_TIMEOUT",
@@ -58,14 +72,18 @@ SCRIPT_COMMAND = (
 )
 """What runs a script that comes as its input, unless a start-up file has read a part of it."""
 
-# What a person may have set for every host, and what would break a command run by a program.
-_PLAIN = (
+# What a person may have set for every host, and what would start something else than is wanted.
+_NOTHING_ELSE = (
     f"ConnectTimeout={CONNECT_TIMEOUT}",
     "RemoteCommand=none",
     "RequestTTY=no",
     "PermitLocalCommand=no",
     "ClearAllForwardings=yes",
     "LogLevel=INFO",
+)
+# The same for a command that is run by a program.
+_PLAIN = (
+    *_NOTHING_ELSE,
     # A connection that others share ends, too, when nobody answers any more.
     "ServerAliveInterval=30",
     "ServerAliveCountMax=4",
@@ -75,15 +93,7 @@ _PLAIN = (
 )
 
 # What a login consists of besides logging in: nothing is asked, and nothing else is started.
-_LOGIN_ALONE = (
-    "BatchMode=yes",
-    f"ConnectTimeout={CONNECT_TIMEOUT}",
-    "RemoteCommand=none",
-    "RequestTTY=no",
-    "PermitLocalCommand=no",
-    "ClearAllForwardings=yes",
-    "LogLevel=INFO",
-)
+_LOGIN_ALONE = ("BatchMode=yes", *_NOTHING_ELSE)
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._-]*")
 
@@ -113,9 +123,12 @@ class Client:
         """Return the same machine, reached with further options; the first value given wins."""
         return replace(self, options=(*options, *self.options))
 
+    @property
+    def _names_key(self) -> bool:
+        return any(option.startswith("IdentityFile") for option in self.options)
+
     def _configuration(self) -> list[str]:
-        names_key = any(option.startswith("IdentityFile") for option in self.options)
-        return ssh_options(self.directory, default_keys=not names_key)
+        return ssh_options(self.directory, default_keys=not self._names_key)
 
     def command(self, *words: str, flags: Sequence[str] = ()) -> list[str]:
         """Return the argv of ssh that runs `words` on the machine, each of them one argument there.
@@ -136,12 +149,12 @@ class Client:
         options = [part for option in _LOGIN_ALONE for part in ("-o", option)]
         command = ["ssh", *self._configuration(), *options, *flags]
         try:
-            return _attempt(
+            return self._attempt(
                 lambda own: [*command, *own, "--", self.alias, "exit"],
                 timeout=4 * CONNECT_TIMEOUT,
             )
         except subprocess.TimeoutExpired:
-            raise UnreachableError(f"`ssh {self.alias}` did not end within a minute.") from None
+            raise UnreachableError(f"`ssh {self.alias}` did not finish within a minute.") from None
 
     def run(
         self,
@@ -159,10 +172,24 @@ class Client:
         """
         result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
         if result.returncode == ExitCode.SSH:
-            raise explain(result.stderr, alias=self.alias, others=result.others)
+            raise self._explained(result)
         if check and result.returncode != 0:
             raise self._failed(words[0] if words else "ssh", result)
         return result
+
+    def _explained(self, result: Attempt) -> LabError:
+        """Return the error that says why ssh failed; what a certificate tells comes with it."""
+        error = explain(result.stderr, alias=self.alias, others=result.others)
+        if type(error) is not LoginRefusedError:
+            return error
+        expired = expired_certificate(self.resolve())
+        if expired is None:
+            return error
+        return LoginRefusedError(
+            f"{error.message} {expired}",
+            hint="Get a new one the way you got the last one; then run the command again",
+            quoted=error.quoted,
+        )
 
     def _failed(self, program: str, result: Result) -> RemoteCommandError:
         said = result.stderr.strip() or result.stdout.strip() or "it printed nothing"
@@ -180,8 +207,40 @@ class Client:
     ) -> Attempt:
         """Run a command on the machine and return what came of it, ssh's own failures too.
 
-        Raises UnreachableError after `timeout` seconds.
+        Where every login asks a person, the shared connection is opened first, or once that is
+        seen. Raises UnreachableError after `timeout` seconds, and LabError where that fails.
         """
+        if interactive or not self._shares:
+            return self._attempt_once(*words, input=input, timeout=timeout, interactive=interactive)
+        self.get_ready()
+        done = self._attempt_once(*words, input=input, timeout=timeout)
+        if done.returncode != ExitCode.SSH:
+            note_that_it_answers(self)
+            return done
+        if not can_ask():
+            return done
+        if not isinstance(recognise(done.stderr, alias=self.alias), InteractiveLoginError):
+            return done
+        reopen(self)
+        return self._attempt_once(*words, input=input, timeout=timeout)
+
+    def get_ready(self) -> None:
+        """Do what comes before a program that uses the shared connection; see `attempt`.
+
+        Raises LabError where every login asks a person, and that connection could not be opened.
+        """
+        if self._shares:
+            close_left_behind()
+            prepare(self)
+
+    @property
+    def _shares(self) -> bool:
+        """Whether it may use a shared connection, by the options that it was given."""
+        return not any(option.startswith("ControlPath=") for option in self.options)
+
+    def _attempt_once(
+        self, *words: str, input: str, timeout: float | None, interactive: bool = False
+    ) -> Attempt:
         client = self if interactive else self.with_options("BatchMode=yes")
         try:
             if interactive:  # what ssh says while it asks is shown
@@ -189,15 +248,41 @@ class Client:
                     client.command(*words), input=input, timeout=timeout, echo_errors=True
                 )
                 return Attempt(**vars(done))
-            return _attempt(
+            return self._attempt(
                 lambda own: client.command(*words, flags=own), input=input, timeout=timeout
             )
         except subprocess.TimeoutExpired:
             fault = fault_of_agent(self.resolve(), alias=self.alias)
             raise fault or UnreachableError(
                 f"{self.alias} did not answer within {timeout:g} seconds.",
-                hint="See what is wrong: lab doctor",
+                hint="To find the cause: lab doctor",
             ) from None
+
+    def _attempt(
+        self,
+        command: Callable[[Sequence[str]], list[str]],
+        *,
+        input: str = "",
+        timeout: float | None,
+    ) -> Attempt:
+        """Run ssh, by the command with the arguments that have it write its own words into a file.
+
+        Raises subprocess.TimeoutExpired.
+        """
+        with ssh_log(self.proxy_error) as own:
+            done = processes.run(command(own.flags), input=input, timeout=timeout)
+            if done.returncode != ExitCode.SSH:
+                return Attempt(**vars(done))
+            reason = own.reason(done.stderr)
+            return Attempt(**{**vars(done), "stderr": reason}, others=done.stderr)
+
+    def proxy_error(self) -> str | None:
+        """Return what an ssh on the way to the machine says of its failure; see proxy_errors.py."""
+        try:
+            configuration = shown_options(self.directory)
+            return proxy_error(self.resolve(), configuration)
+        except LabError:
+            return None
 
     def run_script(
         self,
@@ -231,23 +316,20 @@ class Client:
     def resolve(self) -> dict[str, list[str]]:
         """Return what ssh makes of the alias (`ssh -G`): lower-case keywords, the values of each.
 
-        Raises ConfigurationError in ssh's words when the configuration cannot be read.
+        No command of the configuration runs: its `Match exec` lines hold for no host. Raises
+        ConfigurationError in ssh's words when the configuration cannot be read.
         """
         options = [part for option in self.options for part in ("-o", option)]
-        command = ["ssh", *self._configuration(), *options, "-G", "--", self.alias]
         try:
-            result = processes.run(command, timeout=10)
+            with quietly(self.directory, default_keys=not self._names_key) as (flags, variables):
+                values, result = query(self.alias, [*flags, *options], variables=variables)
         except subprocess.TimeoutExpired:
             raise ConfigurationError(
-                "ssh took more than 10 seconds to read your configuration.",
-                hint=f"Look for a slow `Match exec` line in {self.directory / 'config'}",
+                f"ssh took more than {SECONDS:.0f} seconds to read your configuration.",
+                hint=f"To see it yourself: ssh -G {self.alias}",
             ) from None
         if result.returncode != 0:
             raise explain(result.stderr, alias=self.alias)
-        values: dict[str, list[str]] = {}
-        for line in result.stdout.splitlines():
-            keyword, _, value = line.partition(" ")
-            values.setdefault(keyword, []).append(value)
         return values
 
     @property
@@ -258,31 +340,12 @@ class Client:
 
     def close(self) -> None:
         """End the shared connection, if there is one."""
-        (path, *_) = self.resolve().get("controlpath", ["none"])
-        socket = expanded(path)
-        if path == "none" or not socket.exists():
+        socket = control_socket(self)
+        if socket is None or not socket.exists():
             return
-        options = [part for option in self.options for part in ("-o", option)]
-        flags = [*self._configuration(), *options, "-O", "exit"]
-        command = ["ssh", *flags, "--", self.alias]
         with suppress(subprocess.TimeoutExpired):
-            processes.run(command, timeout=10)
+            processes.run(control_command(socket, "exit"), timeout=SECONDS)
         socket.unlink(missing_ok=True)  # the other process may be a moment later
-
-
-def _attempt(
-    command: Callable[[Sequence[str]], list[str]], *, input: str = "", timeout: float | None
-) -> Attempt:
-    """Run ssh, by the command with the arguments that have it write its own words into a file.
-
-    Raises subprocess.TimeoutExpired.
-    """
-    with own_words() as own:
-        done = processes.run(command(own.flags), input=input, timeout=timeout)
-        if done.returncode != ExitCode.SSH:
-            return Attempt(**vars(done))
-        reason = own.reason(done.stderr)
-        return Attempt(**{**vars(done), "stderr": reason}, others=done.stderr)
 
 
 def script_input(script: str, *arguments: str, before: str = "") -> str:
@@ -311,9 +374,9 @@ def _word(word: str) -> str:
 
 
 def quote(word: str) -> str:
-    r"""Quote one word so that sh, bash, zsh, fish and csh all read it as it stands.
+    r"""Quote one word so that sh, bash, zsh, fish and csh all read it as it is.
 
-    Between single quotes fish still reads backslashes and csh still reads `!`, so both stand
+    Between single quotes fish still reads backslashes and csh still reads `!`, so both are
     outside of them, escaped. Raises ValueError for a line break, which csh cannot take: use
     run_script.
     """

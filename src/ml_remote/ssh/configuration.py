@@ -13,19 +13,21 @@ from pathlib import Path
 
 __all__ = [
     "Line",
-    "Source",
+    "count_commands",
     "expanded",
     "home_directory",
     "include_home",
     "included_files",
+    "named_hosts",
     "parse",
     "read_sources",
 ]
 
 BLANKS = " \t\r\n\f"
-# What ssh versions read differently inside an Include: such a line is not followed.
-OPAQUE = re.compile(rb"[\\'%$]")
-NAMED_HOST = re.compile(r"[^*?!\s]+")
+# ssh skips a stray = before the keyword, and takes one between keyword and value for a blank.
+_KEYWORD = re.compile(rf'[{BLANKS}=]*"?([^"={BLANKS}]*)"?[{BLANKS}]*=?')
+_WORD = re.compile(rf'(?:"[^"]*"?|[^"{BLANKS}])+')
+_NAMED_HOST = re.compile(r"[^*?!\s]+")
 
 
 @dataclass(frozen=True)
@@ -33,55 +35,23 @@ class Line:
     """One line of a configuration.
 
     `raw` is the line with its ending; `keyword` is in lower case, and empty for a blank line or a
-    comment; `arguments` are its unquoted values; `comment` is what follows them from a `#` on.
+    comment; `arguments` are its unquoted values.
     """
 
     raw: bytes
     keyword: str = ""
     arguments: tuple[str, ...] = ()
-    comment: str = ""
+    has_comment: bool = False
 
     @property
-    def runs_command(self) -> bool:
-        """Return whether ssh may run a command on reading this line, as `Match exec` does.
-
-        Answers yes too often rather than once too seldom: ssh takes quotes in the middle of a word,
-        `=` signs before it, and any mixture of cases.
-        """
-        return self._bare.startswith(b"match") and b"exec" in self._bare
-
-    @property
-    def is_opaque_include(self) -> bool:
-        """Return whether this is an Include whose files cannot be told with certainty."""
-        if not self._bare.startswith(b"include"):
-            return False
-        return self.keyword != "include" or OPAQUE.search(self.raw) is not None
-
-    @property
-    def _bare(self) -> bytes:
+    def bare(self) -> bytes:
         """The line without what ssh skips: quotes, and blanks and `=` before the keyword."""
         return re.sub(rb"[\"'\\]", b"", self.raw).lstrip(b" \t\r\f=").lower()
 
-
-@dataclass(frozen=True)
-class Source:
-    """A configuration file that ssh reads: `path` is where, `lines` is what stands in it."""
-
-    path: Path
-    lines: tuple[Line, ...]
-
-    def named_hosts(self) -> Iterator[tuple[int, str]]:
-        """Yield (line number from 1, name) for each host that Host or Match names literally."""
-        for number, line in enumerate(self.lines, start=1):
-            if line.keyword == "host":
-                names = list(line.arguments)
-            elif line.keyword == "match":
-                names = _matched_hosts(line.arguments)
-            else:
-                continue
-            for name in names:
-                if NAMED_HOST.fullmatch(name):
-                    yield number, name
+    @property
+    def runs_command(self) -> bool:
+        """Whether ssh may run a command on reading this line: rather too often than too seldom."""
+        return self.bare.startswith(b"match") and b"exec" in self.bare
 
 
 @lru_cache(maxsize=64)  # a file is looked at several times on the way from reading to writing
@@ -120,94 +90,59 @@ def include_home() -> Path:
     return home_directory()
 
 
-def read_sources(config: Path, data: bytes) -> list[Source]:
-    """Return the configuration `data` of the file `config`, and each file that it includes, once.
+def read_sources(config: Path, data: bytes) -> dict[Path, tuple[Line, ...]]:
+    """Return the lines of the configuration `data` of the file `config`, and of all it includes.
 
-    Files that do not exist or cannot be read are left out, as is what lies behind an opaque
-    Include.
+    Files that do not exist or cannot be read are left out.
     """
-    sources = {config: Source(config, parse(data))}
-    waiting = [sources[config]]
+    sources = {config: parse(data)}
+    waiting = [*sources[config]]
     while waiting:
-        for line in waiting.pop().lines:
-            if line.keyword != "include" or line.is_opaque_include:
-                continue
-            for path in included_files(line):
-                if path not in sources and (content := _content(path)) is not None:
-                    sources[path] = Source(path, parse(content))
-                    waiting.append(sources[path])
-    return list(sources.values())
+        for path in included_files(waiting.pop()):
+            try:
+                found = () if path in sources else parse(path.read_bytes())
+            except OSError:
+                continue  # ssh itself says what is wrong with it
+            sources.setdefault(path, found)
+            waiting += found
+    return sources
+
+
+def count_commands(config: Path, data: bytes) -> int:
+    """Return how many lines there may run a command on being read; see read_sources."""
+    sources = read_sources(config, data).values()
+    return sum(line.runs_command for lines in sources for line in lines)
 
 
 def included_files(line: Line) -> list[Path]:
     """Return the files that an Include line names and that exist, in the order ssh reads them.
 
-    A relative path is meant from `~/.ssh`, whichever file the line stands in.
+    A relative path starts at `~/.ssh`, whichever file the line is in.
     """
     found: list[Path] = []
-    for argument in line.arguments:
-        pattern = _expand_home(argument)
-        found += [Path(match) for match in _glob(pattern) if Path(match).is_file()]
-    return found
+    for argument in line.arguments if line.keyword == "include" else ():
+        base = glob.escape(str(include_home() / ".ssh"))
+        pattern = os.path.join(base, os.path.expanduser(argument))  # noqa: PTH111, PTH118
+        found += map(Path, sorted(glob.glob(pattern)))  # noqa: PTH207 - it may be absolute
+    return [path for path in found if path.is_file()]
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _glob(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern))  # noqa: PTH207 - absolute patterns are not for Path.glob
-
-
-def _expand_home(argument: str) -> str:
-    home = glob.escape(str(include_home()))
-    if argument == "~" or argument.startswith("~/"):
-        return home + argument[1:]
-    if argument.startswith("~"):
-        return os.path.expanduser(argument)  # noqa: PTH111 - a pattern is not a path
-    if os.path.isabs(argument):  # noqa: PTH117
-        return argument
-    return f"{home}/.ssh/{argument}"
-
-
-def _matched_hosts(arguments: tuple[str, ...]) -> list[str]:
-    """Return the patterns that stand after `host` and `originalhost` in a Match line."""
-    hosts: list[str] = []
-    for criterion, value in itertools.pairwise(arguments):
-        if criterion.lower() in ("host", "originalhost"):
-            hosts += value.split(",")
-    return hosts
+def named_hosts(line: Line) -> Iterator[str]:
+    """Yield the hosts that a Host or Match line names literally."""
+    names = list(line.arguments) if line.keyword == "host" else []
+    if line.keyword == "match":
+        for criterion, value in itertools.pairwise(line.arguments):
+            if criterion.lower() in ("host", "originalhost"):
+                names += value.split(",")
+    return (name for name in names if _NAMED_HOST.fullmatch(name))
 
 
 def _parse_line(raw: bytes) -> Line:
     text = raw.decode("utf-8", "surrogateescape").strip(BLANKS)
-    # ssh skips a stray = before the keyword, and takes one between keyword and value for a blank.
-    text = text.lstrip(BLANKS + "=")
-    if not text or text.startswith("#"):
+    start = _KEYWORD.match(text)
+    if start is None or text.lstrip(BLANKS + "=").startswith("#"):
         return Line(raw)
-    keyword, rest = _split_keyword(text)
-    arguments, comment = _split_arguments(rest)
-    return Line(raw, keyword.lower(), tuple(arguments), comment)
-
-
-def _split_keyword(text: str) -> tuple[str, str]:
-    """Split a line after its first word, which may stand in quotes."""
-    match = re.match(rf'(?:"([^"]*)"?|([^{BLANKS}="]*))[{BLANKS}]*=?[{BLANKS}]*', text)
-    assert match is not None  # every part of the pattern may be empty
-    return match[1] or match[2] or "", text[match.end() :]
-
-
-def _split_arguments(text: str) -> tuple[list[str], str]:
-    """Return the unquoted arguments, and the comment behind them."""
-    arguments: list[str] = []
-    position = 0
-    word = re.compile(rf'[{BLANKS}]*((?:"[^"]*"?|[^"{BLANKS}])+)')
-    while match := word.match(text, position):
-        if match[1].startswith("#"):
-            return arguments, text[match.start(1) :]
-        arguments.append(match[1].replace('"', ""))
-        position = match.end()
-    return arguments, ""
+    words = _WORD.findall(text, start.end())
+    end = next((n for n, word in enumerate(words) if word.startswith("#")), len(words))
+    arguments = tuple(word.replace('"', "") for word in words[:end])
+    return Line(raw, start[1].lower(), arguments, end < len(words))

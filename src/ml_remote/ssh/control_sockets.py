@@ -20,6 +20,7 @@ from ..files import TRIAL
 __all__ = [
     "LONGEST_CONTROL_DIRECTORY",
     "make_socket_folder",
+    "own_folder",
     "remove_socket_folder",
     "socket_place",
     "takes_sockets",
@@ -38,7 +39,7 @@ def socket_place(ours: Path) -> str | None:
     """
     if _is_short(ours) and takes_sockets(ours):
         return f"{ours.as_posix()}/"
-    own = _own_folder()
+    own = own_folder()
     if _is_short(own) and _is_private(own) and takes_sockets(own):
         return f"{own.as_posix()}/"
     session = os.environ.get("XDG_RUNTIME_DIR", "")
@@ -50,7 +51,7 @@ def socket_place(ours: Path) -> str | None:
 
 def make_socket_folder(place: str | None) -> None:
     """Make the directory of `place`, which socket_place returned, where it is missing."""
-    own = _own_folder()
+    own = own_folder()
     if place == f"{own.as_posix()}/":
         own.parent.mkdir(parents=True, exist_ok=True)
         own.mkdir(mode=0o700, exist_ok=True)
@@ -59,7 +60,7 @@ def make_socket_folder(place: str | None) -> None:
 def remove_socket_folder() -> None:
     """Remove the directory that make_socket_folder made, if it is empty."""
     with suppress(OSError):
-        _own_folder().rmdir()
+        own_folder().rmdir()
 
 
 @cache
@@ -90,7 +91,7 @@ def _can_listen(listener: socket.socket, folder: Path) -> bool:
     return True
 
 
-def _own_folder() -> Path:
+def own_folder() -> Path:
     """Return the directory of our own for what must not get lost, outside of `~/.ssh`."""
     state = os.environ.get("XDG_STATE_HOME", "")
     return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / _NAME

@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import AliasTakenError, DamagedEntryError, UsageError
 from ..files import Change
 from .address import Destination, parse_jump
-from .configuration import parse, read_sources
-from .entry import Entry, render
+from .configuration import named_hosts, parse, read_sources
+from .entry import ASKED_PERSIST, Entry, render
 from .ssh_directory import (
     NO_CONFIG_MARK,
     State,
@@ -25,8 +25,7 @@ from .ssh_directory import (
 __all__ = [
     "changes_between",
     "check_alias_is_free",
-    "how_to_connect_by_hand",
-    "how_to_disconnect_by_hand",
+    "how_by_hand",
     "is_as_rendered",
     "obstacle_to_replacing",
     "parse_entry",
@@ -47,17 +46,15 @@ def parse_entry(data: bytes, *, alias: str, path: Path) -> Entry:
 
     Raises DamagedEntryError when that is not one host of the name `alias`, with an address.
     """
-    hosts = []
-    values: dict[str, str] = {}
-    for line in parse(data):
-        if line.keyword == "host":
-            hosts.append(line.arguments)
-        elif line.arguments:
-            values.setdefault(line.keyword, line.arguments[0])
+    lines = parse(data)
+    values = {line.keyword: line.arguments[0] for line in reversed(lines) if line.arguments}
+    command = next((line.raw for line in lines if line.keyword == "proxycommand"), None)
     try:
-        if hosts != [(alias,)] or "hostname" not in values:
-            raise ValueError("no single host with an address")
-        identity = values.get("identityfile")
+        if [line.arguments for line in lines if line.keyword == "host"] != [(alias,)]:
+            raise ValueError(f"it does not hold the one host {alias}")
+        if "hostname" not in values:
+            raise ValueError("its host has no address")
+        identity, known = values.get("identityfile"), values.get("userknownhostsfile")
         return Entry(
             alias=alias,
             destination=Destination(
@@ -68,72 +65,63 @@ def parse_entry(data: bytes, *, alias: str, path: Path) -> Entry:
             jump=parse_jump(values.get("proxyjump", "")),
             identity=None if identity is None else Path(identity.replace("%%", "%")),
             without_agent=values.get("identityagent") == "none",
+            asks=values.get("controlpersist") == ASKED_PERSIST,
+            # It is not split into words.
+            proxy=None if command is None else command.decode().split(None, 1)[1].rstrip(),
+            known_hosts=None if known is None else Path(known),
         )
-    except (ValueError, UsageError) as error:
+    except (ValueError, IndexError, UsageError) as error:
         raise DamagedEntryError(
-            f"{path} is not as `lab connect` wrote it: {error}",
+            f"{path} was changed since `lab connect` wrote it: {error}",
             hint="Run `lab connect` with the address again; the old content is kept as a backup.",
         ) from None
 
 
-def is_as_rendered(change: Change, state: State) -> bool:
-    """Return whether the old content is exactly as we write it, so that it can be had again."""
-    assert change.before is not None
-    if change.path == state.config:
-        return False
-    if not change.before:
-        return True  # the mark that there was no configuration
+def is_as_rendered(path: Path, data: bytes, directory: Path) -> bool:
+    """Return whether `data` is exactly as we write the file `path`."""
     try:
-        entry = parse_entry(change.before, alias=change.path.stem, path=change.path)
+        return rendered(parse_entry(data, alias=path.stem, path=path), directory) == data
     except DamagedEntryError:
         return False
-    return rendered(entry, state.directory) == change.before
 
 
-def with_include(state: State) -> bytes:
-    """Return the person's configuration with our Include before everything but comments.
+def with_include(state: State) -> State:
+    """Return the state with our Include before everything but comments of the person's.
 
-    Every other byte stays. A line of ours that stands further down, where it would belong to a Host
+    Every other byte stays. A line of ours that is further down, where it would belong to a Host
     block or come too late, is moved.
     """
-    data = state.data or b""
-    if state.include_position == "first":
-        return data
-    first_line = data.partition(b"\n")[0]
-    ending = b"\r\n" if b"\n" in data and first_line.endswith(b"\r") else b"\n"
-    return include_line(state.directory).encode() + ending + _without_our_lines(state)
+    data, position = state.data or b"", state.include_position
+    if position != "first":
+        ending = b"\r\n" if data.partition(b"\n")[0].endswith(b"\r") and b"\n" in data else b"\n"
+        data = include_line(state.directory).encode() + ending + _without_our_lines(state)
+    was_missing = state.data is None or (state.config_was_missing and position != "missing")
+    return replace(state, data=data, config_was_missing=was_missing)
 
 
 def without_include(state: State) -> State:
     """Return the state without our Include, and without a configuration that only we had made."""
-    if state.data is None:
-        return replace(state, config_was_missing=False)
     data = _without_our_lines(state)
-    gone = not data and state.config_was_missing
+    gone = state.data is None or (not data and state.config_was_missing)
     return replace(state, data=None if gone else data, config_was_missing=False)
 
 
 def changes_between(before: State, after: State) -> Iterator[Change]:
     """Yield the files that differ, so ordered that ssh works after each of the changes."""
     ours = our_directory(before.directory)
-    entries = [
-        Change(path=ours / name, before=before.entries.get(name), after=after.entries.get(name))
-        for name in sorted({*before.entries, *after.entries})
-        if before.entries.get(name) != after.entries.get(name)
-    ]
     mark = Change(
         path=ours / NO_CONFIG_MARK,
         before=b"" if before.config_was_missing else None,
         after=b"" if after.config_was_missing else None,
     )
-    if mark.before is None and mark.after is not None:
-        yield mark
-    yield from (change for change in entries if change.after is not None)
-    if before.data != after.data:
-        yield Change(path=before.config, before=before.data, after=after.data)
-    yield from (change for change in entries if change.after is None)
-    if mark.before is not None and mark.after is None:
-        yield mark
+    entries = [
+        Change(path=ours / name, before=before.entries.get(name), after=after.entries.get(name))
+        for name in sorted({*before.entries, *after.entries})
+    ]
+    config = Change(path=before.config, before=before.data, after=after.data)
+    written = [one for one in (mark, *entries) if one.after is not None]
+    removed = [one for one in (*entries, mark) if one.after is None]
+    return (one for one in (*written, config, *removed) if one.before != one.after)
 
 
 def unified_diff(change: Change) -> str:
@@ -156,20 +144,27 @@ def unified_diff(change: Change) -> str:
 
 def check_alias_is_free(entry: Entry, state: State, *, replace_other: bool) -> None:
     """Raise AliasTakenError when writing `entry` would change what its alias means already."""
-    path = our_directory(state.directory) / f"{entry.alias}.conf"
-    existing = state.entries.get(path.name)
-    if existing is None:
-        _check_nobody_names(entry.alias, state)
+    ours = our_directory(state.directory)
+    path = ours / f"{entry.alias}.conf"
+    if path.name not in state.entries:
+        for source, lines in read_sources(state.config, state.data or b"").items():
+            for number, line in enumerate(lines if source.parent != ours else (), start=1):
+                for name in named_hosts(line):
+                    if name.lower() == entry.alias:
+                        raise AliasTakenError(
+                            f"{name} is already in {source}, line {number}.",
+                            hint="Choose another alias (in lab.toml: alias in [remote]).",
+                        )
         return
     try:
-        old = parse_entry(existing, alias=entry.alias, path=path)
+        old = parse_entry(state.entries[path.name], alias=entry.alias, path=path)
     except DamagedEntryError:
-        return  # it leads nowhere; writing it again mends it
+        return  # it leads nowhere; writing it again fixes it
     if old.leads_elsewhere_than(entry) and not replace_other:
         raise AliasTakenError(
-            f"{entry.alias} already stands for {_route(old)} (in {path}), not for {_route(entry)}.",
-            hint="Choose another alias (in lab.toml: alias in [remote]); or, to have it mean the "
-            "new machine, add --replace",
+            f"{entry.alias} already means {_route(old)} (in {path}), not {_route(entry)}.",
+            hint="Choose another alias (in lab.toml: alias in [remote]); or point it at the new "
+            "machine with --replace",
         )
 
 
@@ -180,36 +175,29 @@ def obstacle_to_replacing(state: State) -> str | None:
     even to a program that may write everywhere.
     """
     path = state.config
-    folder = path.parent
-    if folder.is_dir() and not (_is_meant_writable(folder) and os.access(folder, os.W_OK)):
-        return f"{path} lies in a directory that is read-only."
-    if state.data is None:
-        return None
-    if not (_is_meant_writable(path) and os.access(path, os.W_OK)):
+    if path.parent.is_dir() and not _is_writable(path.parent):
+        return f"{path} is in a read-only directory."
+    if state.data is not None and not _is_writable(path):
         return f"{path} is read-only."
-    if path.stat().st_nlink > 1:
-        return f"{path} has other names (hard links), which would keep the old content."
+    if state.data is not None and path.stat().st_nlink > 1:
+        return f"{path} has hard links, which would keep the old content."
     return None
 
 
-def how_to_connect_by_hand(entry: Entry, directory: Path) -> str:
-    """Return, in several lines, how to add `entry` without us."""
-    text = rendered(entry, directory).decode()
+def how_by_hand(alias: str, entry: Entry | None, directory: Path) -> str:
+    """Return, in several lines, how to add `entry` without us, or to take `alias` away."""
+    ours, config = our_directory(directory), directory / "config"
+    line = f"    {include_line(directory)}\n"
+    if entry is None:
+        return (
+            f"Remove the file {ours / f'{alias}.conf'}.\n"
+            f"If it was the last one in {ours}, remove this line from {config}:\n\n{line}"
+        )
+    text = rendered(entry, directory).decode().splitlines()
     return (
-        f"Make this the very first line of {directory / 'config'}:\n\n"
-        f"    {include_line(directory)}\n\n"
-        f"and put this into {our_directory(directory) / f'{entry.alias}.conf'}, a file that only "
-        f"you can write:\n\n" + "".join(f"    {line}\n" for line in text.splitlines())
-    )
-
-
-def how_to_disconnect_by_hand(alias: str, directory: Path) -> str:
-    """Return, in several lines, how to take the entry for `alias` away without us."""
-    ours = our_directory(directory)
-    return (
-        f"Remove the file {ours / f'{alias}.conf'}.\n"
-        f"If it was the last one in {ours}, remove this line from {directory / 'config'}:\n\n"
-        f"    {include_line(directory)}\n"
+        f"Make this the very first line of {config}:\n\n{line}\n"
+        f"and put this into {ours / f'{alias}.conf'}, a file that only you can write:\n\n"
+        + "".join(f"    {one}\n" for one in text)
     )
 
 
@@ -219,24 +207,12 @@ def _without_our_lines(state: State) -> bytes:
     )
 
 
-def _check_nobody_names(alias: str, state: State) -> None:
-    """Raise AliasTakenError when a file of the person's own has a Host or Match of this name."""
-    ours = our_directory(state.directory)
-    for source in read_sources(state.config, state.data or b""):
-        if source.path.parent == ours:
-            continue
-        for number, name in source.named_hosts():
-            if name.lower() == alias:
-                raise AliasTakenError(
-                    f"{name} already stands in {source.path}, line {number}.",
-                    hint="Choose another alias (in lab.toml: alias in [remote]).",
-                )
-
-
 def _route(entry: Entry) -> str:
+    if entry.proxy is not None:
+        return "a compute node (`lab node`)"
     via = f" through {', '.join(map(str, entry.jump))}" if entry.jump else ""
     return f"{entry.destination}{via}"
 
 
-def _is_meant_writable(path: Path) -> bool:
-    return bool(path.stat().st_mode & stat.S_IWUSR)
+def _is_writable(path: Path) -> bool:
+    return bool(path.stat().st_mode & stat.S_IWUSR) and os.access(path, os.W_OK)

@@ -9,7 +9,11 @@ from pathlib import Path
 from ..errors import UsageError
 from .address import Destination, shown, validate_alias
 
-__all__ = ["Entry", "plain_options", "quote", "render"]
+__all__ = ["ASKED_PERSIST", "Entry", "plain_options", "quote", "render"]
+
+ASKED_PERSIST = "12h"
+"""How long a shared connection stays after its last use where every login asks a person."""
+_PERSIST = "10m"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +22,10 @@ class Entry:
 
     `jump` are the hosts to go through, in the order they are met. `identity` is the private key (or
     the `.pub` of a key that only an agent has): absolute, or beginning with `~/`. Without it the
-    entry has neither IdentityFile nor IdentitiesOnly, so that a key that works today goes on
-    working. `without_agent` keeps ssh from asking an agent, which might never answer. Raises
-    UsageError on an alias, a path or a combination that cannot be written safely.
+    entry has neither IdentityFile nor IdentitiesOnly, so that a key that works today keeps on
+    working. `without_agent` keeps ssh from asking an agent, which might never answer. `asks` means
+    that every login asks a person, so that the shared connection stays for long. Raises UsageError
+    on an alias, a path or a combination that cannot be written safely.
     """
 
     alias: str
@@ -28,6 +33,11 @@ class Entry:
     jump: tuple[Destination, ...] = ()
     identity: Path | None = None
     without_agent: bool = False
+    asks: bool = False
+    proxy: str | None = None
+    """The ProxyCommand that leads there, in place of an address; see nodes/node_alias.py."""
+    known_hosts: Path | None = None
+    """The file with its host key, where that is its own."""
 
     def __post_init__(self) -> None:
         validate_alias(self.alias)
@@ -36,14 +46,17 @@ class Entry:
         for hop in self.jump:
             if hop.host == self.alias:
                 raise UsageError(
-                    f"{self.alias} cannot be reached through itself: it is both the alias and a "
-                    "jump host.",
+                    f"{self.alias} cannot be its own jump host.",
                     hint="Give another alias with --alias.",
                 )
 
     def leads_elsewhere_than(self, other: Entry) -> bool:
         """Return whether the two entries reach different machines, or the same one differently."""
-        return (self.destination, self.jump) != (other.destination, other.jump)
+        return self._way != other._way
+
+    @property
+    def _way(self) -> tuple[object, ...]:
+        return (self.destination, self.jump, self.proxy)
 
 
 def plain_options(entry: Entry) -> dict[str, str]:
@@ -58,6 +71,10 @@ def plain_options(entry: Entry) -> dict[str, str]:
         options["User"] = destination.user
     if destination.port is not None:
         options["Port"] = str(destination.port)
+    if entry.proxy is not None:
+        options["ProxyCommand"] = entry.proxy
+    if entry.known_hosts is not None:
+        options["HostKeyAlias"] = entry.alias
     if entry.jump:
         options["ProxyJump"] = ",".join(_render_hop(hop) for hop in entry.jump)
     if entry.identity is not None:
@@ -80,12 +97,16 @@ def render(entry: Entry, *, control_path: str | None) -> str:
     options = plain_options(entry)
     if "IdentityFile" in options:
         options["IdentityFile"] = quote(options["IdentityFile"].replace("%", "%%"))
+    if entry.known_hosts is not None:
+        options["UserKnownHostsFile"] = quote(entry.known_hosts.as_posix())
+        options["StrictHostKeyChecking"] = "yes"
     if control_path is not None:
         options["ControlMaster"] = "auto"
         options["ControlPath"] = quote(control_path)
-        options["ControlPersist"] = "10m"
+        options["ControlPersist"] = ASKED_PERSIST if entry.asks else _PERSIST
+    by = "lab connect" if entry.known_hosts is None else "lab node"
     lines = [
-        f"# Written by `lab connect`, taken away by `lab disconnect --alias {entry.alias}`.",
+        f"# Written by `{by}`, taken away by `lab disconnect --alias {entry.alias}`.",
         "# A change made here is lost when it is written again.",
         f"Host {entry.alias}",
         *(f"    {keyword} {value}" for keyword, value in options.items()),

@@ -1,9 +1,9 @@
-"""What OpenSSH's messages mean, in a sentence, and the command that mends it.
+"""What OpenSSH's messages mean, in a sentence, and the command that fixes it.
 
 Standard error of ssh is not only ssh's: a server's banner, what a command there printed, and what a
 ProxyCommand said are in it, too. So a message counts only as a line of the form that ssh gives it,
 and only where ssh itself failed, which whoever calls this has seen from its exit code. Where ssh
-writes its own messages into a file (own_words.py), nothing else is looked at.
+writes its own messages into a file (ssh_log.py), nothing else is looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shlex
 import socket
 
-from ..errors import ConfigurationError, LabError, UnreachableError
+from ..errors import ConfigurationError, LabError, NoJobError, UnreachableError
 from ..ui.text import in_one_line
 from .messages import MESSAGES, NOISE
 from .proxy_programs import missing_program, where_it_is_named
@@ -35,10 +35,10 @@ def explain(stderr: str, *, alias: str, others: str = "") -> LabError:
     if lines:
         said = f"ssh said: {told}"
     else:  # a shared connection that is lost ends like this, or a command there by this exit code
-        said = f"the last that came from there: {told}" if told else "ssh gave no reason"
+        said = f"its last output: {told}" if told else "ssh gave no reason."
     return UnreachableError(
         f"The connection to {alias} failed; {said}",
-        hint=f"See every step of it: ssh -v {alias}",
+        hint=f"To see every step: ssh -v {alias}",
         quoted=(told,) if told else (),
     )
 
@@ -48,8 +48,8 @@ def recognise(stderr: str, *, alias: str, others: str = "") -> LabError | None:
     place = _remote_side()
     if place and re.search(rf"(?im)^ssh: Could not resolve hostname {re.escape(alias)}:", stderr):
         return UnreachableError(
-            f"This terminal is {place}, where no machine is called {alias}. `lab` belongs on the "
-            "laptop; what it reaches from there is at hand here.",
+            f"This terminal is {place}, where no machine is called {alias}. Run `lab` on the "
+            "laptop; here you are already on the machine.",
             hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
         )
     stderr = "\n".join(line for line in _shortened(stderr).split("\n") if not NOISE.match(line))
@@ -58,6 +58,11 @@ def recognise(stderr: str, *, alias: str, others: str = "") -> LabError | None:
         return _without_program(program, alias=alias)
     for pattern, error, sentence, hint in MESSAGES:
         found = re.search(pattern, stderr, re.MULTILINE)
+        if found and "{others}" in sentence and _NO_JOB.search(others):
+            return NoJobError(
+                f"{alias} lets you in only while you have a job there (pam_slurm_adopt).",
+                hint="Get a compute node: lab node; or have Slurm run the lab: lab run LAB --slurm",
+            )
         if found:
             words = {name: in_one_line(text or "") for name, text in found.groupdict().items()}
             in_command = {name: _in_command(name, text) for name, text in words.items()}
@@ -105,6 +110,8 @@ def _in_command(name: str, text: str) -> str:
     return shlex.quote(text)
 
 
+# What pam_slurm_adopt, or pam_slurm before it, says where no job of the person's runs.
+_NO_JOB = re.compile(r"(?m)^Access denied\b.* no active jobs on this node")
 _PART = 8192  # characters
 _LINES_SHOWN = 3
 _MOST_SHOWN = 300  # characters
@@ -112,6 +119,7 @@ _VALUES = {
     "file": r"(?!-)[^\x00-\x1f\x7f\"'`$\\;&|<>*?!(){}]{1,1000}",
     "line": r"[0-9]{1,9}",
     "name": r"(?!-)[\w.:\[\]-]{1,300}",
+    "who": r"(?!-)[\w.:@\[\]-]{1,300}",
 }
 """What a value in a hint may consist of."""
 

@@ -11,12 +11,15 @@ from ..errors import (
     ConfigurationError,
     HostKeyChangedError,
     HostKeyUnknownError,
+    InteractiveGatewayError,
+    InteractiveLoginError,
     LabError,
     LoginRefusedError,
+    NoNodeError,
     UnreachableError,
 )
 
-__all__ = ["MESSAGES", "NOISE"]
+__all__ = ["MESSAGES", "NOISE", "OPEN_IT"]
 
 NOISE = re.compile(
     r"debug[123]: |\*\* |Warning: Permanently added |Warning: the .* host key for |"
@@ -35,31 +38,42 @@ _FAULT = (
     r"(?!.*(?:not found|syntax error|No such file or directory)$).*[^\s.]"
 )
 
+# What a server still takes where a person must answer: no key counts, or not any more.
+_ASKING = (
+    r"(?!(?:[^()]*,)?publickey\b)(?=[^()]*(?:password|keyboard-interactive))[A-Za-z0-9@.,+ _-]*"
+)
+
+OPEN_IT = (
+    "In a terminal: lab connect, which asks once and opens a shared connection; then run the "
+    "command again"
+)
+"""What to do where every login asks a person, and nobody can be asked."""
+
 _NEGOTIATE = r"^Unable to negotiate with .*: no matching"
 
 _CHANGED = (
-    "The host key of {alias} is not the one it had before. Either the machine was set up anew, "
-    "or another machine answers in its place and would see everything you type. Nothing was "
+    "The host key of {alias} is not the one it had before. Either the machine was reinstalled, "
+    "or another machine is answering in its place and would see everything you type. Nothing was "
     "sent."
 )
 
 # (the message, the error it becomes, the sentence, what to do); an earlier one wins, so causes
-# stand before their consequences. The sentences may name the pattern's groups, and {alias}.
+# come before their consequences. The sentences may name the pattern's groups, and {alias}.
 MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
     # The configuration
     (
         rf"(?i)^{_FILE}:? line (?P<line>\d+): Bad configuration option: usekeychain",
         ConfigurationError,
         "{file}, line {line}, says UseKeychain, which only the ssh of macOS knows; any other ssh "
-        "stops at it, for every host.",
+        "fails at it, for every host.",
         "Add above that line: IgnoreUnknown UseKeychain",
     ),
     (
         rf"^{_FILE}:? line (?P<line>\d+): (?P<fault>{_FAULT})",
         ConfigurationError,
-        "ssh cannot read line {line} of {file}: {fault}. Until that is mended, ssh works for no "
+        "ssh cannot read line {line} of {file}: {fault}. Until that is fixed, ssh works for no "
         "host.",
-        "Open {file} and mend line {line}",
+        "Open {file} and fix line {line}",
     ),
     (
         r"^Bad owner or permissions on (?P<file>.+)$",
@@ -79,7 +93,21 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "The path of ssh's control socket is too long for this system (about 100 bytes).",
         "Set LAB_SSH_DIR to a directory with a shorter path",
     ),
+    (
+        r"(?i)^(?:.* )?Too many recursive configuration includes",
+        ConfigurationError,
+        "A file of your SSH configuration includes itself, perhaps through another one. Until "
+        "that is fixed, ssh works for no host.",
+        "Open your SSH configuration and remove the Include line that leads back",
+    ),
     # The host key
+    (
+        r"^@ +WARNING: REVOKED HOST KEY DETECTED",
+        HostKeyChangedError,
+        "The host key of {alias} is marked as revoked (@revoked in known_hosts): it may have "
+        "been stolen, and another machine may be answering in its place. Nothing was sent.",
+        "Ask whoever runs the machine, or who wrote that line, for the new host key",
+    ),
     (
         r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED"
         r"[\s\S]{0,1500}?key in (?P<file>.{1,500}):\d+"
@@ -124,25 +152,25 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         r"(?i)^ssh: Could not resolve hostname (?P<host>[^\s:]+): ",
         UnreachableError,
-        "No machine called {host} is known here.",
-        "Look for a typing error, join the network or VPN that knows the name, or use the IP "
-        "address: lab connect user@address",
+        "No machine called {host} is known on this network.",
+        "Check the spelling, join the network or VPN that knows the name, or use the IP address: "
+        "lab connect user@address",
     ),
     (
         _ADDRESS + r": Connection refused",
         UnreachableError,
-        "{host} is there, but nothing listens on its port {port}: no SSH server runs, or it uses "
+        "{host} is up, but nothing listens on port {port}: no SSH server is running, or it uses "
         "another port.",
-        "Start it there (Debian and Ubuntu: sudo systemctl enable --now ssh), or: lab connect "
-        "user@address:port",
+        "Start it on the machine (Debian and Ubuntu: sudo systemctl enable --now ssh), or: lab "
+        "connect user@address:port",
     ),
     (
         _ADDRESS + r": (?:Connection|Operation) timed out",
         UnreachableError,
-        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or only to "
-        "be reached through a VPN or a jump host.",
-        "See that the machine is on and that you are in its network; through another machine: lab "
-        "connect --jump user@gateway user@address",
+        "{host} does not answer on port {port}: it is off, asleep, behind a firewall, or "
+        "reachable only through a VPN or a jump host.",
+        "Check that the machine is on and that you are in its network; through another machine: "
+        "lab connect --jump user@gateway user@address",
     ),
     (
         _ADDRESS + r": (?P<fault>No route to host|Network is unreachable|Host is down)",
@@ -159,30 +187,59 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "lab connect user@address:port",
     ),
     (
-        r"^(?:stdio forwarding failed|Connection (?:closed|reset) by UNKNOWN port 65535)",
+        rf"^(?P<who>[^\s:]+): Permission denied \((?P<methods>{_ASKING})\)\.$"
+        r"[\s\S]{0,500}^Connection closed by UNKNOWN port 65535",
+        InteractiveGatewayError,
+        "The jump host on the way to {alias} asks for {methods} at every login (as {who}).",
+        "Give the jump host its own alias, whose connection is shared: lab connect {who} --alias "
+        "gateway; then: lab connect --replace --jump gateway user@address",
+    ),
+    (
+        r"^(?P<who>[^\s:]+): Permission denied \((?P<methods>[A-Za-z0-9@.,+ _-]*)\)\.$"
+        r"[\s\S]{0,500}^Connection closed by UNKNOWN port 65535",
+        LoginRefusedError,
+        "The jump host on the way to {alias} refused the login as {who}. It accepts: {methods}.",
+        "Check that it lets you in with a key: ssh {who}",
+    ),
+    (
+        r"^(?:channel \d+: open failed: (?P<said>.*\S)\s+)?stdio forwarding failed",
         UnreachableError,
-        "The jump host could not be passed: it refused the login, or cannot reach the machine.",
-        "Try the jump host alone: ssh user@gateway",
+        "The jump host lets you in, but cannot reach {alias} ({said}).",
+        "Try it from there: ssh user@gateway, then: ssh ADDRESS. The machine may be off, or the "
+        "address may mean another machine there",
+    ),
+    (
+        r"^(?:Connection (?:closed|reset) by|banner exchange: Connection to) UNKNOWN port 65535",
+        UnreachableError,
+        "What leads to {alias} (a jump host, or a ProxyCommand) ended before ssh could log "
+        "in.{others}",
+        "Try the jump host alone: ssh user@gateway; or run the ProxyCommand by hand",
+    ),
+    (
+        r"^jumphost loop via (?P<host>\S+)",
+        ConfigurationError,
+        "The jump host on the way to {alias}, {host}, is that machine itself.",
+        "Name another jump host: lab connect --jump user@gateway user@address",
     ),
     (
         r"^kex_exchange_identification: banner line \d+: Exceeded MaxStartups",
         UnreachableError,
-        "{alias} takes no further login at the moment: too many are under way (MaxStartups).",
+        "{alias} accepts no more logins at the moment: too many are in progress (MaxStartups).",
         "Wait a minute, then: lab doctor",
     ),
     (
         r"^kex_exchange_identification: banner line \d+: Not allowed at this time",
         UnreachableError,
-        "{alias} has barred the address of this computer for a while, after failed logins or many "
+        "{alias} has blocked this computer's address for a while, after failed logins or many "
         "connections (PerSourcePenalties).",
-        "Wait ten minutes, in which nothing tries to log in there; then: lab doctor",
+        "Wait ten minutes without logging in; then: lab doctor",
     ),
     (
         r"^(?:Connection timed out during banner exchange|(?:kex|ssh)_exchange_identification: |"
         r"Read from socket failed: Connection reset by )",
         UnreachableError,
-        "{alias} took the connection and dropped it at once. It may be overloaded, shutting down, "
-        "or have barred this address after failed logins.",
+        "{alias} accepted the connection and dropped it at once. It may be overloaded, shutting "
+        "down, or blocking this address after failed logins.",
         "Wait a minute, then: lab doctor",
     ),
     # The login
@@ -193,16 +250,29 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "counts as an attempt.",
         "lab connect chooses one key for this machine; or name it: lab connect --identity PATH",
     ),
+    (  # what .lab/node-proxy says
+        r"^Received disconnect from UNKNOWN port 65535: ?\d+: lab: "
+        r"(?P<said>(?:No compute node is|Job \d+ has) [^.]*\.) [^.]*$",
+        NoNodeError,
+        "{alias} leads to no compute node. {said}",
+        "Get one: lab node; to list yours: lab node --list",
+    ),
+    (
+        r"^Received disconnect from UNKNOWN port 65535: ?\d+: lab: (?P<said>[^.]*\.) [^.]*$",
+        UnreachableError,
+        "{alias} leads to no compute node. {said}",
+        "Get one: lab node; to list yours: lab node --list",
+    ),
     (
         r"^Received disconnect from \S+(?: port \d+)?: ?\d+: (?P<said>.*\S)",
         UnreachableError,
         "{alias} ended the connection: {said}",
-        "Ask whoever runs the machine, if that does not tell; or see more: lab doctor",
+        "If that does not explain it, ask whoever runs the machine; or find out more: lab doctor",
     ),
     (
         r"^Permissions (?P<mode>\d+) for '(?P<file>[^']+)' are too open",
         LoginRefusedError,
-        "ssh does not use the key {file}, because others on this computer may read it.",
+        "ssh does not use the key {file}, because other users of this computer can read it.",
         "chmod 600 {file}",
     ),
     (
@@ -221,8 +291,8 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
     (
         r"^(?:sign_and_send_pubkey: )?signing failed for (?:ED25519|ECDSA)-SK ",
         LoginRefusedError,
-        "The security key did not sign for {alias}: it was not touched in time, or its PIN was not "
-        "asked for.",
+        "The security key did not sign for {alias}: it was not touched in time, or its PIN was "
+        "not entered.",
         "Log in by hand, where ssh asks for the PIN, and touch the key when it blinks: "
         "ssh {alias}; then, within ten minutes, run the command again",
     ),
@@ -230,29 +300,37 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         r"^(?:sign_and_send_pubkey: .*|signing failed .*)"
         r"(?:agent refused operation|communication with agent failed)",
         LoginRefusedError,
-        "The agent has the key for {alias} but did not sign with it: it is locked, or the "
-        "question it asked was not answered.",
+        "The agent has the key for {alias} but did not sign with it: it is locked, or its "
+        "question was not answered.",
         "Unlock the agent (or touch the security key), then try again",
     ),
     (
         r"no mutual signature (?:supported|algorithm)",
         LoginRefusedError,
-        "{alias} and this ssh have no signature in common that your key can make; servers of "
-        "before 2016 take RSA only with SHA-1.",
-        "A key of another type: lab disconnect; then: lab connect --key-type ed25519",
+        "{alias} and this ssh have no signature in common that your key can make; servers from "
+        "before 2016 accept RSA only with SHA-1.",
+        "Use a key of another type: lab disconnect; then: lab connect --key-type ed25519",
+    ),
+    (
+        rf"^(?:[^\s:]+: )?Permission denied \((?P<methods>{_ASKING})\)\.$",
+        InteractiveLoginError,
+        "{alias} refused the login: after or instead of your key, it asks for {methods}.",
+        OPEN_IT,
     ),
     (
         r"^(?:[^\s:]+: )?Permission denied \((?P<methods>[A-Za-z0-9@.,+ _-]*)\)\.$",
         LoginRefusedError,
-        "{alias} refused the login. It takes: {methods}.",
+        "{alias} refused the login. It accepts: {methods}.",
         "lab connect copies a key there; if the user name is wrong: lab connect user@address",
     ),
     (
         r"^Connection (?:closed|reset) by (?:authenticating user )?.*\bport \d+(?: \[preauth\])?$",
         UnreachableError,
-        "{alias} ended the connection during the login.{others}",
-        "Ask whoever runs the machine if your account may log in there now: it may have expired, "
-        "or need a job on that node of a cluster. If it may: lab doctor",
+        # From OpenSSH 10 on, ssh says no more where a server hangs up at once.
+        "{alias} ended the connection during the login, or before it.{others}",
+        "Ask whoever runs the machine if your account may log in now: it may have expired, need "
+        "a job on that compute node, or your address may be blocked after failed logins. If it "
+        "may: lab doctor",
     ),
     # A connection that was there
     (
@@ -260,6 +338,13 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         UnreachableError,
         "{alias} allows no further session over the shared connection.",
         "End some of your sessions there, then try again",
+    ),
+    (
+        r"^(?:exec|shell|subsystem) request failed on channel \d+",
+        UnreachableError,
+        "{alias} lets you in, but does not start a process for you: the limit of your account "
+        "may be reached (nproc), or the machine has no memory left.",
+        "End some of your programs there; or ask whoever runs the machine",
     ),
     (
         r"^channel \d+: open failed: (?:connect failed|administratively prohibited|"

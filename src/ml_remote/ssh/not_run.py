@@ -51,7 +51,7 @@ _SUSPICIOUS = re.compile(
 )
 # With these, the first command that fails ends a shell.
 _FRAGILE = re.compile(r"(?:^|[;&])\s*set\s+(?:-[a-z]*[eu]|-o\s+(?:errexit|nounset))")
-# Where this stands, the rest is for interactive shells only.
+# Below this, the rest is for interactive shells only.
 _GUARD = re.compile(
     r"\bcase\s+[\"']?\$-|\$\{?PS1\b|\$-\s|\$\{-|\$\?prompt|is-interactive|\btty\s+-s|\s-t\s+[012]\b"
 )
@@ -59,6 +59,8 @@ _GUARD = re.compile(
 _EXPIRED = re.compile(
     r"(?m)^(?:WARNING: Your password has expired\.|Password change required but no TTY)"
 )
+# What PAM says there (maxlogins, in limits.conf) in the place of what the command prints.
+_TOO_MANY = re.compile(r"(?m)^There were too many logins for '")
 _FIELDS = re.compile(r"([^:\n]{1,200}):([0-9]{1,6}):(.*)")
 
 
@@ -74,14 +76,14 @@ class Culprit:
     def remedy(self) -> str:
         """What to do with it, on the machine."""
         if self.file.endswith("bashrc"):
-            return "There, put above that line: case $- in *i*) ;; *) return ;; esac"
+            return "On the machine, put above that line: case $- in *i*) ;; *) return ;; esac"
         if self.file.endswith("zshenv"):
-            return "There, move that line to ~/.zshrc, which only interactive shells read"
+            return "On the machine, move that line to ~/.zshrc, which only interactive shells read"
         if self.file.endswith("fish"):
-            return "There, put above that line: status is-interactive; or exit"
+            return "On the machine, put above that line: status is-interactive; or exit"
         if self.file.endswith("cshrc"):
-            return "There, put above that line: if (! $?prompt) exit"
-        return "There, take that line out"
+            return "On the machine, put above that line: if (! $?prompt) exit"
+        return "On the machine, remove that line"
 
 
 def command_not_run(client: Client, result: Result | None) -> CommandNotRunError:
@@ -92,8 +94,13 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
     alias = client.alias
     if result is not None and is_password_expired(result):
         return CommandNotRunError(
-            f"Your password on {alias} has expired, and nothing runs there until it is a new one.",
-            hint=f"Log in once, with a terminal, and set a new one: ssh -t {alias}",
+            f"Your password on {alias} has expired, and nothing runs there until you change it.",
+            hint=f"Log in once in a terminal and set a new one: ssh -t {alias}",
+        )
+    if result is not None and _TOO_MANY.search(result.stdout):
+        return CommandNotRunError(
+            f"{alias} allows no more logins at the same time (maxlogins), so nothing ran.",
+            hint="End some of your sessions there; or ask whoever runs the machine",
         )
     culprit = find_culprit(client)
     if culprit is not None:
@@ -103,7 +110,7 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
             hint=culprit.remedy,
             quoted=(culprit.text,),
         )
-    said = _said(result)
+    said = _said(None if result is None else _without_banner(client, result))
     if said:
         return CommandNotRunError(
             f"{alias} lets you in, but does not run commands. It says: {said}",
@@ -114,12 +121,23 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
     what = "waits instead of running" if result is None else "does not run"
     return CommandNotRunError(
         f"{alias} lets you in, but your login shell there {what} the commands that it is given. "
-        "A file that it reads first seems to start another program, to end it, or to wait for an "
+        "One of its start-up files seems to start another program, end the shell, or wait for an "
         "answer: ~/.bashrc (bash), ~/.zshenv (zsh), ~/.config/fish/config.fish (fish), ~/.cshrc "
         "or ~/.tcshrc (csh, tcsh), or ~/.ssh/rc.",
         hint="Let only interactive shells do that. In ~/.bashrc, put above such a line: "
         "case $- in *i*) ;; *) return ;; esac",
     )
+
+
+def _without_banner(client: Client, result: Result) -> Result:
+    """Return the same once more without the server's banner, which comes with the errors."""
+    if not result.stderr.strip():
+        return result
+    try:
+        again = client.with_options("LogLevel=ERROR").attempt("true", timeout=PATIENCE)
+    except LabError:
+        return result
+    return again if again.returncode == result.returncode else result
 
 
 def is_password_expired(result: Result) -> bool:

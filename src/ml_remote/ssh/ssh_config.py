@@ -1,6 +1,6 @@
 """Writing and removing our entries in the person's SSH configuration, safely.
 
-Four separate steps: what stands there is read, the new bytes are computed (`plan_connect`,
+Four separate steps: what is there is read, the new bytes are computed (`plan_connect`,
 `plan_disconnect`), they are shown (`Plan.diff`) and checked with the real `ssh -G` (`verify`), and
 only then written (`apply`). Nothing before the last step changes anything on the disk.
 
@@ -16,65 +16,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .. import files
 from ..errors import ConfigurationError, DamagedEntryError, UnsafeEditError
-from ..files import (
-    Change,
-    commit,
-    drop_backups,
-    exclusive,
-    keep_backup,
-    read_bytes,
-    remove_leftovers,
-)
-from . import verification
+from . import control_sockets, edits, verification
 from .address import validate_alias
-from .control_sockets import (
-    make_socket_folder,
-    remove_socket_folder,
-    socket_place,
-    takes_sockets,
-)
-from .edits import (
-    changes_between,
-    check_alias_is_free,
-    how_to_connect_by_hand,
-    how_to_disconnect_by_hand,
-    is_as_rendered,
-    obstacle_to_replacing,
-    parse_entry,
-    rendered,
-    unified_diff,
-    with_include,
-    without_include,
-)
 from .entry import Entry
 from .ssh_directory import (
     BACKUPS,
     State,
     control_path,
-    is_default_directory,
     our_directory,
     read_state,
-    ssh_directory,
-    ssh_options,
 )
 
 __all__ = [
     "AppliedPlan",
-    "Change",
     "Plan",
     "apply",
-    "is_default_directory",
     "list_entries",
     "plan_connect",
     "plan_disconnect",
     "read_entry",
-    "resolve",
-    "ssh_directory",
-    "ssh_options",
     "undo",
     "verify",
 ]
@@ -86,7 +52,7 @@ class Plan:
 
     `entry` is what `alias` will stand for, `None` if it is to be taken away. `instructions` tell
     how to do the same by hand. `notes` are sentences that the person should read. `again` computes
-    the plan anew from what stands on the disk then.
+    the plan again from what is on the disk then.
     """
 
     alias: str
@@ -98,9 +64,9 @@ class Plan:
     again: Callable[[], Plan] = field(repr=False, compare=False)
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[files.Change, ...]:
         """The files to change, so ordered that the configuration works after each of them."""
-        return tuple(changes_between(self.before, self.after))
+        return tuple(edits.changes_between(self.before, self.after))
 
     @property
     def is_empty(self) -> bool:
@@ -109,14 +75,14 @@ class Plan:
 
     def diff(self) -> str:
         """Return the changes as a unified diff; empty when there are none."""
-        return "".join(unified_diff(change) for change in self.changes)
+        return "".join(edits.unified_diff(change) for change in self.changes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedPlan:
     """What was written. `plan` may differ from the one that was shown if the disk did meanwhile.
 
-    `notes` are sentences that the person should read; `backups` are where the earlier contents lie.
+    `notes` are sentences that the person should read; `backups` are where the earlier contents are.
     """
 
     plan: Plan
@@ -125,95 +91,57 @@ class AppliedPlan:
 
 
 def plan_connect(entry: Entry, *, directory: Path, replace_other: bool = False) -> Plan:
-    """Return what is to be changed so that `entry` stands in the configuration in `directory`.
+    """Return what is to be changed so that `entry` is in the configuration in `directory`.
 
-    Raises AliasTakenError when its alias stands in the person's own files, or, unless
+    Raises AliasTakenError when its alias is in the person's own files, or, unless
     `replace_other`, when it leads to another machine in an entry of ours; UnsafeEditError, with
     instructions, when the configuration cannot be edited safely.
     """
-    instructions = how_to_connect_by_hand(entry, directory)
-    before = _read_to_edit(directory, instructions=instructions)
-    check_alias_is_free(entry, before, replace_other=replace_other)
-    after = replace(
-        before,
-        data=with_include(before),
-        entries={**before.entries, f"{entry.alias}.conf": rendered(entry, directory)},
-        config_was_missing=before.data is None
-        or (before.config_was_missing and before.include_position != "missing"),
-    )
-    obstacle = None if after.data == before.data else obstacle_to_replacing(before)
-    if obstacle is not None:
-        raise UnsafeEditError(
-            obstacle, instructions=instructions, hint="Add the text by hand, and run this again."
-        )
-    return Plan(
-        alias=entry.alias,
-        entry=entry,
-        before=before,
-        after=after,
-        instructions=instructions,
-        again=lambda: plan_connect(entry, directory=directory, replace_other=replace_other),
-    )
+    return _plan(entry.alias, entry, directory, replace_other=replace_other)
 
 
 def plan_disconnect(alias: str, *, directory: Path) -> Plan:
-    """Return what is to be changed so that nothing of ours speaks of `alias` any more.
+    """Return what is to be changed so that nothing of ours mentions `alias` any more.
 
     With the last entry our Include line goes too. The plan is empty when there is no such entry.
     Raises UsageError on an impossible alias, UnsafeEditError when something cannot be read.
     """
-    validate_alias(alias)
-    instructions = how_to_disconnect_by_hand(alias, directory)
-    before = _read_to_edit(directory, instructions=instructions)
-    entries = {name: data for name, data in before.entries.items() if name != f"{alias}.conf"}
-    after = replace(before, entries=entries)
-    notes: tuple[str, ...] = ()
-    if not entries:
-        after = without_include(after)
-        obstacle = None if after.data == before.data else obstacle_to_replacing(before)
-        if obstacle is not None:
-            after = replace(before, entries=entries)
-            notes = (f"{obstacle} Our Include line stays there; without entries it does nothing.",)
-    return Plan(
-        alias=alias,
-        entry=None,
-        before=before,
-        after=after,
-        instructions=instructions,
-        notes=notes,
-        again=lambda: plan_disconnect(alias, directory=directory),
-    )
+    return _plan(validate_alias(alias), None, directory)
 
 
 def verify(plan: Plan) -> list[str]:
-    """Check a plan with the real `ssh -G`, on copies; return sentences that the person should read.
+    """Ask the real `ssh -G` about a plan, on a copy; return sentences that the person should read.
 
-    The alias must resolve as meant and every other alias as before (see `verification`). Commands
-    of `Match exec` lines are never run. Raises UnsafeEditError, with instructions, when that does
-    not hold.
+    No command of a `Match exec` line is run. Nothing is asked when an entry is taken away: nothing
+    is left then that could mean anything else. Raises UnsafeEditError, with instructions, when the
+    alias would not resolve as meant.
     """
-    notes = verification.check(
-        plan.before, plan.after, entry=plan.entry, alias=plan.alias, instructions=plan.instructions
-    )
-    return [*plan.notes, *notes, *_warnings(plan)]
+    notes = [*plan.notes, *_warnings(plan)]
+    if plan.entry is None:
+        return notes
+    try:
+        return [*verification.check(plan.before, plan.after, entry=plan.entry), *notes]
+    except UnsafeEditError as error:
+        error.instructions = plan.instructions
+        raise
 
 
 def apply(plan: Plan) -> AppliedPlan:
-    """Write a plan: alone, computed anew from the disk, verified, with backups, atomically.
+    """Write a plan: alone, computed again from the disk, verified, with backups, atomically.
 
     Raises UnsafeEditError when it was not possible, and then nothing has changed; LabError when
     another process keeps the lock.
     """
     ours = our_directory(plan.before.directory)
     try:
-        with exclusive(ours):
+        with files.exclusive(ours):
             return _apply_alone(plan.again(), ours)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise UnsafeEditError(
             f"Nothing was changed, because writing failed: {where}{error.strerror or error}.",
             instructions=plan.instructions,
-            hint="Add the text by hand, or mend that and run this again.",
+            hint="Add the text by hand, or fix that and run the command again.",
         ) from error
 
 
@@ -223,25 +151,15 @@ def undo(applied: AppliedPlan) -> None:
     Raises OSError, or LabError when another process keeps the lock.
     """
     ours = our_directory(applied.plan.before.directory)
-    folder = ours / BACKUPS
-    with exclusive(ours):
-        back = [
-            Change(path=change.path, before=change.after, after=change.before)
-            for change in reversed(applied.plan.changes)
-        ]
-        commit([change for change in back if read_bytes(change.path) == change.before])
+    changes = reversed(applied.plan.changes)
+    back = [files.Change(path=one.path, before=one.after, after=one.before) for one in changes]
+    with files.exclusive(ours):
+        files.apply_changes(
+            [change for change in back if files.read_bytes(change.path) == change.before]
+        )
         for backup in applied.backups:
             backup.unlink(missing_ok=True)
-        drop_backups((), folder=folder)
-
-
-def resolve(alias: str, *, directory: Path) -> dict[str, tuple[str, ...]]:
-    """Return what `ssh -G alias` says, by lower-case keyword, without running any `Match exec`.
-
-    Raises ConfigurationError, in ssh's own words, when ssh cannot read the configuration.
-    """
-    state = read_state(directory)
-    return verification.resolve(alias, state)
+        files.drop_backups((), folder=ours / BACKUPS)
 
 
 def read_entry(alias: str, *, directory: Path) -> Entry | None:
@@ -249,99 +167,109 @@ def read_entry(alias: str, *, directory: Path) -> Entry | None:
 
     Raises DamagedEntryError when its file is no longer one that we wrote.
     """
-    validate_alias(alias)
-    name = f"{alias}.conf"
-    data = read_state(directory).entries.get(name)
-    if data is None:
-        return None
-    return parse_entry(data, alias=alias, path=our_directory(directory) / name)
+    data = read_state(directory).entries.get(f"{validate_alias(alias)}.conf")
+    path = our_directory(directory) / f"{alias}.conf"
+    return None if data is None else edits.parse_entry(data, alias=alias, path=path)
 
 
 def list_entries(directory: Path) -> list[Entry]:
     """Return our entries in `directory`, by alias, without the damaged ones."""
     entries = []
     for name, data in read_state(directory).entries.items():
-        alias = name.removesuffix(".conf")
-        try:
-            entries.append(parse_entry(data, alias=alias, path=our_directory(directory) / name))
-        except DamagedEntryError:
-            continue
+        path = our_directory(directory) / name
+        with suppress(DamagedEntryError):
+            entries.append(edits.parse_entry(data, alias=path.stem, path=path))
     return entries
 
 
-def _read_to_edit(directory: Path, *, instructions: str) -> State:
-    """Return what stands there; what cannot be read is an UnsafeEditError, with `instructions`."""
+def _plan(alias: str, entry: Entry | None, directory: Path, *, replace_other: bool = False) -> Plan:
+    instructions, name = edits.how_by_hand(alias, entry, directory), f"{alias}.conf"
     try:
-        return read_state(directory)
+        before = read_state(directory)
     except ConfigurationError as error:
         raise UnsafeEditError(error.message, instructions=instructions, hint=error.hint) from None
+    entries = {other: data for other, data in before.entries.items() if other != name}
+    if entry is not None:
+        edits.check_alias_is_free(entry, before, replace_other=replace_other)
+        entries[name] = edits.rendered(entry, directory)
+    after = kept = replace(before, entries=entries)
+    if entry is not None:
+        after = edits.with_include(kept)
+    elif not entries:
+        after = edits.without_include(kept)
+    notes: tuple[str, ...] = ()
+    obstacle = None if after.data == before.data else edits.obstacle_to_replacing(before)
+    if obstacle is not None and entry is not None:
+        raise UnsafeEditError(
+            obstacle,
+            instructions=instructions,
+            hint="Add the text by hand, then run the command again.",
+        )
+    if obstacle is not None:
+        after = kept
+        notes = (f"{obstacle} Our Include line was kept; without entries it does nothing.",)
+    return Plan(
+        alias=alias,
+        entry=entry,
+        before=before,
+        after=after,
+        instructions=instructions,
+        notes=notes,
+        again=lambda: _plan(alias, entry, directory, replace_other=replace_other),
+    )
 
 
 def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
     """Verify and write a plan that was computed under the lock."""
     folder = ours / BACKUPS
     for place in (ours, folder, plan.before.config.parent):
-        remove_leftovers(place)
-    _keep_private(ours)
-    if plan.entry is not None and os.name == "posix":
-        make_socket_folder(socket_place(ours))
+        files.remove_leftovers(place)
+    if os.name == "posix":
+        # ssh fails for every host when an included file is writable for others.
+        for path, mode in [(ours, 0o700), *((one, 0o600) for one in ours.glob("*.conf"))]:
+            if path.exists() and path.stat().st_mode & 0o077:
+                path.chmod(mode)
+        if plan.entry is not None:
+            control_sockets.make_socket_folder(control_sockets.socket_place(ours))
     notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
     earlier = {*folder.glob("*")}
     backups: list[Path] = []
     try:
         for change in plan.changes:
-            if change.before is not None and not is_as_rendered(change, plan.before):
-                backups.append(keep_backup(change.path, change.before, folder=folder))
-        commit(plan.changes)
+            path, data = change.path, change.before
+            if data and not (path.parent == ours and edits.is_as_rendered(path, data, ours.parent)):
+                backups.append(files.keep_backup(path, data, folder=folder))
+        files.apply_changes(plan.changes)
     except BaseException:
         for backup in {*backups} - earlier:
             backup.unlink()
-        drop_backups((), folder=folder)
+        files.drop_backups((), folder=folder)
         raise
     if plan.entry is None and not plan.after.entries:
         # The person's files are again as they would be without us.
-        remove_socket_folder()
-        now = {plan.before.data, plan.after.data, with_include(plan.after)}
-        backups = drop_backups(now, folder=folder)
+        control_sockets.remove_socket_folder()
+        now = {plan.before.data, plan.after.data, edits.with_include(plan.after).data}
+        backups = files.drop_backups(now, folder=folder)
     return AppliedPlan(plan=plan, notes=tuple(notes), backups=tuple(backups))
-
-
-def _keep_private(ours: Path) -> None:
-    """Give our own directory and entries the modes that they must have.
-
-    ssh fails for every host when an included file is writable for others.
-    """
-    if os.name != "posix":
-        return
-    for path, mode in [(ours, 0o700), *((entry, 0o600) for entry in ours.glob("*.conf"))]:
-        if path.exists() and path.stat().st_mode & 0o077:
-            path.chmod(mode)
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
     """Yield what is not ours to change and still keeps ssh or the entry from working well."""
-    config = plan.before.config
-    if os.name == "posix" and config.exists():
-        status = config.stat()
-        if status.st_mode & 0o022:
-            yield (
-                f"{config} can be written by others, and ssh may refuse it for that. "
-                f"To mend it: chmod go-w {config}"
-            )
-        if status.st_uid not in (0, os.getuid()):
-            yield f"{config} belongs to another user, and ssh refuses it for that."
-    if (
-        plan.entry is not None
-        and os.name == "posix"
-        and control_path(plan.before.directory) is None
-    ):
-        ours = our_directory(plan.before.directory)
-        why = (
-            f"the path {ours} is too long for a socket"
-            if takes_sockets(ours)
-            else (f"{ours} is on a disk that takes no sockets")
+    config, ours = plan.before.config, our_directory(plan.before.directory)
+    if os.name != "posix":
+        return
+    if config.exists() and config.stat().st_mode & 0o022:
+        yield (
+            f"{config} is writable by others, so ssh may refuse it. To fix that: chmod go-w "
+            f"{config}"
         )
+    if config.exists() and config.stat().st_uid not in (0, os.getuid()):
+        yield f"{config} belongs to another user, so ssh refuses it."
+    if plan.entry is not None and control_path(plan.before.directory) is None:
+        why = f"the path {ours} is too long for a socket"
+        if not control_sockets.takes_sockets(ours):
+            why = f"{ours} is on a disk that does not support sockets"
         yield (
             f"Connections are not shared, because {why}, and there is no other place: every "
-            "command logs in anew."
+            "command logs in again."
         )

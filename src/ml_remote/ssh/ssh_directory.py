@@ -1,4 +1,4 @@
-"""What lies in the SSH directory: the person's configuration, and our own directory beside it."""
+"""What is in the SSH directory: the person's configuration, and our own directory beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,9 +25,11 @@ from .control_sockets import socket_place
 __all__ = [
     "State",
     "control_path",
+    "default_keys_for",
     "include_line",
     "is_default_directory",
     "is_our_include",
+    "known_hosts_path",
     "made_key_path",
     "our_directory",
     "pinned_key_path",
@@ -36,6 +37,7 @@ __all__ = [
     "shown_options",
     "ssh_directory",
     "ssh_options",
+    "whole_configuration",
 ]
 
 OURS = "ml-remote.d"
@@ -53,7 +55,7 @@ ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}]")
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What stands on the disk, as read at one time.
+    """What is on the disk, as read at one time.
 
     `config` is the person's file with symbolic links resolved, `data` what it holds (`None` when
     there is no such file); `entries` are the `*.conf` files of our own directory, by name.
@@ -72,14 +74,9 @@ class State:
 
     @property
     def include_position(self) -> Literal["first", "later", "missing"]:
-        """Where our Include stands: before everything but comments, further down, or nowhere."""
-        position: Literal["first", "later"] = "first"
-        for line in self.lines:
-            if is_our_include(line, directory=self.directory):
-                return position
-            if line.raw.strip() and not line.raw.lstrip().startswith(b"#"):
-                position = "later"
-        return "missing"
+        """Where our Include is: before everything but comments, further down, or nowhere."""
+        ours = [is_our_include(one, directory=self.directory) for one in self.lines if one.keyword]
+        return "missing" if True not in ours else "first" if ours[0] else "later"
 
 
 def ssh_directory() -> Path:
@@ -94,9 +91,9 @@ def ssh_directory() -> Path:
     odd = ODD_IN_PATH.search(directory.as_posix())
     if odd:
         raise ConfigurationError(
-            f"LAB_SSH_DIR is {str(directory)!r}, and {odd[0]!r} in a path has a meaning of its own "
+            f"LAB_SSH_DIR is {str(directory)!r}, and {odd[0]!r} in a path has a special meaning "
             "for ssh.",
-            hint="Choose a directory whose path has only letters, digits, blanks and . _ - in it.",
+            hint="Choose a directory whose path has only letters, digits, spaces and . _ -",
         )
     return directory
 
@@ -129,21 +126,21 @@ def ssh_options(directory: Path, *, default_keys: bool = True) -> list[str]:
     file = _made_folder() / sha256(os.fsencode(directory)).hexdigest()[:16]
     if not default_keys:
         file = file.with_suffix(".alone")
-    text = _whole_configuration(directory, default_keys=default_keys)
+    text = whole_configuration(directory, directory / "config", default_keys=default_keys)
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
     return ["-F", str(file)]
 
 
-def _whole_configuration(directory: Path, *, default_keys: bool) -> str:
-    keys = [path for name in _DEFAULT_KEYS if (path := directory / name).is_file()]
+def whole_configuration(directory: Path, config: Path, *, default_keys: bool) -> str:
+    """Return a configuration that includes `config`, then names the files of `directory`."""
     known = " ".join(f'"{directory.as_posix()}/{name}"' for name in ("known_hosts", "known_hosts2"))
-    text = f'Include "{directory.as_posix()}/config"\nMatch all\n  UserKnownHostsFile {known}\n'
+    text = f'Include "{config.as_posix()}"\nMatch all\n  UserKnownHostsFile {known}\n'
     if not default_keys:
         return text
     # Every IdentityFile counts, not the first alone.
     others = ",".join(["*", *(f"!{alias}" for alias in _with_key(directory))])
-    identities = [f'"{path.as_posix()}"' for path in keys] or ["none"]
+    identities = [f'"{path.as_posix()}"' for path in _default_keys(directory)] or ["none"]
     lines = (f"  IdentityFile {identity}\n" for identity in identities)
     return f"{text}Match originalhost {others}\n{''.join(lines)}"
 
@@ -156,6 +153,15 @@ def _with_key(directory: Path) -> list[str]:
             if _ALIAS.fullmatch(path.stem) and _IDENTITY.search(path.read_bytes()):
                 found.append(path.stem)
     return found
+
+
+def default_keys_for(alias: str, directory: Path) -> list[Path]:
+    """Return the keys of `directory` that ssh tries for an alias whose entry names none."""
+    return [] if alias in _with_key(directory) else _default_keys(directory)
+
+
+def _default_keys(directory: Path) -> list[Path]:
+    return [path for name in _DEFAULT_KEYS if (path := directory / name).is_file()]
 
 
 def _is_ours(folder: Path) -> bool:
@@ -175,17 +181,22 @@ def _made_folder() -> Path:
 
 
 def our_directory(directory: Path) -> Path:
-    """Return where our own entries lie, one file for each alias."""
+    """Return where our own entries are, one file for each alias."""
     return directory / OURS
 
 
 def made_key_path(alias: str, directory: Path) -> Path:
-    """Return where a key lies that was made for this machine."""
+    """Return where a key is that was made for this machine."""
     return our_directory(directory) / f"{alias}.key"
 
 
+def known_hosts_path(alias: str, directory: Path) -> Path:
+    """Return where the host key of a compute node is, which has one of its own."""
+    return our_directory(directory) / f"{alias}.known_hosts"
+
+
 def pinned_key_path(alias: str, directory: Path) -> Path:
-    """Return where the public half of a key lies that only the agent has."""
+    """Return where the public half of a key is that only the agent has."""
     return our_directory(directory) / f"{alias}.agent.pub"
 
 
@@ -202,7 +213,7 @@ def include_line(directory: Path) -> str:
 
 def is_our_include(line: Line, *, directory: Path) -> bool:
     """Return whether this is our line and nothing more, however indented or quoted."""
-    if line.keyword != "include" or line.comment or len(line.arguments) != 1:
+    if line.keyword != "include" or line.has_comment or len(line.arguments) != 1:
         return False
     forms = {f"{our_directory(directory).as_posix()}/*.conf"}
     if is_default_directory(directory):
@@ -217,14 +228,11 @@ def control_path(directory: Path) -> str | None:
     would only notice it when connecting. Where our own directory takes none, another one does.
     """
     ours = our_directory(directory)
-    if os.name == "nt":
-        return None
-    place = socket_place(ours)
+    place = None if os.name == "nt" else socket_place(ours)
     if place is None or ODD_IN_PATH.search(place):
         return None
-    if place == f"{ours.as_posix()}/" and is_default_directory(directory):
-        return f"~/.ssh/{OURS}/%C"
-    return f"{place}%C"
+    is_usual = place == f"{ours.as_posix()}/" and is_default_directory(directory)
+    return f"~/.ssh/{OURS}/%C" if is_usual else f"{place}%C"
 
 
 def read_state(directory: Path) -> State:
@@ -233,77 +241,55 @@ def read_state(directory: Path) -> State:
     Raises ConfigurationError on anything that cannot be read and understood in full: only a file
     that does not exist counts as empty.
     """
-    try:
-        return _read_state(directory)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{error.filename or directory} cannot be read: {error.strerror or error}.",
-            hint="Mend that, and run this again.",
-        ) from None
-
-
-def _read_state(directory: Path) -> State:
-    ours = our_directory(directory)
+    ours, config = our_directory(directory), directory / "config"
     for folder in (directory, ours):
         if os.path.lexists(folder) and not folder.is_dir():
             raise ConfigurationError(
-                f"{folder} is not a directory.", hint="Move it away, and run this again."
+                f"{folder} is not a directory.", hint="Move it away, then run the command again."
             )
-    config = _resolve(directory / "config")
-    data = _read_ordinary_file(config)
-    _check_encoding(directory / "config", data or b"")
-    found = sorted(ours.glob("*.conf")) if ours.is_dir() else []
-    contents = {path.name: _read_ordinary_file(path) for path in found if path.name[0] != "."}
+    if config.is_symlink() and not config.exists():
+        raise ConfigurationError(
+            f"{config} is a symbolic link to {os.readlink(config)}, which does not lead to a file.",  # noqa: PTH115
+            hint="Fix or remove the link, then run the command again.",
+        )
+    try:
+        data = _read_ordinary_file(config)
+        found = {path.name: _read_ordinary_file(path) for path in sorted(ours.glob("[!.]*.conf"))}
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or directory} cannot be read: {error.strerror or error}.",
+            hint="Fix that, then run the command again.",
+        ) from None
+    _check_encoding(config, data or b"")
     return State(
         directory=directory,
-        config=config,
+        config=config.resolve() if config.is_symlink() else config,
         data=data,
-        entries={name: content for name, content in contents.items() if content is not None},
+        entries={name: content for name, content in found.items() if content is not None},
         config_was_missing=(ours / NO_CONFIG_MARK).is_file(),
     )
 
 
-def _resolve(path: Path) -> Path:
-    """Return the file behind `path`. Raises ConfigurationError on a symbolic link to nowhere."""
-    if not path.is_symlink():
-        return path
-    try:
-        return Path(os.path.realpath(path, strict=True))
-    except OSError:
-        raise ConfigurationError(
-            f"{path} is a symbolic link to {os.readlink(path)}, which does not lead to a file.",  # noqa: PTH115
-            hint="Mend or remove the link, and run this again.",
-        ) from None
-
-
 def _read_ordinary_file(path: Path) -> bytes | None:
     """Return the content of a file, `None` if it does not exist. Raises OSError otherwise."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
         raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
     return read_bytes(path)
 
 
 def _check_encoding(path: Path, data: bytes) -> None:
     """Refuse a configuration that is not plain UTF-8: ssh or VS Code could not read it either."""
-    if data.startswith(codecs.BOM_UTF8):
-        raise ConfigurationError(
-            f"{path} begins with a byte-order mark, and ssh fails for every host because of it.",
-            hint="Save the file as UTF-8 without a byte-order mark, and run this again.",
-        )
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
-        raise ConfigurationError(
-            f"{path} is not a text file that ssh can read; it may be saved as UTF-16.",
-            hint="Save it as UTF-8 without a byte-order mark, and run this again.",
-        )
+    fault = ""
+    if b"\0" in data:
+        fault = f"{path} is not a text file that ssh can read; it may be saved as UTF-16."
+    elif data.startswith(codecs.BOM_UTF8):
+        fault = f"{path} begins with a byte-order mark, so ssh fails for every host."
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        fault = fault or f"Line {line} of {path} is not UTF-8."
+    if fault:
         raise ConfigurationError(
-            f"Line {line} of {path} is not UTF-8.",
-            hint="Save the file as UTF-8, and run this again.",
-        ) from None
+            fault, hint="Save it as UTF-8 without a byte-order mark, then run the command again."
+        )

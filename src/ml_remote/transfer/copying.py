@@ -15,12 +15,12 @@ from .. import processes
 from ..errors import LabError, RemoteCommandError
 from ..processes import Result
 from ..ssh.client import Client
-from ..ssh.own_words import OwnWords, Through, own_words
+from ..ssh.ssh_log import SshLog, ThroughSsh, ssh_log
 from ..ui.display import Progress
 from ..ui.text import in_one_line
-from .copy_words import copy_reason
+from .copy_errors import copy_reason
 from .failures import explain_failure
-from .git_words import told
+from .git_errors import cleaned_output
 from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
 from .rsync import is_new_enough, said_here, version_in
@@ -40,7 +40,7 @@ _RSYNC_FILES = 23  # some files could not be read or written
 _RSYNC_VANISHED = 24  # a file went away there
 _RSYNC_HOLES = (3, 1, 3)  # the first version that makes holes in files that it writes in place
 _IN_ENGLISH: dict[str, str | None] = {"LC_ALL": "", "LC_MESSAGES": "C"}
-_OTHERWISE = "; or leave out what cannot come: lab pull --exclude PATTERN"
+_OTHERWISE = "; or skip these files: lab pull --exclude PATTERN"
 LONGEST_LINE = 1900  # bytes: sftp reads 2047 and takes the rest for a command of its own
 
 
@@ -71,9 +71,9 @@ class Copying(ABC):
     def __init__(
         self, client: Client, listing: Listing, files: Sequence[RemoteFile], incoming: Path
     ) -> None:
-        # The two programs go on from what has come in different ways, so each has its own folder.
+        # The two programs continue partial files in different ways, so each has its own folder.
         self.folder = incoming / self.program
-        self._done: Through | None = None
+        self._done: ThroughSsh | None = None
         self._client = client
         self._listing = listing
         self.left_out = [
@@ -98,7 +98,7 @@ class Copying(ABC):
         """Return whether all of a file has come; it then has its time there, too."""
 
     @abstractmethod
-    def _command(self, client: Client, own: OwnWords) -> list[str]:
+    def _command(self, client: Client, own: SshLog) -> list[str]:
         """Return the program's command; it adds the machine to that of ssh itself."""
 
     @abstractmethod
@@ -133,10 +133,10 @@ class Copying(ABC):
         free = shutil.disk_usage(self.folder.parent).free
         if needed > free:
             raise LabError(
-                f"The results need {in_words(needed)}, and {in_words(free)} of the disk are free "
-                "here. Nothing was brought.",
-                hint="Make room, or choose: lab pull RUN, lab pull --only PATTERN, or "
-                "lab pull --exclude '*.pt'",
+                f"The results need {in_words(needed)}, but the disk here has only "
+                f"{in_words(free)} free. Nothing was copied.",
+                hint="Free disk space, or choose: lab pull RUN, lab pull --only PATTERN, or lab "
+                "pull --exclude '*.pt'",
             )
 
     @property
@@ -158,15 +158,15 @@ class Copying(ABC):
             )
         # All others have come. What these have left could be in the way of the next attempt.
         shutil.rmtree(self.folder, ignore_errors=True)
-        lines = told(self._done.stderr)
+        lines = cleaned_output(self._done.stderr)
         found = copy_reason(lines, alias=self._client.alias, is_sent=False)
         said = in_one_line(next(iter(lines), "no reason was given"))
         why = said if found is None else f"{found[0].sentence.format(place=found[1])} {said}"
         names = ", ".join(in_one_line(file.name) for file in incomplete[:5])
         raise RemoteCommandError(
             f"{what} failed: {names}{', ...' if len(incomplete) > 5 else ''} ({why}). All others "
-            "have come.",
-            hint=f"See that these files can be read there{_OTHERWISE}"
+            "were copied.",
+            hint=f"Check that these files can be read there{_OTHERWISE}"
             if found is None
             else found[0].hint.format(leave_out=_OTHERWISE),
         )
@@ -183,7 +183,7 @@ class Copying(ABC):
                 path.unlink()
         client = self._client.with_options("BatchMode=yes")
         with (
-            own_words() as own,
+            ssh_log(client.proxy_error) as own,
             processes.running(
                 self._command(client, own),
                 input=self._orders(),
@@ -226,7 +226,7 @@ class _Rsync(Copying):
         now = (path.stat().st_size, int(path.stat().st_mtime))
         return self._returncode == 0 or now == (file.size, file.time)
 
-    def _command(self, client: Client, own: OwnWords) -> list[str]:
+    def _command(self, client: Client, own: SshLog) -> list[str]:
         *ssh, _, _ = client.command(flags=own.flags)
         # Between quotes, rsync takes a doubled quote for the quote itself.
         words = ['"' + word.replace('"', '""') + '"' for word in ssh]
@@ -244,16 +244,16 @@ class _Rsync(Copying):
 
 
 class _Sftp(Copying):
-    """sftp goes on at the end of what has come, so that must be of this very file."""
+    """sftp continues at the end of what has come, so that must be of this very file."""
 
     program = "sftp"
     keeps_holes = False
 
     def _why_not(self, file: RemoteFile) -> str:
         if re.search(r"[\n\r\0]", self._listing.folder + file.name):
-            return "only rsync can bring names with line breaks, and it is not on both sides"
+            return "only rsync can copy names with line breaks, and it is not on both sides"
         if len(os.fsencode(sftp_quoted(self._listing.folder + file.name))) > LONGEST_LINE:
-            return "only rsync can bring names that are so long, and it is not on both sides"
+            return "only rsync can copy such long names, and it is not on both sides"
         return ""
 
     @staticmethod
@@ -270,7 +270,7 @@ class _Sftp(Copying):
         os.utime(path, (file.time, file.time))
         return True
 
-    def _command(self, client: Client, own: OwnWords) -> list[str]:
+    def _command(self, client: Client, own: SshLog) -> list[str]:
         # sftp does not take -E. Not -q, with which ssh does not say either why there is no sftp.
         _, *options, _, _ = client.with_options(*own.without_file).command()
         return ["sftp", *options, "-b", "-", self._client.alias]

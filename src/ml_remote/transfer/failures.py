@@ -8,21 +8,24 @@ import subprocess
 from ..errors import LabError, RemoteCommandError
 from ..ssh.client import Client
 from ..ssh.explaining import recognise
-from ..ssh.own_words import Through
-from .copy_words import UNCLEAR_REASONS, copy_reason
-from .git_words import git_failure, has_reason, told
+from ..ssh.ssh_log import ThroughSsh
+from .copy_errors import UNCLEAR_REASONS, copy_reason
+from .git_errors import cleaned_output, git_failure, has_reason
 from .sftp import offers_sftp
 
 __all__ = ["explain_failure", "explain_git"]
 
 _CLOSED = "Connection closed"  # what sftp says where nothing answers it
-_AGAIN = "Run the command again; it goes on where it stopped. If it fails again: lab doctor"
+_AGAIN = "Run the command again; it continues where it stopped. If it fails again: lab doctor"
 
 
-def explain_git(client: Client, done: Through, *, what: str, has_hook: bool = False) -> LabError:
+def explain_git(
+    client: Client, done: ThroughSsh, *, what: str, is_push: bool = False, has_hook: bool = False
+) -> LabError:
     """Return the error that says why git, run here, could not push or fetch through ssh.
 
-    `what` is what it was doing, `has_hook` whether a hook here could have refused it.
+    `what` is what it was doing, `is_push` whether it sent something, `has_hook` whether a hook here
+    could have refused it.
     """
     known = recognise(done.of_ssh, alias=client.alias, others=done.stderr)
     if known is not None:
@@ -33,7 +36,11 @@ def explain_git(client: Client, done: Through, *, what: str, has_hook: bool = Fa
         shell = _printing_shell(client, what)
         if shell is not None:
             return shell
-    return git_failure(done.stderr, what=what, alias=client.alias, has_hook=has_hook)
+    # A push changes names of commits on the machine alone, a fetch here.
+    is_there = is_push and "ref updates aborted by hook" in done.stderr
+    return git_failure(
+        done.stderr, what=what, alias=client.alias, is_there=is_there, has_hook=has_hook
+    )
 
 
 def explain_failure(
@@ -58,14 +65,15 @@ def explain_failure(
     known = recognise(of_ssh, alias=client.alias, others=stderr)
     if known is not None:
         return known
-    lines = told(stderr)
+    lines = cleaned_output(stderr)
     # Over a connection that commands share, ssh does not tell the reason.
     if "subsystem request failed" in f"{of_ssh}{stderr}" or (
         lines == [_CLOSED] and not _has_sftp(client)
     ):
         return RemoteCommandError(
             f"{what} failed: the SSH server of {client.alias} offers no sftp.",
-            hint="Install rsync 3.0 or newer, on this computer and there; then sftp is not needed",
+            hint="Install rsync 3.0 or newer on this computer and on the machine; then sftp is "
+            "not needed",
         )
     found = copy_reason(lines, alias=client.alias, is_sent=is_sent)
     if found is None:
@@ -107,6 +115,6 @@ def _printing_shell(client: Client, what: str) -> LabError | None:
         return None
     return RemoteCommandError(
         f"{what} failed: on {client.alias} a file such as ~/.bashrc prints "
-        f"{noise.splitlines()[0]!r} at every login, and git and file copies break on that.",
-        hint="There, put above that line: case $- in *i*) ;; *) return ;; esac",
+        f"{noise.splitlines()[0]!r} at every login, which breaks git and file copies.",
+        hint="On the machine, put above that line: case $- in *i*) ;; *) return ;; esac",
     )

@@ -9,7 +9,7 @@ that is to replace it, the person's version is kept beside it. What was deleted 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from ..ui.display import Progress
 from .choosing import EVERYTHING, Choice
 from .comparing import Comparison, compare
 from .copying import choose_program
+from .incoming_files import IncomingFiles
 from .manifest import Manifest
 from .outputs import INCOMING, LeftOut, Listing, RemoteFile, list_outputs
-from .placing import Placing
 from .results import Results
 
 __all__ = ["Fetched", "fetch_outputs", "manifest_of"]
@@ -49,7 +49,7 @@ class Fetched:
     size: int = 0
     """Bytes of the files that were brought."""
     left_out: tuple[LeftOut, ...] = ()
-    """Files that stay there."""
+    """Files that were kept."""
     running: tuple[str, ...] = ()
     """Runs that continue, as `<lab>/<run id>`: their files are not final."""
 
@@ -67,42 +67,46 @@ def fetch_outputs(
     choice: Choice = EVERYTHING,
     overwrite: bool = False,
     progress: Progress | None = None,
+    listing: Callable[[], Listing] | None = None,
 ) -> Fetched:
     """Bring the files below the machine's `outputs/` that are not here yet to the folder `outputs`.
 
     `only` names a folder below it, `choice` what is asked for. With `overwrite`, files that differ
-    here are replaced, and kept beside. Raises LabError in words when it could not be completed;
-    what has come stays, and the next call continues from there.
+    here are replaced, and kept beside. `listing` returns what is there, where that was asked
+    already. Raises LabError in words when it could not be completed; what has come stays, and the
+    next call continues from there.
     """
     try:
-        return _fetch(machine, Results(outputs), only, choice, overwrite, progress)
+        results = Results(outputs)
+        results.check()
+        listed = list_outputs(machine, only=only) if listing is None else listing()
+        named = choice.is_named or bool(only)
+        return _fetch(machine, results, listed, choice.of(listed.files), named, overwrite, progress)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise LabError(
             f"{outputs} could not be read or written: {error.strerror}{where}.",
-            hint="Make room, or fix the rights of that folder, then: lab pull",
+            hint="Free disk space, or fix the permissions of that folder, then: lab pull",
         ) from error
 
 
 def _fetch(
     machine: Machine,
     results: Results,
-    only: str,
-    choice: Choice,
+    listing: Listing,
+    files: Sequence[RemoteFile],
+    named: bool,
     overwrite: bool,
     progress: Progress | None,
 ) -> Fetched:
     outputs = results.path
-    results.check()
-    listing = list_outputs(machine, only=only)
-    files = choice.of(listing.files)
     with exclusive(outputs / INCOMING):
         manifest = manifest_of(outputs)
         try:
-            found = compare(machine, files, results, manifest, named=choice.is_named or bool(only))
-            placing = Placing(machine, results, manifest, found, overwrite=overwrite)
+            found = compare(machine, files, results, manifest, named=named)
+            incoming = IncomingFiles(machine, results, manifest, found, overwrite=overwrite)
             wanted = _wanted(found, overwrite=overwrite)
-            left_out = _bring(machine, listing, wanted, results, placing, progress)
+            left_out = _bring(machine, listing, wanted, results, incoming, progress)
         finally:
             manifest.write()
     own = [*(file for file, _ in found.differing), *found.offered]
@@ -110,15 +114,15 @@ def _fetch(
         file.run for file in files if file.run and file.run.partition("/")[2] in listing.running
     }
     return Fetched(
-        new=tuple(placing.new),
-        replaced=tuple(placing.replaced),
-        kept=tuple(sorted({file.name for file in own} - set(placing.replaced))),
-        beside=tuple(placing.beside),
-        backups=tuple(placing.backups),
+        new=tuple(incoming.new),
+        replaced=tuple(incoming.replaced),
+        kept=tuple(sorted({file.name for file in own} - set(incoming.replaced))),
+        beside=tuple(incoming.beside),
+        backups=tuple(incoming.backups),
         deleted=tuple(file.name for file in found.deleted),
         same=found.same,
-        size=placing.size,
-        left_out=(*listing.left_out, *found.blocked, *left_out, *placing.left_out),
+        size=incoming.size,
+        left_out=(*listing.left_out, *found.blocked, *left_out, *incoming.left_out),
         running=tuple(sorted(running)),
     )
 
@@ -133,7 +137,7 @@ def _bring(
     listing: Listing,
     wanted: Sequence[RemoteFile],
     results: Results,
-    placing: Placing,
+    incoming: IncomingFiles,
     progress: Progress | None,
 ) -> list[LeftOut]:
     """Copy files and move them to their places; return those that the program cannot copy.
@@ -147,8 +151,8 @@ def _bring(
     try:
         copying.run(progress)
     finally:
-        placing.place(copying.files, copying)
-    if placing.incomplete:
-        copying.explain(placing.incomplete)
+        incoming.move(copying.files, copying)
+    if incoming.incomplete:
+        copying.explain(incoming.incomplete)
     shutil.rmtree(copying.folder, ignore_errors=True)
     return copying.left_out

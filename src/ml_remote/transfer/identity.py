@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .git_here import git
+from .local_repository import git
 
 __all__ = ["identity"]
 

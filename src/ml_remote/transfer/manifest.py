@@ -3,7 +3,7 @@
 A line is added before a file is moved to its place, and names its size, time and SHA-256. So what
 is in `outputs/` and agrees with a line is as it came; anything else is the person's own. A process
 that is killed leaves a line too many, never one too few. When all is done, the file is written
-anew with the last line for each name.
+again with the last line for each name.
 """
 
 from __future__ import annotations

@@ -13,17 +13,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import answers, processes
+from ..errors import UnreachableError
 from ..machine import Machine
-from ..scripts import check, script
+from ..processes import Result
+from ..scripts import ExitCode, check, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
-from ..ssh.own_words import own_words
+from ..ssh.explaining import recognise
+from ..ssh.ssh_log import ssh_log
 
 __all__ = [
     "INCOMING",
     "LeftOut",
     "Listing",
+    "Looked",
     "RemoteFile",
     "list_outputs",
+    "look_and_list",
     "sums_there",
     "why_unusable",
 ]
@@ -37,6 +42,7 @@ _TIMEOUT = 600.0  # seconds
 _SUMS_AT_ONCE = 500
 _SETTLED = 2  # seconds after which a file counts as written
 _STATE = re.compile(rb"([0-9]{1,18}) (-?[0-9]{1,11})(?:\.[0-9]*)? ([0-9]{1,18}|-)")
+_LOOKED = re.compile(rb"\n== lab looked ([0-9]{1,3}) ==\n")
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
 
 
@@ -86,9 +92,61 @@ class Listing:
 def list_outputs(machine: Machine, *, only: str = "") -> Listing:
     """Return what is below `outputs/` there, or below `outputs/<only>`.
 
-    Raises MissingFolderError when the project is not there, LabError.
+    Raises MissingFolderError when the project is not on the machine, LabError.
     """
-    words = iter(_ask(machine, "list-outputs", only).split(b"\0"))
+    return _parse(machine, _ask(machine, "list-outputs", only))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What one session has found in the project's folder there."""
+
+    repository: Result
+    """What read-repository has printed."""
+    returncode: int
+    printed: bytes
+    said: str
+    """What came of list-outputs."""
+    machine: Machine
+
+    def listing(self) -> Listing:
+        """Return what is below `outputs/` there. Raises LabError where it was not listed."""
+        check(self.returncode, self.said, machine=self.machine)
+        return _parse(self.machine, self.printed)
+
+
+def look_and_list(machine: Machine, *, branch: str) -> Looked | None:
+    """Look at the repository there and list `outputs/`, in one session; None where that failed.
+
+    Raises UnreachableError where the machine does not answer.
+    """
+    machine.client.get_ready()
+    text = script_input(script("look-and-list"), machine.folder, branch)
+    code, printed, said = _run(machine, text)
+    if code == ExitCode.SSH:
+        known = recognise(said, alias=machine.alias)
+        if type(known) is UnreachableError:
+            raise known
+    found = _LOOKED.search(printed)
+    if found is None:
+        return None
+    first, _, second = said.partition("\n== lab looked ==\n")
+    repository = Result(
+        returncode=int(found[1]),
+        stdout=printed[: found.start()].decode(errors="replace"),
+        stderr=first,
+    )
+    return Looked(
+        repository=repository,
+        returncode=code,
+        printed=printed[found.end() :],
+        said=second,
+        machine=machine,
+    )
+
+
+def _parse(machine: Machine, printed: bytes) -> Listing:
+    words = iter(printed.split(b"\0"))
     facts = {"rsync": "", "now": "0", "folder": ""}
     running, left_out, described = set[str](), [], []
     for word in words:
@@ -99,11 +157,11 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
             case b"running":
                 running.add(_text(text))
             case b"unreadable":
-                left_out.append((next(words, b""), "you may not read them there"))
+                left_out.append((next(words, b""), "you cannot read them there"))
             case b"link":
                 left_out += [(name, "they are symbolic links") for name in _names(words)]
             case b"special":
-                left_out += [(name, "they are no ordinary files") for name in _names(words)]
+                left_out += [(name, "they are not ordinary files") for name in _names(words)]
             case b"files":
                 names = _names(words)
                 described += list(zip(names, next(words, b"").split(b"\n"), strict=False))
@@ -154,10 +212,17 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
 
     Raises LabError when it fails.
     """
-    client = machine.client.with_options("BatchMode=yes")
     text = script_input(script(name), machine.folder, *arguments)
+    returncode, printed, said = _run(machine, text)
+    check(returncode, said, machine=machine)
+    return printed
+
+
+def _run(machine: Machine, text: str) -> tuple[int, bytes, str]:
+    """Run a script on the machine; return its exit code, the bytes it printed, and what it said."""
+    client = machine.client.with_options("BatchMode=yes")
     with (
-        own_words() as own,
+        ssh_log(client.proxy_error) as own,
         processes.running(client.command(*SCRIPT_COMMAND, flags=own.flags), input=text) as program,
     ):
         timer = threading.Timer(_TIMEOUT, program.kill)
@@ -173,8 +238,7 @@ def _ask(machine: Machine, name: str, *arguments: str) -> bytes:
         finally:
             timer.cancel()
         said = own.said(program.errors(), returncode)
-    check(returncode, said, machine=machine)
-    return bytes(output.partition(SCRIPT_BEGINS.encode())[2])
+    return returncode, bytes(output.partition(SCRIPT_BEGINS.encode())[2]), said
 
 
 def _names(words: Iterator[bytes]) -> list[bytes]:
@@ -195,7 +259,7 @@ def why_unusable(name: str, *, place: str = "outputs/") -> str:
     if any(part in ("", ".", "..") for part in parts):
         return f"their names lead out of {place}"
     if parts[0] == INCOMING and place == "outputs/":
-        return f"outputs/{INCOMING} is for files that have come in part"
+        return f"outputs/{INCOMING} is for incomplete files"
     if any(len(os.fsencode(part)) > _LONGEST for part in parts):
         return "their names are too long"
     if os.name == "nt" and any(

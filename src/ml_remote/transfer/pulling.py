@@ -12,10 +12,12 @@ from ..errors import LabError, WrongFolderError
 from ..machine import Machine
 from ..next_steps import Known, what_next
 from ..ui.console import Console
-from .bringing import bring_outputs
 from .choosing import EVERYTHING, Choice
 from .failures import explain_git
-from .git_here import (
+from .fetch_report import fetch_and_report
+from .git_errors import git_failure
+from .incoming_commits import examine, settle
+from .local_repository import (
     Repository,
     about_submodules,
     git,
@@ -25,17 +27,17 @@ from .git_here import (
     read_repository,
     run_script_here,
 )
-from .git_there import (
+from .outputs import Looked, look_and_list
+from .remote_repository import (
     UNCOMMITTED,
     RemoteRepository,
     another_project,
     in_the_way_of_moving,
     named,
-    read,
+    parse_read,
+    run_read,
     some,
 )
-from .git_words import git_failure
-from .incoming import examine, settle
 
 __all__ = ["pull"]
 
@@ -64,21 +66,30 @@ def pull(
     console, machine = context.console, context.machine(alias)
     failure: LabError | None = None
     known = Known()
+    looked: Looked | None = None
     try:
         if not choice.is_named:
-            known = _pull_commits(machine, context.project.root, console, accept_tool=accept_tool)
+            known, looked = _pull_commits(
+                machine, context.project.root, console, accept_tool=accept_tool
+            )
     except WrongFolderError:
         raise
     except LabError as error:
         failure = error
     try:
-        bring_outputs(context, machine, choice=choice, overwrite=overwrite)
+        fetch_and_report(
+            context,
+            machine,
+            choice=choice,
+            overwrite=overwrite,
+            listing=None if looked is None else looked.listing,
+        )
     except LabError as error:
         if failure is not None and failure.message != error.message:
-            console.warn(f"No commits came: {failure.message}")
+            console.warn(f"No commits were fetched: {failure.message}")
         raise
     if failure is not None:
-        console.note("No commits came.")
+        console.note("No commits were fetched.")
         raise failure
     outputs = context.project.outputs
     has_results = outputs.is_dir() and any(outputs.iterdir())
@@ -92,22 +103,26 @@ def _files(number: int, one: str = "", more: str = "") -> str:
     return words.rstrip()
 
 
-def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool: bool) -> Known:
+def _pull_commits(
+    machine: Machine, root: Path, console: Console, *, accept_tool: bool
+) -> tuple[Known, Looked | None]:
     """Bring the branch that is checked out here up to what it is there.
 
-    Returns what is known of the machine.
+    Returns what is known of the machine, and the results there where they were listed just now.
     """
     repository = read_repository(root)
-    there = read(machine, branch=repository.branch)
+    looked = look_and_list(machine, branch=repository.branch)
+    found = looked.repository if looked else run_read(machine, branch=repository.branch)
+    there = parse_read(machine, found)
     if there is None:
-        console.say(f"There is no repository on {machine.alias}; only outputs come.")
-        return Known()
+        console.say(f"There is no repository on {machine.alias}; only outputs are fetched.")
+        return Known(), looked
     if is_another_project(root, there.roots):
         raise another_project(machine)
     _warn(machine, repository, there, console)
     if not there.tip or is_ancestor(root, there.tip, repository.commit):
         console.say(f"No new commits on {machine.alias}.")
-        return there.environment
+        return there.environment, looked
     local = f"refs/lab/{repository.branch}"
     _make_way(root, local)
     done = git_through(
@@ -117,7 +132,7 @@ def _pull_commits(machine: Machine, root: Path, console: Console, *, accept_tool
     if done.returncode != 0:
         raise explain_git(machine.client, done, what="Fetching the commits")
     _fast_forward(machine, repository, local, console, accept_tool=accept_tool)
-    return there.environment
+    return there.environment, None
 
 
 def _make_way(root: Path, local: str) -> None:
@@ -134,33 +149,33 @@ def _make_way(root: Path, local: str) -> None:
 def _warn(
     machine: Machine, repository: Repository, there: RemoteRepository, console: Console
 ) -> None:
-    """Say what does not come: work that is not committed there, or stands on another branch."""
+    """Say what is not fetched: work there that is not committed, or is on another branch."""
     if there.changes:
         console.warn(
-            f"On {machine.alias}, {_files(len(there.changes), 'is', 'are')} not committed and will "
-            f"not come: {some(there.changes)}"
+            f"On {machine.alias}, {_files(len(there.changes), 'is', 'are')} not committed and "
+            f"will not be fetched: {some(there.changes)}"
         )
     if there.branch == UNCOMMITTED and there.head != there.sent:
         console.warn(
-            f"Commits were made on {machine.alias} on top of work that is not committed here. "
+            f"Commits on {machine.alias} were made on top of your uncommitted work. "
             + _how_to_move(machine, repository, there)
         )
     elif there.branch not in (repository.branch, UNCOMMITTED):
         console.warn(
-            f"{machine.alias} has {there.branch or 'no branch'} checked out; what comes is "
-            f"{repository.branch}, as here."
+            f"{machine.alias} has {there.branch or 'no branch'} checked out; lab fetches "
+            f"{repository.branch}, the branch here."
         )
 
 
 def _how_to_move(machine: Machine, repository: Repository, there: RemoteRepository) -> str:
     """Return how commits on top of uncommitted work get to the branch, without losing a file."""
     if not (there.tip and there.sent):
-        return f"There, keep them under another name: git branch -m {UNCOMMITTED} NAME"
+        return f"On the machine, keep them under another name: git branch -m {UNCOMMITTED} NAME"
     in_the_way = in_the_way_of_moving(machine, repository.branch, there.sent)
     if in_the_way:
         return (
-            f"Files there that git does not know are in the way of putting them on "
-            f"{repository.branch}: {some(in_the_way)}. Move these to another name, then: lab pull"
+            f"Untracked files there are in the way of putting them on {repository.branch}: "
+            f"{some(in_the_way)}. Rename these, then: lab pull"
         )
     return (
         f"There, put them on {repository.branch}: git checkout --no-overwrite-ignore "
@@ -187,28 +202,25 @@ def _fast_forward(
     in_the_way = named(done, "way")
     if in_the_way:
         raise LabError(
-            "There are files here that git does not know and that the new commits would replace "
-            f"or remove: {some(in_the_way)}. Nothing was changed here.",
-            hint="Move them to another name, then: lab pull",
+            f"The new commits would replace or remove untracked files here: {some(in_the_way)}. "
+            "Nothing was changed here.",
+            hint="Rename them, then: lab pull",
         )
     if done.returncode != 0:
         files = re.findall(r"^\t(.+)$", done.stderr, re.MULTILINE)
         if files:
             lost = named(run_script_here(root, "compare-stash"), "way")
             aside = "" if lost else " or put it aside (git stash)"
-            warning = (
-                f" `git stash` would remove what git does not know: {some(lost)}." if lost else ""
-            )
+            warning = f" `git stash` would remove untracked files: {some(lost)}." if lost else ""
             raise LabError(
-                f"The new commits change files with work that is not committed here: "
-                f"{some(files)}.{warning}",
+                f"The new commits change files with uncommitted work: {some(files)}.{warning}",
                 hint=f"Commit it{aside}, then: lab pull",
             )
         raise git_failure(done.stderr, what="Updating the files here", alias=machine.alias)
     if incoming.changes_tool:
         _remember_tool(root, console)
     commits = "1 commit" if count == "1" else f"{count} commits"
-    console.say(f"{commits} came from {machine.alias}: {repository.branch} is up to date.")
+    console.say(f"{commits} fetched from {machine.alias}: {repository.branch} is up to date.")
     for warning in about_submodules(root, new, named(done, "submodule"), where="here", how=_BRING):
         console.warn(warning)
 
@@ -230,14 +242,13 @@ def _diverged(machine: Machine, repository: Repository, local: str) -> LabError:
     """Return the error for new commits on both sides; what it proposes loses no file."""
     done = run_script_here(repository.root, "compare-here", local)
     in_the_way = named(done, "way")
-    both = f"There are new commits on {repository.branch} both here and on {machine.alias}"
     if in_the_way or done.returncode != 0:
         return LabError(
-            f"{both}, and files here that git does not know and that a rebase would replace or "
-            f"remove: {some(in_the_way)}.",
-            hint="Move them to another name, then: lab pull",
+            f"There are new commits on {repository.branch} both here and on {machine.alias}, and a "
+            f"rebase would replace or remove untracked files here: {some(in_the_way)}.",
+            hint="Rename them, then: lab pull",
         )
     return LabError(
-        f"{both}. You decide which come first.",
-        hint=f"Put yours on top: {_GIT} rebase {shlex.quote(local)}; then: lab push",
+        f"There are new commits on {repository.branch} both here and on {machine.alias}.",
+        hint=f"To put yours on top: {_GIT} rebase {shlex.quote(local)}; then: lab push",
     )

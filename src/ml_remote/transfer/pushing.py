@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 
@@ -10,26 +9,32 @@ from ..context import Context
 from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..next_steps import Known, what_next
+from ..processes import Result
+from .at_once import Tried, keeping, push_at_once, remember
 from .data.folder import link_data
 from .failures import explain_git
-from .git_here import (
+from .local_repository import (
     Repository,
     about_submodules,
     git,
     git_through,
+    has_hook,
     is_ancestor,
     is_another_project,
     is_known,
     read_repository,
     snapshot,
 )
-from .git_there import (
+from .remote_repository import (
     UNCOMMITTED,
     Incomplete,
     RemoteRepository,
     another_project,
     in_the_way_of_stash,
-    prepare,
+    named,
+    parse_prepared,
+    parse_update,
+    run_prepare,
     some,
     update,
 )
@@ -53,15 +58,19 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
     repository = read_repository(context.project.root)
     check_uncommitted(context, repository, dirty=dirty)
     coming = _what_comes(repository, dirty=dirty)
-    there = prepare(machine, branch=coming.branch, base=repository.branch)
+    tried = _try_at_once(machine, repository, coming)
+    there = parse_prepared(machine, tried.there or _look(machine, repository, coming))
     incomplete = Incomplete(submodules=there.submodules)
     if there.tip == coming.commit and there.branch == coming.branch:
         console.say(
-            f"Nothing to push: {coming.name} is on {machine.alias} already, in {there.folder}."
+            f"Nothing to push: {coming.name} is already on {machine.alias}, in {there.folder}."
         )
     else:
-        _check(machine, repository, there, coming)
-        incomplete = _bring(machine, repository, there, coming)
+        if tried.update is not None:
+            incomplete = parse_update(machine, tried.update, branch=coming.branch)
+        else:
+            _check(machine, repository, there, coming)
+            incomplete = _bring(machine, repository, there, coming)
         console.say(
             f"Pushed{_amount(repository, there, coming)} to {machine.alias}: {there.folder} is now "
             f"at {coming.name}."
@@ -73,9 +82,9 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
         console.warn(warning)
     if incomplete.pointers:
         console.warn(
-            f"Git LFS keeps the content of these files elsewhere, and it did not come to "
-            f"{machine.alias}: {some(incomplete.pointers)}. In {there.folder} there, with git-lfs "
-            "installed: git config lfs.url ADDRESS, then git lfs pull"
+            f"These files are in Git LFS, and their content is not on {machine.alias}: "
+            f"{some(incomplete.pointers)}. In {there.folder} there, with git-lfs installed: git "
+            "config lfs.url ADDRESS, then git lfs pull"
         )
     if repository.changed and not dirty:
         number = len(repository.changed)
@@ -106,6 +115,20 @@ def _what_comes(repository: Repository, *, dirty: bool) -> _Coming:
     return _Coming(commit=commit, branch=UNCOMMITTED, name=name)
 
 
+def _try_at_once(machine: Machine, repository: Repository, coming: _Coming) -> Tried:
+    """Push in one session; nothing is done where that is not possible."""
+    if coming.branch != repository.branch:
+        return Tried()
+    return push_at_once(machine, repository.root, branch=coming.branch, commit=coming.commit)
+
+
+def _look(machine: Machine, repository: Repository, coming: _Coming) -> Result:
+    """Look at what is there, and have the machine keep what pushes in one session."""
+    found = run_prepare(machine, branch=coming.branch, base=repository.branch, more=keeping())
+    remember(repository.root, machine, "".join(named(found, "kept")))
+    return found
+
+
 def _check(
     machine: Machine, repository: Repository, there: RemoteRepository, coming: _Coming
 ) -> None:
@@ -116,17 +139,17 @@ def _check(
     if there.doing:
         raise RemoteCommandError(
             f"A {there.doing} is in progress on {alias}, in {folder}. Nothing was pushed.",
-            hint=f"Finish it there, or give it up: ssh {alias}, then in that folder git status "
-            "names the command",
+            hint=f"Finish or abort it there: ssh {alias}, then in that folder git status names the "
+            "command",
         )
     if there.changes:
         lost = in_the_way_of_stash(machine)
-        warning = f" `git stash` would remove what git does not know: {some(lost)}." if lost else ""
+        warning = f" `git stash` would remove untracked files: {some(lost)}." if lost else ""
         aside = "" if lost else f", or put it aside: ssh {alias}, then git stash in that folder"
         raise RemoteCommandError(
             f"There is uncommitted work on {alias}, in {folder}: {some(there.changes)}. Nothing "
             "was pushed." + warning,
-            hint=f"There, commit it (then here: lab pull){aside}",
+            hint=f"Commit it there (then here: lab pull){aside}",
         )
     if there.base and not is_ancestor(repository.root, there.base, repository.commit):
         raise RemoteCommandError(
@@ -137,7 +160,8 @@ def _check(
         raise RemoteCommandError(
             f"On {alias} no branch is checked out, and the commits there are not here. Nothing was "
             "pushed.",
-            hint=f"There, keep them under a name: cd {shlex.quote(folder)} && git branch NAME",
+            hint=f"On the machine, keep them under a name: cd {shlex.quote(folder)} && git branch "
+            "NAME",
         )
     is_sent = there.head in ("", there.sent) or is_known(repository.root, there.head)
     elsewhere = there.branch not in ("", UNCOMMITTED)
@@ -150,7 +174,7 @@ def _check(
     if coming.branch == UNCOMMITTED and there.tip != there.sent:
         raise RemoteCommandError(
             f"On {alias} there are commits on {UNCOMMITTED}, which would be replaced.",
-            hint=f"There, keep them under another name: git branch -m {UNCOMMITTED} NAME",
+            hint=f"On the machine, keep them under another name: git branch -m {UNCOMMITTED} NAME",
         )
 
 
@@ -176,14 +200,8 @@ def _send(
         "--recurse-submodules=no", f"+{commit}:refs/lab/coming/{commit}",
     )  # fmt: skip
     if done.returncode != 0:
-        has_hook = _has_hook(repository, "pre-push")
-        raise explain_git(machine.client, done, what="The push", has_hook=has_hook)
-
-
-def _has_hook(repository: Repository, name: str) -> bool:
-    """Return whether git runs a hook of this name here."""
-    place = git(repository.root, "rev-parse", "--git-path", f"hooks/{name}").stdout.rstrip("\n")
-    return os.access(repository.root / place, os.X_OK)
+        hook = has_hook(repository.root, "pre-push")
+        raise explain_git(machine.client, done, what="The push", is_push=True, has_hook=hook)
 
 
 def _amount(repository: Repository, there: RemoteRepository, coming: _Coming) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import LabError
-from .git_here import git
+from .local_repository import git
 
 __all__ = ["BlockedError", "Results", "links_below", "make_holes"]
 
@@ -46,9 +46,9 @@ class Results:
             tracked = git(path.parent, "ls-files", "--error-unmatch", "--", path.name, check=False)
             if tracked.returncode == 0:
                 raise LabError(
-                    f"{path.name} is a link that git tracks, so a commit would decide where "
-                    "results are written. Nothing was brought.",
-                    hint=f"Make it yours alone: git rm --cached {path.name}",
+                    f"{path.name} is a link that git tracks, so a commit could change where "
+                    "results are written. Nothing was copied.",
+                    hint=f"Stop tracking it: git rm --cached {path.name}",
                 )
         if os.path.lexists(path) and not path.is_dir():
             what = f"leads to {path.readlink()}, which" if path.is_symlink() else "here"
@@ -58,8 +58,8 @@ class Results:
         # Programs write there, and follow links; a commit could have brought one.
         for link in links_below(path / ".incoming"):
             raise LabError(
-                f"{path.name}/{link.relative_to(path).as_posix()} is a link, where files are kept "
-                "until they are complete. Nothing was brought.",
+                f"{path.name}/{link.relative_to(path).as_posix()} is a link, but incomplete files "
+                "are stored there. Nothing was copied.",
                 hint=f"Remove the links in {path.name}/.incoming, then: lab pull",
             )
 
@@ -213,7 +213,7 @@ def links_below(folder: Path) -> Iterator[Path]:
 
 
 def make_holes(path: Path) -> None:
-    """Write a file anew with holes where it has nothing but zeros; its time stays."""
+    """Write a file again with holes where it has nothing but zeros; its time stays."""
     before = path.stat()
     new = path.with_name(f"{path.name}.holes")
     with path.open("rb") as source, new.open("wb") as target:

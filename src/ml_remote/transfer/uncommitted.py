@@ -10,7 +10,7 @@ from ..errors import LabError
 from ..ui.console import Console
 from ..ui.text import in_one_line
 from .copying import in_words
-from .git_here import OWN, Repository, git
+from .local_repository import OWN, Repository, git
 
 __all__ = ["check_uncommitted", "tell_if_not_ignored"]
 
@@ -45,9 +45,8 @@ def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) 
     raise LabError(
         f"{_amount(len(sizes), total)} {what}: {_some(largest)}. That is more than {limit}. "
         "Nothing was pushed.",
-        hint="Data goes another way: move it into data/, then: lab data push. What is never to be "
-        "sent: name it in .gitignore. To push it all the same: most_mb or most_files in [push], "
-        "in lab.toml",
+        hint="For data: move it into data/, then: lab data push. To never send it: name it in "
+        ".gitignore. To push it anyway: most_mb or most_files in [push], in lab.toml",
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -19,9 +18,9 @@ __all__ = ["Console", "colour", "is_dumb"]
 
 
 # What takes --alias, unless it is named already or means this computer.
-_COMMAND = re.compile(
-    r"\blab (?:up|connect|disconnect|doctor|status|push|pull|setup|add|remove|lock|runs?|attach|"
-    r"stop|code|jupyter|tensorboard|shell|forward|secret (?:set|list|remove)|"
+_COMMAND = (
+    r"\blab (?:up|connect|disconnect|doctor|status|node|push|pull|setup|add|remove|lock|runs?|"
+    r"attach|show|stop|code|jupyter|tensorboard|shell|forward|secret (?:set|list|remove)|"
     r"data (?:push|pull|status))\b"
     r"(?![^;,\n]*? --(?:alias|local|hosts)\b)"
 )
@@ -39,15 +38,29 @@ class Console:
         self._is_updated = False  # whether a line is shown that is to be replaced
         self.alias: str | None = None
         """Another machine than the one of `lab.toml`: commands that are proposed name it, too."""
+        self.login_node: str | None = None
+        """The login node, where that machine is a compute node of it; empty: that of `lab.toml`."""
+        self.commands_of_script: Collection[str] = ()
+        """The commands that are shown as they are typed: `uv run lab.py NAME`, not `lab NAME`."""
 
     def say(self, text: str, *, label: str = "", fg: str | None = None) -> None:
         """Say what was done; `label` comes before it, in the colour `fg`."""
         _write(_styled(label, fg=fg) + shown(text))
 
-    def next_step(self, command: str) -> None:
-        """Say what to run next; always the last line of a command."""
+    def next_step(self, command: str, *, with_uv: bool = False) -> None:
+        """Say what to run next; always the last line of a command.
+
+        `with_uv` is for a project in which nobody may have the word `lab` yet.
+        """
+        if with_uv:
+            command = re.sub(r"^lab (?=\w)", "uv run lab.py ", command)
         if not self._is_part_of_more:
             _write(_styled("Next: ", bold=True) + shown(self._for_this_machine(command)))
+
+    @property
+    def is_part_of_more(self) -> bool:
+        """Whether what comes next is done without being asked, so that nothing is proposed."""
+        return self._is_part_of_more
 
     @contextmanager
     def part_of_more(self) -> Iterator[None]:
@@ -64,6 +77,8 @@ class Console:
         It begins with the format of the contract under which its keys keep their meaning. All that
         is not ASCII is escaped, so that text from the machine cannot control a terminal.
         """
+        import json
+
         from ..settings import FORMAT
 
         click.echo(json.dumps({"format": FORMAT, **document}, indent=2))
@@ -108,10 +123,22 @@ class Console:
             _write(f"{_styled('Next:', bold=True)} {step}", err=True)
 
     def _for_this_machine(self, text: str) -> str:
-        """Return a text in which each command of lab is about the machine that was named."""
-        if self.alias is None:
-            return text
-        return _COMMAND.sub(rf"\g<0> --alias {self.alias}", text)
+        """Return a text in which each command of lab is about the machine that was named.
+
+        It also begins as the person begins it.
+        """
+        if self.alias is not None:
+            text = re.sub(_COMMAND, self._with_alias, text)
+        if self.commands_of_script:
+            text = _as_script(text, self.commands_of_script)
+        return text
+
+    def _with_alias(self, found: re.Match[str]) -> str:
+        """Return a command of lab with the machine that it is about."""
+        alias = self.alias
+        if found[0] == "lab node" and self.login_node is not None:
+            alias = self.login_node
+        return f"{found[0]} --alias {alias}" if alias else found[0]
 
     def diff(self, text: str) -> None:
         """Show a unified diff, coloured on a terminal."""
@@ -133,19 +160,55 @@ class Console:
         if not self.has_terminal():
             raise UsageError(
                 f"{question} There is no terminal to answer in.",
-                hint="To answer yes beforehand, add --yes",
+                hint="To answer yes in advance, add --yes",
             )
         return click.confirm(shown(question), default=default, err=True)
 
-    def ask(self, question: str) -> str:
-        """Ask for one line of text; only where has_terminal()."""
-        answer: str = click.prompt(shown(question), err=True)
+    def ask(self, question: str, *, default: str | None = None) -> str:
+        """Ask for one line of text; only where has_terminal(). Enter alone means the default."""
+        answer: str = click.prompt(shown(question), default=default, err=True)
         return answer.strip()
+
+    def ask_for_ssh(self, question: str) -> str:
+        """Ask what ssh asks; the answer may be empty, and is not shown.
+
+        Raises KeyboardInterrupt, also where the terminal is closed.
+        """
+        return self._prompt(question, hide_input=True)
+
+    def wait_for_enter(self, text: str) -> None:
+        """Wait until the person is back, and presses Enter. Raises KeyboardInterrupt."""
+        self._prompt(f"{text} ", hide_input=False)
+
+    def _prompt(self, text: str, *, hide_input: bool) -> str:
+        try:
+            given: str = click.prompt(
+                shown(text),
+                default="",
+                show_default=False,
+                prompt_suffix="",
+                hide_input=hide_input,
+                err=True,
+            )
+        except click.Abort:
+            raise KeyboardInterrupt from None
+        return given
 
     def ask_hidden(self, question: str) -> str:
         """Ask for a text that is not shown as it is typed; only where has_terminal()."""
         answer: str = click.prompt(shown(question), hide_input=True, err=True)
         return answer
+
+
+def _as_script(text: str, commands: Collection[str]) -> str:
+    """Return a text with `uv run lab.py` in each of these commands, but in no quoted value."""
+    quoted = r"(?<!\w)'[^'\n]*'"
+    command = rf"(?<![\w./-])lab (?=(?:{'|'.join(commands)})\b|--)"
+    return re.sub(
+        f"{quoted}|{command}",
+        lambda found: found[0] if found[0].startswith("'") else "uv run lab.py ",
+        text,
+    )
 
 
 def _write(text: str, *, err: bool = False) -> None:

@@ -58,6 +58,11 @@ class Steps:
     def __init__(self, status: Status | None) -> None:
         self._status = status
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a terminal to draw on."""
+        return self._status is not None
+
     def begin(self, step: str) -> None:
         """Say that a new step has begun."""
         if self._status is None:
@@ -65,6 +70,15 @@ class Steps:
         else:
             self._status.console.print(shown(step), markup=False, highlight=False)
             self.line("")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Draw nothing for the duration of a block, which says something itself."""
+        if self._status is not None:
+            self._status.stop()
+        yield
+        if self._status is not None:
+            self._status.start()
 
     def line(self, text: str) -> None:
         """Show a line of output below the step, on a terminal."""

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import click
 
+from ..errors import LabError
+
 __all__ = ["SectionedGroup"]
 
 Sections = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -29,6 +31,13 @@ class SectionedGroup(click.Group):
                 for name, (module, summary) in commands.items()
             }
         )
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for; Ctrl-C ends it with a sentence."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            raise LabError("Interrupted. What was done before is kept.") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, section by section."""

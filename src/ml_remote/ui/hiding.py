@@ -6,8 +6,6 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..far.login.masking import MASK, masked_values
-
 __all__ = ["hide", "masked_command", "without_hidden"]
 
 _ASSIGNED = re.compile(r"(--env=)?([A-Za-z_]\w*)=.*", re.DOTALL)
@@ -21,8 +19,11 @@ def hide(values: Iterable[str]) -> None:
 
 def without_hidden(text: str) -> str:
     """Return a text with `***` in the place of each value."""
-    for form in masked_values(_hidden):
-        text = text.replace(form, MASK)
+    if _hidden:
+        from ..far.login.masking import MASK, masked_values
+
+        for form in masked_values(_hidden):
+            text = text.replace(form, MASK)
     return text
 
 
@@ -32,6 +33,8 @@ def masked_command(words: Sequence[str]) -> str:
 
 
 def _masked(words: Sequence[str]) -> Iterator[str]:
+    from ..far.login.masking import MASK
+
     before = ""
     for word in words:
         found = _ASSIGNED.fullmatch(word)

@@ -6,8 +6,8 @@ import errno
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,18 +26,50 @@ _LOG = "last-error.log"
 _AGAIN = "then run the command again"
 # What the system refuses, which is no fault of lab: the sentence, and what to do.
 _REFUSED = {
-    errno.ENOSPC: ("The disk of this computer is full", f"Make room, {_AGAIN}"),
-    errno.EDQUOT: ("Your quota on this computer is used up", f"Make room, {_AGAIN}"),
+    errno.ENOSPC: ("The disk of this computer is full", f"Free disk space, {_AGAIN}"),
+    errno.EDQUOT: ("Your quota on this computer is used up", f"Free disk space, {_AGAIN}"),
     errno.EROFS: (
         "That file system on this computer is read-only",
         f"Make it writable, or move the project to another one, {_AGAIN}",
     ),
     errno.EACCES: (
         "You may not read or change that file on this computer",
-        f"See whose it is (ls -ld), correct that, {_AGAIN}",
+        f"Check who owns it (ls -ld), fix that, {_AGAIN}",
+    ),
+    errno.EPERM: (
+        "This computer does not allow that on that file",
+        f"Check if it is locked or belongs to another user (ls -ld, lsattr), fix that, {_AGAIN}",
+    ),
+    errno.EISDIR: (
+        "There is a folder where a file should be on this computer",
+        f"Move it away, {_AGAIN}",
+    ),
+    errno.EEXIST: (
+        "Something else is already in that place on this computer",
+        f"Move it away, {_AGAIN}",
+    ),
+    errno.ENOTDIR: (
+        "There is a file where a folder should be on this computer",
+        f"Move it away, {_AGAIN}",
+    ),
+    errno.ELOOP: (
+        "A link leads to itself on this computer",
+        f"Remove it, {_AGAIN}",
+    ),
+    errno.EIO: (
+        "The disk of this computer failed to read or write that",
+        f"Check that it is mounted and healthy, {_AGAIN}",
+    ),
+    errno.EAGAIN: (
+        "This computer cannot start another process for you",
+        f"End some of your programs, or raise the limit (ulimit -u), {_AGAIN}",
+    ),
+    errno.ENOMEM: (
+        "This computer has no memory left",
+        f"End some of your programs, {_AGAIN}",
     ),
     errno.EMFILE: (
-        "This computer lets a program open no more files",
+        "A program has reached this computer's limit of open files",
         f"Raise the limit (ulimit -n 1024), {_AGAIN}",
     ),
 }
@@ -64,11 +96,15 @@ def run_reporting(
         command.main(args=arguments, prog_name=name, color=colour(), obj=context)
     except LabError as error:
         if debugging:
+            import traceback
+
             context.console.note(without_hidden(traceback.format_exc()))
-        report(error, context.console)
+        with suppress(OSError):  # whoever read it has gone
+            report(error, context.console)
         return error.exit_code
     except Exception as error:
-        report_unforeseen(error, context.console)
+        with suppress(OSError):
+            report_unforeseen(error, context.console)
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
@@ -83,6 +119,8 @@ def report(error: LabError, console: Console) -> None:
 
 def report_unforeseen(error: Exception, console: Console) -> None:
     """Say what went wrong that no part of lab has foreseen; its traceback is kept in a file."""
+    import traceback
+
     details = without_hidden("".join(traceback.format_exception(error)))
     if os.environ.get("LAB_DEBUG") == "1":
         console.note(details)

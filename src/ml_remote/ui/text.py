@@ -8,7 +8,6 @@ that change the order of others (bidirectional controls) cannot be printed eithe
 from __future__ import annotations
 
 import re
-import unicodedata
 
 __all__ = ["in_one_line", "log_text", "shown", "without_colours"]
 
@@ -18,7 +17,7 @@ _RESET = "\x1b[0m"
 _RESETS = (_RESET, "\x1b[m")
 _NEXT = re.compile(r"(?m)^(?=Next:)")
 _ANY_SGR = rf"(?:{_SGR.pattern})*"
-_NEXT_IN_LOG = re.compile(rf"(^|[\n\r])({_ANY_SGR})(?={_ANY_SGR.join('Next:')})")
+_NEXT_IN_LOG = rf"(^|[\n\r])({_ANY_SGR})(?={_ANY_SGR.join('Next:')})"  # slow to compile
 
 
 def shown(text: str) -> str:
@@ -45,7 +44,7 @@ def log_text(line: str) -> str:
     pieces = [_escaped(piece, kept="\n\t\r") for piece in _SGR.split(line)]
     ends = [*colours, "" if not colours or colours[-1] in _RESETS else _RESET]
     text = "".join(f"{piece}{end}" for piece, end in zip(pieces, ends, strict=True))
-    return _NEXT_IN_LOG.sub(r"\1  \2", text)
+    return re.sub(_NEXT_IN_LOG, r"\1  \2", text)
 
 
 def without_colours(line: str) -> str:
@@ -64,7 +63,9 @@ def _escaped(text: str, *, kept: str) -> str:
 
 def _is_harmless(letter: str) -> bool:
     """Return whether a character can be printed; a space of any width can."""
-    return letter.isprintable() or unicodedata.category(letter) == "Zs"
+    from unicodedata import category  # hardly any text needs it
+
+    return letter.isprintable() or category(letter) == "Zs"
 
 
 def _escape(letter: str) -> str:

@@ -1,47 +1,55 @@
-"""Handwritten digits as tensors: the real MNIST, and a small set that needs no network."""
+"""Images and their labels as tensors, from a folder of your own; what is done to them in training.
+
+`shift` and `flip` change every image of a batch by itself. What torchvision offers beside treats a
+batch as one image; such a transform is given image by image:
+`lambda images: torch.stack([jitter(image) for image in images])`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
+import multiprocessing
 import os
 import shutil
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
-from .runs import LabError, ParameterError, project_root
+from .runs import LabError, ParameterError, is_watched, project_root
 
-if TYPE_CHECKING:
-    from torchvision.datasets import MNIST
+__all__ = [
+    "DataError",
+    "ImageData",
+    "Samples",
+    "Transform",
+    "data_directory",
+    "flip",
+    "load_folder",
+    "shift",
+]
 
-__all__ = ["DIGITS", "DataError", "DigitData", "Samples", "data_directory", "load"]
+ENDINGS = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
-DIGITS = [str(digit) for digit in range(10)]
-IMAGE_SIZE = 28  # pixels a side, as in MNIST
-
-# MD5 sums of the uncompressed files, as torchvision leaves them in MNIST/raw.
-MNIST_CHECKSUMS = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-IMAGE_HEADER, LABEL_HEADER = 16, 8  # bytes before the pixels and the labels of an IDX file
-SECONDS_TO_TRY = 8.0  # how long "auto" waits for a download before it takes the bundled set
-SECONDS_TO_FETCH = 600.0
-FETCHING = ".fetching-"
+Transform = Callable[[Tensor], Tensor]
+"""Of images (B, C, H, W) as many, changed."""
 
 
 class DataError(LabError):
-    """A data set cannot be had; the message says why and what to do."""
+    """A data set is not available; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,9 @@ class Samples:
     """Images with their known labels.
 
     Attributes:
-        images: grey values from 0 (paper) to 1 (ink), float32, shape (N, 1, 28, 28).
-        labels: the digit that each image is said to show, int64, shape (N,).
-        indices: where each image stands in the set it comes from, int64, shape (N,).
+        images: float32 from 0 to 1, or bytes (uint8) from 0 to 255; shape (N, C, H, W).
+        labels: the number of the class that each image is said to show, int64, shape (N,).
+        indices: where each image is in the set that it comes from, int64, shape (N,).
     """
 
     images: Tensor
@@ -61,12 +69,27 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, part: slice) -> Samples:
+        """Return a part of the samples."""
+        return Samples(self.images[part], self.labels[part], self.indices[part])
+
+    @property
+    def inputs(self) -> Tensor:
+        """The images as a network takes them: float32 from 0 to 1."""
+        return self.images.float() / 255 if self.images.dtype == torch.uint8 else self.images
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Images and labels, as `training.fit` takes them."""
+        return self.images, self.labels
+
 
 @dataclass(frozen=True)
-class DigitData:
-    """A data set, split into what a network learns from and what it is tested on."""
+class ImageData:
+    """A set of images, split into what a network learns from and what it is tested on."""
 
     name: str
+    classes: Sequence[str]  # their names, in the order of the labels
     train: Samples
     test: Samples
 
@@ -77,149 +100,232 @@ def data_directory() -> Path:
     return Path(named).expanduser() if named else project_root() / "data"
 
 
-def load(name: str = "auto", *, directory: Path | None = None) -> DigitData:
-    """Load a set of handwritten digits.
+def load_folder(
+    folder: Path | str,
+    *,
+    size: int = 128,
+    test_part: float = 0.2,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> ImageData:
+    """Load a folder of images that has a folder for each class: `leaves/oak/1.jpg`.
+
+    They are decoded once and kept as bytes in a file that is mapped into memory, so they may be
+    more than the memory holds. A folder with the folders `train` and `test` (or `val`) is split
+    already. Any other is split by the names of its images: a new one never moves the others.
 
     Args:
-        name: "mnist" (70,000 images, fetched once), "digits" (1,797 images that come with
-            scikit-learn), or "auto": MNIST if it is here or comes within a few seconds, else
-            digits.
-        directory: where MNIST is kept; `data_directory()` unless given.
+        folder: where the images are; a relative path begins at the project's folder.
+        size: pixels a side; images are cut to a square and made that large or small.
+        test_part: how much of the images to hold out, between 0 and 1.
+        workers: how many processes decode; as many as there are processors unless given.
+        cache: where they are kept, 3 * `size` ** 2 bytes an image; `.lab/images` unless given.
+
+    Returns:
+        Images of three colours: bytes, shape (N, 3, size, size).
 
     Raises:
-        ParameterError: `name` is none of the three.
-        DataError: MNIST cannot be had.
+        DataError: there is no such folder, it lacks images of two classes, or the disk is full.
+        ParameterError: `size` or `test_part` is out of range.
     """
-    directory = data_directory() if directory is None else directory
-    if name == "digits":
-        return _load_bundled()
-    if name == "mnist":
-        return _load_mnist(directory, seconds=SECONDS_TO_FETCH)
-    if name != "auto":
-        raise ParameterError(f"There is no data set {name!r}. Take 'auto', 'mnist' or 'digits'.")
-    try:
-        return _load_mnist(directory, seconds=SECONDS_TO_TRY)
-    except DataError:
-        print("MNIST could not be fetched, so the 1,797 bundled digits are used instead.")
-        return _load_bundled()
-
-
-def _load_bundled() -> DigitData:
-    """Return scikit-learn's digits, enlarged to MNIST's size, a quarter of them held out.
-
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (1998).
-    """
-    # Only this data set needs scikit-learn, which takes a second to import.
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)  # (1797, 64) from 0 to 16, (1797,)
-    small = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16
-    enlarged = F.interpolate(small, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear")
-    # The same quarter every time, so that results of different seeds can be compared.
-    parts = train_test_split(
-        np.arange(len(labels)), test_size=0.25, stratify=labels, random_state=0
-    )
-    train, test = (
-        Samples(enlarged[part], torch.from_numpy(labels[part]).long(), torch.from_numpy(part))
-        for part in parts
-    )
-    return DigitData("digits", train, test)
-
-
-def _load_mnist(directory: Path, *, seconds: float) -> DigitData:
-    """Return MNIST from `directory`, fetching what is missing or damaged within `seconds`.
-
-    Source: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits
-    (1998).
-    """
-    raw = directory / "MNIST" / "raw"
-    contents = {name: _intact_contents(raw / name) for name in MNIST_CHECKSUMS}
-    if None in contents.values():
-        _fetch_mnist(directory, seconds=seconds)
-        contents = {name: _intact_contents(raw / name) for name in MNIST_CHECKSUMS}
-    missing = [name for name, content in contents.items() if content is None]
-    if missing:
-        raise DataError(f"MNIST in {raw} is not complete: {', '.join(missing)}. Run this again.")
-    train, test = (
-        _mnist_samples(contents[f"{part}-images-idx3-ubyte"], contents[f"{part}-labels-idx1-ubyte"])
-        for part in ("train", "t10k")
-    )
-    return DigitData("mnist", train, test)
-
-
-def _mnist_samples(image_file: bytearray | None, label_file: bytearray | None) -> Samples:
-    assert image_file is not None
-    assert label_file is not None
-    pixels = torch.frombuffer(image_file, dtype=torch.uint8, offset=IMAGE_HEADER)
-    labels = torch.frombuffer(label_file, dtype=torch.uint8, offset=LABEL_HEADER).long()
-    images = pixels.reshape(-1, 1, IMAGE_SIZE, IMAGE_SIZE).float().div_(255)
-    return Samples(images, labels, torch.arange(len(labels)))
-
-
-def _intact_contents(path: Path) -> bytearray | None:
-    """Return the bytes of an MNIST file; None if there is none, or a wrong one, now removed."""
-    try:
-        content = bytearray(path.read_bytes())
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() == MNIST_CHECKSUMS[path.name]:
-            return content
-        print(f"{path} is damaged or incomplete; it is removed and fetched again.")
-        path.unlink(missing_ok=True)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise DataError(f"{path} cannot be read or replaced: {error.strerror}.") from error
-    return None
-
-
-def _fetch_mnist(directory: Path, *, seconds: float) -> None:
-    """Bring the four files of MNIST into `directory` by torchvision, from one of its mirrors.
-
-    A thread does the work because neither a dead network nor a slow name server can be
-    interrupted. It writes to a folder of its own and moves finished files only, so leaving it
-    behind does no harm.
-    """
-    problems: list[str] = []
-
-    def fetch() -> None:
-        try:
-            _remove_abandoned_folders(directory)
-            raw = directory / "MNIST" / "raw"
-            raw.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=FETCHING, dir=directory) as folder:
-                _mirrored_mnist()(folder, download=True)
-                for name in MNIST_CHECKSUMS:
-                    Path(folder, "MNIST", "raw", name).replace(raw / name)
-        except (OSError, RuntimeError) as error:
-            problems.append(" ".join(str(error).split()))
-
-    thread = threading.Thread(target=fetch, name="fetch-mnist", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        problems.append(f"it took longer than {seconds:.0f} s")
-    if problems:
-        raise DataError(
-            f"MNIST could not be fetched into {directory}: {problems[0]}. Connect to a network and "
-            "run this again, or name a mirror in LAB_MNIST_MIRROR, or copy the folder MNIST of "
-            "another machine there, or take the data set 'digits', which needs no network."
+    if size < 1 or not 0 < test_part < 1:
+        raise ParameterError(
+            f"size = {size} must be at least 1, and test_part = {test_part} between 0 and 1."
         )
+    folder = (project_root() / Path(folder).expanduser()).resolve()
+    # A link may lead nowhere, and a pipe would never end.
+    files = [file for file in _find(folder, test_part) if (folder / file.name).is_file()]
+    _classes(folder, files)
+    status = [(folder / file.name).stat() for file in files]
+    content = [files, [(one.st_size, one.st_mtime_ns) for one in status]]
+    caches = cache or project_root() / ".lab" / "images"
+    kept = caches / f"{_hash([str(folder), size, test_part])}-{_hash(content)}"
+    while not kept.is_dir():
+        if os.environ.get("LOCAL_RANK", "0") != "0":  # of several processes one does it
+            time.sleep(0.2)
+            continue
+        try:
+            _decode(folder, files, kept, size=size, workers=workers)
+        except OSError as error:
+            why = f"{error.strerror or error}. Name another folder as cache."
+            raise DataError(f"The images cannot be kept in {caches}: {why}") from error
+    files = [_File(*file) for file in json.loads((kept / "files.json").read_text("utf-8"))]
+    classes = _classes(folder, files)
+    _tell_of_gaps(classes, files)
+    pixels = _mapped(kept / "pixels", len(files), size, size, 3)
+    labels = torch.tensor([classes.index(file.kind) for file in files])
+    # In memory the colours come last, as convolutions like it.
+    everything = Samples(pixels.permute(0, 3, 1, 2), labels, torch.arange(len(files)))
+    first = sum(not file.is_test for file in files)
+    return ImageData(folder.name, classes, everything[:first], everything[first:])
 
 
-def _mirrored_mnist() -> type[MNIST]:
-    """Return torchvision's MNIST with the mirror named in `LAB_MNIST_MIRROR` asked first."""
-    # Only a download needs torchvision, which takes seconds to import.
-    from torchvision.datasets import MNIST
+@dataclass(frozen=True)
+class shift:  # called as a function; a checkpoint notes its pixels
+    """Move every image by up to so many pixels in each direction; what comes in is 0.
 
-    mirror = os.environ.get("LAB_MNIST_MIRROR")
-    if not mirror:
-        return MNIST
-    # The name of the class is the name of the folder that it writes to.
-    return type("MNIST", (MNIST,), {"mirrors": [mirror.rstrip("/") + "/", *MNIST.mirrors]})
+    Raises ParameterError when `pixels` is negative, or not less than a side of the images.
+    """
+
+    pixels: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the images (B, C, H, W), each moved by itself."""
+        pixels, (count, _, height, width) = self.pixels, images.shape
+        if not 0 <= pixels < min(height, width):
+            raise ParameterError(f"shift = {pixels} must be between 0 and the size of an image.")
+        padded = F.pad(images, [pixels] * 4).permute(0, 2, 3, 1)  # (B, H + 2p, W + 2p, C)
+        # Chosen on the CPU, whose random numbers a checkpoint keeps.
+        down, right = torch.randint(0, 2 * pixels + 1, (2, count)).to(images.device)
+        rows = down[:, None] + torch.arange(height, device=images.device)  # (B, H)
+        columns = right[:, None] + torch.arange(width, device=images.device)  # (B, W)
+        which = torch.arange(count, device=images.device)[:, None, None]
+        return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _remove_abandoned_folders(directory: Path) -> None:
-    """Remove what killed downloads left behind: folders older than any that still runs."""
-    for folder in directory.glob(f"{FETCHING}*"):
-        if time.time() - folder.stat().st_mtime > 2 * SECONDS_TO_FETCH:
-            shutil.rmtree(folder, ignore_errors=True)
+def flip(images: Tensor) -> Tensor:
+    """Mirror half of the images, left to right."""
+    mirrored = (torch.rand(len(images)) < 0.5).to(images.device)
+    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+
+
+class _File(NamedTuple):
+    is_test: bool
+    name: str  # relative to the folder
+    kind: str  # its class
+
+
+def _find(folder: Path, test_part: float) -> list[_File]:
+    """Return the images in a folder: those to learn from, then those to test on."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}. To send it there: lab data push")
+    parts: list[tuple[Path, bool | None]] = [(folder, None)]
+    tests = [folder / name for name in ("test", "val", "valid") if (folder / name).is_dir()]
+    if (folder / "train").is_dir() and tests:
+        parts = [(folder / "train", False), (tests[0], True)]
+    files = []
+    for part, is_test in parts:
+        for place in filter(Path.is_dir, part.glob("[!.]*")):
+            kind = os.fsencode(place.name).decode(errors="replace")
+            found = [
+                Path(where, name).relative_to(folder).as_posix()
+                for where, _, names in os.walk(place, followlinks=True)
+                for name in names
+                if Path(name).suffix.lower() in ENDINGS and not name.startswith(".")
+            ]
+            if not found:
+                print(f"{place} has no images and was skipped.")
+            for name in found:
+                held_out = _share(name) < test_part if is_test is None else is_test
+                files.append(_File(held_out, name, kind))
+    return sorted(files)
+
+
+def _classes(folder: Path, files: Sequence[_File]) -> list[str]:
+    """Return the names of the classes, or say which part has too few of them."""
+    to_learn, to_test = ({file.kind for file in files if file.is_test == part} for part in (0, 1))
+    classes = sorted(to_learn | to_test)
+    if len(classes) < 2:
+        raise DataError(
+            f"{folder} needs images of at least two classes, each in a folder of its own. "
+            f"It has: {', '.join(classes) or 'none'}."
+        )
+    for part, kinds in (("learn from", to_learn), ("test on", to_test)):
+        if not kinds:
+            raise DataError(f"{folder} has no images to {part}: {len(files)} are too few to split.")
+    return classes
+
+
+def _tell_of_gaps(classes: Sequence[str], files: Sequence[_File]) -> None:
+    for part, is_test in (("learn from", False), ("test on", True)):
+        lacking = set(classes) - {file.kind for file in files if file.is_test == is_test}
+        if lacking:
+            print(f"There are no images to {part} of: {', '.join(sorted(lacking))}.")
+
+
+def _mapped(file: Path, *shape: int) -> Tensor:
+    """Return the bytes of a file, mapped into memory, as a tensor of that shape."""
+    # Linux promises no private copy of more than the memory; what is larger is read only.
+    mode: Literal["c", "r"] = "c" if math.prod(shape) < psutil.virtual_memory().total else "r"
+    return torch.from_numpy(np.memmap(file, np.uint8, mode, shape=shape))
+
+
+def _share(name: str) -> float:
+    """Return a number from 0 to 1 that depends on nothing but the name."""
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:4]) / 2**32
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12]
+
+
+class _Pictures(Dataset[tuple[Tensor, bool]]):
+    """The images of a list of files, cut and scaled; bytes, shape (size, size, 3)."""
+
+    def __init__(self, files: Sequence[Path], size: int) -> None:
+        self.files, self.size = files, size
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, bool]:
+        """Return the image, and whether it could be decoded."""
+        square = self.size, self.size
+        try:
+            with Image.open(self.files[number]) as image:
+                image.draft("RGB", square)  # JPEG is decoded at about that size: much faster
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode.startswith("I"):  # 16 bits a pixel, of which RGB takes 8
+                    upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+                fitted = ImageOps.fit(upright.convert("RGB"), square)
+                return torch.from_numpy(np.array(fitted)), True
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return torch.zeros(*square, 3, dtype=torch.uint8), False
+
+
+def _decode(
+    folder: Path, files: list[_File], kept: Path, *, size: int, workers: int | None
+) -> None:
+    """Write the images as bytes into a new folder, complete or not at all."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    for rest in kept.parent.glob("new-*/pixels"):  # by a process that was killed
+        if time.time() - rest.stat().st_mtime > 3600:
+            shutil.rmtree(rest.parent, ignore_errors=True)
+    needed, free = len(files) * size * size * 3, shutil.disk_usage(kept.parent).free
+    if needed > free:
+        raise DataError(
+            f"{kept.parent} has room for {free / 1e9:.1f} GB, and {len(files):,} images of "
+            f"{size} x {size} take {needed / 1e9:.1f} GB. Take a smaller size, or name another "
+            "folder as cache."
+        )
+    if "fork" not in multiprocessing.get_all_start_methods():
+        workers = 0  # a new interpreter would run the lab again
+    workers = os.cpu_count() or 1 if workers is None else workers
+    loader = DataLoader(
+        _Pictures([folder / file.name for file in files], size),
+        batch_size=16,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
+    )
+    with tempfile.TemporaryDirectory(prefix="new-", dir=kept.parent) as new:
+        good: list[bool] = []
+        with Path(new, "pixels").open("wb") as file:
+            bar = tqdm(loader, unit_scale=16, unit=" images", disable=not is_watched())
+            for images, are_good in bar:
+                file.write(images[are_good].numpy().data)
+                good += are_good.tolist()
+        broken = [file.name for file, is_good in zip(files, good, strict=True) if not is_good]
+        if broken:
+            print(
+                f"{len(broken)} of {len(files)} files cannot be read as images and were skipped, "
+                f"such as {broken[0]!r}."
+            )
+        left = [file for file, is_good in zip(files, good, strict=True) if is_good]
+        Path(new, "files.json").write_text(json.dumps(left), "utf-8")
+        for older in kept.parent.glob(kept.name.split("-")[0] + "-*"):
+            if older != kept:
+                shutil.rmtree(older, ignore_errors=True)  # what the folder held before
+        Path(new).chmod(0o755)
+        if not kept.is_dir():  # else another process was faster
+            Path(new).rename(kept)
+            Path(new).mkdir()  # for the context, which removes it

@@ -2,63 +2,130 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from .data import Samples
+from .distributed import Processes
+from .loop import Data, Pair, has_own_order, mixed_precision, to_network
+from .runs import ParameterError
 
 __all__ = [
     "EpochResult",
+    "Loss",
+    "Metric",
+    "accuracy",
     "confusion_matrix",
     "describe_confusions",
+    "evaluate",
     "most_confused",
     "predict",
-    "predict_logits",
     "rank_mistakes",
 ]
 
-BATCH_SIZE = 250  # images at a time: few enough for a processor to keep their numbers at hand
+BATCH_SIZE = 250  # samples at a time: few enough for a processor to keep their numbers at hand
+
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs (B, ...) and targets (B, ...) the mean over the batch, shape (), or each loss."""
+Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs (B, ...) and targets (B, ...) a number for each sample, shape (B,)."""
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one pass over the training images achieved: mean cross-entropies in nats, and accuracy.
+    """What one pass over the training data achieved.
 
-    Both losses are means, over the epoch's batches and over the test images after the epoch;
-    `accuracy` is the part of the test images that are classified correctly, from 0 to 1.
+    Both losses are means, over the epoch's batches and over the test data after the epoch;
+    `metrics` are means over the test data, by name.
     """
 
     train_loss: float
     test_loss: float
-    accuracy: float
+    metrics: Mapping[str, float]
 
 
-def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
-    """Return the network's raw outputs.
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return for each sample whether its class got the highest logit: 1 or 0, shape (B,)."""
+    return (logits.argmax(dim=1) == labels).float()
+
+
+def default_metrics(data: Data) -> Mapping[str, Metric]:
+    """Return the accuracy, unless the targets are no numbers of classes."""
+    target: object = data[1] if not isinstance(data, DataLoader) else 0
+    if isinstance(data, DataLoader) and not isinstance(data.dataset, IterableDataset):
+        target = data.dataset[0][1]
+    if isinstance(target, Tensor):
+        return {} if target.is_floating_point() else {"accuracy": accuracy}
+    return {} if np.asarray(target).dtype.kind == "f" else {"accuracy": accuracy}
+
+
+def evaluate(
+    network: nn.Module,
+    data: Data,
+    train_loss: Tensor,
+    loss: Loss,
+    metrics: Mapping[str, Metric],
+    processes: Processes,
+) -> EpochResult:
+    """Test the network on this process's share, and return what all processes found together."""
+    network.eval()
+    device = next(network.parameters()).device
+    sums = torch.zeros(len(metrics) + 2, device=device)
+    with torch.no_grad(), mixed_precision(device):
+        for inputs, targets in _every_nth(data, processes):
+            outputs, known = network(to_network(inputs, device)).float(), targets.to(device)
+            found = [loss(outputs, known).mean() * len(known)]
+            found += [metric(outputs, known).sum() for metric in metrics.values()]
+            sums += torch.stack([*found, torch.tensor(len(known), device=device)])
+    *totals, count, train_sum = processes.sum(torch.cat([sums, train_loss[None]])).tolist()
+    test_loss, *means = (total / count for total in totals)
+    return EpochResult(
+        train_sum / processes.count, test_loss, dict(zip(metrics, means, strict=True))
+    )
+
+
+def _every_nth(data: Data, processes: Processes) -> Iterator[Pair]:
+    """Yield the part of the data that this process tests the network on, in batches."""
+    if isinstance(data, DataLoader):
+        if processes.count == 1:
+            yield from data
+            return
+        if has_own_order(data):
+            raise ParameterError("Several processes cannot share a test with a sampler of its own.")
+        yield from DataLoader(
+            Subset(data.dataset, range(processes.rank, len(data.dataset), processes.count)),
+            batch_size=data.batch_size or BATCH_SIZE,
+            num_workers=data.num_workers,
+            collate_fn=data.collate_fn,
+        )
+        return
+    part = slice(processes.rank, None, processes.count)
+    batches = zip(*(tensor[part].split(BATCH_SIZE) for tensor in data), strict=True)
+    yield from (batch for batch in batches if len(batch[0]))  # fewer samples than processes
+
+
+def predict(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the probability that the network gives each class for each sample.
 
     Args:
-        network: maps images (N, 1, 28, 28) to logits (N, C); it is put into evaluation mode.
-        images: shape (N, 1, 28, 28), on any device.
+        network: maps inputs (B, ...) to logits (B, K); it is put into evaluation mode.
+        inputs: shape (N, ...); bytes are given to it as numbers from 0 to 1.
 
     Returns:
-        Logits, float32, shape (N, C), on the network's device.
+        Probabilities from 0 to 1, rows summing to 1, float32, shape (N, K), on the CPU.
     """
     network.eval()
     device = next(network.parameters()).device
-    with torch.no_grad():
-        return torch.cat([network(part.to(device)).float() for part in images.split(BATCH_SIZE)])
-
-
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """Return the probability that the network gives each class for each image.
-
-    Returns:
-        Probabilities from 0 to 1, rows summing to 1, float32, shape (N, C), on the CPU.
-    """
-    return predict_logits(network, images).softmax(dim=1).cpu()
+    with torch.no_grad(), mixed_precision(device):
+        parts = [network(to_network(part, device)) for part in inputs.split(BATCH_SIZE)]
+    return torch.cat(parts).float().softmax(dim=1).cpu()
 
 
 def confusion_matrix(known: Tensor, predicted: Tensor, *, classes: int) -> Tensor:
@@ -94,17 +161,18 @@ def most_confused(matrix: Tensor, *, limit: int = 5) -> list[tuple[int, int, int
     ]
 
 
-def describe_confusions(confusions: list[tuple[int, int, int]]) -> str:
-    """Say in words which classes were read as which, one line a pair."""
+def describe_confusions(confusions: list[tuple[int, int, int]], classes: Sequence[str]) -> str:
+    """Say in words which of the named classes were taken for which, one line a pair."""
     if not confusions:
-        return "Nothing was confused."
+        return "No class was taken for another."
     return "\n".join(
-        f"{known} was read as {predicted}: {'once' if count == 1 else f'{count} times'}"
+        f"{classes[known]} was taken for {classes[predicted]}: "
+        f"{'once' if count == 1 else f'{count} times'}"
         for known, predicted, count in confusions
     )
 
 
-def rank_mistakes(samples: Samples, probabilities: Tensor) -> pd.DataFrame:
+def rank_mistakes(samples: Samples, probabilities: Tensor, classes: Sequence[str]) -> pd.DataFrame:
     """Return all misclassified samples, the most doubtful *label* first.
 
     A label is doubtful when the network finds it improbable and something else probable: the doubt
@@ -114,6 +182,7 @@ def rank_mistakes(samples: Samples, probabilities: Tensor) -> pd.DataFrame:
     Args:
         samples: N samples with their known labels.
         probabilities: from `predict`, shape (N, C).
+        classes: the names of the C classes, which the table has.
 
     Returns:
         One row a mistake: index (in the data set), position (in `samples`), known, predicted,
@@ -130,8 +199,8 @@ def rank_mistakes(samples: Samples, probabilities: Tensor) -> pd.DataFrame:
         {
             "index": samples.indices[wrong].numpy(),
             "position": wrong.numpy(),
-            "known": labels[wrong].numpy(),
-            "predicted": predicted[wrong].numpy(),
+            "known": [classes[label] for label in labels[wrong].tolist()],
+            "predicted": [classes[label] for label in predicted[wrong].tolist()],
             "confidence": confidence[wrong].numpy().round(4),
             "doubt": (confidence - given)[wrong].numpy().round(4),
             "verdict": "",

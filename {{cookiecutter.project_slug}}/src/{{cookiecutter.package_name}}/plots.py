@@ -17,67 +17,86 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.typing import ColorType
 from numpy.typing import ArrayLike, NDArray
 
 from .runs import LabError
 
 if TYPE_CHECKING:  # so that a lab about tables need not wait for torch
-    from .data import DigitData, Samples
-    from .training import EpochResult
+    from torch import Tensor
+
+    from .data import ImageData, Samples
+    from .evaluation import EpochResult
 
 __all__ = [
     "ColorError",
     "check_lightness",
+    "class_counts",
     "confusion_heatmap",
     "define_colormap",
-    "digit_counts",
     "learning_curves",
     "lightness",
     "mistake_gallery",
     "sample_grid",
 ]
 
+WIDTH = 6.0  # inches: what is wider is shrunk in VS Code, with the text in it
 BLUE, ORANGE = "#0072B2", "#D55E00"  # from the palette of M. Okabe and K. Ito (2008)
 
 # Red, green, blue and perhaps alpha, one or two digits each, without the # that matplotlib wants.
 BARE_HEX = re.compile(r"[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8}", re.IGNORECASE)
 NOTICEABLE = 1.0  # about the smallest difference in lightness that the eye sees
 
-_registered: set[str] = set()  # names of colormaps that are ours, so that they may be given anew
+_registered: set[str] = set()  # names of colormaps that are ours, so that they may be replaced
 
 
 class ColorError(LabError, ValueError):
     """Something that no colormap can be made of; the message names it."""
 
 
-def sample_grid(samples: Samples, *, rows: int = 4, columns: int = 10) -> Figure:
-    """Draw the first `rows` x `columns` images, each with its known label above it."""
-    figure = Figure(figsize=(columns * 0.8, rows * 0.95), layout="constrained")
-    for number, axes in enumerate(_grid(figure, rows, columns)):
-        if number < len(samples):
-            axes.imshow(samples.images[number, 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
-            axes.set_title(str(int(samples.labels[number])), fontsize=10)
+def sample_grid(
+    samples: Samples, classes: Sequence[str], *, rows: int = 4, columns: int | None = None
+) -> Figure:
+    """Draw the first `rows` x `columns` images, each with the name of its class above it."""
+    names = [_short(name) for name in classes]
+    wide = max(map(len, names)) > 6
+    columns = columns or (6 if wide else 10)
+    figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.2)), layout="constrained")
+    cells = _grid(figure, rows, columns)
+    shown = samples[: len(cells)]
+    for axes, image, label in zip(cells, shown.inputs, shown.labels.tolist(), strict=False):
+        _draw(axes, image)
+        axes.set_title(names[label], fontsize=8 if wide else 10, parse_math=False)
     return figure
 
 
-def digit_counts(data: DigitData) -> Figure:
-    """Draw how many images of each digit there are to learn from and to test on."""
-    figure = Figure(figsize=(7, 2.8), layout="constrained")
+def class_counts(data: ImageData, *, what: str = "class") -> Figure:
+    """Draw how many images of each class there are to learn from and to test on."""
+    names = [_short(name) for name in data.classes]
+    every = 1 + len(names) // 100  # names that fit
+    lying = sum(map(len, names)) > 10 * WIDTH  # side by side they would run into one another
+    height = 1 + 0.25 * min(len(names), 100) if lying else 2.8
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
+    labels = [*data.train.labels.tolist(), *data.test.labels.tolist()]
     table = pd.DataFrame(
         {
-            "digit": [*data.train.labels.tolist(), *data.test.labels.tolist()],
+            what: pd.Categorical([data.classes[label] for label in labels], data.classes),
             "part": ["train"] * len(data.train) + ["test"] * len(data.test),
         }
     )
-    sns.countplot(table, x="digit", hue="part", palette=[BLUE, ORANGE], ax=axes)
+    along = {"y" if lying else "x": what}
+    sns.countplot(table, **along, hue="part", palette=[BLUE, ORANGE], ax=axes)
     for bar in axes.containers[1]:
         bar.set_hatch("///")  # in print without colours, blue and orange are the same grey
-    axes.set(xlabel="digit", ylabel="images")
+    kinds, numbers = (axes.yaxis, axes.xaxis) if lying else (axes.xaxis, axes.yaxis)
+    kinds.set_label_text(what)
+    kinds.set_ticks(range(0, len(names), every), names[::every], parse_math=False)
+    numbers.set_label_text("images")
     axes.legend(
         axes.containers,
         ["train", "test"],
@@ -91,18 +110,26 @@ def digit_counts(data: DigitData) -> Figure:
 
 
 def learning_curves(results: Sequence[EpochResult]) -> Figure:
-    """Draw loss and accuracy after every epoch."""
+    """Draw the losses and the metrics after every epoch."""
     epochs = range(1, len(results) + 1)
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(epochs, [result.train_loss for result in results], "o-", color=BLUE, label="train")
     left.plot(epochs, [result.test_loss for result in results], "s--", color=ORANGE, label="test")
-    left.set(xlabel="epoch", ylabel="loss (nats)", yscale="log")
+    left.set(xlabel="epoch", ylabel="loss", yscale="log")
     left.legend(frameon=False)
-    right.plot(epochs, [100 * result.accuracy for result in results], "s--", color=ORANGE)
-    right.set(xlabel="epoch", ylabel="test accuracy (%)")
+    low, high = left.get_ylim()
+    steps = LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
+    steps = steps if high > 4 * low else MaxNLocator(5, steps=(1, 2, 5, 10))
+    left.yaxis.set(major_locator=steps, minor_locator=NullLocator())
+    left.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    lines = zip(results[-1].metrics, ("s--", "^-.", "v:"), (ORANGE, BLUE, "black"), strict=False)
+    for name, line, color in lines:
+        right.plot(epochs, [one.metrics[name] for one in results], line, color=color, label=name)
+    right.set(xlabel="epoch", ylabel="on the test data")
+    right.legend(frameon=False)
     for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         sns.despine(ax=axes)
     return figure
 
@@ -111,7 +138,7 @@ def confusion_heatmap(
     matrix: ArrayLike,
     class_names: Sequence[str],
     *,
-    what: str = "digit",
+    what: str = "class",
     cmap: str | Colormap = "Blues",
 ) -> Figure:
     """Draw a confusion matrix as a heat map.
@@ -125,45 +152,58 @@ def confusion_heatmap(
         what: what is known and predicted, for the axes.
         cmap: a colormap from light to dark.
     """
-    size = 2 + 0.5 * max(len(class_names), 4)
-    figure = Figure(figsize=(size, size * 0.9), layout="constrained")
+    names = [_short(name, 24) for name in class_names]
+    every = 1 + len(names) // 60  # 1 where all names and counts fit
+    size, room = 1.5 + 0.42 * min(max(len(names), 4), 60), 0.07 * max(map(len, names))
+    figure = Figure(figsize=(size + room, size * 0.9 + room), layout="constrained")
+    FigureCanvasAgg(figure)  # without one, matplotlib makes an image of it for every name
     axes = figure.subplots()
     counts = np.asarray(matrix)
+    texts = [[str(count) if count else "" for count in row] for row in counts.tolist()]
     sns.heatmap(
-        counts,
+        pd.DataFrame(counts, names, names),
         ax=axes,
         cmap=cmap,
         norm=PowerNorm(0.3, vmin=0, vmax=max(1, counts.max())),
-        annot=[[str(count) if count else "" for count in row] for row in counts.tolist()],
+        annot=texts if every == 1 else None,
         fmt="",
         annot_kws={"fontsize": 9},
         cbar=False,
         square=True,
-        linewidths=0.5,
-        xticklabels=class_names,
-        yticklabels=class_names,
+        linewidths=0.5 if every == 1 else 0,
+        xticklabels=every,
+        yticklabels=every,
     )
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
     axes.set(xlabel=f"predicted {what}", ylabel=f"known {what}")
     axes.tick_params(axis="y", rotation=0)
     return figure
 
 
-def mistake_gallery(samples: Samples, mistakes: pd.DataFrame, *, columns: int = 8) -> Figure:
+def mistake_gallery(
+    samples: Samples, mistakes: pd.DataFrame, *, columns: int | None = None
+) -> Figure:
     """Draw misclassified images, each with its known and predicted label and the confidence.
 
     Args:
         samples: what the mistakes were made on.
         mistakes: rows of `evaluation.rank_mistakes`; all of them are drawn, in their order.
-        columns: images side by side.
+        columns: images side by side; unless given, as many as can be read beside one another.
     """
+    longest = max((len(_short(name)) for name in mistakes["predicted"]), default=0)
+    width = max(WIDTH / 5, 0.066 * (longest + 16))  # the second line of the titles fits into it
+    columns = min(columns or int(WIDTH / width), max(1, len(mistakes)))
     rows = max(1, -(-len(mistakes) // columns))
-    figure = Figure(figsize=(columns * 1.25, rows * 1.6), layout="constrained")
+    figure = Figure((columns * width, rows * (min(width, 1.4) + 0.35)), layout="constrained")
     cells = _grid(figure, rows, columns)
     for axes, mistake in zip(cells, mistakes.itertuples(), strict=False):
-        axes.imshow(samples.images[mistake.position, 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
+        _draw(axes, samples[mistake.position : mistake.position + 1].inputs[0])
         axes.set_title(
-            f"known {mistake.known}\npredicted {mistake.predicted} ({mistake.confidence:.0%})",
-            fontsize=7.5,
+            f"known {_short(mistake.known)}\n"
+            f"predicted {_short(mistake.predicted)} ({mistake.confidence:.0%})",
+            fontsize=8,
+            parse_math=False,
         )
     if mistakes.empty:
         figure.suptitle("No mistakes to show")
@@ -246,6 +286,17 @@ def _grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
     return cells
 
 
+def _short(name: str, longest: int = 14) -> str:
+    """Return the name of a class, cut where it would run into its neighbour's."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _draw(axes: Axes, image: Tensor) -> None:
+    """Draw an image (C, H, W) of one colour, which is ink on paper, or of three."""
+    pixels = image.permute(1, 2, 0).numpy()  # (H, W, C)
+    axes.imshow(pixels[..., 0] if len(image) == 1 else pixels, cmap="gray_r", vmin=0, vmax=1)
+
+
 def _to_rgba(color: ColorType, number: int) -> tuple[float, float, float, float]:
     """Return a colour as red, green, blue and alpha from 0 to 1, or raise ColorError."""
     # Before matplotlib, to which 000001 is a grey level like "0.5": the number 1, white.
@@ -256,7 +307,7 @@ def _to_rgba(color: ColorType, number: int) -> tuple[float, float, float, float]
         rgba = (np.nan,) * 4
     if not np.isfinite(rgba).all():
         raise ColorError(
-            f"Colour number {number}, {color!r}, is none. Give hexadecimal digits (#1b9e77, "
+            f"Colour {number}, {color!r}, is not a colour. Give hexadecimal digits (#1b9e77, "
             "1b9e77, #1b9e7780 with alpha), a name that matplotlib knows (teal), or three or four "
             "numbers from 0 to 1."
         )
@@ -267,9 +318,7 @@ def _register(*colormaps: Colormap) -> None:
     """Make colormaps known by their names; those that others registered are left alone."""
     for colormap in colormaps:
         if colormap.name in mpl.colormaps and colormap.name not in _registered:
-            raise ColorError(
-                f"There is a colormap {colormap.name!r} already. Choose a name of your own."
-            )
+            raise ColorError(f"The colormap {colormap.name!r} already exists. Choose another name.")
     for colormap in colormaps:
         if colormap.name in mpl.colormaps:
             mpl.colormaps.unregister(colormap.name)

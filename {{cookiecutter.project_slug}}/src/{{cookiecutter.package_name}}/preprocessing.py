@@ -67,7 +67,7 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises:
             NotFittedError: `fit` has not been called.
             ValueError: the number of columns is not that of `fit`, or `X` holds an infinity or a
-                value so large (beyond about 709.78) that it is the scaled value of no float64.
+                value so large (beyond about 709.78) that no float64 scales to it.
         """
         check_is_fitted(self)
         values = check_array(X, input_name="X", **ACCEPTED)
@@ -81,8 +81,8 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if np.isinf(original).any():
             worst = values.flat[np.nanargmax(np.abs(values))]
             raise ValueError(
-                f"X holds {worst:g}, which is the scaled value of no float64: those lie between "
-                "-709.78 and 709.78. Was it scaled by LogScaler?"
+                f"X has the value {worst:g}, but scaled values are between -709.78 and 709.78. "
+                "Was it scaled by LogScaler?"
             )
         return _in_the_shape_of(X, original)
 

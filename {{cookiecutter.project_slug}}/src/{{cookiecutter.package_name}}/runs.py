@@ -1,7 +1,6 @@
 """One run of a lab: its parameters, and the folder that its results go to.
 
-What a person can fix is a LabError: ParameterError here, and in the modules that raise them
-DataError, CheckpointError, DistributedError, ColorError and DrawingError.
+What a person can fix is a LabError: ParameterError here, others in the modules that raise them.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Run:
 
 
 def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
-    """Begin a run of `lab`: settle its parameters and make the folder of its results.
+    """Begin a run of `lab`: settle its parameters, make the folder of its results and name it.
 
     On a plain script's command line `-p NAME VALUE` replaces a parameter; ParameterError is raised
     if there is none of that name or type. The folder is `LAB_OUTPUT_DIR`, or outputs/<lab>/<time>/;
@@ -79,6 +78,7 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
     named, is_first = os.environ.get("LAB_OUTPUT_DIR"), os.environ.get("RANK", "0") == "0"
     if is_first:
         folder = _results_folder(lab, named)
+        print("Results go to:", str(folder).removeprefix(f"{project_root()}{os.sep}"))
     else:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         folder = Path(tempfile.mkdtemp(prefix="lab-"))
@@ -89,7 +89,7 @@ def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
 
 
 def project_root() -> Path:
-    """Return the folder of lab.toml: this one, one above it, or the one that this file lies in."""
+    """Return the folder of lab.toml: this one, one above it, or the one that this file is in."""
     here = Path.cwd()
     found = (folder for folder in (here, *here.parents) if (folder / "lab.toml").is_file())
     return next(found, Path(__file__).resolve().parents[2])

@@ -34,8 +34,11 @@ FORMATS = ("png", "svg", "pdf")
 # What XML cannot hold, and what would break a line.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
-BOX_MARGIN = 1.15  # space that a box of matplotlib's drawing takes, as a multiple of its own width
-LEVEL_HEIGHT = 1.6  # the same downwards, as a multiple of its height
+# The root is at the left: in that direction a tree needs the least room, as its boxes lie on their
+# sides.
+COMPACT = 'graph [nodesep=0.1, ranksep=0.55] node [margin="0.06,0.04"]'
+BOX_MARGIN = 1.15  # space that a box of matplotlib's drawing takes, as a multiple of its own height
+LEVEL_WIDTH = 1.3  # the same to the right, as a multiple of its width
 FONT_SIZE = 10  # points
 PIXELS_PER_INCH = 96
 MOST_PIXELS = 30_000  # a side; matplotlib refuses 65,536
@@ -52,13 +55,15 @@ class TreeDrawing:
     Attributes:
         path: the file that holds it.
         svg: the same picture as SVG.
+        png: the same as PNG, which notebooks make as small as the window is narrow.
     """
 
     path: Path
     svg: str = field(repr=False)
+    png: bytes = field(repr=False)
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        return self.png, {"alt": "Drawing of a decision tree, from its root at the left"}
 
 
 class _Look(TypedDict):
@@ -104,7 +109,7 @@ def export_tree(
     file_format = _format_of(path)
     if path.exists() and not overwrite:
         raise DrawingError(
-            f"{path} exists already. Give another path, or overwrite=True to replace it."
+            f"{path} already exists. Give another path, or overwrite=True to replace it."
         )
     tree, known_names = _tree_inside(model)
     look = _Look(
@@ -115,13 +120,14 @@ def export_tree(
         filled=True,
         rounded=True,
     )
+    formats = {file_format, "svg", "png"}
     try:
-        pictures = _draw_with_dot(tree, look, {file_format, "svg"})
+        pictures = _draw_with_dot(tree, look, formats)
     except (graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         warnings.warn(_warning(error), stacklevel=2)
-        pictures = _draw_with_matplotlib(tree, look, {file_format, "svg"})
+        pictures = _draw_with_matplotlib(tree, look, formats)
     _write(path, pictures[file_format])
-    return TreeDrawing(path=path, svg=pictures["svg"].decode("utf-8"))
+    return TreeDrawing(path=path, svg=pictures["svg"].decode("utf-8"), png=pictures["png"])
 
 
 def _write(path: Path, picture: bytes) -> None:
@@ -227,9 +233,10 @@ def _depth_limit(tree: BaseDecisionTree) -> Iterator[None]:
 def _draw_with_dot(tree: BaseDecisionTree, look: _Look, formats: Iterable[str]) -> dict[str, bytes]:
     """Draw with Graphviz, whose program reads the description and writes the picture by pipes."""
     # In a label, entities such as &amp; and escapes such as \N (the node's number) mean things.
-    escaped = _with_names(look, lambda name: html.escape(name).replace("\\", "\\\\"))
+    escaped = _with_names(look, lambda name: html.escape(name).replace("\\", "\\\\"), "\\n")
     with _depth_limit(tree):
-        source = graphviz.Source(export_graphviz(tree, **escaped))
+        drawing = export_graphviz(tree, rotate=True, **escaped)
+    source = graphviz.Source(drawing.replace("{", f"{{ {COMPACT}", 1))
     return {name: source.pipe(format=name, quiet=True) for name in formats}
 
 
@@ -247,34 +254,36 @@ def _draw_with_matplotlib(
     tree: BaseDecisionTree, look: _Look, formats: Iterable[str]
 ) -> dict[str, bytes]:
     """Draw with matplotlib, on a figure so large that no two boxes overlap."""
-    escaped = _with_names(look, lambda name: name.replace("$", r"\$"))  # two $ mean a formula
+    escaped = _with_names(look, lambda name: name.replace("$", r"\$"), "\n")  # two $: a formula
     with mpl.rc_context({"text.usetex": False, "svg.fonttype": "none"}):
         figure = Figure()
         renderer = FigureCanvasAgg(figure).get_renderer()
         axes = figure.add_axes((0, 0, 1, 1))
         with _depth_limit(tree):
             labels = plot_tree(tree, ax=axes, fontsize=FONT_SIZE, **escaped)
+        for label in labels:  # scikit-learn puts the root on top
+            label.xy, label.xyann = ((1 - y, 1 - x) for x, y in (label.xy, label.xyann))
         boxes = [label.get_window_extent(renderer) for label in labels]
-        width = max(box.width for box in boxes) * BOX_MARGIN / _smallest_gap(labels)
-        height = max(box.height for box in boxes) * LEVEL_HEIGHT * (tree.get_depth() + 1)
+        width = max(box.width for box in boxes) * LEVEL_WIDTH * (tree.get_depth() + 1)
+        height = max(box.height for box in boxes) * BOX_MARGIN / _smallest_gap(labels)
         figure.set_size_inches(width / figure.dpi, height / figure.dpi)
         resolution = min(PIXELS_PER_INCH, MOST_PIXELS * figure.dpi / max(width, height))
         return {name: _saved(figure, name, resolution) for name in formats}
 
 
 def _smallest_gap(labels: Iterable[Annotation]) -> float:
-    """Return the distance of the two closest labels of one level, as a fraction of the width."""
-    places = sorted((y, x) for x, y in (label.xyann for label in labels))
+    """Return the distance of the two closest labels of one level, as a fraction of the height."""
+    places = sorted(label.xyann for label in labels)
     gaps = [right[1] - left[1] for left, right in pairwise(places) if left[0] == right[0]]
     return min(gaps, default=1.0)
 
 
-def _with_names(look: _Look, escape: Callable[[str], str]) -> _Look:
-    """Return `look` with every name escaped."""
+def _with_names(look: _Look, escape: Callable[[str], str], new_line: str) -> _Look:
+    """Return `look` with every name escaped, and a line for a column's alone: boxes are narrow."""
     classes = look["class_names"]
     return {
         **look,
-        "feature_names": [escape(name) for name in look["feature_names"]],
+        "feature_names": [escape(name) + new_line for name in look["feature_names"]],
         "class_names": None if classes is None else [escape(name) for name in classes],
     }
 

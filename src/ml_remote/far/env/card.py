@@ -57,7 +57,7 @@ def has_card(root: Path = Path("/"), variables: Mapping[str, str] = os.environ) 
 
 def unusable_card(torch: ModuleType) -> str:
     """Return why `torch`, the module, cannot compute on the card; empty if it can."""
-    build = f"This machine has a card, and torch {torch.__version__} cannot use it"
+    build = f"This machine has a card, but torch {torch.__version__} cannot use it"
     if torch.version.cuda is None:
         return (
             f"{build}: it is a build for the CPU."

@@ -1,6 +1,6 @@
 """Run all cells of a lab without anybody watching.
 
-    .venv/bin/python .lab/far/current headless labs/mnistlab.py -p epochs 5
+    .venv/bin/python .lab/far/current headless labs/LAB.py -p epochs 5
 
 What runs is the script as it is now, never the notebook beside it. The executed notebook, the same
 as a web page, and everything the lab itself saves go to outputs/<lab>/<time>/. Before what a cell
@@ -22,12 +22,15 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ..login import record
 from ..login.masking import masked_notebook, secret_values
 from .parameters import (
     RunError,
@@ -37,6 +40,7 @@ from .parameters import (
     split_parameters,
     typed_parameters,
 )
+from .quick_imports import skip_iri_grammar
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -45,6 +49,7 @@ __all__ = ["NO_DATA", "main"]
 
 NO_DATA = 66
 """The exit code of a lab whose data is not here: EX_NOINPUT of sysexits.h."""
+_EXPORTERS = "nbconvert.exporters"
 
 
 def main(arguments: list[str]) -> int:
@@ -52,6 +57,7 @@ def main(arguments: list[str]) -> int:
     parameters, others = split_parameters(arguments)
     options = _parser().parse_args(others)
     started = time.monotonic()
+    skip_iri_grammar()
     try:
         script = _script_of(options.lab)
         notebook = _read(script)
@@ -63,10 +69,16 @@ def main(arguments: list[str]) -> int:
     except RunError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    is_recorded = record.has_begun(folder)
+    if not is_recorded:  # nobody else has started this: `--local`, a task or a person
+        facts = {"id": folder.name, "lab": _named(script), "launcher": "local"}
+        record.begin(folder, {**facts, "parameters": parameters}, project_root())
     code, failure = _execute(notebook, folder / f"{script.stem}.ipynb", typed, kernel)
+    if not is_recorded:
+        record.end(folder, code)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if code:
-        print(f"{failure}\nThe run stopped at this cell. All until there: {page}", file=sys.stderr)
+        print(f"{failure}\nThe run stopped at this cell. All before it: {page}", file=sys.stderr)
         return code
     print(f"All cells of {script.name} ran in {time.monotonic() - started:.0f} s. Results:")
     for path in sorted(folder.iterdir()):
@@ -79,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=command,
         description="Run all cells of a lab; results go to outputs/<lab>/<time>/.",
-        epilog=f"example: {command} labs/mnistlab.py -p epochs 5",
+        epilog=f"example: {command} labs/LAB.py -p epochs 5",
     )
-    parser.add_argument("lab", type=Path, help="the lab's script, such as labs/mnistlab.py")
+    parser.add_argument("lab", type=Path, help="the lab's script, such as labs/LAB.py")
     add_parameter_option(parser)
     return parser
 
@@ -94,6 +106,12 @@ def _script_of(lab: Path) -> Path:
     known = sorted((project_root() / "labs").glob("*.py"))
     names = ", ".join(f"labs/{path.name}" for path in known) or "none"
     raise RunError(f"There is no lab {str(lab)!r}. The labs of this project: {names}.")
+
+
+def _named(script: Path) -> str:
+    """Return a script as the project names it: relative to it, with slashes."""
+    path, root = script.resolve(), project_root().resolve()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _read(script: Path) -> NotebookNode:
@@ -175,6 +193,8 @@ def _execute(
     from traitlets.config import Config
 
     os.environ["LAB_OUTPUT_DIR"] = str(output.parent)
+    # What writes the page at the end is imported while the kernel starts.
+    threading.Thread(target=import_module, args=(_EXPORTERS,), daemon=True).start()
     _mask_secrets(output)
     # torch's threads wait for each other many times per step. Where other programs compute as well,
     # waiting in a loop made a training four to ten times slower than soon falling asleep. The
@@ -199,7 +219,7 @@ def _execute(
     except PapermillExecutionError as error:
         return NO_DATA if _lacks_data(error.ename, error.evalue) else 1, "\n".join(error.traceback)
     except DeadKernelError:
-        return 1, "The kernel was killed while it ran this cell. Often it needed too much memory."
+        return 1, "The kernel was killed while it ran this cell, often for lack of memory."
     return 0, ""
 
 

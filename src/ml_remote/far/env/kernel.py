@@ -17,12 +17,15 @@ from ipykernel import kernelapp
 from ipykernel.iostream import IOPubThread
 from zmq.eventloop.zmqstream import ZMQStream
 
+from ..login.checkout import use_checkout
 from .card import say_after_import
 
 
 def main(arguments: list[str]) -> int:
     """Run the kernel that the arguments, those of ipykernel_launcher, ask for."""
+    paths = use_checkout()
     hide_far_half()
+    sys.path[:0] = paths  # where PYTHONPATH would put them
     kernelapp.IOPubThread = PrivateIOPubThread
     app = kernelapp.IPKernelApp.instance()
     app.initialize(arguments)

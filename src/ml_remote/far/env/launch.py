@@ -1,12 +1,12 @@
 """Run a lab in several processes: on this machine, or on this one and others at the same time.
 
-    .venv/bin/python .lab/far/current launch labs/mnistlab.py -p epochs 5
-    ... launch --hosts 2 --own 10.0.0.2 --meet 10.0.0.1:29400 labs/mnistlab.py
+    .venv/bin/python .lab/far/current launch labs/LAB.py -p epochs 5
+    ... launch --hosts 2 --own 10.0.0.2 --rendezvous 10.0.0.1:29400 labs/LAB.py
 
 This is torchrun (https://docs.pytorch.org/docs/stable/elastic/run.html) with what `lab run --hosts`
 needs: one process for each GPU, else one; on one machine nothing listens but on 127.0.0.1. With
-several hosts the same command runs on each of them; the one whose own address is that of --meet
-keeps the rendezvous, on that address only. What the hosts write there is signed with the secret in
+several hosts the same command runs on each of them; the one whose own address is that of
+--rendezvous keeps it, on that address only. What the hosts write there is signed with the secret in
 LAB_RENDEZVOUS_SECRET, for torch reads it by pickle: without that, whoever reaches the port could
 run any code here.
 
@@ -47,6 +47,7 @@ from torch.distributed.elastic.rendezvous.dynamic_rendezvous import create_handl
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ..exit_codes import ExitCode
+from ..login.checkout import use_checkout
 from .card import say_unusable_card
 
 SIGNALLED = 128
@@ -64,19 +65,20 @@ def main(arguments: list[str]) -> int:
     """Run the lab and return the exit code."""
     options = parse(arguments)
     say_unusable_card(torch)
+    use_checkout()
     processes = options.processes or torch.accelerator.device_count() or 1
     set_up_threads(processes)
     name_interface(options.interface)
     # A store of its own for each attempt: a shared one does not survive that its host is cut off.
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    rendezvous_handler_registry.register(BACKEND, meet)
+    rendezvous_handler_registry.register(BACKEND, rendezvous)
     config = LaunchConfig(
         min_nodes=options.hosts,
         max_nodes=options.hosts,
         nproc_per_node=processes,
         run_id="lab",
         rdzv_backend=BACKEND,
-        rdzv_endpoint=options.meet,
+        rdzv_endpoint=options.rendezvous,
         rdzv_configs={
             "join_timeout": JOIN_TIMEOUT,
             "last_call_timeout": 2,
@@ -92,13 +94,15 @@ def main(arguments: list[str]) -> int:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         how = f"was killed by {failure.signal_name()}" if failure.exitcode < 0 else "failed"
-        return fail(f"Rank {rank} {how}; there were {options.max_restarts} restarts.", code=1)
+        return fail(f"Rank {rank} {how}; number of restarts: {options.max_restarts}.", code=1)
     except RendezvousTimeoutError:
-        return fail(f"Not all hosts were there within {JOIN_TIMEOUT} s.", code=ExitCode.TRY_AGAIN)
+        return fail(f"Not all hosts joined within {JOIN_TIMEOUT} s.", code=ExitCode.TRY_AGAIN)
     except RendezvousClosedError:
-        return fail("Another host has given up.", code=ExitCode.TRY_AGAIN)
+        return fail("Another host gave up.", code=ExitCode.TRY_AGAIN)
     except RendezvousError as error:
-        return fail(f"The rendezvous at {options.meet} was lost: {error}", code=ExitCode.TRY_AGAIN)
+        return fail(
+            f"The rendezvous at {options.rendezvous} was lost: {error}", code=ExitCode.TRY_AGAIN
+        )
     except SignalException as error:
         return SIGNALLED + error.sigval
     return 0
@@ -107,13 +111,15 @@ def main(arguments: list[str]) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description="Run a lab in several processes.")
-    parser.add_argument("--hosts", type=int, default=1, help="how many there are")
+    parser.add_argument("--hosts", type=int, default=1, help="number of hosts")
     parser.add_argument("--own", default="127.0.0.1", help="this host's address for the others")
     parser.add_argument(
         "--interface", default=LOOPBACK, help="the network interface that has this address"
     )
-    parser.add_argument("--meet", default="127.0.0.1:0", help="address:port of the rendezvous")
-    parser.add_argument("--processes", type=int, help="one for each GPU, else one, unless given")
+    parser.add_argument(
+        "--rendezvous", default="127.0.0.1:0", help="address:port of the rendezvous"
+    )
+    parser.add_argument("--processes", type=int, help="default: one for each GPU, or one")
     parser.add_argument("--max-restarts", type=int, default=3)
     parser.add_argument("lab", help="its script")
     parser.add_argument("words", nargs=argparse.REMAINDER, help="its arguments")
@@ -127,7 +133,7 @@ def fail(sentence: str, *, code: int) -> int:
 
 
 def set_up_threads(processes: int) -> None:
-    """Share the cores out among the processes; threads that wait shall not take one."""
+    """Share the cores out among the processes; threads that wait should not take one."""
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
@@ -141,7 +147,7 @@ def name_interface(interface: str) -> None:
     os.environ["NCCL_SOCKET_IFNAME"] = f"={interface}"  # this one, none that begins like it
 
 
-def meet(parameters: RendezvousParameters) -> RendezvousHandler:
+def rendezvous(parameters: RendezvousParameters) -> RendezvousHandler:
     """Return torch's rendezvous, with a store that listens on one address, and signed."""
     address, _, port = parameters.endpoint.rpartition(":")
     is_host = address == parameters.local_addr
@@ -214,5 +220,5 @@ class SignedBackend(C10dRendezvousBackend):
         length = hashlib.sha256().digest_size
         signature, state = signed[:length], signed[length:]
         if not hmac.compare_digest(signature, self._signature(state)):
-            raise RendezvousError("somebody else has written to it")
+            raise RendezvousError("someone else wrote to it")
         return state

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
 
 _PROJECT_FILE = "lab.toml"
 _PARAMETER_OPTION = ("-p", "--parameter")
+_PAIR = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<value>.*)", re.DOTALL)
 
 
 class RunError(Exception):
@@ -32,12 +34,18 @@ class RunError(Exception):
 def split_parameters(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Return the `-p NAME VALUE` pairs of a command line, and everything else on it.
 
+    They may be written as `-p NAME=VALUE`, too.
+
     A value may begin with a hyphen, as -1e-3 does; argparse would take that for an option.
     """
     pairs, others = [], []
     left = list(arguments)
     while left:
-        if left[0] in _PARAMETER_OPTION and len(left) > 2:
+        pair = _PAIR.fullmatch(left[1]) if len(left) > 1 else None
+        if left[0] in _PARAMETER_OPTION and pair is not None:
+            pairs.append((pair["name"], pair["value"]))
+            del left[:2]
+        elif left[0] in _PARAMETER_OPTION and len(left) > 2:
             pairs.append((left[1], left[2]))
             del left[:3]
         else:
@@ -52,7 +60,7 @@ def add_parameter_option(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         action="append",
         metavar=("NAME", "VALUE"),
-        help="set a parameter of the lab; may be repeated",
+        help="set a parameter of the lab; can be repeated",
     )
 
 
@@ -88,7 +96,7 @@ def project_root() -> Path:
         for folder in (start, *start.parents):
             if (folder / _PROJECT_FILE).is_file():
                 return folder
-    raise RunError(f"There is no {_PROJECT_FILE} in {Path.cwd()}. Start this in the project.")
+    raise RunError(f"There is no {_PROJECT_FILE} in {Path.cwd()}. Run this in the project.")
 
 
 def results_folder(lab: str) -> Path:
@@ -110,7 +118,7 @@ def results_folder(lab: str) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise RunError(f"A thousand runs of {lab} started in one second; wait for another second.")
+    raise RunError(f"A thousand runs of {lab} started in one second. Wait a second and try again.")
 
 
 def _typed(text: str, default: object) -> object:

@@ -3,7 +3,7 @@
     .venv/bin/python .lab/far/current serve jupyter --idle-hours 12
 
 `lab jupyter` and `lab tensorboard` run this on the remote machine and forward a port of the laptop
-to the socket. Socket and token lie in a private directory (private.py); its path is written to the
+to the socket. Socket and token are in a private directory (private.py); its path is written to the
 file `session` in the folder that LAB_JOB_FOLDER names. Nothing listens on a TCP port: kernels talk
 over sockets in that directory, too. Only one of each kind runs at a time for a project; the exit
 code is 75 when there is one already.
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     lock = take_lock(options.kind)
     if lock is None:
-        print(f"A {options.kind} session of this project runs already.", file=sys.stderr)
+        print(f"A {options.kind} session of this project is already running.", file=sys.stderr)
         return ExitCode.TRY_AGAIN
     try:
         directory = make_session_directory()
@@ -54,13 +54,17 @@ def main(arguments: list[str]) -> int:
 
 
 def take_lock(kind: str) -> IO[str] | None:
-    """Return this project's lock, open and held, or None when another session holds it.
+    """Return this project's lock, open and held, or None when another session here holds it.
 
-    Some file systems have no locks. Then it is in a temporary folder, for this machine alone.
+    Each host has its own: hosts that share the disk have their own sockets and cards. Some file
+    systems have no locks. Then it is in a temporary folder, for this machine alone.
     """
     root = project_root()
     name = f"lab-{os.getuid()}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}-{kind}.lock"
-    places = (root / ".lab" / f"{kind}.lock", Path(tempfile.gettempdir()) / name)
+    places = (
+        root / ".lab" / f"{kind}-{os.uname().nodename}.lock",
+        Path(tempfile.gettempdir()) / name,
+    )
     for path in places:
         path.parent.mkdir(exist_ok=True)
         try:

@@ -1,13 +1,10 @@
-# needs: owner free git logout
+# needs: owner free git logout quota environment-state
 # shellcheck shell=sh disable=SC2154
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.
 cd || exit
 case $1 in /*) place=$1 ;; *) place=$HOME/$1 ;; esac
 say() { printf 'lab-fact %s\n' "$*"; }
-patiently=''
-# A disk in the network may not answer; an old busybox wants another word before the number.
-! timeout 10 true 2>/dev/null || patiently='timeout 10'
 
 # what_environment: in which state .venv is, in a word
 what_environment() {
@@ -78,6 +75,7 @@ elif [ -n "$(links)" ]; then
 else
     say folder yours
     say environment "$(what_environment)"
+    say lists "$(environment_state | cut -d " " -f 2)"
     if [ -d data ]; then
         say data "$(free_kib data)"
     elif [ -L data ]; then
@@ -103,5 +101,9 @@ say free "$(free_kib "${place:-/}")"
 say logout "$(at_logout)"
 say writing "$(try_disk "${place:-/}")"
 say temporary "$(try_disk "${TMPDIR:-/tmp}")"
-command -v quota >/dev/null 2>&1 || say quota none
-say quota "$(quota -w 2>/dev/null | awk 'NR > 2 { print $2, $3, $4; exit }')"
+quota=none
+for program in quota lfs mmlsquota /usr/lpp/mmfs/bin/mmlsquota; do
+    ! command -v "$program" >/dev/null 2>&1 || quota=asked
+done
+say quota "$quota"
+quotas "$HOME" "${place:-/}"

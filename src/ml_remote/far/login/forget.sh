@@ -4,7 +4,7 @@
 # machine, finds the file and ends what it runs.
 job=.lab/jobs/$1
 is_job "$job" || exit "$NO_JOB"
-if [ -s "$job/slurm" ]; then
+if is_slurms "$job"; then
     look "$job"
     [ "$word" != UNKNOWN ] || printf 'GONE %s\n' "$(date +%s)" >"$job/slurm-end"
 elif runs "$job" && ! is_here "$job"; then

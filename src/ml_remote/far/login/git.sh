@@ -13,7 +13,9 @@ unset $(git rev-parse --local-env-vars 2>/dev/null | grep '^GIT_[A-Z_]*$') \
     GIT_TRACE_PACKET GIT_TRACE_PERFORMANCE GIT_TRACE_SETUP
 GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=''
 export GIT_TERMINAL_PROMPT GIT_ASKPASS
-git_version=$(command git --version 2>/dev/null)
+# With a .gitconfig that it cannot read, git does not even tell its version.
+git_version=$(command git --version 2>/dev/null ||
+    HOME=/ XDG_CONFIG_HOME=/ command git --version 2>/dev/null)
 git() {
     command git \
         -c color.ui=false -c color.advice=false -c color.diff=false -c color.grep=false \

@@ -1,4 +1,4 @@
-# needs: folder
+# needs: folder no-room
 # shellcheck shell=sh
 # Puts the lists of packages into the folder $1, once. $2 is a script: it writes the files into the
 # folder that is its first argument. That folder is renamed, so what is in place is complete.
@@ -8,8 +8,7 @@ new=$all/new-$(uname -n)-$$
 
 no_room() {
     rm -rf "$new"
-    df -Pk . | awk 'END { print $4 }'
-    exit "$DISK"
+    without_room
 }
 
 if [ -f "$lists/commit" ]; then

@@ -1,4 +1,4 @@
-# needs: jobs free
+# needs: jobs no-room
 # shellcheck shell=sh disable=SC2154
 # Puts the far half $1 into the project, and removes old ones. $2 is a script: it writes the files
 # into the folder that is its first argument. That folder is renamed, so what is in place is complete.
@@ -7,17 +7,17 @@ all=${far%/*}
 
 no_room() {
     rm -rf "$new"
-    free_kib .
-    exit "$DISK"
+    without_room
 }
 
 # is_used FAR: whether it is the current one, was used in the last day, or is named by a job that is
-# not over
+# not over, or whose checkout is not finished
 is_used() {
     [ "$(readlink "$all/current" 2>/dev/null)" != "${1##*/}" ] || return 0
     [ -z "$(find "$1" -prune -mtime -1)" ] || return 0
     for job in .lab/jobs/*/; do
         is_sound "${job%/}" || return 0 # it may name any
+        ! grep -qs "$1" "${job}finish" || return 0
         if grep -qs "$1" "${job}command" "${job}about.json"; then
             is_over "${job%/}" || return 0
         fi

@@ -4,14 +4,29 @@
 # runs JOB: whether its runner is there; on another machine nobody can tell, so it counts
 runs() {
     is_sound "$1" || return
-    if [ -s "$1/slurm" ]; then
+    if is_slurms "$1"; then
         in_slurm "$1"
         return
     fi
     process='' host='' began=''
     { read -r process host began; } 2>/dev/null <"$1/pid"
     [ -n "$began" ] || return
-    if is_here "$1"; then [ "$(started "$process")" = "$began" ]; else [ ! -e "$1/replaced" ]; fi
+    if is_here "$1"; then
+        [ "$(started "$process")" = "$began" ]
+    else
+        [ ! -e "$1/replaced" ] && ! is_without_node "$1"
+    fi
+}
+
+# is_without_node JOB: whether it ran on a compute node whose job of Slurm is over
+is_without_node() {
+    { read -r within; } 2>/dev/null <"$1/within" || return
+    case $within in '' | *[!0-9]*) return 1 ;; esac
+    ask_slurm
+    [ "$asked" != failed ] || return
+    word=$(printf '%s\n' "$queue" | sed -n "s/^$within|\([A-Z_]*\).*/\1/p")
+    word=${word:-GONE}
+    is_settled
 }
 
 # is_here JOB: whether this machine has started it, whatever its name was then; after runs
@@ -47,12 +62,18 @@ has_ended() {
 # is_over JOB: whether nothing more is to come
 is_over() {
     is_sound "$1" || return 0
-    if [ -s "$1/slurm" ]; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
+    if is_slurms "$1"; then ! in_slurm "$1"; else has_ended "$1" || ! runs "$1"; fi
 }
 
 # end_secrets JOB: remove its own secrets if it is over; a runner that was killed could not
 end_secrets() {
     [ ! -d "$1/secrets" ] || ! is_job "$1" || ! is_over "$1" || rm -rf "$1/secrets"
+}
+
+# finish_code JOB: move what it has written in its checkout into its results if it is over; a runner
+# that was killed could not
+finish_code() {
+    [ ! -f "$1/finish" ] || ! is_job "$1" || ! is_over "$1" || sh "$1/finish" </dev/null >>"$1/log" 2>&1
 }
 
 # named JOB: whether this is the name of a job; only such a name is printed
@@ -73,19 +94,35 @@ is_job() {
 }
 
 # is_sound JOB: whether what is read of it are files, and none is so large, or such a pipe or device,
-# that reading it would not come to an end
+# that reading it would not come to an end; of one that is being described that is known
+described=''
 is_sound() {
-    [ -n "${huge+known}" ] || huge=$(
-        find .lab/jobs -type f -size +2048 \( -name about.json -o -name about -o -name started -o -name exit \
-            -o -name pid -o -name boot -o -name 'slurm*' -o -name began -o -name session \) 2>/dev/null
-    )
+    [ "$1" != "$described" ] || return 0
+    [ -n "${huge+known}" ] || huge=$(those_read -type f -size +2048)
     case $huge in *"$1/"*) return 1 ;; esac
-    for read in about.json about started exit pid boot slurm slurm-end began session command; do
+    if [ -n "${odd+known}" ]; then
+        case $odd in *"$1/"*) ;; *) return 0 ;; esac
+    fi
+    for read in about.json about started exit pid boot code line slurm slurm-array slurm-end began requeues session within command; do
         [ -f "$1/$read" ] || ! [ -e "$1/$read" ] || return
     done
 }
 
+# those_read TEST...: which of what is read of all jobs passes a test of find
+those_read() {
+    find .lab/jobs "$@" \( -name about.json -o -name about -o -name started -o -name exit -o -name pid \
+        -o -name boot -o -name code -o -name line -o -name 'slurm*' -o -name began -o -name requeues \
+        -o -name session -o -name within -o -name command \) 2>/dev/null
+}
+
+# look_at_all: find out at once which jobs is_sound has to look at more closely; before looking at all
+# of them once
+look_at_all() {
+    odd=$(those_read ! -type f)
+}
+
 # describe JOB: one line about it, as jobs/job.py reads it
+abouts_follow=''
 describe() {
     start='' about=''
     if [ -d "$1" ] && ! [ -x "$1" ]; then
@@ -99,9 +136,10 @@ describe() {
         printf 'job\t%s\t\t\t\t\t\t\t\t\t\n' "${1##*/}" # damaged, as its description is empty
         return 0
     fi
+    described=$1
     if is_there "$1/about.json"; then
         form=json
-        { read -r about; } 2>/dev/null <"$1/about.json"
+        [ -n "$abouts_follow" ] || { read -r about; } 2>/dev/null <"$1/about.json"
         { read -r start; } 2>/dev/null <"$1/started"
     else
         form=text
@@ -120,7 +158,7 @@ describe() {
     fi
     has_ended "$1" || code=- ended=-
     slurm=-
-    if [ -s "$1/slurm" ]; then
+    if is_slurms "$1"; then
         slurm="$number $word $reason"
         if [ "$runner" = there ]; then
             code=- ended=-
@@ -128,12 +166,29 @@ describe() {
         elif [ "$ended" = - ]; then
             ended=${ended_at:--}
         fi
-        [ ! -s "$1/began" ] || is_waiting || read -r start <"$1/began"
+        requeues=0
+        [ ! -s "$1/requeues" ] || read -r requeues <"$1/requeues"
+        if [ -s "$1/began" ] && is_waiting; then
+            printf 'requeues\t%s\t%s\n' "${1##*/}" "$((requeues + 1))"
+        elif [ "$requeues" != 0 ]; then
+            printf 'requeues\t%s\t%s\n' "${1##*/}" "$requeues"
+        fi
+        [ ! -s "$1/began" ] || read -r start <"$1/began"
     fi
+    if [ "$runner" = there ] && [ -s "$1/line" ]; then
+        runner=waits
+        { read -r place of && printf 'line\t%s\t%s\t%s\n' "${1##*/}" "$place" "$of"; } <"$1/line"
+    fi
+    [ ! -s "$1/code" ] || {
+        { read -r _ && read -r _ && read -r _ && read -r _ && read -r _ && read -r remark; } <"$1/code"
+        [ -z "$remark" ] || printf 'code\t%s\t%s\n' "${1##*/}" "$remark"
+    }
+    [ -s "$1/slurm" ] || [ ! -s "$1/began" ] || read -r start <"$1/began"
     where=''
     { read -r _ where _; } 2>/dev/null <"$1/pid"
     printf 'job\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${1##*/}" "$start" "$runner" \
         "$code" "$ended" "$stopped" "${where:--}" "$slurm" "$form" "$about"
+    described=''
 }
 
 now() {

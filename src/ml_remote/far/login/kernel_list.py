@@ -10,32 +10,43 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .environment.commands import answer
-from .environment.places import Places
+from .environment.environments import Environments
 from .environment.settings import read_settings
 from .kernel_rules import card_memory, memory_on_card
 from .kernels import Kernel, end, is_busy, is_shown, list_kernels, used_at
 
-__all__ = ["main"]
+__all__ = ["describe_all", "end_named", "main"]
 
 
 def main(arguments: List[str]) -> int:
     """List the kernels of the project in this folder, or end the one that is named."""
     root = os.path.realpath(os.getcwd())
-    kernels = list_kernels(root)
     if arguments[:1] == ["end"]:
-        for kernel in kernels:
-            if kernel.folder.name in arguments[1:]:
-                end(kernel)
-                _say("ended", {"id": kernel.folder.name})
+        for name in end_named(root, arguments[1:]):
+            _say("ended", {"id": name})
         return 0
-    memory = card_memory() if kernels else None
-    current = Places(Path(root), read_settings(Path(root)).folder).current
-    for kernel in kernels:
-        _say("kernel", _described(kernel, memory, current))
+    for values in describe_all(root):
+        _say("kernel", values)
     return 0
+
+
+def describe_all(root: str) -> List[Dict[str, Any]]:
+    """Return what is said of the kernels of a project on this computer."""
+    kernels = list_kernels(root)
+    memory = card_memory() if kernels else None
+    current = Environments(Path(root), read_settings(Path(root)).folder).current
+    return [_described(kernel, memory, current) for kernel in kernels]
+
+
+def end_named(root: str, names: Sequence[str]) -> List[str]:
+    """End the kernels of a project that have these ids; return the ids of those that lived."""
+    found = [kernel for kernel in list_kernels(root) if kernel.folder.name in names]
+    for kernel in found:
+        end(kernel)
+    return [kernel.folder.name for kernel in found]
 
 
 def _say(word: str, values: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Whether kernels outlive the editor's window, and when one that nobody uses ends.
 
-`[sessions]` in lab.toml says it; both files are read anew each time, so a change counts at once.
+`[sessions]` in lab.toml says it; both files are read again each time, so a change counts at once.
 """
 
 import os
@@ -65,13 +65,13 @@ def why_it_ends(
     if shown or busy:
         return ""
     if not rules.keep:
-        return "keep_kernels is false and no window shows this kernel."
+        return "keep_kernels is false, and no window uses this kernel."
     if _is_over(rules.card_idle_hours, unused_seconds) and on_card():
-        return "Nobody used this kernel, which has memory on a card, for {:g} hours.".format(
+        return "This kernel, which uses memory on a card, was unused for {:g} hours.".format(
             rules.card_idle_hours
         )
     if _is_over(rules.idle_hours, unused_seconds):
-        return "Nobody used this kernel for {:g} hours.".format(rules.idle_hours)
+        return "This kernel was unused for {:g} hours.".format(rules.idle_hours)
     return ""
 
 

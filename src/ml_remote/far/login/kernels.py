@@ -38,16 +38,19 @@ __all__ = [
     "end",
     "find",
     "folder",
+    "folders",
     "id_of",
+    "in_another_container",
     "is_alive",
     "is_busy",
     "is_running",
     "is_shown",
     "list_kernels",
     "lock",
+    "locked",
+    "paths",
     "read_kernel",
     "remove",
-    "remove_leftovers",
     "used_at",
     "write_about",
 ]
@@ -58,7 +61,6 @@ FORMAT = 1
 _BASES = ("/tmp", "/var/tmp")
 _ID = re.compile(r"[0-9a-f]{16}|spare-[0-9a-f]{8}")
 _UNKNOWN_USER = 65534  # the owner of /tmp in a container that does not know him
-_YOUNG = 60.0  # seconds in which a folder may still get its about.json
 
 
 class NoKernelFolderError(OSError):
@@ -146,22 +148,23 @@ def list_kernels(root: Optional[str] = None) -> List[Kernel]:
 
 def find(root: str, lab: str) -> Optional[Kernel]:
     """Return the kernel that lives for a lab; None if there is none."""
-    for place in _folders():
+    for place in folders():
         kernel = read_kernel(place / id_of(root, lab))
         if kernel is not None and is_alive(kernel):
             return kernel
     return None
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
     """Yield the folders that hold kernels: /tmp may have been full when the first one began."""
     for base in _BASES:
         with contextlib.suppress(OSError):
             yield _checked(Path(base), make=False)
 
 
-def _paths() -> Iterator[Path]:
-    for place in _folders():
+def paths() -> Iterator[Path]:
+    """Yield the folders that have the name of a kernel."""
+    for place in folders():
         with contextlib.suppress(OSError):
             for path in sorted(place.iterdir()):
                 if _ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
@@ -169,7 +172,7 @@ def _paths() -> Iterator[Path]:
 
 
 def _all() -> Iterator[Kernel]:
-    for path in _paths():
+    for path in paths():
         kernel = read_kernel(path)
         if kernel is not None:
             yield kernel
@@ -299,42 +302,8 @@ def _have_ended(processes: List[Tuple[int, str]], patience: float) -> bool:
     return True
 
 
-def remove_leftovers() -> None:
-    """Remove the folders of kernels that have ended, and what killed processes have left.
-
-    Those of another container that shares this folder, and of newer versions, are left alone.
-    """
-    for path in list(_paths()):
-        kernel = read_kernel(path)
-        try:
-            if kernel is not None:
-                is_left = not is_alive(kernel) and not _is_elsewhere(kernel)
-            else:
-                is_young = time.time() - path.stat().st_mtime < _YOUNG
-                is_left = not (path / "about.json").exists() and not is_young
-        except OSError:  # another command has just removed it
-            continue
-        if is_left:
-            remove(path, kernel)
-    for place in _folders():
-        for path in place.glob("gone-*"):  # whoever removed it was killed
-            with contextlib.suppress(OSError):
-                if time.time() - path.lstat().st_ctime > _YOUNG:
-                    shutil.rmtree(str(path), ignore_errors=True)
-        for path in place.glob("*.lock"):
-            with contextlib.suppress(OSError):  # somebody holds it
-                _remove_lock(path)
-
-
-def _remove_lock(path: Path) -> None:
-    descriptor = _locked(path, time.monotonic())
-    with contextlib.suppress(OSError):
-        path.unlink()
-    os.close(descriptor)
-
-
-def _is_elsewhere(kernel: Kernel) -> bool:
-    """Return whether it is of this boot, but of another container: nobody here can tell."""
+def in_another_container(kernel: Kernel) -> bool:
+    """Return whether it began in this boot, but in another container: its process is unknown."""
     words, ours = kernel.boot.split(), this_boot().split()
     return words[:1] == ours[:1] and words[1:] != ours[1:]
 
@@ -369,7 +338,7 @@ def lock(name: str, *, patience: float = 30.0) -> Iterator[None]:
     Its file is removed at the end. Raises TimeoutError after `patience` seconds, and OSError.
     """
     path = folder(make=True) / "{}.lock".format(name)
-    descriptor = _locked(path, time.monotonic() + patience)
+    descriptor = locked(path, time.monotonic() + patience)
     try:
         yield
     finally:
@@ -378,7 +347,7 @@ def lock(name: str, *, patience: float = 30.0) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _locked(path: Path, deadline: float) -> int:
+def locked(path: Path, deadline: float) -> int:
     """Return a descriptor that holds the lock of the file which has this name now."""
     while True:
         descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -395,5 +364,5 @@ def _locked(path: Path, deadline: float) -> int:
                 raise
         os.close(descriptor)
         if time.monotonic() > deadline:
-            raise TimeoutError(errno.ETIMEDOUT, "Another window holds this kernel", str(path))
+            raise TimeoutError(errno.ETIMEDOUT, "Another window uses this kernel", str(path))
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-# needs: jobs
+# needs: folder sweeps
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154
 # Describes what is in the folder $1 below outputs/ (all, if it is empty), in words that end with NUL,
 # since a name may hold anything else: `rsync`, `now`, `folder` and `running` with what they are
@@ -7,8 +7,16 @@
 say() { printf '%s\0' "$*"; }
 say "rsync $(rsync --version 2>/dev/null | sed -n 1p)"
 say "now $(date +%s)"
+seen=' '
+look_at_all
 for job in .lab/jobs/*; do
-    if is_job "$job" && ! is_over "$job"; then say "running ${job##*/}"; fi
+    finish_code "$job"
+    if ! is_job "$job" || is_over "$job"; then continue; fi
+    say "running ${job##*/}"
+    sweep=.lab/sweeps/$(sed -n 's|.*"sweep": "\([0-9A-Za-z_.-]*\)".*|\1|p' "$job/about.json" 2>/dev/null)
+    case $seen in *" $sweep "*) continue ;; esac
+    seen="$seen$sweep "
+    ! is_sweep "$sweep" || begun "$sweep" | while read -r set; do say "running ${sweep##*/}-$set"; done
 done
 [ -d "outputs/$1" ] || exit 0
 cd outputs || exit

@@ -1,11 +1,15 @@
 # needs: folder environment-state
 # shellcheck shell=sh disable=SC2034,SC2154
-# What is to be known before a run: $1 is the package (may be empty), $2 a run that may be the same
-# (may be empty), the rest are the lab or the scripts. Prints the state of the environment, whether the
-# code has changed since that run began, and the hash of the lists that the environment was made from
-# (or -); on the next lines the code.
-package=src/$1 run=$2
-shift 2
+# What is to be known before a run: $1 is a far half, which counts as used now, $2 the package (may be
+# empty), $3 a run that may be the same (may be empty), the rest are the lab or the scripts. Prints the
+# state of the environment, whether the code has changed since that run began, the hash of the lists
+# that the environment was made from (or -), and whether the far half is there; on the next lines the code.
+far=missing package=src/$2 run=$3
+if [ -f "$1/__main__.py" ]; then
+    touch -c "$1" 2>/dev/null
+    far=there
+fi
+shift 3
 changed=no
 if [ -n "$run" ] && { [ $# -gt 0 ] || [ "$package" != src/ ]; }; then
     newer=$(
@@ -15,7 +19,7 @@ if [ -n "$run" ] && { [ $# -gt 0 ] || [ "$package" != src/ ]; }; then
     [ -z "$newer" ] || changed=yes
 fi
 state=$(environment_state)
-printf '%s %s %s\n' "${state% *}" "$changed" "${state#* }"
+printf '%s %s %s %s\n' "${state% *}" "$changed" "${state#* }" "$far"
 LC_ALL=C
 export LC_ALL
 [ "$package" = src/ ] || set -- "$@" "$package"/*.py

@@ -1,6 +1,6 @@
 """Secrets in what a run prints: found, also when split over two writes, and written as `***`.
 
-The values lie in files of their own, one for each name: those of the project in `.lab/secrets/`,
+The values are in files of their own, one for each name: those of the project in `.lab/secrets/`,
 those of one run in `secrets/` in its job's folder. Any Python from 3.6 on can do this.
 """
 

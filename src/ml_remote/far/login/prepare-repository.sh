@@ -1,4 +1,4 @@
-# needs: owner repository mending
+# needs: owner repository restore-worktree
 # shellcheck shell=sh disable=SC2034,SC2154
 # Makes the repository in the folder $1 where it is missing, puts back what an interrupted push left,
 # and describes it for the branch $2; $3 is the branch that is checked out where the push comes from.
@@ -19,6 +19,7 @@ if ! up=$(git rev-parse --show-cdup 2>/dev/null); then
     esac
 fi
 [ -z "$up" ] || git init --quiet . || exit
+git rev-parse --git-dir >/dev/null || exit # a damaged one, which `init` leaves alone
 lock
 git rev-parse --quiet --verify HEAD >/dev/null || git symbolic-ref HEAD "refs/heads/$3"
 free_index

@@ -1,12 +1,11 @@
-# needs: folder
+# needs: folder no-room
 # shellcheck shell=sh disable=SC2154
 # Makes the folder for wheels, .lab/wheels, removes from it all but the files $2..., and prints its
 # path and the version of rsync. $1 is how many KiB must be free for what is not there yet.
 needed=$1
 shift
 { make_state && mkdir -p .lab/wheels; } 2>/dev/null || {
-    df -Pk . | awk 'END { print $4 }'
-    exit "$DISK"
+    without_room
 }
 names=$(printf '%s\n' "$@")
 for file in .lab/wheels/*; do

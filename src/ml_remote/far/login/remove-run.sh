@@ -7,12 +7,13 @@ results=outputs/$1/$2
 if is_job "$job" && ! is_over "$job"; then
     exit "$STILL_RUNNING"
 fi
+finish_code "$job"
 if [ -n "$3" ]; then
     [ -d "$results" ] || exit 0
     find "$results" ! -type d -exec printf "%s\n" x \; | grep -c .
     du -sk "$results" | cut -f 1
     exit 0
 fi
-rm -rf -- "./$results" || exit
+rm -rf -- "./$results" "./.lab/code/$2" "./.lab/code/$2.json" || exit
 # What is known of it goes last, so that the run is listed until all of it is gone.
 rm -rf -- "./$job"

@@ -23,6 +23,8 @@ describe() {
     printf 'doing %s\n' "$(doing)"
     printf 'folder %s\n' "$(pwd -P)"
     printf 'environment %s\n' "$(environment_state)"
+    # A branch whose file is empty or damaged looks like one without commits.
+    git rev-parse --quiet --verify HEAD >/dev/null || no_damage || return
     printf 'head %s\n' "$(git rev-parse --quiet --verify HEAD)"
     printf 'branch %s\n' "$(git symbolic-ref --quiet --short HEAD)"
     printf 'tip %s\n' "$(git rev-parse --quiet --verify "refs/heads/$1")"
@@ -30,6 +32,15 @@ describe() {
     printf 'sent %s\n' "$(git rev-parse --quiet --verify refs/lab/uncommitted)"
     git rev-list --max-parents=0 HEAD -- 2>/dev/null | sed 's/^/root /'
     changed
+}
+
+# no_damage: whether HEAD leads to a branch that nothing was committed on yet
+no_damage() {
+    branch=$(sed -n 's/^ref: //p' "$(git rev-parse --git-path HEAD)")
+    if [ -n "$branch" ] && [ -e "$(git rev-parse --git-path "$branch")" ]; then
+        printf 'fatal: bad object %s\n' "$branch" >&2
+        return 1
+    fi
 }
 
 # doing: the merge, rebase or other work of several steps that was begun here and is not finished

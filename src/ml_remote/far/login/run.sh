@@ -6,12 +6,16 @@
 run() {
     take_secrets
     if ! command -v "$1" >/dev/null 2>&1 && [ ! -e "$1" ]; then
-        printf '%s: there is no such program here.\n' "$1" >&2
+        printf '%s: no such program on this machine.\n' "$1" >&2
         exit 127
     fi
     # shellcheck disable=SC2086
     [ -z "$secrets$tty" ] || set -- "$python" -s -E "$FAR" program $tty -- "$@"
     eval "${LAB_GIVEN-}"
     unset LAB_GIVEN
+    if [ -n "${code_path-}" ]; then
+        PYTHONPATH=$code_path${PYTHONPATH:+:$PYTHONPATH}
+        export PYTHONPATH
+    fi
     exec "$@"
 }

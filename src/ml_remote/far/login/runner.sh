@@ -1,4 +1,4 @@
-# needs: processes gather
+# needs: processes gather end-record
 # shellcheck shell=sh disable=SC2034,SC2154
 # Written to the machine as $job/runner: runs the job's command and notes how it ended. $1 is its id.
 job=$(pwd -P)/.lab/jobs/$1
@@ -6,6 +6,7 @@ me="$$ $(uname -n) $(started "$$")"
 printf '%s\n' "$me" >"$job/pid" || exit
 printf '%s\n' "$me $(this_boot)" >"$job/boot"
 touch "$job/sign"
+[ -z "$LAB_NODE_JOB" ] || cat "$LAB_NODE_JOB/slurm" >"$job/within" # it ends with that job of Slurm
 mv "$job/about.json.new" "$job/about.json" || exit
 exec </dev/null >>"$job/log" 2>&1 # whoever started this waits until its output is closed
 trap : HUP INT TERM # stay to note how the command ended; it gets the signals itself
@@ -49,6 +50,8 @@ code=$?
 (
     trap '' HUP INT TERM
     gather "$job"
+    [ ! -f "$job/finish" ] || sh "$job/finish" end
+    end_record "$job" "$code"
 )
 rm -rf "$job/secrets"
 kill "$signs" 2>/dev/null

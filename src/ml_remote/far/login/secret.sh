@@ -1,6 +1,6 @@
-# needs: folder secrets
+# needs: folder secrets no-room
 # shellcheck shell=sh disable=SC2034,SC2154
-# Keeps the project's secrets: `set NAME VALUE`, `remove NAME`, or `list`. One that is written anew is
+# Keeps the project's secrets: `set NAME VALUE`, `remove NAME`, or `list`. One that is written again is
 # exchanged whole, so that whoever reads it meanwhile has the old one or the new one.
 folder=.lab/secrets
 case $1 in
@@ -13,8 +13,7 @@ set)
             mv "$new" "$folder/$2"
     } 2>/dev/null || {
         rm -f "$new"
-        df -Pk . | awk 'END { print $4 }'
-        exit "$DISK"
+        without_room
     }
     ;;
 remove)

@@ -18,7 +18,7 @@ set_up() {
     elif command -v conda >/dev/null 2>&1; then
         "$(conda info --base)/bin/python" "$LAB_FAR" environment "$@"
     else
-        echo "Error: There is no Python from 3.6 on, no conda and no uv on this machine." >&2
+        echo "Error: This machine has no Python 3.6 or newer, no conda and no uv." >&2
         echo "  uv needs no administrator: curl -LsSf https://astral.sh/uv/install.sh | sh" >&2
         return 1
     fi

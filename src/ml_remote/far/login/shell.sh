@@ -19,6 +19,8 @@ shift 3
 # shellcheck source=src/ml_remote/far/login/secrets.sh
 . "$here/secrets.sh"
 take_secrets
+# shellcheck source=src/ml_remote/far/login/caches.sh
+. "$here/caches.sh"
 lab_bin=''
 if [ -x .venv/bin/python ] && [ ! -e .lab/environment.incomplete ]; then
     lab_bin=$(CDPATH='' cd -P -- .venv/bin && pwd -P)
@@ -27,7 +29,7 @@ if [ -x .venv/bin/python ] && [ ! -e .lab/environment.incomplete ]; then
     # shellcheck source=src/ml_remote/far/login/clean.sh
     . "$here/clean.sh"
 else
-    printf 'There is no complete environment here yet: these are the own programs of this machine.\n' >&2
+    echo "The environment is not complete yet: these are the machine's own programs." >&2
 fi
 trap : INT # what is started gets Ctrl-C itself
 if [ $# -gt 0 ]; then

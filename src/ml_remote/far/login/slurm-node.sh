@@ -1,4 +1,4 @@
-# needs: enter run
+# needs: enter code run
 # shellcheck shell=sh disable=SC2034,SC2154
 # What srun runs on every node: the lab, by torchrun where it takes more than one process. They meet
 # at the first node, at the address by which Slurm itself reaches it. torchrun listens on every

@@ -24,17 +24,30 @@ ask_slurm() {
 }
 asked=''
 
-# look JOB: Slurm's number for it, its state and the reason in $number, $word and $reason
+# is_slurms JOB: whether Slurm runs it; what runs as job arrays has a file of its own, since older
+# versions of this would take an array for a job that Slurm has forgotten
+is_slurms() {
+    [ -s "$1/slurm" ] || [ -s "$1/slurm-array" ]
+}
+
+# look JOB: Slurm's number for it, its state and the reason in $number, $word and $reason; all numbers
+# of one that runs as several arrays in $numbers
 look() {
-    number='' word='' ended_at='' reason=''
-    read -r number <"$1/slurm"
-    case $number in *[!0-9A-Za-z_.-]*)
+    numbers='' word='' ended_at='' reason=''
+    if [ -s "$1/slurm-array" ]; then
+        numbers=$(tr '\n' ' ' <"$1/slurm-array")
+    else
+        read -r numbers <"$1/slurm"
+    fi
+    number=${numbers%% *}
+    case $numbers in *[!0-9A-Za-z_.\ -]*)
         word=UNKNOWN
         return
         ;;
     esac
     if [ -s "$1/slurm-end" ]; then
         read -r word ended_at reason <"$1/slurm-end"
+        [ ! -e "$1/no-checkpoint" ] || reason=NoNewCheckpoint
         return
     fi
     ask_slurm
@@ -42,7 +55,11 @@ look() {
         word=UNKNOWN
         return
     fi
-    said=$(printf '%s\n' "$queue" | sed -n "s/^$number|//p")
+    if [ -s "$1/slurm-array" ]; then
+        said=$(in_arrays)
+    else
+        said=$(printf '%s\n' "$queue" | sed -n "s/^$number|//p")
+    fi
     if [ -z "$said" ]; then # it has been forgotten, except where there is accounting
         said=$(patiently sacct --noheader --allocations --parsable2 --jobs="$number" \
             --format=State,End 2>/dev/null | sed -n '1s/^\([A-Z_]*\)[^|]*|\(.*\)/\1|\2|/p')
@@ -52,10 +69,23 @@ look() {
     ended_at=${said%%|*}
     ended_at=$(date -d "${ended_at:-now}" +%s 2>/dev/null || date +%s)
     reason=${said#*|}
+    [ ! -e "$1/no-checkpoint" ] || reason=NoNewCheckpoint # ours: see until-done.sh
     ! is_settled || {
         printf '%s %s %s\n' "$word" "$ended_at" "$reason" >"$1/slurm-end.new.$$" &&
             mv "$1/slurm-end.new.$$" "$1/slurm-end"
     } 2>/dev/null
+}
+
+# in_arrays: what the queue says of the tasks of the arrays $numbers: the word of one that runs, else of
+# one that waits, else of any. A word that is not known is no end: a task may be on its way to another state.
+in_arrays() {
+    for one in $numbers; do
+        printf '%s\n' "$queue" | sed -n "s/^${one}\(_[^|]*\)\{0,1\}|//p"
+    done | awk -F '|' '
+        $1 ~ /^(PENDING|REQUEUE.*|RESV_DEL_HOLD|SPECIAL_EXIT)$/ { waits = $0; next }
+        $1 !~ /^(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|REVOKED|TIMEOUT)$/ { runs = $0 }
+        { any = $0 }
+        END { print runs ? runs : waits ? waits : any }'
 }
 
 # is_settled: whether nothing follows $word any more

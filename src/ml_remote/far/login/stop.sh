@@ -3,16 +3,20 @@
 # Ends the job $1 and everything it has started; after $2 seconds by force.
 job=.lab/jobs/$1
 is_job "$job" || exit "$NO_JOB"
-if [ -s "$job/slurm" ]; then
+if is_slurms "$job"; then
     patience=$(($(date +%s) + 30 + $2))
     if ! is_over "$job"; then
         { true >"$job/stopped"; } 2>/dev/null
-        patiently scancel "$number" >&2
+        # A node clears up; Slurm's own way to cancel a job does not tell what runs in its batch script.
+        [ ! -e "$job/node" ] || patiently scancel --full --signal=TERM "$number" 2>/dev/null
+        # shellcheck disable=SC2086 # several arrays
+        patiently scancel $numbers >&2
         while asked='' && ! is_over "$job" && [ "$(date +%s)" -lt "$patience" ]; do
             sleep 1
         done
     fi
     end_secrets "$job"
+    finish_code "$job"
     now
     describe "$job"
     exit
@@ -75,5 +79,6 @@ while runs "$job" && [ "$(date +%s)" -lt "$patience" ]; do
 done
 ! runs "$job" || kill -s KILL "$process" 2>/dev/null
 end_secrets "$job"
+finish_code "$job"
 now
 describe "$job"

@@ -1,4 +1,4 @@
-# needs: mending
+# needs: restore-worktree
 # shellcheck shell=sh disable=SC2034,SC2154
 # On this computer: moves the branch that is checked out forward to the commit $1, unless a file that
 # git does not track is in the way. What an interrupted pull left is put back first. With $2, hooks

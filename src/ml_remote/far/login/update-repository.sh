@@ -1,4 +1,4 @@
-# needs: folder repository mending
+# needs: folder repository restore-worktree
 # shellcheck shell=sh disable=SC2034,SC2154
 # Lets the branch $1 lead to the commit $2, which has come, and checks it out. $3 is what the branch
 # led to when it was last looked at: nothing happens if it leads elsewhere by now, if there is work
@@ -17,12 +17,35 @@ if [ -n "$found" ]; then
     printf '%s\n' "$found"
     exit "$IN_THE_WAY"
 fi
+# Before 2.44, git does not look whether another worktree has the branch that it moves.
+git worktree list --porcelain 2>/dev/null | while IFS= read -r line; do
+    case $line in
+    'worktree '*) place=${line#worktree } ;;
+    "branch refs/heads/$1")
+        [ -d "$place" ] && [ "$place" != "$(pwd -P)" ] || continue
+        printf "fatal: '%s' is already checked out at '%s'\n" "$1" "$place" >&2
+        exit "$REFUSED_BY_GIT"
+        ;;
+    esac
+done || exit
 [ "$(git config receive.denyCurrentBranch)" = updateInstead ] ||
     git config receive.denyCurrentBranch updateInstead || exit
 printf '%s\n' "$2" >"$(note)" || exit
 # git itself looks once more, under its own lock, before it touches a file.
-if ! plain_git -c gc.auto=0 -c maintenance.auto=false checkout --quiet --no-overwrite-ignore -B "$1" "$2" --
-then
+check_out() {
+    plain_git -c gc.auto=0 -c maintenance.auto=false checkout --quiet --no-overwrite-ignore -B "$@" --
+}
+said=$(check_out "$1" "$2" 2>&1 >/dev/null)
+code=$?
+[ -z "$said" ] || printf '%s\n' "$said" >&2
+case $said in
+# It ends well although it could not write some of the files.
+*'error: unable to '*)
+    code=1
+    [ -z "$tip" ] || check_out "$1" "$tip" >/dev/null 2>&1
+    ;;
+esac
+if [ "$code" -ne 0 ]; then
     mend
     exit "$REFUSED_BY_GIT"
 fi

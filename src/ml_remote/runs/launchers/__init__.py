@@ -34,7 +34,7 @@ def given_options(options: Mapping[str, Any]) -> set[str]:
 def launcher_asked_for(options: Mapping[str, Any]) -> Launcher:
     """Return the launcher that the options of `lab run` ask for.
 
-    Which of them cannot be combined is in `pairs.py`.
+    Which of them cannot be combined is in `option_conflicts.py`.
     """
     given = given_options(options)
     asked = [one for one in LAUNCHERS.values() if given.intersection(one.asked_by)]

@@ -15,13 +15,13 @@ import click
 
 if TYPE_CHECKING:
     from ...context import Context
-    from ...jobs import Beginning
+    from ...jobs import JobStart
     from ...jobs.about import Run
     from ...jobs.job import Job, State
     from ...machine import Machine
-    from ..places import Found
+    from ..machines import RemoteJob
 
-__all__ = ["Launcher", "OneMachine", "Order", "Stopped", "Variables"]
+__all__ = ["Launcher", "OneMachine", "RunRequest", "Stopped", "Variables"]
 
 
 class Variables(NamedTuple):
@@ -33,7 +33,7 @@ class Variables(NamedTuple):
     """Those whose values only the run itself knows."""
 
 
-class Order(NamedTuple):
+class RunRequest(NamedTuple):
     """What `lab run` was asked for; the fields are its options."""
 
     lab: str
@@ -42,6 +42,8 @@ class Order(NamedTuple):
     """The options of the launchers, by name."""
     parameters: Sequence[tuple[str, str]] = ()
     alias: str | None = None
+    gpus: int | None = None
+    """How many cards it is to have to itself."""
     resume: str | None = None
     detach: bool = False
     again: bool = False
@@ -51,6 +53,8 @@ class Order(NamedTuple):
     name: str | None = None
     tty: bool = False
     variables: Variables = Variables()
+    code_of: str = ""
+    """The folder below outputs/ of the run whose code it is to use; that of now, if empty."""
 
 
 class Stopped(NamedTuple):
@@ -73,33 +77,35 @@ class Launcher(ABC):
     """How the options that ask for it are written."""
 
     @abstractmethod
-    def run(self, context: Context, order: Order) -> int:
+    def run(self, context: Context, request: RunRequest) -> int:
         """Carry out `lab run`; return the exit code.
 
         Raises LabError when it cannot be started, or a lab fails.
         """
 
     @abstractmethod
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
+    def watch(self, context: Context, found: RemoteJob, *, verbose: bool) -> int:
         """Follow a run to its end and bring its results home; return the exit code.
 
         Raises LabError when a lab fails, or a program ends without one.
         """
 
     @abstractmethod
-    def stop(self, context: Context, found: Found) -> Stopped:
+    def stop(self, context: Context, found: RemoteJob) -> Stopped:
         """End a run with everything that it has started."""
 
 
 class OneMachine(Launcher):
     """A launcher that starts one job, on the machine of `lab.toml` or of `--alias`."""
 
+    is_later: ClassVar[bool] = False
+    """Whether what it starts may begin later than it was asked for."""
     is_condensed: ClassVar[bool]
     """Whether what it prints is condensed to the cells that it goes through."""
 
     def far(self, machine: Machine) -> str:
         """Return the folder of the far half that the job uses; it is there then."""
-        from ...installing import ensure_far
+        from ...far_half import ensure_far
 
         return ensure_far(machine)
 
@@ -108,26 +114,26 @@ class OneMachine(Launcher):
         """Return what the job runs for a lab, in sh; `LAB_OUTPUT_DIR` is set."""
 
     @abstractmethod
-    def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning | None:
+    def job_start(self, context: Context, machine: Machine, run: Run) -> JobStart | None:
         """Return how the job is begun, None for a job of the machine itself."""
 
     @abstractmethod
     def started(self, context: Context, machine: Machine, job: Job) -> str:
         """Return the sentence that says that a run has started."""
 
-    def run(self, context: Context, order: Order) -> int:
+    def run(self, context: Context, request: RunRequest) -> int:
         """Start the run, or find the one that is the same, and follow it."""
         from .one_machine import run
 
-        return run(self, context, order)
+        return run(self, context, request)
 
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
+    def watch(self, context: Context, found: RemoteJob, *, verbose: bool) -> int:
         """Follow its job."""
         from .one_machine import watch
 
         return watch(context, found.machine, found.job, verbose=verbose or not self.is_condensed)
 
-    def stop(self, context: Context, found: Found) -> Stopped:
+    def stop(self, context: Context, found: RemoteJob) -> Stopped:
         """End its job."""
         from ... import jobs
 

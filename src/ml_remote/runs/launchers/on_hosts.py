@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ... import jobs
 from ...context import Context
@@ -14,76 +15,80 @@ from ...machine import Machine
 from ...next_steps import Known, what_next
 from ...scripts import ExitCode
 from ...transfer.pushing import push_to
-from ..homecoming import bring_home
+from ..detaching import detach_on_interrupt
+from ..duration import duration_in_words
+from ..folders import refuse_mixing
 from ..labs import find_lab
-from ..listing import duration_in_words
-from ..places import Found, remember
+from ..machines import RemoteJob, remember_machine
 from ..progress import show_progress
+from ..results import fetch_results
 from ..resuming import resumed
-from ..watching import watching
-from .addresses import Seat, find_seats, parse_network
-from .launcher import Order
-from .parts import End, find_parts, follow_parts, start_parts, stop_parts
+from .host_jobs import End, find_jobs, follow_jobs, start_jobs, stop_jobs
+from .hosts import Host, find_hosts, parse_network
+from .launcher import RunRequest
 
 __all__ = ["run_on_hosts", "watch_run"]
 
 _MAX_RESTARTS = 3
 
 
-def run_on_hosts(context: Context, order: Order) -> None:
+def run_on_hosts(context: Context, request: RunRequest) -> None:
     """Carry out `lab run --hosts`.
 
     Without hosts it is the machine of `--alias`, or of `lab.toml`. Raises UsageError for what
     cannot be meant so, LabError when the run cannot be started or fails.
     """
-    console, project, options = context.console, context.project, order.options
+    console, project, options = context.console, context.project, request.options
     hosts, processes, restarts = (
         options[name] for name in ("hosts", "nproc_per_node", "max_restarts")
     )
-    aliases = _aliases(context, hosts) if hosts is not None else [project.alias(order.alias)]
+    aliases = _aliases(context, hosts) if hosts is not None else [project.alias(request.alias)]
     within = parse_network(options["network"])
     machines = [context.machine(one) for one in aliases]
     wanted = Run(
-        lab=find_lab(project, order.lab),
-        parameters=tuple(order.parameters),
+        lab=find_lab(project, request.lab),
+        parameters=tuple(request.parameters),
         launcher="torchrun",
         hosts=tuple(aliases),
         processes=processes,
-        variables=order.variables.recorded,
-        secrets=tuple(order.variables.secret),
+        variables=request.variables.recorded,
+        secrets=tuple(request.variables.secret),
     )
-    wanted = resumed(wanted, order.resume, machines)
+    wanted = resumed(wanted, request.resume, machines)
     first = _same_run(context, machines, wanted)
-    if first is not None and not order.again:
+    if first is not None and not request.again:
         console.note(
-            f"This run is going on already, since {first.job.started.astimezone():%d %b %H:%M}. "
-            "For another one beside it: --again"
+            "This run is already in progress, since "
+            f"{first.job.started.astimezone():%d %b %H:%M}. To start another one: --again"
         )
     else:
+        if not request.detach:
+            refuse_mixing(context, _known(context, machines))
         _prepare(context, machines)
-        seats = (
-            find_seats(machines, console=console, network=within)
+        ranked = (
+            find_hosts(machines, console=console, network=within)
             if len(machines) > 1
-            else [Seat(machine=machines[0], address="", interface="", port=0)]
+            else [Host(machine=machines[0], address="", interface="", port=0)]
         )
-        remember(project, seats[0].machine.alias)
+        remember_machine(project, ranked[0].machine.alias)
         restarts = _MAX_RESTARTS if restarts is None else restarts
-        first = start_parts(
+        first = start_jobs(
             wanted,
-            seats,
+            ranked,
             max_restarts=restarts,
             folders=project.settings.output_folders,
-            secrets_of_run=order.variables.secret,
+            is_later=request.detach,
+            secrets_of_run=request.variables.secret,
         )[0]
-        where = ", ".join(seat.machine.alias for seat in seats)
-        console.note(f"Run {first.job.id} started on {where}; it goes on without this computer.")
-    if order.detach:
+        where = ", ".join(host.machine.alias for host in ranked)
+        console.note(f"Run {first.job.id} started on {where}; it continues without this computer.")
+    if request.detach:
         console.next_step(what_next(context, Known(running=[first.job.id])))
     else:
         watch_run(context, first)
 
 
-def watch_run(context: Context, first: Found) -> None:
+def watch_run(context: Context, first: RemoteJob) -> None:
     """Follow a run to its end on all its hosts, and bring its results home.
 
     `first` is rank 0's part. When one host has failed, the others are ended. Raises LabError when
@@ -91,19 +96,19 @@ def watch_run(context: Context, first: Found) -> None:
     """
     console, job = context.console, first.job
     where = ", ".join(job.run.hosts)
-    parts, silent = find_parts(context, first)
+    parts, silent = find_jobs(context, first)
     if silent and not job.is_over:
-        console.warn(f"{', '.join(silent)} cannot be asked how it gets on there.")
+        console.warn(f"{', '.join(silent)} cannot be reached for its progress.")
     with (
-        watching(console, job.id, where=where),
+        detach_on_interrupt(context, job.id, where=where),
         show_progress(console, verbose=True) as progress,
     ):
-        ends = follow_parts(parts, console=console, on_line=progress.on_line)
-    _, lost = stop_parts([end.part for end in ends if not isinstance(end.outcome, Job)])
+        ends = follow_jobs(parts, console=console, on_line=progress.on_line)
+    _, lost = stop_jobs([end.part for end in ends if not isinstance(end.outcome, Job)])
     ended = ends[0].outcome
     if isinstance(ended, Job) and ended.state == "done":
-        console.say(f"{job.title} came to its end in {duration_in_words(ended.duration)}.")
-        results = bring_home(context, first.machine, ended)
+        console.say(f"{job.title} ended after {duration_in_words(ended.duration)}.")
+        results = fetch_results(context, first.machine, ended)
         console.next_step(what_next(context, Known(results=results)))
         return
     _show_failures(context, ends[1:])
@@ -124,18 +129,23 @@ def _aliases(context: Context, text: str) -> list[str]:
     return aliases
 
 
-def _same_run(context: Context, machines: Sequence[Machine], wanted: Run) -> Found | None:
-    """Return the newest run of the same that goes on. Raises LabError when a host is missing."""
+def _same_run(context: Context, machines: Sequence[Machine], wanted: Run) -> RemoteJob | None:
+    """Return the newest run of the same in progress. Raises LabError when a host is missing."""
     found = None
     for machine in machines:
-        try:
-            known = jobs.list_jobs(machine, console=context.console, kind="run")
-        except MissingFolderError:
-            continue
-        for job in known:
+        for job in _known(context, [machine]):
             is_same = job.run == wanted and not job.is_over and (found is None or job.is_here)
             if is_same and not jobs.replaces(machine, job, console=context.console):
-                found = Found(machine=machine, job=job)
+                found = RemoteJob(machine=machine, job=job)
+    return found
+
+
+def _known(context: Context, machines: Sequence[Machine]) -> list[Job]:
+    """Return the runs on machines that have the project. Raises LabError."""
+    found: list[Job] = []
+    for machine in machines:
+        with suppress(MissingFolderError):
+            found += jobs.list_jobs(machine, console=context.console, kind="run")
     return found
 
 
@@ -152,7 +162,7 @@ def _show_failures(context: Context, ends: Sequence[End]) -> None:
     """Show the last that was printed where a process failed; rank 0's host was shown already."""
     for end in ends:
         if end.has_failed and not _misses_others(end):
-            context.console.note(f"The last that {end.part.machine.alias} printed:")
+            context.console.note(f"The last output of {end.part.machine.alias}:")
             for line in end.lines:
                 context.console.log(f"  {line}")
 
@@ -169,8 +179,8 @@ def _failure(run: Job, ends: Sequence[End], lost: Sequence[str]) -> str:
         return f"Run {run.id} was stopped."
     if lost:
         return (
-            f"Run {run.id} has failed: {', '.join(lost)} cannot be reached any more, and the other "
-            "hosts waited for it in vain."
+            f"Run {run.id} has failed: {', '.join(lost)} can no longer be reached, and the other "
+            "hosts waited too long."
         )
     failed = [
         f"{end.part.machine.alias} ({_how(end.outcome)})"
@@ -188,8 +198,8 @@ def _how(job: Job) -> str:
     return f"exit code {job.exit_code}"
 
 
-def _what_is_left(context: Context, first: Found, lost: Sequence[str]) -> str:
+def _what_is_left(context: Context, first: RemoteJob, lost: Sequence[str]) -> str:
     """Bring home what rank 0 has saved so far, and return what to do next."""
     if first.machine.alias in lost:
-        return f"When {first.machine.alias} is back, its results can be had: lab attach"
-    return bring_home(context, first.machine, first.job)
+        return f"When {first.machine.alias} is back, to fetch the results: lab attach"
+    return fetch_results(context, first.machine, first.job)

@@ -2,73 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ... import jobs
 from ...answers import unusable
 from ...context import Context
 from ...errors import LabError
+from ...far_half import far_folder
 from ...jobs.about import About, Run, program_name
 from ...jobs.job import Job
-from ...jobs.slurm_words import ending, remedy
-from ...lists.here import digest_here
-from ...lists.modules import missing_package
-from ...lists.sources import how_to_add
+from ...jobs.slurm_messages import ending, remedy
 from ...machine import Machine
 from ...next_steps import Known, what_next
+from ...package_lists.local import digest_here
+from ...package_lists.modules import missing_package
+from ...package_lists.sources import how_to_add
 from ...project import Project
-from ...scripts import ask
+from ...quotas import exceeded_in
+from ...scripts import run_script
 from ...ui.text import in_one_line
-from ..homecoming import bring_home
+from ..cards import check_cards
+from ..detaching import detach_on_interrupt
+from ..duration import duration_in_words
+from ..folders import refuse_mixing
 from ..labs import check_parameters, find_lab, sources_of, text_of
-from ..listing import duration_in_words
-from ..places import remember
+from ..machines import remember_machine
+from ..missing_data import warn_of_missing_data
 from ..progress import Progress, show_progress
-from ..reading import warn_of_missing_data
 from ..resuming import resumed, taking_checkpoint
-from ..settling import program, variables
-from ..watching import watching
+from ..shell_lines import program_lines, record_lines, variable_lines
 
 if TYPE_CHECKING:
-    from .launcher import OneMachine, Order
+    from .launcher import OneMachine, RunRequest
 
-__all__ = ["run", "watch"]
+__all__ = ["code_is_changed", "run", "watch"]
 
 _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
 
 
-def run(launcher: OneMachine, context: Context, order: Order) -> int:
+def run(launcher: OneMachine, context: Context, request: RunRequest) -> int:
     """Carry out `lab run`; a run that is the same and not over is followed instead.
 
     Return the exit code of a program, 0 for a lab. Raises UsageError for a lab or parameter that
     does not exist, and LabError when the run cannot be started or not every cell ran.
     """
-    machine = context.machine(order.alias)
-    wanted = resumed(_wanted(launcher, context.project, order), order.resume, [machine])
-    same = _same_run(context, machine, wanted, again=order.again)
-    job = same or _start(launcher, context, machine, wanted, order.variables.secret)
-    if order.alias is not None:
-        remember(context.project, machine.alias)
-    if order.detach:
+    machine = context.machine(request.alias)
+    wanted = resumed(_wanted(launcher, context.project, request), request.resume, [machine])
+    is_of_now = not request.code_of
+    first = _ask_first(context, machine, wanted)
+    known = jobs.listed(first.jobs, machine, console=context.console, kind="run")
+    if any(job.run.sweep for job in known):
+        from ..sweeps.finding import offer_to_resume
+
+        offer_to_resume(context, machine, known)
+    same, has_far = _same_run(
+        context, machine, wanted, known, first.code, again=request.again, is_of_now=is_of_now
+    )
+    if same is None and not _has_checkout(launcher, request):
+        refuse_mixing(context, known)
+    job = same
+    if job is None:
+        far = far_folder() if has_far else launcher.far(machine)
+        job = _start(launcher, context, machine, wanted, request, far=far)
+    if request.alias is not None:
+        remember_machine(context.project, machine.alias)
+    if request.detach:
         context.console.next_step(what_next(context, Known(running=[job.id])))
         return 0
-    return watch(context, machine, job, verbose=order.verbose or not launcher.is_condensed)
+    return watch(context, machine, job, verbose=request.verbose or not launcher.is_condensed)
 
 
-def _wanted(launcher: OneMachine, project: Project, order: Order) -> Run:
+def _wanted(launcher: OneMachine, project: Project, request: RunRequest) -> Run:
     """Return the run that is asked for. Raises UsageError when there is no such lab."""
     run = Run(
         launcher=launcher.name,
-        variables=order.variables.recorded,
-        secrets=tuple(order.variables.secret),
+        gpus=request.gpus,
+        until_done=bool(request.options.get("until_done")),
+        variables=request.variables.recorded,
+        secrets=tuple(request.variables.secret),
     )
-    if order.command:
-        command = tuple(order.command)
-        name = order.name or program_name(command)
-        return replace(run, command=command, name=name, tty=order.tty)
-    return replace(run, lab=find_lab(project, order.lab), parameters=tuple(order.parameters))
+    if request.command:
+        command = tuple(request.command)
+        name = request.name or program_name(command)
+        return replace(run, command=command, name=name, tty=request.tty)
+    return replace(run, lab=find_lab(project, request.lab), parameters=tuple(request.parameters))
+
+
+def _has_checkout(launcher: OneMachine, request: RunRequest) -> bool:
+    """Return whether a run begins later than it is asked for, or nobody waits for it."""
+    return bool(request.detach or launcher.is_later or request.gpus or request.code_of)
 
 
 def _start(
@@ -76,51 +100,113 @@ def _start(
     context: Context,
     machine: Machine,
     wanted: Run,
-    secrets: Mapping[str, str],
+    request: RunRequest,
+    *,
+    far: str,
 ) -> Job:
-    far = launcher.far(machine)
+    """Start a run; one that begins later, or that nobody waits for, has a checkout of its own."""
+    if wanted.gpus and wanted.launcher != "slurm":
+        check_cards(machine, far, wanted.gpus)
+    folders = context.project.settings.output_folders
+    code = None
+    if _has_checkout(launcher, request):
+        # What is new in its checkout is moved, whatever folder it is in.
+        results = f"outputs/{wanted.output_folder}/"
+        code = jobs.Code(far=far, results=results, folders=folders, again=request.code_of)
     command = (
-        variables(wanted, folders=context.project.settings.output_folders)
+        variable_lines(wanted, folders=() if code else folders)
+        + record_lines(far)
         + taking_checkpoint(wanted)
-        + (program(wanted, far=far) if wanted.command else launcher.command(wanted, far=far))
+        + (program_lines(wanted, far=far) if wanted.command else launcher.command(wanted, far=far))
     )
-    about = About(kind="run", title=wanted.title, run=wanted, far=far)
+    about = About(
+        kind="run", title=wanted.title, run=wanted, far=far, folders=() if code else folders
+    )
     warn_of_missing_data(context, machine, wanted)
-    beginning = launcher.beginning(context, machine, wanted)
-    job = jobs.start(machine, about, command, beginning=beginning, secrets=secrets)
+    beginning = launcher.job_start(context, machine, wanted)
+    secrets = request.variables.secret
+    job = jobs.start(machine, about, command, beginning=beginning, code=code, secrets=secrets)
     context.console.note(launcher.started(context, machine, job))
     return job
 
 
-def _same_run(context: Context, machine: Machine, wanted: Run, *, again: bool) -> Job | None:
+def _same_run(
+    context: Context,
+    machine: Machine,
+    wanted: Run,
+    known: Sequence[Job],
+    code: str,
+    *,
+    again: bool,
+    is_of_now: bool,
+) -> tuple[Job | None, bool]:
     """Return the newest run that is the same, not over, and of the code as it is now.
 
-    With `again` there is none. Raises LabError when no lab can be run on the machine.
+    `code` is what was told of the code where there is no such run.
+    With `again` there is none. The other value is whether this tool's far half is there. Raises
+    LabError when no lab can be run on the machine.
     """
-    known = jobs.list_jobs(machine, console=context.console, kind="run")
     same = [job for job in known if not job.is_over and job.run == wanted]
     newest = same[-1] if same and not again else None
     if newest is not None and jobs.replaces(machine, newest, console=context.console):
         newest = None
-    if _is_changed(context, machine, wanted, since=newest) or newest is None:
-        return None
+    told = code if newest is None else _ask(context, machine, wanted, since=newest)
+    is_changed, has_far = _look(context, machine, wanted, told, is_of_now=is_of_now)
+    if is_changed or newest is None:
+        return None, has_far
     context.console.note(
-        f"This run is going on already, since {newest.started.astimezone():%d %b %H:%M}. "
-        "For another one beside it: --again"
+        f"This run is already in progress, since {newest.started.astimezone():%d %b %H:%M}. To "
+        "start another one: --again"
     )
-    return newest
+    return newest, has_far
 
 
-def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job | None) -> bool:
+def code_is_changed(
+    context: Context, machine: Machine, wanted: Run, *, since: Job | None, is_of_now: bool
+) -> bool:
     """Return whether the code there has changed since a run began.
 
-    Warns when it is not the code that is here. Raises LabError when no lab can be run there.
+    Warns when what runs is the code there (`is_of_now`), and that is not the code here. Raises
+    LabError when no lab can be run there.
     """
+    told = _ask(context, machine, wanted, since=since)
+    return _look(context, machine, wanted, told, is_of_now=is_of_now)[0]
+
+
+class _First(NamedTuple):
+    """What one session tells before a run."""
+
+    jobs: str
+    code: str
+
+
+def _ask_first(context: Context, machine: Machine, wanted: Run) -> _First:
+    """Ask for the jobs on the machine and, as `_ask` does, for the code there."""
+    words = _about_code(context, wanted, since=None)
+    listed, _, code = run_script(machine, "list-and-look", *words).stdout.partition(
+        "== lab looks ==\n"
+    )
+    return _First(listed, code)
+
+
+def _ask(context: Context, machine: Machine, wanted: Run, *, since: Job | None) -> str:
+    """Ask what there is to know of the code on the machine; see far/login/look.sh."""
+    return run_script(machine, "look", *_about_code(context, wanted, since=since)).stdout
+
+
+def _about_code(context: Context, wanted: Run, *, since: Job | None) -> tuple[str, ...]:
     package = context.project.settings.package or ""
+    run = "" if since is None else since.id
+    return (far_folder(), package, run, *sources_of(context.project, wanted))
+
+
+def _look(
+    context: Context, machine: Machine, wanted: Run, told: str, *, is_of_now: bool
+) -> tuple[bool, bool]:
+    """Do what `code_is_changed` does; return whether this tool's far half is there, too."""
     sources = sources_of(context.project, wanted)
-    done = ask(machine, "look", package, "" if since is None else since.id, *sources)
-    facts, _, source = done.stdout.partition("\n")
-    environment, changed, lists = (*facts.split(), "", "", "-")[:3]
+    facts, _, source = told.partition("\n")
+    environment, changed, lists, far = (*facts.split(), "", "", "-", "")[:4]
     if environment not in ("complete", "incomplete", "missing") or changed not in ("yes", "no"):
         raise unusable("state of an environment", facts)
     if environment != "complete":
@@ -131,16 +217,17 @@ def _is_changed(context: Context, machine: Machine, wanted: Run, *, since: Job |
         check_parameters(source, wanted.parameters)
     if lists not in ("-", digest_here(context.project.root)):
         context.console.warn(
-            f"The lists of packages here are not those of the environment on {machine.alias}. "
-            "To install what they ask for: lab setup"
+            f"Your lists of packages differ from those of the environment on {machine.alias}. To "
+            "install what they ask for: lab setup"
         )
-    if source != text_of(context.project, sources):
+    if is_of_now and source != text_of(context.project, sources):
         what = in_one_line(", ".join(sources)) or "The package"
         context.console.warn(
-            f"{what}, or what it imports from src/, differs between here and {machine.alias}; "
-            "what runs is what is there. To send what is here: lab push"
+            f"{what}, or what it imports from src/, differs between here and {machine.alias}, and "
+            "the machine's version runs. To send yours: commit it, then lab push; or add "
+            "--push-dirty"
         )
-    return changed == "yes"
+    return changed == "yes", far == "there"
 
 
 def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int:
@@ -150,10 +237,13 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
     """
     if job.run.command:
         return watch_program(context, machine, job)
+    # While the run begins: later, the tool may have been replaced.
+    from ..results import fetch_results
+
     console = context.console
     verbose = verbose or job.about.format == 1  # what it prints has no events
     with (
-        watching(console, job.id, where=machine.alias),
+        detach_on_interrupt(context, job.id, where=machine.alias),
         show_progress(console, verbose=verbose) as progress,
     ):
         ended = jobs.follow(
@@ -162,6 +252,7 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
             console=console,
             on_line=progress.on_line,
             again=f"lab attach {job.id}",
+            known=job,
         )
     took = duration_in_words(ended.duration)
     if ended.state == "done":
@@ -169,12 +260,9 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
         console.say(f"{what}{ended.title} ran on {machine.alias} in {took}.")
     elif ended.slurm is None:  # of a script everything was shown, and 2 means nothing special
         progress.show_failure(ended.exit_code)
-    results = bring_home(context, machine, ended)
+    results = fetch_results(context, machine, ended)
     if ended.state != "done":
-        more = None if ended.slurm is None else remedy(ended.slurm)
-        package = missing_package(progress.lines, context.project.root)
-        if ended.state == "failed" and package is not None:
-            more = how_to_add(context.project.root, package)
+        more = _remedy(context, ended, progress)
         raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
     console.next_step(what_next(context, Known(results=results)))
     return 0
@@ -185,9 +273,12 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
 
     Raises LabError when it ended without one.
     """
+    # While the run begins: later, the tool may have been replaced.
+    from ..results import fetch_results
+
     console = context.console
     with (
-        watching(console, job.id, where=machine.alias),
+        detach_on_interrupt(context, job.id, where=machine.alias),
         show_progress(console, verbose=True) as progress,
     ):
         ended = jobs.follow(
@@ -197,22 +288,30 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
             on_line=progress.on_line,
             on_update=progress.on_update,
             again=f"lab attach {job.id}",
+            known=job,
         )
-    results = bring_home(context, machine, ended)
+    results = fetch_results(context, machine, ended)
+    more = _remedy(context, ended, progress)
     if ended.exit_code is None:
-        more = None if ended.slurm is None else remedy(ended.slurm)
         raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
     if ended.exit_code == 0 and ended.state == "done":
         took = duration_in_words(ended.duration)
-        console.say(f"{ended.title} ran on {machine.alias} in {took}.")
+        command = ended.title.removeprefix("-- ")
+        console.say(f"{command} ran on {machine.alias} in {took}.")
         console.next_step(what_next(context, Known(results=results)))
         return 0
-    package = missing_package(progress.lines, context.project.root)
-    add = None
-    if ended.state == "failed" and package is not None:
-        add = how_to_add(context.project.root, package)
-    console.error(failure(ended, progress, where=machine.alias), hint=add or results)
+    console.error(failure(ended, progress, where=machine.alias), hint=more or results)
     return ended.exit_code
+
+
+def _remedy(context: Context, ended: Job, progress: Progress) -> str | None:
+    """Return what to do about the end of a run, where Slurm or what it printed tells that."""
+    if ended.state == "failed" and exceeded_in(progress.lines):
+        return "A quota is used up. For details: lab status"
+    package = missing_package(progress.lines, context.project.root)
+    if ended.state == "failed" and package is not None:
+        return how_to_add(context.project.root, package)
+    return None if ended.slurm is None else remedy(ended.slurm)
 
 
 def failure(ended: Job, progress: Progress, *, where: str) -> str:
@@ -220,15 +319,15 @@ def failure(ended: Job, progress: Progress, *, where: str) -> str:
     if ended.state == "stopped":
         return f"Run {ended.id} was stopped{progress.where}."
     if ended.slurm is not None and ending(ended.slurm):
-        return f"Run {ended.id} did not get to its end: {ending(ended.slurm)}."
+        return f"Run {ended.id} did not finish: {ending(ended.slurm)}."
     if ended.state == "failed" and ended.exit_code is None:
         return (
-            f"Run {ended.id} failed before it could say how; see that the project's folder is "
-            "there on the compute nodes, too."
+            f"Run {ended.id} failed before it could report why. Check that compute nodes can see "
+            "the project's folder."
         )
     if ended.state == "failed" and ended.exit_code != _KILLED:
         return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
     return (
-        f"Run {ended.id} was killed on {where}{progress.where}, or {where} was restarted. Often it "
-        "needed more memory than there is: lab status"
+        f"Run {ended.id} was killed on {where}{progress.where}, or {where} was restarted. Often "
+        "the reason is too little memory: lab status"
     )

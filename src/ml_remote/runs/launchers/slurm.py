@@ -1,10 +1,10 @@
 """`lab run --slurm`: a lab as a script on the nodes of a cluster, by torchrun where it is several.
 
-A job that Slurm runs is a job like any other (see jobs.py), with one difference: its runner is the
+A job that Slurm runs is a job like any other (see `jobs`), with one difference: its runner is the
 batch script, and Slurm starts it, on a compute node. The home directory is shared, so the login
 node sees the log grow and the end noted, and no process of ours lives there: a login node may end
 all processes of a person and be restarted, and the run is still listed, followed and stopped. Three
-more files lie in the job's folder:
+more files are in the job's folder:
 
     slurm       Slurm's number for the job; where it is, Slurm decides whether the job is over
     began       when the batch script began last (seconds since 1970)
@@ -16,6 +16,7 @@ job that was stopped to make room (requeued) waits again after its command has e
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -24,13 +25,19 @@ from .launcher import OneMachine
 
 if TYPE_CHECKING:
     from ...context import Context
-    from ...jobs import Beginning
+    from ...jobs import JobStart
     from ...jobs.about import Run
     from ...jobs.job import Job
     from ...machine import Machine
     from ...slurm_options import SlurmOptions
 
-__all__ = ["LAUNCHER", "Slurm", "batch_script", "slurm_command"]
+__all__ = [
+    "LAUNCHER",
+    "Slurm",
+    "asked",
+    "slurm_command",
+    "slurm_words",
+]
 
 
 class Slurm(OneMachine):
@@ -39,28 +46,41 @@ class Slurm(OneMachine):
     name = "slurm"
     options = (
         click.Option(
-            ["--slurm"], is_flag=True, help="Hand it to Slurm, as [slurm] in lab.toml says."
+            ["--slurm"],
+            is_flag=True,
+            help="Submit it to Slurm, with the options in [slurm] of lab.toml.",
+        ),
+        click.Option(
+            ["--until-done"],
+            is_flag=True,
+            help="With --slurm: requeue it at its time limit, until it is done.",
         ),
     )
     asked_by = ("slurm",)
     flags = "--slurm"
+    is_later = True
     is_condensed = False  # a script has no cells
 
     def command(self, run: Run, *, far: str) -> str:
         """Return what the batch script runs."""
         return slurm_command(run, far=far)
 
-    def beginning(self, context: Context, machine: Machine, run: Run) -> Beginning:
+    def job_start(self, context: Context, machine: Machine, run: Run) -> JobStart:
         """Return how a batch script is submitted."""
-        from ...jobs import Beginning
-        from ...jobs.slurm_words import no_slurm, refusal
+        from ...jobs import JobStart
+        from ...jobs.slurm_messages import no_slurm, refusal
         from ...scripts import ExitCode
+        from ...slurm_batch import slurm_batch
 
         for sentence in context.project.settings.slurm.ignored:
             context.console.warn(sentence)
-        return Beginning(
+        return JobStart(
             script="start-slurm",
-            runner=batch_script(run, context.project.settings.slurm),
+            runner=slurm_batch(
+                asked(run, context.project.settings.slurm),
+                name=run.output_folder,
+                until_done=run.until_done,
+            ),
             explanations={
                 ExitCode.NO_SLURM: lambda said: no_slurm(machine.alias),
                 ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
@@ -70,25 +90,32 @@ class Slurm(OneMachine):
     def started(self, context: Context, machine: Machine, job: Job) -> str:
         """Return the sentence that says that a run has been submitted."""
         assert job.slurm is not None
-        wishes = context.project.settings.slurm
-        return f"Run {job.id} is job {job.slurm.id} of Slurm on {machine.alias}: {wishes}."
+        wishes = asked(job.run, context.project.settings.slurm)
+        until = "; requeued at its time limit until it is done" if job.run.until_done else ""
+        number = f"job {job.slurm.id} of Slurm"
+        return f"Run {job.id} is {number} on {machine.alias}: {wishes}{until}."
 
 
-def batch_script(run: Run, options: SlurmOptions) -> str:
-    """Return the script that sbatch takes."""
-    from ...scripts import script
-
-    return f"#!/bin/sh\n{options.lines(name=run.output_folder)}\n{script('batch')}"
+def asked(run: Run, options: SlurmOptions) -> SlurmOptions:
+    """Return what Slurm is asked for: `--gpus` comes before [slurm]."""
+    return options if run.gpus is None else replace(options, gpus=run.gpus)
 
 
 def slurm_command(run: Run, *, far: str) -> str:
     """Return what the batch script runs: srun with the lab as a plain script, by torchrun."""
     import shlex
 
+    return slurm_words(shlex.join(run.words), far=far)
+
+
+def slurm_words(words: str, *, far: str) -> str:
+    """Return the same for the lab and its parameters as words of sh."""
+    import shlex
+
     from ...scripts import script
 
     node = shlex.quote(script("slurm-node"))
-    return f"FAR={far} node={node}\nset -- {shlex.join(run.words)}\n{script('slurm-command')}"
+    return f"FAR={far} node={node}\nset -- {words}\n{script('slurm-command')}"
 
 
 LAUNCHER = Slurm()

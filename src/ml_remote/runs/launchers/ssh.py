@@ -24,17 +24,19 @@ class Ssh(OneMachine):
 
     def command(self, run: Run, *, far: str) -> str:
         """Return the command of a headless run."""
-        from ..settling import running
+        from ..shell_lines import command_lines, with_cards
 
         words = shlex.join([far, "headless", *run.words])
-        return "export LAB_PROGRESS=json\n" + running(f'"$python" {words}', far=far)
+        return "export LAB_PROGRESS=json\n" + command_lines(
+            with_cards(run, f'"$python" {words}'), far=far
+        )
 
-    def beginning(self, context: Context, machine: Machine, run: Run) -> None:
+    def job_start(self, context: Context, machine: Machine, run: Run) -> None:
         """Return None: it is a job of the machine itself."""
 
     def started(self, context: Context, machine: Machine, job: Job) -> str:
         """Return the sentence that says that a run has started."""
-        return f"Run {job.id} started on {machine.alias}; it goes on without this computer."
+        return f"Run {job.id} started on {machine.alias}; it continues without this computer."
 
 
 LAUNCHER = Ssh()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .launcher import Launcher, Order, Stopped
+from .launcher import Launcher, RunRequest, Stopped
 
 if TYPE_CHECKING:
     from ...context import Context
-    from ..places import Found
+    from ..machines import RemoteJob
 
 __all__ = ["LAUNCHER", "TORCH_NAMES", "Torchrun"]
 
@@ -43,49 +43,47 @@ class Torchrun(Launcher):
     name = "torchrun"
     options = (
         click.Option(
-            ["--hosts"], metavar="A,B", help="Train on these machines together, by torchrun."
+            ["--hosts"], metavar="A,B", help="Train on these machines together, with torchrun."
         ),
         click.Option(
             ["--nproc-per-node"],
             type=click.IntRange(min=1),
             metavar="N",
-            help="Processes on each machine, by torchrun. "
-            "[default with --hosts: one for each GPU, else 1]",
+            help="Processes on each machine, with torchrun. [default with --hosts: one for each "
+            "GPU, or 1]",
         ),
         click.Option(
             ["--max-restarts"],
             type=click.IntRange(min=0),
             metavar="N",
-            help="How often to go on from the last checkpoint when a process or machine was lost. "
-            "[default: 3]",
+            help="How often to restart from the last checkpoint after losing a process or "
+            "machine. [default: 3]",
         ),
-        click.Option(
-            ["--network"], metavar="CIDR", help="The network through which the hosts talk."
-        ),
+        click.Option(["--network"], metavar="CIDR", help="The network that the hosts use."),
     )
     asked_by = ("hosts", "nproc_per_node")
     flags = "--hosts or --nproc-per-node"
 
-    def run(self, context: Context, order: Order) -> int:
+    def run(self, context: Context, request: RunRequest) -> int:
         """Bring code and environment to every host, start the run on all, and follow it."""
         from .on_hosts import run_on_hosts
 
-        run_on_hosts(context, order)
+        run_on_hosts(context, request)
         return 0
 
-    def watch(self, context: Context, found: Found, *, verbose: bool) -> int:
+    def watch(self, context: Context, found: RemoteJob, *, verbose: bool) -> int:
         """Follow the run on all its hosts; a script has no cells, so all it prints is shown."""
         from .on_hosts import watch_run
 
         watch_run(context, found)
         return 0
 
-    def stop(self, context: Context, found: Found) -> Stopped:
+    def stop(self, context: Context, found: RemoteJob) -> Stopped:
         """End the run on all its hosts."""
-        from .parts import find_parts, stop_parts
+        from .host_jobs import find_jobs, stop_jobs
 
-        parts, silent = find_parts(context, found)
-        ended, more = stop_parts(parts)
+        parts, silent = find_jobs(context, found)
+        ended, more = stop_jobs(parts)
         states = [job.state for job in ended if job.id == found.job.id]
         return Stopped(state=states[0] if states else found.job.state, silent=[*silent, *more])
 

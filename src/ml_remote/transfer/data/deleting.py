@@ -11,9 +11,9 @@ from ...context import Context
 from ...errors import LabError
 from ...ui.text import in_one_line
 from ..results import BlockedError, Results
+from .both_sides import Both, amount_in_words, files_in_words, some
 from .index import Entry
-from .session import Both, amount_in_words, files_in_words, some
-from .there import remove_there, text_of
+from .remote_files import remove_on_machine, text_of
 
 __all__ = ["ask_to_delete_here", "ask_to_delete_there", "delete_here", "delete_there"]
 
@@ -27,12 +27,12 @@ def ask_to_delete_there(context: Context, both: Both, *, yes: bool) -> bool:
         return False
     if not any(both.index.names("same", "here_only", "changed_here", most=1)):
         raise LabError(
-            "data/ here has no files that are on the machine, so nothing is deleted there: a disk "
-            "may be missing.",
-            hint="See what differs: lab data status",
+            "data/ here has none of the machine's files, so nothing is deleted there: a disk may "
+            "be missing.",
+            hint="To see what differs: lab data status",
         )
     alias = both.machine.alias
-    return _ask(context, both, "there_only", f"on {alias}", "were never here", yes=yes)
+    return _ask(context, both, "there_only", f"on {alias}", "never here", yes=yes)
 
 
 def ask_to_delete_here(context: Context, both: Both, *, yes: bool) -> bool:
@@ -42,11 +42,11 @@ def ask_to_delete_here(context: Context, both: Both, *, yes: bool) -> bool:
         return False
     if not any(both.index.names("same", "there_only", "changed_there", most=1)):
         raise LabError(
-            f"data/ on {alias} has no files that are here, so nothing is deleted here: a disk may "
+            f"data/ on {alias} has none of the files here, so nothing is deleted here: a disk may "
             "be missing there.",
-            hint="See what differs: lab data status",
+            hint="To see what differs: lab data status",
         )
-    return _ask(context, both, "here_only", "here", f"were never on {alias}", yes=yes)
+    return _ask(context, both, "here_only", "here", f"never on {alias}", yes=yes)
 
 
 def _ask(context: Context, both: Both, state: str, place: str, never: str, *, yes: bool) -> bool:
@@ -56,7 +56,7 @@ def _ask(context: Context, both: Both, state: str, place: str, never: str, *, ye
     if found.files > _SHOWN:
         context.console.say(f"  ... and {found.files - _SHOWN:,} more")
     unknown = found.files - both.index.known(state)
-    which = f" ({unknown:,} of them {never})" if unknown else ""
+    which = f" ({never}: {files_in_words(unknown)})" if unknown else ""
     return context.console.confirm(
         f"Delete {amount_in_words(found.files, found.size)} {place}{which}?", yes=yes, default=False
     )
@@ -67,7 +67,7 @@ def delete_there(context: Context, both: Both) -> None:
     left: list[str] = []
     number = 0
     for some_ in _batches(both.index.entries("there", "there_only")):
-        left += remove_there(both.machine, some_)
+        left += remove_on_machine(both.machine, some_)
         number += len(some_)
     _tell(context, number, left, f"on {both.machine.alias}")
 

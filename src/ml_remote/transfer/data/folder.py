@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...context import Context
-from ...data_there import data_folder
 from ...errors import LabError
 from ...machine import Machine
-from ...scripts import ask
+from ...remote_folders import data_folder
+from ...scripts import run_script
 
 __all__ = ["link_data"]
 
@@ -23,14 +23,14 @@ def link_data(context: Context, machine: Machine) -> None:
     console, alias = context.console, machine.alias
     try:
         wanted = data_folder(machine, settings)
-        state = ask(machine, "link-data", wanted.way, wanted.folder).stdout.split()[-1:]
+        state = run_script(machine, "link-data", wanted.way, wanted.folder).stdout.split()[-1:]
     except LabError as error:
         console.warn(error.message)
         return
     if state == ["taken"]:
         console.warn(
-            f"data on {alias} is there already and does not lead to {wanted.folder}. It stays. "
-            f"Move what is in it away there, then: lab push"
+            f"data on {alias} already exists and does not point to {wanted.folder}, so it was "
+            "kept. Move its contents away there, then: lab push"
         )
     elif state != ["there"]:
         cannot = "is not there" if wanted.is_read_only else "cannot be made there"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .statements import ADOPT, COMPARE, IN_THE_WAY, ONLY_THERE, SCHEMA
+from .sql import ADOPT, COMPARE, IN_THE_WAY, ONLY_THERE, SCHEMA
 
 __all__ = ["LAST", "STATES", "Amount", "Entry", "Index", "Keep", "Side"]
 

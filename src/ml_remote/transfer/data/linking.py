@@ -6,12 +6,12 @@ import os
 import re
 
 from ...context import Context
-from ...scripts import ask
+from ...scripts import run_script
 from ..results import BlockedError, Results
+from .both_sides import Both
 from .index import Side
+from .remote_files import text_of
 from .selection import is_inside
-from .session import Both
-from .there import text_of
 
 __all__ = ["bring_links", "send_links"]
 
@@ -24,7 +24,9 @@ def send_links(context: Context, both: Both) -> None:
     missing, number = _missing(both, "here", "there"), 0
     for start in range(0, len(missing), _AT_ONCE):
         words = [word for pair in missing[start : start + _AT_ONCE] for word in pair]
-        found = _MADE.search(ask(both.machine, "make-data-links", *words, timeout=600).stdout)
+        found = _MADE.search(
+            run_script(both.machine, "make-data-links", *words, timeout=600).stdout
+        )
         number += int(found[1]) if found else 0
     _tell(context, number, len(missing), f"on {both.machine.alias}")
 
@@ -47,8 +49,8 @@ def _tell(context: Context, made: int, wanted: int, place: str) -> None:
         context.console.say(f"Links made {place}: {made:,}.")
     if made < wanted:
         context.console.warn(
-            f"Links that cannot be made {place}, as something is in their way or may not be "
-            f"written to: {wanted - made:,}."
+            f"Links that cannot be made {place}, because something is in their way or cannot be "
+            f"written: {wanted - made:,}."
         )
 
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from ... import processes
 from ...processes import Result
 from ...ssh.client import Client
-from ...ssh.own_words import OwnWords, own_words
+from ...ssh.ssh_log import SshLog, ssh_log
 from ...ui.display import Progress
 from ..copying import LONGEST_LINE, program_variables, sftp_quoted
 from ..rsync import version_in
 from .index import Entry, Keep
+from .remote_files import RemoteFolder, text_of
 from .selection import PARTIAL
-from .there import There, text_of
 
 __all__ = ["FILES_FAILED", "VANISHED", "Outcome", "Rsync", "Sftp", "choose", "staged_name"]
 
@@ -68,7 +68,7 @@ class _Program:
         """Return what the machine calls a file that has come in part, without its folder."""
         return staged_name(entry)
 
-    def _connection(self, own: OwnWords | None = None) -> list[str]:
+    def _connection(self, own: SshLog | None = None) -> list[str]:
         """Return ssh and its options as the client uses them; the program adds the machine.
 
         It says errors only: a server's greeting would be among them, and be taken for one.
@@ -134,7 +134,7 @@ class Rsync(_Program):
         has_total = self.here >= _TOTAL
         # With the dot, no name looks like a remark, which rsync leaves out.
         lines = (f"./{text_of(one.name)}\0" for one in entries)
-        with own_words() as own, _list_of(lines) as names:
+        with ssh_log(self.client.proxy_error) as own, _list_of(lines) as names:
             command = [
                 "rsync", "-t", "-I", "-0", "--no-implied-dirs",
                 f"--files-from={names}", *(["-s"] if min(self.here, self.there) >= _FULL else []),
@@ -163,7 +163,7 @@ class Sftp(_Program):
         if re.search(r"[\n\r\0]", path):
             return "only rsync can copy names with line breaks, and it is not on both sides"
         if len(os.fsencode(sftp_quoted(path))) > LONGEST_LINE:
-            return "only rsync can copy names that are so long, and it is not on both sides"
+            return "only rsync can copy such long names, and it is not on both sides"
         return ""
 
     def send(
@@ -228,7 +228,7 @@ class Sftp(_Program):
             yield ["sftp", "-q", *options, "-b", str(batch), self.client.alias]
 
 
-def choose(client: Client, there: There) -> Rsync | Sftp:
+def choose(client: Client, there: RemoteFolder) -> Rsync | Sftp:
     """Return the program for what both sides have: rsync, also that of macOS, else sftp."""
     here, far = _rsync_here(), version_in(there.facts.get("rsync", ""))
     program = Rsync(client=client, folder=there.folder, here=here, there=far)

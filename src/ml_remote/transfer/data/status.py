@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Sequence
 
 from ...context import Context
+from ...next_steps import Known, what_next
 from ..copying import in_words
+from .both_sides import Both, amount_in_words, both_sides, warn
 from .index import STATES, Amount
-from .session import Both, amount_in_words, both_sides, warn
 
 __all__ = ["status"]
 
@@ -24,7 +25,8 @@ def status(
             return
         _show(context, both, amounts)
         warn(context, both)
-    context.console.next_step(_what_next(context, amounts))
+    known = Known(data=_direction(amounts))
+    context.console.next_step(what_next(context, known, after="lab data status"))
 
 
 def _document(both: Both, amounts: dict[str, Amount]) -> dict[str, object]:
@@ -51,7 +53,7 @@ def _show(context: Context, both: Both, amounts: dict[str, Amount]) -> None:
         case "missing":
             console.warn(f"The folder for the data is missing on {alias}: {both.wanted.folder}.")
         case "dangling":
-            console.warn(f"data on {alias} is a link that leads nowhere.")
+            console.warn(f"data on {alias} is a broken link.")
     labels = {
         "same": "the same",
         "here_only": "only here",
@@ -71,11 +73,10 @@ def _show(context: Context, both: Both, amounts: dict[str, Amount]) -> None:
         console.say(f"{'on ' + alias:<{width}}  {there.folder}{only_read}{free}")
 
 
-def _what_next(context: Context, amounts: dict[str, Amount]) -> str:
+def _direction(amounts: dict[str, Amount]) -> str | None:
+    """Return the direction in which something is to be copied, if there is anything."""
     if amounts["here_only"].files or amounts["changed_here"].files:
-        return "lab data push"
+        return "push"
     if amounts["there_only"].files or amounts["changed_there"].files:
-        return "lab data pull"
-    from ...next_steps import what_next
-
-    return what_next(context)
+        return "pull"
+    return None

@@ -30,7 +30,8 @@ async function start(folder) {
     connection[`${channel}_port`] = await freePort();
   }
   fs.writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
-  const python = path.join(folder, ".venv", "bin", "python");
+  const setting = vscode.workspace.getConfiguration("python").get("defaultInterpreterPath");
+  const python = setting.replace("${workspaceFolder}", folder);
   const child = spawn(python, ["-m", "ipykernel_launcher", `--f=${file}`], {
     cwd: folder,
     stdio: "ignore",

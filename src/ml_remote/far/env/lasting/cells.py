@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,11 @@ class Cells:
         handlers["execute_request"] = self._executing(handlers["execute_request"])
         kernel._input_request = self._asking(kernel._input_request)
         kernel._abort_queues = self._aborting(kernel._abort_queues)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell computes; one that waits at a breakpoint does not."""
+        return bool(self.running) and not _is_at_breakpoint()
 
     def is_shown(self, session: str) -> bool:
         """Return whether the window of a client's session is there to show what its cells print."""
@@ -91,6 +98,17 @@ class Cells:
         self._of_session[session] = window
         while len(self._of_session) > _MOST_SESSIONS:
             del self._of_session[next(iter(self._of_session))]
+
+
+def _is_at_breakpoint() -> bool:
+    """Return whether the debugger holds the main thread: only its window could let it continue."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "do_wait_suspend" and Path(code.co_filename).name == "pydevd.py":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def lives(window: str) -> bool:

@@ -1,11 +1,12 @@
 """Which kernel a lab gets: the one that lives, or a fresh one.
 
 A proxy under an extension host that has served this lab already means *Restart*, for which the
-editor sends nothing but a signal. Under any other host it means that the window was loaded anew.
+editor sends nothing but a signal. Under any other host it means that the window was reloaded.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -101,11 +102,26 @@ def settle(kernel: kernels.Kernel, lab: str) -> kernels.Kernel:
     Raises OSError when its folder cannot have that name.
     """
     folder = kernel.folder.with_name(kernels.id_of(kernel.root, lab))
-    kernel.folder.rename(folder)
+    try:
+        kernel.folder.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise OSError(_held(folder, lab)) from None
     write_connection(folder, json.loads((folder / "kernel.json").read_text())["key"])
     return kernels.write_about(
         folder, root=kernel.root, lab=lab, pid=kernel.pid, python=kernel.python
     )
+
+
+def _held(folder: Path, lab: str) -> str:
+    """Return who has the folder of a lab's kernel, as a part of a sentence."""
+    holder = kernels.read_kernel(folder)
+    if holder is None:
+        return f"another version of lab runs the kernel of {lab}."
+    if kernels.in_another_container(holder):
+        return f"the kernel of {lab} runs in another container on this machine, with the same /tmp."
+    return f"{folder} is in use."
 
 
 def _shows_beside(folder: Path, window: str, host: str) -> bool:

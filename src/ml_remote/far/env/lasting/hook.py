@@ -8,15 +8,17 @@ the first cell.
 
 from __future__ import annotations
 
+# A window waits for what is imported here, and pathlib is half of it.
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120
 import os
-import re
 import sys
-from pathlib import Path
-from typing import NoReturn
 
-_FILE = re.compile(r"--f=(\"?)(.*kernel-v[0-9]+[0-9a-f]+\.json)\1")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _PLAIN = "plain"
-_OWN = Path(__file__).resolve()
+_OWN = os.path.realpath(__file__)
 
 
 def replace(root: str) -> None:
@@ -28,10 +30,10 @@ def replace(root: str) -> None:
         words = sys.orig_argv
         after = words[words.index("ipykernel_launcher") + 1 :]
         started_as_module = words[words.index("ipykernel_launcher") - 1] == "-m"
-        if os.name != "nt" and started_as_module and any(map(_FILE.fullmatch, after)):
+        if os.name != "nt" and started_as_module and any(map(_file_in, after)):
             # Isolated: variables for other Pythons do not count for the proxy.
             python = _python()
-            os.execv(python, [python, "-I", str(_OWN), root, *after])
+            os.execv(python, [python, "-I", _OWN, root, *after])
     except Exception as error:
         print(f"lab's kernel could not be started: {error}", file=sys.stderr)
 
@@ -63,32 +65,46 @@ def run_plain(reason: str, arguments: list[str]) -> int:
     return 0
 
 
-def _project(root: str) -> Path:
+def _file_in(word: str) -> str:
+    """Return the connection file that a word of the command names; empty for another word."""
+    file = word.removeprefix("--f=").strip('"')
+    name = os.path.basename(file)
+    is_named = word.startswith("--f=") and name.startswith("kernel-v") and name.endswith(".json")
+    rest = name.removeprefix("kernel-v").removesuffix(".json")
+    is_hexadecimal = len(rest) > 1 and not rest.strip("0123456789abcdef")
+    return file if is_named and rest[:1].isdigit() and is_hexadecimal else ""
+
+
+def _project(root: str) -> str:
     """Return the project's folder: that of an environment inside it, which may be a copy."""
-    prefix = Path(sys.prefix).resolve()
-    return prefix.parents[2] if prefix.parts[-3:-1] == (".lab", "envs") else Path(root)
+    folder, marker = os.path.split(os.path.dirname(os.path.realpath(sys.prefix)))
+    state, name = os.path.split(folder)
+    return state if (name, marker) == (".lab", "envs") else root
 
 
-def _serve(root: Path, after: list[str]) -> int:
-    far = (root / ".lab" / "far" / "current").resolve()
-    if not (far / "__main__.py").is_file():
+def _serve(root: str, after: list[str]) -> int:
+    far = os.path.realpath(os.path.join(root, ".lab", "far", "current"))
+    if not os.path.isfile(os.path.join(far, "__main__.py")):
         raise FileNotFoundError(f"{root}/.lab/far/current is missing.")
-    sys.path.insert(0, str(far))
-    sys.dont_write_bytecode = True  # nothing in there ever changes
+    sys.path.insert(0, far)
+    from pathlib import Path
+
     from ml_remote.far.env.lasting.opening import serve
 
-    (named,) = filter(None, map(_FILE.fullmatch, after))
-    return serve(Path(named[2]), root)
+    (file,) = filter(None, map(_file_in, after))
+    return serve(Path(file), Path(root))
 
 
 def _become_plain(reason: str, after: list[str]) -> NoReturn:
     python = _python()
-    os.execv(python, [python, str(_OWN), _PLAIN, reason, *after])
+    os.execv(python, [python, _OWN, _PLAIN, reason, *after])
 
 
 def _reason(error: Exception) -> str:
     """Return what the first cell says; empty if the person wants plain kernels."""
     said = str(error).strip()
+    if isinstance(error, OSError) and error.strerror:  # without its number
+        said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if type(error).__name__ == "CannotLastError" and not said:
         return ""
     reason = said or type(error).__name__
@@ -112,7 +128,7 @@ def _say_once(events: object, sentence: str) -> None:
 
 def _python() -> str:
     """Return the interpreter by its resolved path: the link `.venv` may be exchanged."""
-    return str(Path(sys.prefix).resolve() / "bin" / "python")
+    return os.path.join(os.path.realpath(sys.prefix), "bin", "python")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 
 from ...login import kernels
+from ...login.environment.signs import Sign
 from ...login.kernel_rules import card_memory, is_on_card, read_rules, why_it_ends
 from .cells import Cells, lives
+from .kernel_info import connected, count_variables, describe
 from .output import OWN, Record
-from .saying import connected, count_variables, describe
 
 __all__ = ["Life"]
 
@@ -46,7 +47,9 @@ class Life:
         self._windows = {window}
         self._to_greet: dict[str, str] = {}  # windows, and which Python they would start
         self._is_over = False
-        self._looked_after = self._touched = time.monotonic()
+        self._sign = Sign(Path(sys.prefix).resolve())
+        self._touched = time.monotonic()
+        self._looked_after = self._touched - _PERIOD
         self._cells = Cells(app.kernel, self._mark)
         self.record = Record(self._cells.is_shown)
         self._kernel.control_handlers["lab_settle_request"] = self._settle
@@ -58,11 +61,7 @@ class Life:
 
     def watch(self) -> None:
         """Look after the folder, and end the kernel when nobody needs it, from a thread."""
-        thread = threading.Thread(target=self._watch, name="lab", daemon=True)
-        # The debugger neither stops it nor slows it down.
-        thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
-        thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
-        thread.start()
+        _start(threading.Thread(target=self._watch, name="lab"))
 
     def finish(self) -> None:
         """Let no new window find this kernel, and see that it ends, whatever keeps it from that.
@@ -72,11 +71,11 @@ class Life:
         about = self._about
         if about is not None:
             kernels.remove(self._folder, about)
+        with suppress(OSError):
+            self._sign.withdraw()
         if not self._is_over:
             self._is_over = True
-            timer = threading.Timer(_REST, os._exit, [0])
-            timer.daemon = True
-            timer.start()
+            _start(threading.Timer(_REST, os._exit, [0]))
 
     @property
     def _about(self) -> kernels.Kernel | None:
@@ -140,7 +139,7 @@ class Life:
         """Show what this kernel printed lately, and which others there are."""
         kernel = self._about
         if kernel is None:
-            self._say("This kernel has lost its folder; no new window can find it.\n")
+            self._say("This kernel's folder is gone, so no new window can find it.\n")
             return
         others = [one for one in kernels.list_kernels() if one.pid != kernel.pid]
         lines = self.record.lines()
@@ -176,8 +175,11 @@ class Life:
         self._windows = {window for window in self._windows if lives(window)}
         self._cells.end_vain_question()
         about = self._about
-        if about is None or not about.lab:
-            if not self._windows and not self._cells.running:
+        if about is not None and not about.lab:
+            if not self._windows:  # no other window could find it, whatever runs
+                self._end()
+        elif about is None:
+            if not self._windows and not self._cells.is_busy:
                 self._end()
         elif time.monotonic() - self._looked_after > _PERIOD:
             self._looked_after = time.monotonic()
@@ -188,6 +190,11 @@ class Life:
         if shown:
             with suppress(OSError):
                 (self._folder / "used").touch()
+        for path in (self._folder / "windows").glob("*"):
+            if not kernels.is_running(path.name):  # it was killed, and did not withdraw
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # the environment may be somebody else's
+            self._sign.give()
         if time.monotonic() - self._touched > _HOUR:
             self._touched = time.monotonic()
             self._touch()
@@ -197,7 +204,7 @@ class Life:
         reason = why_it_ends(
             read_rules(Path(self._root)),
             shown=shown,
-            busy=bool(self._cells.running),
+            busy=self._cells.is_busy,
             unused_seconds=time.time() - kernels.used_at(about),
             on_card=lambda: is_on_card(about, card_memory()),
         )
@@ -222,3 +229,11 @@ class Life:
             self.finish()
             loop = self._kernel.io_loop
             loop.add_callback(loop.stop)
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread that the debugger neither stops nor slows down."""
+    thread.daemon = True
+    thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
+    thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
+    thread.start()

@@ -11,20 +11,24 @@ import os
 import sys
 from pathlib import Path
 
-from ...login import kernels
+from ...login import kernel_leftovers, kernels
 from ...login.environment.processes import started
 from ...login.kernel_rules import read_rules
-from ..parameters import project_root
 from .choosing import JUPYTER, enter, host_of
 from .starting import CannotLastError, start_kernel
 
-__all__ = ["main", "serve"]
+__all__ = ["FIRST", "main", "serve"]
+
+FIRST = "first-"
+"""Begins the names of first environments, whose cells wait (before_setup.py)."""
 
 
 def main(arguments: list[str]) -> int:
     """Serve a window of JupyterLab."""
     file = Path(arguments[arguments.index("-f") + 1])
     try:
+        from ..parameters import project_root
+
         return serve(file, project_root(), notebook=os.environ.get("JPY_SESSION_NAME", ""))
     except Exception as error:
         if str(error):
@@ -44,16 +48,18 @@ def serve(file: Path, root: Path, *, notebook: str | None = None) -> int:
     root = root.resolve()
     if not read_rules(root).keep:
         raise CannotLastError("")
-    kernels.remove_leftovers()
+    kernel_leftovers.remove_leftovers()
     parent = os.getppid()
     name = f"{os.getpid()}-{started(os.getpid())}"
     host = host_of(parent) if notebook is None else JUPYTER
     spare = start_kernel(root, name)
     try:
         enter(spare.folder, name, host)
-        from .proxy import Window  # the kernel starts meanwhile, and ZeroMQ has no threads yet
+        # The kernel starts meanwhile. It was forked before ZeroMQ had threads.
+        from .proxy import Window
 
-        window = Window(file, spare, name=name, host=host, parent=parent)
+        waits = Path(sys.prefix).resolve().name.startswith(FIRST)
+        window = Window(file, spare, name=name, host=host, parent=parent, waits=waits)
         if notebook:
             window.show(root / notebook)
     except BaseException:

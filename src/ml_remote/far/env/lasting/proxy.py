@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -18,19 +19,21 @@ from typing import NoReturn
 
 import zmq
 
-from ...login import kernels
-from .back import Back
-from .beside import Beside, is_cell
+from ...login import kernel_leftovers, kernels
+from .before_setup import Waiting, start_kernel_of
 from .choosing import enter, file_named, is_restart, lab_of, settle, withdraw
-from .front import CHANNELS, Front
+from .during_cell import DuringCell, is_cell
+from .editor_sockets import CHANNELS, EditorSockets
+from .kernel_sockets import KernelSockets
 from .messages import Message
-from .starting import CannotLastError
+from .starting import CannotLastError, in_words
 from .waiting import Signals, watch_process
 
 __all__ = ["Window"]
 
 _PERIOD = 1000  # milliseconds between looks at the parent
 _FULL = 3  # milliseconds until the editor may have taken some output
+_STARTING = 30.0  # seconds for a fresh kernel to be heard
 _ATTACHING = 5.0  # seconds for a kernel to answer on its control channel, twice
 _LOG_SHOWN = 2000  # bytes of a dead kernel's log
 
@@ -39,7 +42,14 @@ class Window:
     """One window of the editor, and the kernel that it shows."""
 
     def __init__(
-        self, file: Path, spare: kernels.Kernel, *, name: str, host: str, parent: int
+        self,
+        file: Path,
+        spare: kernels.Kernel,
+        *,
+        name: str,
+        host: str,
+        parent: int,
+        waits: bool = False,
     ) -> None:
         self._kernel = spare
         self._name, self._host = name, host
@@ -51,18 +61,20 @@ class Window:
         self._death = watch_process(self._kernel.pid)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._front = Front(self._context, file)
-            self._back = self._connect(self._kernel)
+            self._editor = EditorSockets(self._context, file)
+            self._kernel_sockets = self._connect(self._kernel)
         except BaseException:
             self._leave()
             raise
-        self._beside = Beside(self._front)
+        self._during_cell = DuringCell(self._editor)
+        self._waiting = Waiting(self._editor, self._root) if waits else None
+        self._python = sys.executable
         self._has_answered = False
         self._looked_at = 0.0
 
     def show(self, file: Path) -> None:
         """Show the kernel of the lab that is known before the editor asks anything."""
-        while not self._back.ask("kernel_info_request", {}, seconds=1.0):
+        while not self._kernel_sockets.ask("kernel_info_request", {}, seconds=1.0):
             if self._has_kernel_ended():
                 raise CannotLastError(_did_not_start(""))
         self._choose(str(file))
@@ -80,6 +92,8 @@ class Window:
                     return self._end_with_kernel()
                 self._pass_output_on()
                 self._pass_on()
+                if self._waiting is not None:
+                    self._look_for_environment(self._waiting)
         except CannotLastError:
             raise
         except Exception:
@@ -94,7 +108,9 @@ class Window:
             if number != signal.SIGINT:
                 self._leave()
                 end_by(number)
-            self._back.tell("interrupt_request")
+            self._kernel_sockets.tell("interrupt_request")
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def _has_kernel_ended(self) -> bool:
         if self._death is not None:
@@ -109,50 +125,74 @@ class Window:
         poller.register(self._signals.descriptor, zmq.POLLIN)
         if self._death is not None:
             poller.register(self._death, zmq.POLLIN)
-        is_free = self._front.takes_output
-        for socket in [*self._front.sockets, *self._back.sockets]:
-            if is_free or socket is not self._back.iopub:
+        is_free = self._editor.takes_output
+        for socket in [*self._editor.sockets, *self._kernel_sockets.sockets]:
+            if is_free or socket is not self._kernel_sockets.iopub:
                 poller.register(socket, zmq.POLLIN)
         poller.poll(_PERIOD if is_free else _FULL)
 
     def _pass_output_on(self) -> None:
         for _ in range(100):
-            if not self._front.takes_output:
+            if not self._editor.takes_output:
                 return
-            message = self._back.output()
+            message = self._kernel_sockets.output()
             if message is None:
                 return
-            for request in self._beside.after(message):
-                self._back.send("shell", request)
-            self._front.publish(message)
+            for request in self._during_cell.after(message):
+                self._kernel_sockets.send("shell", request)
+            self._editor.publish(message)
 
     def _pass_on(self) -> None:
-        if self._front.heartbeat.poll(0):
-            self._front.answer_heartbeat()
-        self._back.subscribe(self._front.new_topics())
-        self._back.forget_replies()
+        if self._editor.heartbeat.poll(0):
+            self._editor.answer_heartbeat()
+        self._kernel_sockets.subscribe(self._editor.new_topics())
+        self._kernel_sockets.forget_replies()
         for channel in CHANNELS:
-            for message in self._back.receive(channel):
+            for message in self._kernel_sockets.receive(channel):
                 self._has_answered = True
-                self._beside.remember(message)
-                self._front.send(channel, message)
+                self._during_cell.remember(message)
+                self._editor.send(channel, message)
         for channel in CHANNELS:
-            for message in self._front.receive(channel):
+            for message in self._editor.receive(channel):
                 self._pass_request_on(channel, message)
 
     def _pass_request_on(self, channel: str, message: Message) -> None:
         if channel == "shell":
-            if not self._is_settled:
+            if self._waiting is not None and self._waiting.takes(message):
+                return
+            if not self._is_settled and self._waiting is None:
                 self._look_for_lab(message)
             if self._remark and is_cell(message):
                 said = {"name": "stderr", "text": f"{self._remark}\n"}
-                self._front.publish(message.answer("stream", said, topic=b"stream"))
+                self._editor.publish(message.answer("stream", said, topic=b"stream"))
                 self._remark = ""
-            waiting = self._beside.now(message)
+            waiting = self._during_cell.now(message)
             if waiting is None:
                 return
             message = waiting
-        self._back.send(channel, message)
+        self._kernel_sockets.send(channel, message)
+
+    def _look_for_environment(self, waiting: Waiting) -> None:
+        """Go over to the complete environment, once it has taken the place of the first one."""
+        python = waiting.python
+        if python is None:
+            waiting.tell()
+            for cell in waiting.give_up():
+                self._kernel_sockets.send("shell", cell)
+            return
+        self._waiting, self._python = None, str(python)
+        try:
+            kernel = start_kernel_of(python, self._root, self._name)
+            enter(kernel.folder, self._name, self._host)
+            sockets = self._connect(kernel)
+            sockets.hear(seconds=_STARTING)
+            self._take(kernel, sockets)
+        except (OSError, subprocess.SubprocessError) as error:
+            self._remark = f"This kernel cannot use the project's packages: {error}"
+        if waiting.file:
+            self._choose(waiting.file)
+        for request in waiting.end():
+            self._pass_request_on("shell", request)
 
     def _look_for_lab(self, message: Message) -> None:
         """Choose the kernel once the lab is known; a person's own cell comes too late to say it."""
@@ -174,49 +214,57 @@ class Window:
                     kernels.end(living)
                     living = None
                 if living is None or not self._attach(living):
-                    kernels.remove_leftovers()
+                    kernel_leftovers.remove_leftovers()
                     self._keep(lab)
         except OSError as error:
-            self._remark = f"This kernel ends with its window: {error}"
+            self._remark = f"This kernel ends with its window: {in_words(error)}"
             print(self._remark, file=sys.stderr, flush=True)
 
     def _keep(self, lab: str) -> None:
         """Make the spare kernel the one of the lab."""
         self._kernel = settle(self._kernel, lab)
-        self._back.tell("lab_settle_request", {"folder": str(self._kernel.folder), "lab": lab})
+        self._kernel_sockets.tell(
+            "lab_settle_request", {"folder": str(self._kernel.folder), "lab": lab}
+        )
 
     def _attach(self, living: kernels.Kernel) -> bool:
         """Show a kernel that lives, and end the spare one; return False if it has just ended.
 
         Raises TimeoutError if it does not answer: then the spare one is what the window has.
         """
-        back = self._connect(living)
+        sockets = self._connect(living)
         enter(living.folder, self._name, self._host)
-        back.hear(seconds=_ATTACHING)
-        about = {"window": self._name, "python": sys.executable}
-        told = back.ask("lab_attach_request", about, seconds=_ATTACHING)
+        sockets.hear(seconds=_ATTACHING)
+        about = {"window": self._name, "python": self._python}
+        told = sockets.ask("lab_attach_request", about, seconds=_ATTACHING)
         if not told:
-            back.close()
+            sockets.close()
             if not kernels.is_alive(living):
                 return False
             withdraw(living.folder, self._name, self._host)
             raise TimeoutError(
-                f"that of {living.lab} does not answer. Restart ends it and gives a fresh one."
+                f"the kernel of {living.lab} does not answer. Restart replaces it with a fresh one."
             )
-        spare, self._kernel = self._kernel, living
-        self._back.close()
-        self._back = back
-        if self._death is not None:
-            os.close(self._death)
-        self._death = watch_process(living.pid)
-        kernels.end(spare)
+        self._take(living, sockets)
         if told["busy_with"]:
-            self._beside.begin(back, str(told["busy_with"]), has_subshells=told["has_subshells"])
+            self._during_cell.begin(
+                sockets, str(told["busy_with"]), has_subshells=told["has_subshells"]
+            )
         return True
 
-    def _connect(self, kernel: kernels.Kernel) -> Back:
-        topics = self._front.topics
-        return Back(self._context, kernel.folder, window=self._name, topics=topics)
+    def _take(self, kernel: kernels.Kernel, sockets: KernelSockets) -> None:
+        """Show this kernel, and end the spare one."""
+        spare, self._kernel = self._kernel, kernel
+        self._kernel_sockets.close()
+        self._kernel_sockets = sockets
+        if self._death is not None:
+            os.close(self._death)
+        self._death = watch_process(kernel.pid)
+        kernels.end(spare)
+
+    def _connect(self, kernel: kernels.Kernel) -> KernelSockets:
+        topics = self._editor.topics
+        return KernelSockets(self._context, kernel.folder, window=self._name, topics=topics)
 
     def _leave(self) -> None:
         """Leave the kernel of a lab as it is; one without a lab ends with its window."""
@@ -249,7 +297,7 @@ class Window:
 
 def _did_not_start(log: str) -> str:
     last = [line for line in log.splitlines() if line.strip()][-1:]
-    return " ".join(["the kernel that outlives it does not start.", *last])
+    return " ".join(["the kernel that would outlive it does not start.", *last])
 
 
 def end_by(number: int) -> NoReturn:

@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from ...login import kernels
+from ...login.caches import read_caches
 from ...login.variables import cleaned
 
-__all__ = ["CannotLastError", "kernel_variables", "start_kernel", "write_connection"]
+__all__ = [
+    "CannotLastError",
+    "in_words",
+    "kernel_variables",
+    "main",
+    "start_kernel",
+    "write_connection",
+]
 
 _FAR_HALF = Path(__file__).resolve().parents[4]
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
@@ -26,6 +34,20 @@ _NOT_PASSED_ON = re.compile(r"JPY_.*|JUPYTER_(?:CONFIG|RUNTIME)_\w+|JUPYTERLAB_.
 
 class CannotLastError(Exception):
     """Why a plain kernel is the better one; empty if that is what the person wants."""
+
+
+def in_words(error: OSError) -> str:
+    """Return what an error says, without its number."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+
+
+def main(arguments: list[str]) -> int:
+    """Start a spare kernel for a window of another environment, and print its folder."""
+    root, window = arguments
+    print(start_kernel(Path(root), window).folder)
+    return 0
 
 
 def start_kernel(root: Path, window: str) -> kernels.Kernel:
@@ -61,7 +83,7 @@ def kernel_variables(root: Path, variables: Mapping[str, str]) -> dict[str, str]
     }
     own = str(Path(sys.executable).parent)
     kept["PATH"] = os.pathsep.join(filter(None, [own, kept.get("PATH", os.defpath)]))
-    return {**kept, **_secrets(root)}
+    return {**kept, **read_caches(root), **_secrets(root)}
 
 
 def _secrets(root: Path) -> dict[str, str]:

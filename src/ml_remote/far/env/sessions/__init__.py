@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "find_kind"]
 
 KINDS = {
-    "jupyter": "JupyterLab on the machine, in the browser here.",
-    "tensorboard": "TensorBoard on the machine, in the browser here.",
+    "jupyter": "Open JupyterLab on the machine in your browser.",
+    "tensorboard": "Open TensorBoard on the machine in your browser.",
 }
 """The commands that open a session, with what `lab --help` says of them, in this order."""
 

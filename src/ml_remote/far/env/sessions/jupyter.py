@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..quick_imports import skip_iri_grammar
 from .kind import Kind
 
 __all__ = ["KIND"]
@@ -28,13 +29,14 @@ def serve(directory: Path, idle_seconds: float) -> None:
     It ends when no cell has run and no browser was there for `idle_seconds`; 0 means never.
     """
     _forget_other_servers()
+    skip_iri_grammar()
     from jupyter_core import paths
     from jupyterlab.labapp import LabApp
 
     from ...login.kernel_rules import read_rules
     from ..kernels import TRANSPORT, prepare_kernels
     from ..parameters import project_root
-    from .leaving import LeavingKernelManager, LeavingKernelsManager
+    from .lasting_kernels import LeavingKernelManager, LeavingKernelsManager
 
     # The person's own look of JupyterLab stays; a password, port or certificate that they may have
     # set for their own servers, or a container for its one server, would keep this one from being
@@ -117,12 +119,12 @@ def _write_lab_settings(folder: Path) -> None:
 KIND = Kind(
     title="JupyterLab",
     description="""\
-    Notebooks and what they compute stay when the tunnel is closed, the laptop sleeps or the network
-    is lost; the same command reaches them again. Labs open as notebooks. A session that nobody uses
-    ends after idle_hours in lab.toml.
+    Notebooks and their kernels keep running when the tunnel is closed, the laptop sleeps or the
+    network is lost; the same command reconnects. Labs open as notebooks. An unused session ends
+    after idle_hours in lab.toml.
     """,
     port=8888,
     start_page="/lab",
-    what_next="open a lab there: it opens as a notebook.",
+    what_next="open a lab: it opens as a notebook.",
     serve=serve,
 )

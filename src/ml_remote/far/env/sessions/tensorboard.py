@@ -10,14 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from .kind import Kind
 
+if TYPE_CHECKING:
+    from .run_names import NamedRuns
+
 __all__ = ["KIND", "Guard"]
 
 _LONGEST_FORM = 4096  # bytes
+_BETWEEN_LOOKS = 5.0  # seconds
 _PATIENCE = 60  # seconds for the next piece of a request
 
 # What a WSGI server calls (https://peps.python.org/pep-3333/).
@@ -31,6 +35,8 @@ def serve(directory: Path, idle_seconds: float) -> None:
 
     from tensorboard import program
     from werkzeug.serving import WSGIRequestHandler, make_server
+
+    from .run_names import NamedRuns
 
     class QuietHandler(WSGIRequestHandler):
         timeout = _PATIENCE
@@ -71,8 +77,19 @@ def serve(directory: Path, idle_seconds: float) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
     board = program.TensorBoard(server_class=SocketServer)
     # Its fast loader is a process of its own that listens on a TCP port.
-    board.configure(argv=["tensorboard", "--logdir", "outputs", "--load_fast", "false"])
+    runs = NamedRuns(Path("outputs").resolve(), directory / "runs")
+    runs.refresh()
+    threading.Thread(target=_keep_naming, args=(runs,), daemon=True).start()
+    logdir = str(directory / "runs")
+    board.configure(argv=["tensorboard", "--logdir", logdir, "--load_fast", "false"])
     board.main()
+
+
+def _keep_naming(runs: NamedRuns) -> None:
+    """Have TensorBoard find the runs that come, for as long as this process lives."""
+    while True:
+        time.sleep(_BETWEEN_LOOKS)
+        runs.refresh()
 
 
 class Guard:
@@ -148,11 +165,11 @@ def _answer(start: StartResponse, status: str, text: str, **headers: str) -> Ite
 KIND = Kind(
     title="TensorBoard",
     description="""\
-    It shows the curves of every run in outputs/, while they grow.
-    It is as private as `lab jupyter` and reconnects like it.
+    It shows the curves of every run in outputs/, live. It is as private as `lab jupyter` and
+    reconnects the same way.
     """,
     port=6006,
     start_page="/",
-    what_next="run a lab; its curves appear there while it trains.",
+    what_next="run a lab; its curves appear while it trains.",
     serve=serve,
 )

@@ -9,7 +9,7 @@ the order in which `main.set_up` uses them:
 |---|---|
 | `settings` | `Settings`: what lab.toml and lab.local.toml say |
 | `lists` | `Lists`: the lists and the lock that count, and their hash |
-| `places` | `Places`: where environments are, the link `.venv`, exchange, removal of old ones |
+| `environments` | `Environments`: their folders, the link `.venv`, exchange, removal of old ones |
 | `record` | `Record`: what is remembered in each environment |
 | `state` | `State`: the environment that is in use, and why it is not up to date |
 | `obstacles` | what would make a setup fail, recognised before anything is touched |
@@ -19,7 +19,7 @@ the order in which `main.set_up` uses them:
 | `making` | a new environment beside the old one, or a change in place |
 | `inside` | what the environment's own Python answers: installed packages, the device |
 | `failures` | `Failure`: a sentence and hints; `ManagerError`: what a manager printed |
-| `speech`, `commands`, `processes`, `lock` | printing, running, who uses a folder, one at a time |
+| `output`, `commands`, `processes`, `lock` | printing, running, who uses a folder, one at a time |
 
 An environment is at `.lab/envs/<id>` and is never moved. `.venv` is a link to it, exchanged by one
 `os.replace`. In a dev container (`.venv` is a mount) and on Windows `.venv` is the environment

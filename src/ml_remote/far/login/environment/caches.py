@@ -1,34 +1,57 @@
 """Where managers keep what they download: where they always do, if there is room."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
 from typing import Dict
 
-from .places import Places
+from .environments import Environments
+from .failures import Failure
+from .output import say
 from .settings import Settings
-from .speech import say
 
-__all__ = ["choose_cache", "pip_variables"]
+__all__ = ["check_cache", "choose_cache", "pip_variables"]
 
 _GIB = 1024**3
 _NEEDED = 6 * _GIB  # what a first environment downloads and unpacks
 _BESIDE = ".lab/cache"
 
 
-def choose_cache(places: Places, settings: Settings) -> Settings:
+def check_cache(root: Path, settings: Settings) -> None:
+    """Raise Failure if this person cannot write into the folder that the settings name.
+
+    A setup that has nothing to download would not notice, but the person's own programs would. A
+    disk that is full is no reason: the environment that is there can be used.
+    """
+    if not settings.cache:
+        return
+    folder = root / os.path.expanduser(settings.cache)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fault = "" if os.access(str(folder), os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        fault = "" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror)
+    if fault:
+        raise Failure(
+            "You cannot write to {}, the folder for downloads: {}.".format(folder, fault),
+            "Name another folder in lab.toml, or remove the line: cache in [environment]",
+        )
+
+
+def choose_cache(environments: Environments, settings: Settings) -> Settings:
     """Return the settings with a cache on the project's disk, if the usual one has no room.
 
     A home directory often has a small quota where the project's disk has plenty.
     """
     usual = _existing(Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")))
-    own = _existing(places.folder)
+    own = _existing(environments.folder)
     if settings.cache or os.environ.get("UV_CACHE_DIR") or _device(usual) == _device(own):
         return settings
     free, free_beside = (shutil.disk_usage(str(path)).free for path in (usual, own))
     if free >= _NEEDED or free_beside < free:
         return settings
-    say("{} has {} GB free; what is downloaded is kept in {}.".format(usual, free // _GIB, _BESIDE))
+    say("{} has {} GB free; downloads are kept in {}.".format(usual, free // _GIB, _BESIDE))
     return settings._replace(cache=_BESIDE)
 
 

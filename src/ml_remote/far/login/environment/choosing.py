@@ -8,8 +8,8 @@ from .failures import Failure
 from .lists import Lists
 from .managers import CONDA_FAMILY, MANAGERS, Manager
 from .managers.uv import Uv
+from .output import say
 from .settings import Settings
-from .speech import say
 from .state import State, allowed_managers
 
 __all__ = ["choose_manager"]
@@ -34,7 +34,7 @@ def choose_manager(root: Path, settings: Settings, lists: Lists, state: State) -
     if kept is not None:
         if kept.name in CONDA_FAMILY and carried_wheels() is not None:
             raise Failure(
-                "{} made the environment, and takes no wheels.".format(kept.name),
+                "{} made the environment, and does not install wheels.".format(kept.name),
                 'Set manager = "uv" under [environment] in lab.toml, then: lab setup --carry',
             )
         return kept
@@ -47,7 +47,7 @@ def choose_manager(root: Path, settings: Settings, lists: Lists, state: State) -
         found = _first(root, "conda", "mamba", "micromamba")
         if found is None:
             raise Failure(
-                "lab.toml asks for conda, and this machine has no conda, mamba or micromamba.",
+                "lab.toml asks for conda, but this machine has no conda, mamba or micromamba.",
                 'Install Miniforge (https://conda-forge.org/download/), or set manager = "auto"'
                 " in lab.toml.",
             )

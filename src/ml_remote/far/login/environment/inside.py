@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .commands import answer
+from .environments import interpreter_of
 from .lists import Lists
-from .places import interpreter_of
 
 __all__ = ["Device", "Inventory", "Needs", "inventory", "needs", "normalised", "prove_device"]
 

@@ -5,8 +5,6 @@ import os
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
-from .commands import answer
-
 __all__ = ["FOLDER", "NAMES", "Lists", "digest_of", "find_lists"]
 
 NAMES = ("environment.yml", "pyproject.toml", "requirements.lock")
@@ -54,10 +52,10 @@ class Lists(NamedTuple):
         """How to get other versions that fit together."""
         if self.source:
             return (
-                "Change a bound in {}. What is not in it is needed by labs and JupyterLab, and is"
-                " installed beside it.".format(self.source)
+                "Change a bound in {}. Packages that are not in it are installed because labs "
+                "and JupyterLab need them.".format(self.source)
             )
-        return "Change a bound in pyproject.toml, or renew the lock: lab lock --upgrade"
+        return "Change a bound in pyproject.toml, or update the lock: lab lock --upgrade"
 
 
 def digest_of(texts: Dict[str, str]) -> str:
@@ -87,7 +85,10 @@ def find_lists(root: Path) -> Lists:
         return handed
     if _is_newer(root, handed):
         return own._replace(remark="The lists in this folder are newer than those of `lab setup`.")
-    remark = "The lists in this folder are not those that `lab setup` used last, which still count."
+    remark = (
+        "The lists in this folder differ from those that `lab setup` used last, which are used "
+        "again."
+    )
     return handed._replace(remark=remark)
 
 
@@ -128,6 +129,8 @@ def _last_handed_over(root: Path) -> Optional[Lists]:
 
 def _is_newer(root: Path, handed: Lists) -> bool:
     """Return whether the project's lists were committed after those that were handed over."""
+    from .commands import answer  # the laptop, which makes digests by this module, never asks
+
     try:
         before = (handed.folder / "commit").read_text(encoding="utf-8").strip()
     except OSError:

@@ -16,8 +16,8 @@ from typing import Iterator, List, NamedTuple, Optional
 
 from ...installed import ignore
 from .failures import Failure
+from .output import say
 from .processes import is_same_boot, started, this_boot
-from .speech import say
 
 __all__ = ["locked"]
 
@@ -73,7 +73,7 @@ def locked(lock: Path, *, patience: Optional[float] = None) -> Iterator[None]:
 def _take(lock: Path, patience: float) -> None:
     """Make the folder; wait while somebody else has it."""
     began = time.monotonic()
-    told = ""
+    told = shown = ""
     sign, seen = -1.0, began
     while True:
         try:
@@ -90,12 +90,18 @@ def _take(lock: Path, patience: float) -> None:
             continue
         if now - began > patience:
             raise Failure(
-                "The environment is being set up already ({}).".format(holder),
-                "Wait for it, or end it. If that is over: rm -r .lab/{}".format(lock.name),
+                "Another setup is already running ({}).".format(holder),
+                "Wait for it, or end it. If it is no longer running: rm -r .lab/{}".format(
+                    lock.name
+                ),
             )
         if holder.process != told:
             told = holder.process
-            say("Waiting for the setup that runs already ({}) ...".format(holder))
+            say("Waiting for the setup that is already running ({}) ...".format(holder))
+        step = _line(lock / "step")
+        if step not in ("", shown):
+            shown = step
+            say("Its progress: {}".format(step))
         time.sleep(_BETWEEN_LOOKS)
 
 
@@ -139,7 +145,7 @@ def _holder(lock: Path) -> Optional[_Holder]:
         if owner == here:
             if boot[2] not in this_boot().split():  # it was restarted since
                 return None
-            owner = "another container of {}".format(here)
+            owner = "another container on {}".format(here)
     if owner != here:
         return _Holder(process, owner, since)
     return _Holder(process, "", since) if _is_alive(int(process)) else None
@@ -158,6 +164,13 @@ def _words(path: Path) -> List[str]:
     except OSError:
         return []
     return words if words and words[0].isdigit() else []
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _is_alive(process: int) -> bool:

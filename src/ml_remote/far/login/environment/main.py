@@ -7,22 +7,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
 
+from ..caches import cache_variables, note_caches
 from ..kernel_rules import read_rules
-from .caches import choose_cache
-from .carried import use_carried
+from .caches import check_cache, choose_cache
+from .carried import unpack_python, use_carried
 from .choosing import choose_manager
 from .commands import end_with_signals, run
+from .environments import Environments, interpreter_of
 from .failures import Failure, ManagerError
+from .first import make_first
 from .hook import update_hook
 from .lists import Lists, find_lists
 from .lock import locked
 from .making import add_in_place, explained, make_beside, make_in_place
 from .managers import Manager, Work
 from .obstacles import check_obstacles, check_room, check_torch_exists
-from .places import Places, interpreter_of
+from .output import note_in, say, show_failure, step
 from .record import Record
 from .settings import Settings, read_settings
-from .speech import say, show_failure, step
 from .state import State, look
 from .target import describe
 
@@ -41,6 +43,7 @@ def main(arguments: List[str]) -> int:
             print(describe(root, read_settings(root)))
             return 0
         use_carried()
+        unpack_python()
         return _set_up(root, is_check="--check" in arguments)
     except Failure as failure:
         show_failure(failure)
@@ -48,7 +51,10 @@ def main(arguments: List[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # a full disk, a file that is not ours: an environment is not lost
-        hint = "See that there is room, and that the folder is yours, then run this again."
+        hint = (
+            "Check that the disk has space and that the folder is yours, then run the command "
+            "again."
+        )
         show_failure(Failure("The environment could not be set up: {}.".format(error), hint))
         return 1
 
@@ -57,58 +63,74 @@ def _set_up(root: Path, *, is_check: bool) -> int:
     settings, lists = read_settings(root), find_lists(root)
     if lists.remark:
         say(lists.remark)
-    places = Places(root, settings.folder)
-    state = look(places, settings, lists)
+    check_cache(root, settings)
+    caches = cache_variables(root, settings.cache)
+    note_caches(root, caches)
+    os.environ.update(caches)
+    environments = Environments(root, settings.folder)
+    state = look(environments, settings, lists)
     if not state.reason and state.record is not None:
-        _update_hook(places)
+        _update_hook(environments)
         if not is_check:
-            _tidy(places)
-        _make_missing_notebooks(root, places.link)
+            _tidy(environments)
+        _make_missing_notebooks(root, environments.link)
         say("The environment is up to date: {}".format(state.record.device))
         return 0
     if is_check:
         say("The environment is not up to date: {}.".format(state.reason))
         return 1
-    with locked(places.lock):
-        places.repair()
-        state, spare = look(places, settings, lists), places.spare
+    with locked(environments.lock):
+        note_in(environments.lock / "step")
+        environments.repair()
+        state, spare = look(environments, settings, lists), environments.spare
         try:
-            record = _bring_up_to_date(places, settings, lists, state, spare)
+            record = _bring_up_to_date(environments, settings, lists, state, spare)
         except BaseException:
-            places.lead_to_spare(spare)
+            environments.lead_to_spare(spare)
             raise
-        _update_hook(places)
+        _update_hook(environments)
+        note_in(None)
     say("The environment is complete: {}".format(record.device))
     return 0
 
 
 def _bring_up_to_date(
-    places: Places, settings: Settings, lists: Lists, state: State, spare: Optional[Path]
+    environments: Environments,
+    settings: Settings,
+    lists: Lists,
+    state: State,
+    spare: Optional[Path],
 ) -> Record:
     if not state.reason and state.record is not None:  # repaired, or made by another setup
         return state.record
-    manager = choose_manager(places.root, settings, lists, state)
+    manager = choose_manager(environments.root, settings, lists, state)
     step(1, "Manager: {}".format(manager.name))
     check_torch_exists(manager, lists)
-    check_obstacles(places, state)
-    places.remove_unused(spare=spare)
-    settings = choose_cache(places, settings)
-    current = Work(places.root, places.current or places.link, lists, settings, settings.torch)
-    if _can_add(places, manager, state, current):
+    check_obstacles(environments, state)
+    environments.remove_unused(spare=spare)
+    settings = choose_cache(environments, settings)
+    current = Work(
+        environments.root,
+        environments.current or environments.link,
+        lists,
+        settings,
+        settings.torch,
+    )
+    if _can_add(environments, manager, state, current):
         step(2, "Adding packages to .venv")
         record = add_in_place(manager, current)
     else:
-        check_room(places, state, manager, lists)
-        record = _make(places, manager, current, state)
-    step(4, "Making the notebooks that are missing")
-    _make_missing_notebooks(places.root, places.link)
+        check_room(environments, state, manager, lists)
+        record = _make(environments, manager, current, state)
+    step(4, "Making the missing notebooks")
+    _make_missing_notebooks(environments.root, environments.link)
     return record
 
 
-def _can_add(places: Places, manager: Manager, state: State, work: Work) -> bool:
+def _can_add(environments: Environments, manager: Manager, state: State, work: Work) -> bool:
     """Return whether packages can be added in place without a change of what is installed."""
     is_kept = state.works and state.record is not None and state.record.manager == manager.name
-    if not is_kept or manager.links or places.must_change_in_place:
+    if not is_kept or manager.links or environments.must_change_in_place:
         return False
     is_same = state.record is not None and (state.record.python, state.record.torch) == (
         work.settings.python,
@@ -117,43 +139,46 @@ def _can_add(places: Places, manager: Manager, state: State, work: Work) -> bool
     return is_same and explained(manager, work, manager.only_adds)
 
 
-def _make(places: Places, manager: Manager, current: Work, state: State) -> Record:
+def _make(environments: Environments, manager: Manager, current: Work, state: State) -> Record:
     """Make a new environment and exchange it, or change the one that is there."""
-    if places.changes_in_place:
+    if environments.changes_in_place:
         step(2, "Changing .venv in place; this downloads several gigabytes the first time")
         step(3, "Checking")
-        return make_in_place(places, manager, current)
+        return make_in_place(environments, manager, current)
     step(2, "Making .venv; this downloads several gigabytes the first time")
-    work = current._replace(prefix=places.new(manager.name))
+    make_first(environments, manager, current)
+    work = current._replace(prefix=environments.new(manager.name))
     record = make_beside(manager, work)
-    step(3, "Letting .venv lead to the new environment")
-    is_ours = state.record is not None or places.incomplete.exists()
-    keep = None if is_ours else places.root / time.strftime(".venv-%Y-%m-%d_%H-%M-%S")
-    if keep is not None and places.is_earlier:
-        if any(places.link.iterdir()):
-            say("The .venv that something else made is kept as {}.".format(keep.name))
+    step(3, "Switching .venv to the new environment")
+    is_ours = state.record is not None or environments.incomplete.exists()
+    keep = None if is_ours else environments.root / time.strftime(".venv-%Y-%m-%d_%H-%M-%S")
+    if keep is not None and environments.is_earlier:
+        if any(environments.link.iterdir()):
+            say("The existing .venv, which lab did not make, is kept as {}.".format(keep.name))
         else:
-            places.link.rmdir()
-    places.exchange(work.prefix, keep=keep)
-    if places.incomplete.exists():
-        places.incomplete.unlink()
-    places.remove_unused()
+            environments.link.rmdir()
+    environments.exchange(work.prefix, keep=keep)
+    if environments.incomplete.exists():
+        environments.incomplete.unlink()
+    environments.remove_unused()
     return record
 
 
-def _tidy(places: Places) -> None:
+def _tidy(environments: Environments) -> None:
     """Remove environments that were replaced and that nobody uses any more."""
-    if places.others():
-        with suppress(Failure), locked(places.lock, patience=0):
-            places.remove_unused()
+    if environments.others():
+        with suppress(Failure), locked(environments.lock, patience=0):
+            environments.remove_unused()
 
 
-def _update_hook(places: Places) -> None:
+def _update_hook(environments: Environments) -> None:
     """Let kernels outlive the editor's window, or end with it, as the project has it now."""
-    if places.current is None:
+    if environments.current is None:
         return
     try:
-        update_hook(places.current, places.root, wanted=read_rules(places.root).keep)
+        update_hook(
+            environments.current, environments.root, wanted=read_rules(environments.root).keep
+        )
     except OSError as error:  # an environment that is somebody else's
         say("Kernels will end with the editor's window: {}.".format(error))
 

@@ -5,12 +5,12 @@ import signal
 from pathlib import Path
 from typing import Callable, Optional
 
+from .environments import Environments, interpreter_of, remove
 from .failures import Failure, ManagerError
 from .inside import inventory, needs, prove_device
 from .managers import CONDA_FAMILY, Manager, Work
-from .places import Places, interpreter_of, remove
+from .output import say
 from .record import Record, read_record, write_record
-from .speech import say
 
 __all__ = ["add_in_place", "explained", "make_beside", "make_in_place", "prove"]
 
@@ -35,13 +35,13 @@ def add_in_place(manager: Manager, work: Work) -> Record:
     return prove(manager, work)
 
 
-def make_in_place(places: Places, manager: Manager, work: Work) -> Record:
+def make_in_place(environments: Environments, manager: Manager, work: Work) -> Record:
     """Change the environment at `work.prefix`, or make it; until it is proved it is incomplete."""
-    places.state.mkdir(parents=True, exist_ok=True)
-    places.incomplete.touch()
+    environments.state.mkdir(parents=True, exist_ok=True)
+    environments.incomplete.touch()
     is_there = interpreter_of(work.prefix).exists()
     if is_there and not _can_change(manager, work):
-        say("Another manager, or another Python: the environment is made anew in its place.")
+        say("The manager or the Python has changed: the environment is replaced.")
         for path in work.prefix.iterdir():  # the folder may be a mount
             remove(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         is_there = False
@@ -50,7 +50,7 @@ def make_in_place(places: Places, manager: Manager, work: Work) -> Record:
     if before is not None:
         explained(manager, work, lambda work: _remove_needless(manager, work, before))
     record = prove(manager, work)
-    places.incomplete.unlink()
+    environments.incomplete.unlink()
     return record
 
 
@@ -102,18 +102,18 @@ def _killed(error: ManagerError, name: str) -> Optional[Failure]:
     if error.code == -getattr(signal, "SIGXCPU", 0):
         return Failure(
             "{} was ended: this machine limits CPU time (ulimit -t).".format(name),
-            "On a cluster, try in a job: srun --pty sh scripts/setup-environment.sh",
+            "On a cluster, make it in a job of Slurm; on your laptop: lab setup --slurm",
         )
     if error.code == -getattr(signal, "SIGXFSZ", 0):
         return Failure(
             "{} was ended: this machine limits the size of files (ulimit -f).".format(name),
-            "Ask whoever looks after the machine.",
+            "Ask whoever runs the machine.",
         )
     if error.code == -getattr(signal, "SIGKILL", 9):
         return Failure(
-            "{} was killed: by somebody, or because memory or CPU time ran out.".format(name),
-            "Login nodes of clusters do that; try in a job: srun --pty sh"
-            " scripts/setup-environment.sh",
+            "{} was killed, by someone or because it ran out of memory or CPU time.".format(name),
+            "Login nodes of clusters do that; to make it in a job of Slurm, on your laptop:"
+            " lab setup --slurm",
         )
     return None
 
@@ -139,13 +139,13 @@ def prove(manager: Manager, work: Work) -> Record:
     if device is None or found is None:
         raise Failure(
             "torch was installed but cannot be imported.",
-            "Run this once more. If that does not help, send the lines above to whoever looks after"
-            " the machine.",
+            "Run the command again. If that does not help, send the lines above to whoever runs "
+            "the machine.",
         )
     problems = manager.problems(work.prefix, work.lists, found, {})
     if problems:
         raise Failure(
-            "{} has installed something else than the lists ask for: {}.".format(
+            "{} installed something other than what the lists ask for: {}.".format(
                 manager.name, "; ".join(problems[:3])
             ),
             work.lists.renewal,

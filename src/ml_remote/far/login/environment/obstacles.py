@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from .environments import Environments
 from .failures import Failure
 from .lists import Lists
 from .managers import Manager
-from .places import Places
-from .processes import users_of
 from .state import State
+from .users import users_of
 
 if sys.platform != "win32":
     import pwd
@@ -30,18 +30,20 @@ _CPU_SECONDS = 60  # a first setup took 40 to 100
 _ELSEWHERE = 'On another disk: folder = "/path" under [environment] in lab.local.toml.'
 
 
-def check_obstacles(places: Places, state: State) -> None:
+def check_obstacles(environments: Environments, state: State) -> None:
     """Raise Failure if something is in the way of making an environment."""
-    _check_link(places)
-    for folder in (places.state, places.folder):
+    _check_link(environments)
+    for folder in (environments.state, environments.folder):
         _check_leads_somewhere(folder)
-    for folder in (places.root, places.state, places.folder, places.link):
+    for folder in (environments.root, environments.state, environments.folder, environments.link):
         _check_owner(folder)
-    place = existing(places.link if places.must_change_in_place else places.folder)
+    place = existing(
+        environments.link if environments.must_change_in_place else environments.folder
+    )
     _check_programs_run(place)
     _check_processor_time()
-    if places.is_earlier and state.prefix is not None:
-        _check_unused(places, state.prefix)
+    if environments.is_earlier and state.prefix is not None:
+        _check_unused(environments, state.prefix)
 
 
 def check_torch_exists(manager: Manager, lists: Lists) -> None:
@@ -51,10 +53,10 @@ def check_torch_exists(manager: Manager, lists: Lists) -> None:
     if sys.platform != "darwin" or platform.machine() != "x86_64" or manager.name not in _BY_INDEX:
         return
     raise Failure(
-        "torch ended its builds for Intel Macs with version 2.2, and the labs need 2.7.",
+        "torch 2.2 was the last version for Intel Macs, and the labs need 2.7.",
         "Work on the remote machine: lab up. This Mac then needs no torch.",
         "Or open the folder in the dev container (.devcontainer), which is Linux.",
-        "If this Mac has an Apple chip, its Python is one for Intel; install one for arm64.",
+        "If this Mac has an Apple chip, its Python is built for Intel; install one for arm64.",
     )
 
 
@@ -68,13 +70,13 @@ def _want_torch(lists: Lists) -> bool:
     return False
 
 
-def _check_link(places: Places) -> None:
-    if places.leads_elsewhere:
-        target = os.path.realpath(str(places.link))
+def _check_link(environments: Environments) -> None:
+    if environments.leads_elsewhere:
+        target = os.path.realpath(str(environments.link))
         raise Failure(
-            ".venv is a link to {}, which was not made here; it is left alone.".format(target),
-            "To have the environment on that disk: folder = {!r} under [environment] in"
-            " lab.local.toml. Then: rm .venv".format(os.path.dirname(target)),
+            ".venv is a link to {}, which lab did not make, so it was not changed.".format(target),
+            "To use that disk for the environment: folder = {!r} under [environment] in "
+            "lab.local.toml. Then: rm .venv".format(os.path.dirname(target)),
         )
 
 
@@ -82,13 +84,13 @@ def _check_leads_somewhere(folder: Path) -> None:
     """Find a link to a disk that is not mounted, or a file in the place of the folder."""
     if folder.is_symlink() and not folder.exists():
         raise Failure(
-            "{} is a link to {}, which is not there.".format(folder, os.readlink(str(folder))),
-            "See that its disk is mounted, or remove the link: rm {}".format(quote(str(folder))),
+            "{} is a link to {}, which does not exist.".format(folder, os.readlink(str(folder))),
+            "Check that its disk is mounted, or remove the link: rm {}".format(quote(str(folder))),
             _ELSEWHERE,
         )
     place = existing(folder)
     if not place.is_dir():
-        raise Failure("{} is a file, and a folder must be there.".format(place), _ELSEWHERE)
+        raise Failure("{} is a file, but it must be a folder.".format(place), _ELSEWHERE)
 
 
 def _check_owner(folder: Path) -> None:
@@ -103,7 +105,7 @@ def _check_owner(folder: Path) -> None:
     except KeyError:
         owner = "another user"
     raise Failure(
-        "{} belongs to {}, and you cannot write into it.".format(place, owner),
+        "{} belongs to {}, and you cannot write to it.".format(place, owner),
         'Make it yours: sudo chown -R "$(id -un)" {}'.format(quote(str(place))),
         _ELSEWHERE,
     )
@@ -113,7 +115,9 @@ def _check_programs_run(place: Path) -> None:
     noexec = getattr(os, "ST_NOEXEC", 0)
     if noexec and os.statvfs(str(place)).f_flag & noexec:
         raise Failure(
-            "The disk of {} is mounted with noexec: no program on it can be started.".format(place),
+            "The disk of {} is mounted with noexec, so no program on it can be started.".format(
+                place
+            ),
             _ELSEWHERE,
         )
 
@@ -129,54 +133,57 @@ def _check_processor_time() -> None:
         raise Failure(
             "This machine ends programs after {} s of CPU time (ulimit -t), and making the"
             " environment takes longer.".format(hard),
-            "Ask whoever looks after the machine where that may be done; on a cluster often in a"
-            " job: srun --pty sh scripts/setup-environment.sh",
+            "On a cluster, make it in a job of Slurm; on your laptop: lab setup --slurm",
+            "Otherwise, ask whoever runs the machine where you may do that.",
         )
 
 
-def _check_unused(places: Places, prefix: Path) -> None:
-    users = users_of(prefix, places.root)
+def _check_unused(environments: Environments, prefix: Path) -> None:
+    users = users_of(prefix, environments.root)
     if users:
         raise Failure(
             "Programs run in .venv, which an earlier version made: {}.".format(", ".join(users)),
-            "It can be replaced when they have ended. End them, then run this again.",
+            "End them, then run the command again.",
         )
 
 
-def check_room(places: Places, state: State, manager: Manager, lists: Lists) -> None:
+def check_room(environments: Environments, state: State, manager: Manager, lists: Lists) -> None:
     """Raise Failure if there is not enough disk for a new environment, beside an old one or not."""
-    if state.works and places.changes_in_place and not places.must_change_in_place:
+    if state.works and environments.changes_in_place and not environments.must_change_in_place:
         return  # what it may cost was told before
-    place = existing(places.link if places.must_change_in_place else places.folder)
+    place = existing(
+        environments.link if environments.must_change_in_place else environments.folder
+    )
     free = shutil.disk_usage(str(place)).free
-    needed = _needed(places, state, manager, lists)
+    needed = _needed(environments, state, manager, lists)
     if free >= needed:
         return
     figures = "{:.0f} GB of disk, and {:.0f} GB are free in {}".format(
         needed / _GIB, free // _GIB, place
     )
-    if state.works and not places.must_change_in_place:
+    if state.works and not environments.must_change_in_place:
         raise Failure(
-            "A new environment beside the one that works needs {}.".format(figures),
-            "Make room. " + _ELSEWHERE,
-            "To change the one that works, which is lost if that fails: LAB_CHANGE_IN_PLACE=1"
-            " before `lab setup`, or before sh scripts/setup-environment.sh on the machine.",
+            "A new environment beside the working one needs {}.".format(figures),
+            "Free disk space, or use another disk. " + _ELSEWHERE,
+            "To change the working one in place (it is lost if that fails): "
+            "LAB_CHANGE_IN_PLACE=1 before `lab setup`, or before sh scripts/setup-environment.sh "
+            "on the machine.",
         )
     raise Failure(
         "The environment needs {}.".format(figures),
-        "Make room. " + _ELSEWHERE,
+        "Free disk space, or use another disk. " + _ELSEWHERE,
         "If you know that less is enough: LAB_MINIMUM_FREE_GB=3 sh scripts/setup-environment.sh",
     )
 
 
-def _needed(places: Places, state: State, manager: Manager, lists: Lists) -> int:
+def _needed(environments: Environments, state: State, manager: Manager, lists: Lists) -> int:
     """Return how many bytes are needed: much for the first, what the old one has for a copy."""
     given = os.environ.get("LAB_MINIMUM_FREE_GB", "")
     if given.isdigit():
         return int(given) * _GIB
     if not state.works or state.prefix is None:
         return (_NEEDED_GIB if _want_torch(lists) else _NEEDED_WITHOUT_TORCH_GIB) * _GIB
-    if places.must_change_in_place or manager.links:
+    if environments.must_change_in_place or manager.links:
         return _NEEDED_FOR_LINKS_GIB * _GIB
     return _size(state.prefix) + _GIB
 

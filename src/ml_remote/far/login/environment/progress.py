@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Dict, Optional
 
-from .speech import say
+from .output import progress
 
 __all__ = ["Progress"]
 
@@ -79,7 +79,7 @@ class Progress:
             text += ": " + max(waiting, key=lambda name: self._sizes[name])
         if text != self._shown:
             self._shown = text
-            say(text)
+            progress(text)
 
     def _watch(self, counters: Path) -> None:
         while not self._ended.wait(_INTERVAL):

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
-from ..placed import NAMES, put_in
+from ..folder_variables import NAMES, with_values
 from .failures import Failure
 
 __all__ = ["DEFAULT_PYTHON", "OLDEST_PYTHON", "Settings", "read_settings", "read_table"]
@@ -57,17 +57,17 @@ def _placed(folder: str) -> str:
     values = {name: os.environ[name] for name in NAMES if os.environ.get(name)}
     values.setdefault("HOME", os.path.expanduser("~"))
     try:
-        return put_in(folder, values)
+        return with_values(folder, values)
     except KeyError as missing:
         raise Failure(
-            "A folder in [environment] is {!r}, and there is no variable {}.".format(
+            "A folder in [environment] is {!r}, but the variable {} is not set.".format(
                 folder, missing.args[0]
             ),
             "Name the folder in full, in lab.toml or lab.local.toml.",
         )
     except ValueError:
         raise Failure(
-            "A folder in [environment] is {!r}; it may name these variables only: {}.".format(
+            "A folder in [environment] is {!r}; the only variables allowed are {}.".format(
                 folder, ", ".join(NAMES)
             )
         )

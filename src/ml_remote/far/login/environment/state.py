@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
 
+from .environments import Environments
 from .inside import Inventory, inventory
 from .lists import Lists
 from .managers import CONDA_FAMILY, MANAGERS
-from .places import Places
 from .record import Record, read_record
 from .settings import Settings
 
@@ -38,25 +38,25 @@ def allowed_managers(wanted: str) -> Tuple[str, ...]:
     return CONDA_FAMILY if wanted == "conda" else (wanted,)
 
 
-def look(places: Places, settings: Settings, lists: Lists) -> State:
+def look(environments: Environments, settings: Settings, lists: Lists) -> State:
     """Return the state of the environment; nothing is changed."""
-    prefix = places.current
+    prefix = environments.current
     if prefix is None:
         return State(None, None, "there is none")
     record = read_record(prefix)
     found = inventory(prefix, lists)
     if found is None:
         return State(None, record, "its Python does not run")
-    if places.incomplete.exists():
+    if environments.incomplete.exists():
         return State(prefix, None, "a change was interrupted", found)
     if record is None:
-        return State(prefix, None, "something else made it", found)
-    reason = _reason(places, settings, lists, record, prefix=prefix, found=found)
+        return State(prefix, None, "lab did not make it", found)
+    reason = _reason(environments, settings, lists, record, prefix=prefix, found=found)
     return State(prefix, record, reason, found)
 
 
 def _reason(
-    places: Places,
+    environments: Environments,
     settings: Settings,
     lists: Lists,
     record: Record,
@@ -70,14 +70,14 @@ def _reason(
         return "it was made by {}, not {}".format(record.manager, settings.manager)
     if record.python != settings.python:
         return "it was made for Python {}, not {}".format(record.python, settings.python)
-    if record.project and record.project != str(places.root):
-        return "it was made in {}".format(record.project)
+    if record.project and record.project != str(environments.root):
+        return "it was made in another folder, {}".format(record.project)
     if record.lists and record.lists != lists.digest:
         return "the lists have changed"
     if record.torch != settings.torch:
-        return "another build of torch is asked for"
+        return "another build of torch is requested"
     if os.environ.get("LAB_UPGRADE") == "1" and record.manager in CONDA_FAMILY:
-        return "the newest versions are asked for"
+        return "the newest versions are requested"
     gone = sorted(set(record.installed) - set(found.versions))
     if gone:
         return "{} is missing".format(gone[0])

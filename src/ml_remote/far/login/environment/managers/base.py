@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional
 
 from ..commands import run
+from ..environments import interpreter_of
 from ..failures import Failure, ManagerError
 from ..inside import Inventory
 from ..lists import Lists
-from ..places import interpreter_of
 from ..settings import Settings
 
 __all__ = ["Manager", "Work"]
@@ -28,7 +28,7 @@ class Work(NamedTuple):
 
 
 class Manager(ABC):
-    """The interface; `uv.py`, `pip.py` and `conda.py` have the real ones."""
+    """The interface; `uv.py`, `pip.py` and `conda/manager.py` have the real ones."""
 
     name = ""
     """What lab.toml and the record call it."""
@@ -88,7 +88,7 @@ class Manager(ABC):
     def problems(
         cls, prefix: Path, lists: Lists, found: Inventory, before: Mapping[str, str]
     ) -> List[str]:
-        """Return what the lists ask for in vain, by what was found in an environment.
+        """Return what of the lists is missing, by what was found in an environment.
 
         `before` has the version of each package when it was proved last; empty if it never was.
         """

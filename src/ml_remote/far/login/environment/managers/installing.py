@@ -1,6 +1,5 @@
 """What uv and pip are told to install: the lists under the lock, and the project itself."""
 
-import os
 import re
 from pathlib import Path
 from typing import Dict, List
@@ -9,6 +8,7 @@ from ..carried import carried_wheels
 from ..commands import answer
 from ..failures import Failure
 from .base import Work
+from .constraints import files_of_uv
 
 __all__ = [
     "is_installable",
@@ -29,27 +29,21 @@ def refuse_other_target(python: str, variables: Dict[str, str]) -> None:
     found = _ELSEWHERE.search((listed or "").replace("\r\n", "\n"))
     if found:
         raise Failure(
-            "pip's configuration says {} = {}, so no package would get into the"
-            " environment.".format(found.group(2), found.group(3)),
-            "Take that back: python3 -m pip config unset {}.{}".format(*found.groups()[:2]),
+            "pip's configuration says {} = {}, so no package would be installed into the "
+            "environment.".format(found.group(2), found.group(3)),
+            "Undo that: python3 -m pip config unset {}.{}".format(*found.groups()[:2]),
         )
 
 
 def refuse_other_target_of_uv(root: Path) -> None:
     """Raise Failure if uv's configuration has packages go elsewhere: no option takes that back."""
-    if os.environ.get("UV_NO_CONFIG"):
-        return
-    chosen = os.environ.get("UV_CONFIG_FILE")
-    own = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    usual = [root / "uv.toml", root / "pyproject.toml", Path(own, "uv", "uv.toml")]
-    for file in [Path(chosen)] if chosen else [*usual, Path("/etc/uv/uv.toml")]:
+    for file in files_of_uv(root):
         found = _OF_UV.search(_text(file))
         if found:
             raise Failure(
-                "{} says {} = {} under [pip], so no package would get into the environment.".format(
-                    file, *found.groups()
-                ),
-                "Take that line out of it, then run the command again.",
+                "{} says {} = {} under [pip], so no package would be installed into the "
+                "environment.".format(file, *found.groups()),
+                "Remove that line, then run the command again.",
             )
 
 

@@ -2,10 +2,12 @@
 
 import os
 import re
-from typing import NamedTuple, Optional, Pattern, Tuple
+from typing import List, NamedTuple, Optional, Pattern, Tuple
 
+from ..environments import interpreter_of
 from ..failures import Failure
 from .base import Work
+from .constraints import constraints_of_pip, constraints_of_uv
 
 __all__ = ["explain_network", "is_full"]
 
@@ -19,9 +21,23 @@ class _Kind(NamedTuple):
 
 _CACHE = 'cache = "/path" under [environment] in lab.local.toml'
 _ADDRESS = "export UV_INDEX_URL=https://... PIP_INDEX_URL=https://..."
-_PROFILE = "For setups from your laptop, the same line belongs into ~/.profile on the machine."
+_PROFILE = "For setups from your laptop, put the same line into ~/.profile on the machine."
 _FULL = re.compile(r"No space left on device|os error 28\b|Errno 28\b|[Dd]isk quota exceeded")
+_UNFIT = _Kind(
+    re.compile(r"(?:cause|  ╰─▶) *:? *(?P<name>Because .*)|(?P<other>ResolutionImpossible)"),
+    "The lists ask for packages that do not fit together.",
+    ("{name}", "{renewal}"),
+)
 _KINDS = (
+    _Kind(
+        re.compile(r"[Dd]isk quota exceeded|os error 122\b|Errno 122\b"),
+        "Your quota where {program} writes is used up, even if the disk has free space.",
+        (
+            "To see whose quota it is, and how large: lab status on your laptop, or quota -s here",
+            "Downloads can go elsewhere: " + _CACHE,
+            'Environments too: folder = "/path" under [environment] in lab.local.toml',
+        ),
+    ),
     _Kind(
         _FULL,
         "The disk where {program} writes is full, or your quota there is used up.",
@@ -32,8 +48,8 @@ _KINDS = (
     ),
     _Kind(
         re.compile(r"File too large|os error 27\b|Errno 27\b"),
-        "{program} may not write files of that size: this machine limits it (ulimit -f).",
-        ("Ask whoever looks after the machine.",),
+        "{program} cannot write files of that size: this machine limits it (ulimit -f).",
+        ("Ask whoever runs the machine.",),
     ),
     _Kind(
         re.compile(r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|CertificateError|invalid peer cert"),
@@ -58,7 +74,7 @@ _KINDS = (
     ),
     _Kind(
         re.compile(r"401 Unauthorized|403 Forbidden|_prompt_for_password|valid authentication"),
-        "The package index refuses {program}: it wants a name and a password.",
+        "The package index refuses {program}: it asks for a name and a password.",
         ("Check its address: " + _ADDRESS, _PROFILE),
     ),
     _Kind(
@@ -71,36 +87,31 @@ _KINDS = (
         "{program} cannot reach the package index: this machine may have no internet.",
         (
             "If it has a proxy: export HTTPS_PROXY=http://host:port",
-            "If it has an index of its own: " + _ADDRESS,
+            "If it has a local index: " + _ADDRESS,
             _PROFILE,
             "If it has neither, on your laptop: lab setup --carry",
         ),
     ),
     _Kind(
         re.compile(r"HTTP status server error \((?P<status>[^)]*)\)|(?:^|\s)50\d Server Error"),
-        "The package index has a problem of its own.",
+        "The package index has a problem.",
         ("Try again later.",),
     ),
     _Kind(
         re.compile(r"Because (?P<name>[A-Za-z0-9][\w.-]*) was not found in"),
-        "There is no package called {name} in the package index, or the index is not the right"
-        " one.",
+        "The package index has no package called {name}, or it is the wrong index.",
         ("{removal}, or correct its name.",),
     ),
     _Kind(
         re.compile(r"satisfies the requirement (?P<name>[A-Za-z0-9][\w.-]*).*from versions: none"),
-        "pip finds no package called {name}: the name may be wrong, or the package index out of"
-        " reach.",
+        "pip finds no package called {name}: the name may be wrong, or the package index cannot "
+        "be reached.",
         (
             "{removal}, or correct its name.",
-            "If the network is the reason, and there is an index of its own: " + _ADDRESS,
+            "If the network is the reason, and there is a local index: " + _ADDRESS,
         ),
     ),
-    _Kind(
-        re.compile(r"(?:cause|  ╰─▶) *:? *(?P<name>Because .*)|(?P<other>ResolutionImpossible)"),
-        "The lists ask for packages that do not fit together.",
-        ("{name}", "{renewal}"),
-    ),
+    _UNFIT,
 )
 
 
@@ -129,8 +140,17 @@ def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]
             values["removal"] = work.lists.removal(values["name"])
             values["renewal"] = work.lists.renewal
             hints = [hint.format(**values) for hint in kind.hints]
+            if kind is _UNFIT:
+                hints += _constraints(text, work, program)
             return Failure(kind.sentence.format(**values), *[hint for hint in hints if hint])
     return None
+
+
+def _constraints(text: str, work: Work, program: str) -> List[str]:
+    """Return hints about bounds that are in no list of the project."""
+    if program == "uv":
+        return constraints_of_uv(work.root)
+    return constraints_of_pip(str(interpreter_of(work.prefix)), text)
 
 
 def _explain_forbidden(text: str, program: str) -> Optional[Failure]:
@@ -147,6 +167,6 @@ def _explain_forbidden(text: str, program: str) -> Optional[Failure]:
         "{} may not use the network: {}.".format(
             program, "the variable {} is {}".format(variable, value) if is_set else file
         ),
-        "Take that away: unset " + variable if is_set else "Take that line out.",
-        "For setups from your laptop, also where the start-up files on the machine set it.",
+        "Undo that: unset " + variable if is_set else "Remove that line.",
+        "For setups from your laptop, also do this in the machine's start-up files.",
     )

@@ -9,9 +9,9 @@ from typing import List, Optional
 
 from ..caches import pip_variables
 from ..commands import run
+from ..environments import interpreter_of
 from ..failures import Failure, ManagerError
 from ..inside import Inventory, inventory, needs, normalised
-from ..places import interpreter_of
 from ..progress import Progress
 from ..pythons import find_python
 from ..record import read_record
@@ -48,7 +48,7 @@ class Pip(Manager):
         base = find_python(work.settings.python)
         if base is None:
             raise Failure(
-                "There is no Python from {} on, no conda and no uv.".format(OLDEST_PYTHON), _UV
+                "There is no Python {} or newer, no conda and no uv.".format(OLDEST_PYTHON), _UV
             )
         try:
             run([base, "-m", "venv", str(work.prefix)])

@@ -4,16 +4,16 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from ..bringing import BROUGHT, bring_uv
 from ..carried import carried_wheels
 from ..commands import answer, run
+from ..environments import interpreter_of
 from ..failures import Failure, ManagerError
-from ..places import interpreter_of
+from ..install_uv import BROUGHT, install_uv
+from ..output import say
 from ..programs import find_program
 from ..progress import Progress
 from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
-from ..speech import say
 from .base import Manager, Work
 from .installing import refuse_other_target_of_uv, requirement_options
 from .network import explain_network, is_full
@@ -21,6 +21,7 @@ from .network import explain_network, is_full
 __all__ = ["Uv"]
 
 _PATIENCE = 20  # seconds
+_SECONDS_FOR_FIRST = 30
 
 
 class Uv(Manager):
@@ -41,11 +42,11 @@ class Uv(Manager):
 
     @classmethod
     def bring(cls, root: Path) -> "Manager":
-        """Bring it into `.lab/uv`. Raises Failure if it cannot be had."""
-        program = bring_uv(root)
+        """Bring it into `.lab/uv`. Raises Failure if it is not available."""
+        program = install_uv(root)
         if not _runs(str(program)):
-            raise Failure("uv was fetched, and does not run on this machine.")
-        say("uv was brought into {}; nothing outside this project was changed.".format(BROUGHT))
+            raise Failure("uv was downloaded, but does not run on this machine.")
+        say("uv was installed in {}; nothing outside this project was changed.".format(BROUGHT))
         return cls(str(program))
 
     def make(self, work: Work) -> None:
@@ -58,15 +59,33 @@ class Uv(Manager):
         except ManagerError as error:
             if is_full(error.text):
                 raise
-            say("Python {} is not available; any from {} on will do.".format(wanted, OLDEST_PYTHON))
+            say("Python {} is not available; using any from {} on.".format(wanted, OLDEST_PYTHON))
             try:
                 self._venv(work, ">={}".format(OLDEST_PYTHON))
             except ManagerError as error:
                 raise self.explain(error, work) or Failure(
-                    "uv finds no Python from {} on, and could not fetch one.".format(OLDEST_PYTHON),
+                    "uv finds no Python {} or newer, and could not download one.".format(
+                        OLDEST_PYTHON
+                    ),
                     *error.text.splitlines()[-3:],
                 )
         self.change(work)
+
+    def make_first(self, work: Work) -> bool:
+        """Make an environment with what an editor asks for; return whether that worked.
+
+        It is given little time: the complete one needs the same Python and the same packages.
+        """
+        constraints = ["--constraint", str(work.lists.lock)] if work.lists.lock else []
+        venv = [self.program, "venv", "--quiet", "--python", work.settings.python, str(work.prefix)]
+        install = [self.program, "pip", "install", "--quiet", *constraints]
+        install += ["--python", str(interpreter_of(work.prefix)), "ipykernel", "jupytext", "pytest"]
+        variables = self._variables(work)
+        return all(
+            answer(command, folder=work.root, variables=variables, seconds=_SECONDS_FOR_FIRST)
+            is not None
+            for command in (venv, install)
+        )
 
     def _venv(self, work: Work, python: str) -> None:
         command = [self.program, "venv", "--quiet", "--allow-existing", "--python", python]

@@ -1,4 +1,4 @@
-"""Print what is installed, and what pyproject.toml and requirements.lock ask for in vain.
+"""Print what is installed, and what of pyproject.toml and requirements.lock is missing.
 
 .venv/bin/python installed.py PYPROJECT LOCK
 """

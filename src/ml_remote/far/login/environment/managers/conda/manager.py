@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from ...commands import answer, run
+from ...environments import Environments, interpreter_of, remove
 from ...failures import Failure, ManagerError
 from ...inside import Inventory
 from ...lists import Lists
-from ...places import Places, interpreter_of, remove
-from ...speech import say
+from ...output import say
 from ..base import Manager, Work
 from ..installing import is_installable, refuse_other_target
 from .comparing import fits, missing_or_other
+from .errors import ClientInfo, explain, is_about_versions
 from .finding import Found, find_client
 from .output import Shown
 from .packages import damaged_folders, incomplete_packages, needless, packages_of, remove_damaged
@@ -31,7 +32,6 @@ from .requirements import (
     write_lock,
 )
 from .torch_build import card_of, check_build, cuda_variables, propose_card, wants_card
-from .words import Place, explain, is_about_versions
 
 __all__ = ["Conda", "Mamba", "Micromamba"]
 
@@ -65,7 +65,7 @@ class Conda(Manager):
         """Make the environment from the lock or the list, then install the project in it."""
         wanted = read_requirements(work.lists.environment_yml)
         _tell_python(work, wanted)
-        present = Places(work.root, work.settings.folder).current
+        present = Environments(work.root, work.settings.folder).current
         before = card_of(present)
         variables = cuda_variables(work.torch, before)
         if not self._made_from_lock(work, wanted, variables):
@@ -97,7 +97,7 @@ class Conda(Manager):
 
     def explain(self, error: ManagerError, work: Work) -> Optional[Failure]:
         """Return what its words mean."""
-        return explain(error, work, Place(self.name, self.program, self._cache(work)))
+        return explain(error, work, ClientInfo(self.name, self.program, self._cache(work)))
 
     def _change(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> None:
         listed = work.root / ".lab" / "environment-in-place.yml"
@@ -117,7 +117,7 @@ class Conda(Manager):
     def problems(
         cls, prefix: Path, lists: Lists, found: Inventory, before: Mapping[str, str]
     ) -> List[str]:
-        """Return what environment.yml asks for in vain; requirements.lock does not count."""
+        """Return what is missing of environment.yml; requirements.lock does not count."""
         return missing_or_other(prefix, lists.environment_yml, found, before)
 
     def _made_from_lock(self, work: Work, wanted: Requirements, card: Dict[str, str]) -> bool:
@@ -127,7 +127,7 @@ class Conda(Manager):
             return False
         if not _fits(lock, card):
             kind = "with a card" if lock.card else "without a card"
-            say("{} is for machines {}; versions are chosen anew.".format(lock.path.name, kind))
+            say("{} is for machines {}; versions are chosen again.".format(lock.path.name, kind))
             return False
         if lock.digest != wanted.digest:
             return False
@@ -138,7 +138,7 @@ class Conda(Manager):
         except ManagerError as error:
             if not _LOCK_REFUSED.search(error.text):
                 raise
-            say("{} cannot be used any more; {} solves anew.".format(lock.path.name, self.name))
+            say("{} can no longer be used; {} solves again.".format(lock.path.name, self.name))
             remove(work.prefix)
             return False
         return True
@@ -155,7 +155,7 @@ class Conda(Manager):
             if not pins or not is_about_versions(error):
                 raise
             remove(work.prefix)
-            say("With the versions that are installed there is no solution; others are tried.")
+            say("There is no solution with the installed versions; trying others.")
             self._cured(work, words, card)
 
     def _pins(self, work: Work, card: Dict[str, str], present: Optional[Path]) -> Dict[str, str]:
@@ -193,8 +193,8 @@ class Conda(Manager):
             if is_new:
                 remove(work.prefix)
         raise Failure(
-            "{} installs files that are not complete, again and again.".format(self.name),
-            "Its package cache may be on a disk that is failing: {}".format(self._cache(work)),
+            "{} keeps installing incomplete files.".format(self.name),
+            "Its package cache may be on a failing disk: {}".format(self._cache(work)),
         )
 
     def _cure(self, work: Work, folders: Sequence[str]) -> List[str]:
@@ -205,14 +205,14 @@ class Conda(Manager):
         names = ", ".join(os.path.basename(folder) for folder in removed)
         if removed:
             say(
-                "An earlier run was killed while it unpacked; removed from the package cache, and"
-                " unpacked again: {}".format(names)
+                "An earlier run was killed while unpacking. Removed from the package cache and "
+                "unpacked again: {}".format(names)
             )
         if len(removed) < len(folders):
             self._own_cache = work.settings.cache or _OWN_CACHE
             say(
-                "A package in {} is damaged and cannot be removed; a cache in {} is used"
-                " instead.".format(os.path.dirname(folders[0]), self._own_cache)
+                "A package in {} is damaged and cannot be removed. Using a cache in {} "
+                "instead.".format(os.path.dirname(folders[0]), self._own_cache)
             )
         return removed
 
@@ -323,8 +323,8 @@ def _tell_python(work: Work, wanted: Requirements) -> None:
             continue
         if not fits(settings.python, spec[len("python") :]):
             say(
-                "environment.yml asks for {}, and that counts for conda;"
-                ' python = "{}" in lab.toml does not.'.format(spec, settings.python)
+                "environment.yml asks for {}, which conda uses;"
+                ' python = "{}" in lab.toml is ignored.'.format(spec, settings.python)
             )
 
 

@@ -142,7 +142,7 @@ def remove_damaged(folders: Iterable[str]) -> List[str]:
     """Remove folders of the package cache; return those that are gone.
 
     Nothing else is removed: it must have the name of a package, contain what every package has or
-    lie beside its archive, and lie in a package cache. The archive is whole, and stays.
+    are beside its archive, in a package cache. The archive is whole, and stays.
     """
     return [folder for folder in folders if _is_in_cache(folder) and _remove(folder)]
 

@@ -86,7 +86,7 @@ def read_requirements(path: Path) -> Requirements:
     if not specs:
         raise Failure(
             "{} lists no packages under `dependencies:`.".format(path),
-            "It must be a list with one package on each line, such as `  - numpy>=1.26`.",
+            "It must be a list with one package per line, such as `  - numpy>=1.26`.",
         )
     channels = [name for name in lists.get("channels", []) if name != "nodefaults"]
     return Requirements(channels, specs, lists.get("pip", []))
@@ -138,7 +138,7 @@ def _spec(text: str) -> str:
     """Return a requirement as a word of a command line. Raises Failure if it is none."""
     if not _SPEC.match(text):
         raise Failure(
-            "environment.yml asks for `{}`, which is no name of a package.".format(text),
+            "environment.yml asks for `{}`, which is not the name of a package.".format(text),
             "Write a name and bounds, such as `numpy>=1.26`.",
         )
     return re.sub(r"\s*(<=|>=|==|!=|~=|=|<|>|,)\s*", r"\1", text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from ...failures import Failure
-from ...speech import say
+from ...output import say
 from .packages import Package, packages_of
 
 __all__ = ["card_of", "check_build", "cuda_variables", "propose_card", "wants_card"]
@@ -52,7 +52,7 @@ def cuda_variables(choice: str, before: Optional[str]) -> Dict[str, str]:
         return {_OVERRIDE: "{}.{}".format(*named.groups())}
     if choice not in ("", "auto"):
         raise Failure(
-            'conda has no build of torch called "{}".'.format(choice),
+            'conda has no torch build called "{}".'.format(choice),
             'Set torch under [environment] in lab.toml to "auto", "cpu", or "cu126" for CUDA 12.6.',
         )
     if before and _OVERRIDE not in os.environ and not _has_card():
@@ -72,8 +72,8 @@ def check_build(choice: str, before: Optional[str], after: Optional[str]) -> Non
         )
     if before:
         raise Failure(
-            "conda would replace torch for CUDA {} by the CPU build. The environment stays as it"
-            " is.".format(before),
+            "conda would replace torch for CUDA {} with the CPU build. The environment was not "
+            "changed.".format(before),
             'To keep the cards: torch = "cu{}" under [environment] in lab.toml.'.format(
                 before.replace(".", "")
             ),
@@ -91,7 +91,7 @@ def propose_card(root: Path, choice: str, card: Optional[str]) -> None:
     """Say how to get torch for cards where jobs have them and this machine has none."""
     if card == "" and choice in ("", "auto") and not _has_card() and _asks_for_cards(root):
         say(
-            "This machine has no card, so conda took torch for the CPU; [slurm] in lab.toml asks"
+            "This machine has no card, so conda chose torch for the CPU; [slurm] in lab.toml asks"
             ' for GPUs. For those: torch = "cu126" under [environment] in lab.toml, then lab setup.'
         )
 

@@ -1,0 +1,46 @@
+# functions: prepare-repository update-repository
+# shellcheck shell=sh
+# A push in one session, where the machine is as the last push has left it: looks at the repository,
+# has git take the commit, and checks it out. $1 is the commit, $2 some of those before it, between
+# commas, $3 the branch, $4 the folder. Standard output is git's own; so what is found goes to
+# standard error, in lines that begin with a mark. Where anything is different from what the last
+# push has left, nothing is taken.
+mark='== lab push'
+
+# report COMMAND...: what it prints; in lines that begin with `said`, what it says; its exit code
+report() {
+    {
+        said=$("$@" </dev/null 2>&1 >&3)
+        code=$?
+        [ -z "$said" ] || printf '%s\n' "$said" | sed 's/^/said /'
+        printf 'code %s\n' "$code"
+    } 3>&1
+}
+
+# found WORD: what `prepare_repository` has printed behind it
+found() { printf '%s\n' "$state" | sed -n "s/^$1 //p"; }
+
+# is_as_left KNOWN BRANCH: whether the branch is checked out there, at one of these commits, and
+# nothing else was done
+is_as_left() {
+    [ "$(found code)" = 0 ] && [ -n "$head" ] || return 1
+    case ",$1," in *",$head,"*) ;; *) return 1 ;; esac
+    [ "$(found branch)" = "$2" ] && [ "$(found tip)" = "$head" ] &&
+        [ "$(found base)" = "$head" ] && [ -z "$(found doing)$(found change)" ]
+}
+
+# came: whether the commit is there under the name by which pushes come
+came() { [ "$(git rev-parse --quiet --verify "refs/lab/coming/$1")" = "$1" ]; }
+
+state=$(report prepare_repository "$4" "$3" "$3")
+printf '%s\n' "$state" | sed "s/^/$mark there == /" >&2
+head=$(found head)
+is_as_left "$2" "$3" || exit
+CDPATH=''
+cd && cd -- "$4" || exit
+# What was sent before, and not checked out, may be what a hook of the laptop refuses this time.
+! came "$1" || exit
+printf '%s takes ==\n' "$mark" >&2
+git receive-pack "$(pwd -P)" || exit
+came "$1" || exit 0
+report update_repository "$4" "$3" "$1" "$head" | sed "s/^/$mark update == /" >&2

@@ -1,0 +1,57 @@
+"""The notebook of a new lab, as jupytext would write it: the laptop need not have jupytext."""
+
+from __future__ import annotations
+
+import json
+import re
+
+__all__ = ["notebook_of"]
+
+_CELL = re.compile(r"^# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?$", re.MULTILINE)
+_METADATA = {
+    "jupytext": {
+        "main_language": "python",
+        "text_representation": {
+            "extension": ".py",
+            "format_name": "percent",
+            "format_version": "1.3",
+        },
+    },
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+}
+
+
+def notebook_of(script: str) -> str:
+    """Return the notebook of a script in percent format that `lab new` has made."""
+    heads = list(_CELL.finditer(script))
+    ends = [head.start() for head in heads[1:]] + [len(script)]
+    cells = [
+        _cell(number, head, script[head.end() : end])
+        for number, (head, end) in enumerate(zip(heads, ends, strict=True), start=1)
+    ]
+    document = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell(number: int, head: re.Match[str], text: str) -> dict[str, object]:
+    name = f"cell-{number:02}"
+    metadata: dict[str, object] = {"tags": json.loads(head["tags"])} if head["tags"] else {}
+    if text.endswith("\n\n\n"):  # as formatters want it before a function or a class
+        metadata["lines_to_next_cell"] = 2
+    text = text.strip("\n")
+    if head["markdown"]:
+        plain = re.sub("^# ?", "", text, flags=re.MULTILINE)
+        source = plain.splitlines(keepends=True)
+        return {"cell_type": "markdown", "id": name, "metadata": metadata, "source": source}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": name,
+        "metadata": metadata,
+        "outputs": [],
+        "source": text.splitlines(keepends=True),
+    }

@@ -1,0 +1,53 @@
+"""The laptop's uv, which started this tool, and what it says when it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import ConfigurationError, LabError
+from ..processes import run
+
+__all__ = ["index_of_uv", "reason", "uv_program"]
+
+_MOST_LETTERS = 600
+_SECONDS = 20
+_GLYPHS = re.compile(r"^[\s\u00d7\u2570\u2500\u25b6\u251c\u2502\u2192]+")
+
+
+def uv_program() -> str:
+    """Return the path of uv. Raises ConfigurationError when there is none."""
+    given = os.environ.get("UV", "")  # `uv run` says where it is
+    found = given if given and Path(given).is_file() else shutil.which("uv")
+    if not found:
+        raise ConfigurationError(
+            "uv is not installed on this computer. lab needs it to resolve versions.",
+            hint="Install uv (https://docs.astral.sh/uv), then run the command again",
+        )
+    return found
+
+
+def index_of_uv(folder: Path) -> str:
+    """Return the package index that uv uses in a folder; "" if it is not known, or is private.
+
+    A machine whose Python has no pip, and for which none is configured, fetches uv from it.
+    """
+    command = ["pip", "compile", "--quiet", "--no-header", "--emit-index-url", "-"]
+    try:
+        done = run([uv_program(), *command], folder=folder, timeout=_SECONDS)
+    except (LabError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(
+        r"^--index-url (https://[\w.-]+(?::\d+)?/[\w./~-]*)$", done.stdout, re.MULTILINE
+    )
+    return found[1] if found else ""
+
+
+def reason(text: str) -> str:
+    """Return what uv printed as one paragraph, without its drawing, and not too long."""
+    lines = [_GLYPHS.sub("", line).strip() for line in text.splitlines()]
+    said = " ".join(line for line in lines if line)
+    return said if len(said) <= _MOST_LETTERS else f"{said[:_MOST_LETTERS]} ..."

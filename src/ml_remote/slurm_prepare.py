@@ -1,0 +1,18 @@
+"""`[slurm] prepare`: lines that a login shell of the machine runs before what a job is to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from .scripts import script
+
+__all__ = ["with_prepare"]
+
+
+def with_prepare(lines: Sequence[str], command: str) -> str:
+    """Return the command of a job, in sh, that begins in a login shell behind these lines."""
+    if not lines:
+        return command
+    words = shlex.join([str(len(lines)), *lines])
+    return f'prepare() {{ in_login_shell {words} "$@"; }}\n{script("prepared")}{command}'

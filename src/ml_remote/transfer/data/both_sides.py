@@ -1,0 +1,191 @@
+"""`data/` on both sides, compared: what `push`, `pull` and `status` begin with."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...context import Context
+from ...errors import LabError, UsageError
+from ...machine import Machine
+from ...remote_folders import DataFolder, data_folder
+from ...signals import interrupt_on_signals
+from ...ui.display import steps
+from ...ui.text import in_one_line
+from ..copying import in_words
+from ..results import BlockedError, Results
+from .index import Index, Side
+from .local_files import check_folder, list_local
+from .locking import only_one
+from .programs import Rsync, Sftp
+from .remote_files import RemoteFolder, list_remote, same_on_machine, text_of
+from .selection import Selection, is_inside, names_below
+
+__all__ = [
+    "LEAVE_OUT",
+    "Both",
+    "amount_in_words",
+    "both_sides",
+    "check_room",
+    "files_in_words",
+    "leave_out",
+    "some",
+    "warn",
+]
+
+LEAVE_OUT = "; or skip these files: name them in .labignore"
+"""The end of a hint on such files."""
+_NAMED = 5  # names in one message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Both:
+    """`data/` here and there."""
+
+    machine: Machine
+    here: Path
+    there: RemoteFolder
+    index: Index
+    selection: Selection
+    wanted: DataFolder
+
+    def look_again(self) -> RemoteFolder:
+        """Look at the machine once more."""
+        return list_remote(
+            self.machine, self.index, self.selection, way="look", folder=self.wanted.folder
+        )
+
+    def settle_equal(self, *states: str) -> None:
+        """Find the files in these states whose content is the same: only their times differ."""
+        names = self.index.equal_sizes(*states)
+        if names:
+            results = Results(self.here)
+            sums = (_sum(results, text_of(name)) for name in names)
+            self.index.set_same(same_on_machine(self.machine, names, sums))
+
+
+def _sum(results: Results, name: str) -> str:
+    """Return the SHA-256 of a file here; empty if it is none any more."""
+    try:
+        return results.sum(name)
+    except BlockedError:
+        return ""
+
+
+@contextmanager
+def both_sides(
+    context: Context, paths: Sequence[str], *, alias: str | None, way: str, must_exist: bool = False
+) -> Iterator[Both]:
+    """Look at both sides and compare them; `way` is that of data-folder.sh.
+
+    With `must_exist`, what is named must be here. Raises LabError.
+    """
+    project = context.project
+    here = project.root / "data"
+    check_folder(here)
+    selection = Selection(project.root, names_below(project.root, paths))
+    missing = [name for name in selection.paths if not (here / name).exists()]
+    if must_exist and missing:
+        raise UsageError(f"There is no data/{in_one_line(missing[0])} here.")
+    machine = context.machine(alias)
+    wanted = data_folder(machine, project.settings)
+    with (
+        interrupt_on_signals(),
+        only_one(project.state) as remembered,
+        _opened(remembered / "index", alias=machine.alias) as index,
+    ):
+        with steps() as shown:
+            shown.line("Looking at data/ here")
+            index.take("here", list_local(here, selection))
+            shown.line(f"Looking at data/ on {machine.alias}")
+            there = list_remote(machine, index, selection, way=way, folder=wanted.folder)
+            index.compare(there.folder)
+        yield Both(
+            machine=machine,
+            here=here,
+            there=there,
+            index=index,
+            selection=selection,
+            wanted=wanted,
+        )
+
+
+@contextmanager
+def _opened(path: Path, *, alias: str) -> Iterator[Index]:
+    """Open the index, and close it. Raises LabError where it cannot be kept on its disk."""
+    try:
+        with closing(Index(path, alias=alias)) as index:
+            yield index
+    except sqlite3.OperationalError as error:
+        raise LabError(
+            f"{path}, which records what was copied, cannot be used ({error}). Copied files were "
+            "kept.",
+            hint="Check that this disk and the one for temporary files have space and can be "
+            "written, then run the command again",
+        ) from None
+
+
+def check_room(needed: int, free: int | None, *, where: str, hint: str) -> None:
+    """Raise LabError when there is less room than needed; what is not known counts as enough."""
+    if free is not None and needed > free:
+        raise LabError(
+            f"The files need {in_words(needed)}, but the disk {where} has only {in_words(free)} "
+            "free. Nothing was copied.",
+            hint=hint,
+        )
+
+
+def warn(context: Context, both: Both) -> None:
+    """Name what is no file, or cannot be compared, and so stays where it is."""
+    index, alias = both.index, both.machine.alias
+    reasons: dict[str, list[str]] = {}
+    for side, place in (("here", "here"), ("there", f"on {alias}")):
+        for raw, kind, target in index.others(side):  # type: ignore[arg-type]
+            name = text_of(raw)
+            if kind == "l" and is_inside(name, text_of(target)):
+                continue  # it is made on the other side, too
+            reason = {
+                "l": f"a link that leads out of data/ {place}",
+                "t": f"with a time {place} after the year 2262",
+                "u": f"may not be read {place}",
+            }.get(kind, f"not an ordinary file {place}")
+            reasons.setdefault(reason, []).append(name)
+    for name, reason in both.there.unusable:
+        reasons.setdefault(f"cannot be here, as {reason}", []).append(name)
+    blocked = [text_of(name) for name in index.names("blocked")]
+    if blocked:
+        reason = "a link or another kind of file on one of the sides, or are below one"
+        reasons.setdefault(reason, []).extend(blocked)
+    for reason, names in reasons.items():
+        context.console.warn(f"{files_in_words(len(names))} skipped, {reason}: {some(names)}.")
+
+
+def leave_out(context: Context, both: Both, program: Rsync | Sftp, side: Side) -> None:
+    """Take out of the plan, and name, what this program cannot copy."""
+    reasons: dict[str, list[str]] = {}
+    for one in both.index.planned(side):
+        if reason := program.why_not(one.name):
+            reasons.setdefault(reason, []).append(text_of(one.name))
+    for reason, names in reasons.items():
+        for name in names:
+            both.index.drop(name.encode(errors="surrogateescape"))
+        context.console.warn(f"{files_in_words(len(names))} skipped: {reason} ({some(names)}).")
+
+
+def files_in_words(number: int) -> str:
+    """Return a number of files for people."""
+    return "1 file" if number == 1 else f"{number:,} files"
+
+
+def amount_in_words(files: int, size: int) -> str:
+    """Return a number of files and their size for people."""
+    return f"{files_in_words(files)} ({in_words(size)})"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of these names, for a sentence."""
+    more = ", ..." if len(names) > _NAMED else ""
+    return ", ".join(map(in_one_line, names[:_NAMED])) + more

@@ -1,0 +1,97 @@
+"""Fetch results, and report what came, what was kept and what stays on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..context import Context
+from ..machine import Machine
+from ..ui.console import Console
+from ..ui.display import transfer_bar
+from ..ui.text import in_one_line
+from .choosing import EVERYTHING, Choice
+from .fetching import Fetched, fetch_outputs
+from .outputs import LeftOut, Listing
+
+__all__ = ["fetch_and_report"]
+
+_NAMED = 5  # names in one message
+_MANY = 10_000  # files; on both sides each is looked at, and thousands take a second
+
+
+def fetch_and_report(
+    context: Context,
+    machine: Machine,
+    *,
+    only: str = "",
+    choice: Choice = EVERYTHING,
+    overwrite: bool = False,
+    listing: Callable[[], Listing] | None = None,
+) -> Fetched:
+    """Bring outputs home with a progress bar, and say in a line what came; see fetch_outputs."""
+    console = context.console
+    with transfer_bar("outputs/") as progress:
+        fetched = fetch_outputs(
+            machine,
+            context.project.outputs,
+            only=only,
+            choice=choice,
+            overwrite=overwrite,
+            progress=progress,
+            listing=listing,
+        )
+    came = len(fetched.new) + len(fetched.replaced) + len(fetched.beside)
+    if came:
+        console.say(f"{_files(came)} copied to outputs/ ({fetched.size / 1e6:.1f} MB).")
+    elif not (fetched.deleted or fetched.left_out):
+        console.say("outputs/ is already up to date.")
+    else:
+        console.say("There is nothing new for outputs/.")
+    _tell_of_own(fetched, machine, console)
+    if fetched.deleted:
+        console.say(
+            f"{_files(len(fetched.deleted))} that you deleted here were skipped. To get a run "
+            "back: lab pull RUN"
+        )
+    for reason, names in _by_reason(fetched.left_out).items():
+        console.warn(f"{_files(len(names))} skipped: {reason} ({_some(names)}).")
+    if fetched.same >= _MANY:
+        console.note(
+            f"outputs/ has {fetched.same:,} files, and comparing them takes a while each time. To "
+            "fetch only one run: lab pull RUN"
+        )
+    if fetched.running:
+        console.warn(
+            f"These runs are still in progress on {machine.alias}, so their files are not final: "
+            f"{_some(fetched.running)}. When they have ended: lab pull"
+        )
+    return fetched
+
+
+def _tell_of_own(fetched: Fetched, machine: Machine, console: Console) -> None:
+    """Say what became of files that the person has changed."""
+    if fetched.kept:
+        verb = "differs here and was" if len(fetched.kept) == 1 else "differ here and were"
+        beside = f" {machine.alias}'s versions are beside them (NAME.from-{machine.alias})."
+        console.warn(
+            f"{_files(len(fetched.kept))} {verb} kept: {_some(fetched.kept)}.{beside} To replace "
+            "them: lab pull --overwrite"
+        )
+    if fetched.backups:
+        console.say(f"Your versions are kept as {_some(fetched.backups)}.")
+
+
+def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for one in left_out:
+        reasons.setdefault(one.reason, []).append(one.name)
+    return reasons
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMED else ""
+    return ", ".join(map(in_one_line, names[:_NAMED])) + more

@@ -1,0 +1,264 @@
+"""What commits from the machine would change in the code that runs on this computer.
+
+Whoever controls the machine, or another copy of the repository, writes these commits. A pull
+names those that touch a file which runs something here, stops before the tool itself would become
+another one, and refuses files that only this computer may have.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from click import Abort
+
+from ..errors import ConfigurationError, LabError
+from ..pins import (
+    LOCK,
+    SCRIPT,
+    describe,
+    in_words,
+    pinned_source,
+    split_source,
+    uv_tables,
+)
+from ..tables import LOCAL_FILE, PROJECT_FILE
+from ..ui.console import Console
+from ..ui.text import in_one_line
+from .local_repository import git
+
+__all__ = ["ACCEPT", "IncomingCommits", "examine", "settle"]
+
+ACCEPT = "--accept-tool"
+_RUN = (SCRIPT, LOCK)
+_SETTINGS = ("uv.toml", "pyproject.toml")
+_WATCHED = (
+    SCRIPT, LOCK, PROJECT_FILE, "uv.toml", ".vscode", ".devcontainer", ".devcontainer.json",
+    ".pre-commit-config.yaml", ".envrc", ".githooks", ".husky", "hooks", "scripts",
+)  # fmt: skip
+"""Files and folders that the tool, an editor, git's hooks or a shell run on this computer."""
+_OURS_ALONE = (LOCAL_FILE, ".lab", ".venv")
+"""What git ignores because it is this computer's: from a commit it would be somebody else's."""
+_PLAIN_FILES = (SCRIPT, LOCK, PROJECT_FILE, *_SETTINGS)
+_LARGEST = 4_000_000  # bytes
+_COMMITS, _FILES, _LINES = 10, 5, 60  # how many are shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncomingCommits:
+    """Commits that were fetched, and what they would change of what runs here."""
+
+    root: Path
+    old: str
+    new: str
+    touched: tuple[str, ...]
+    """The files that run something here and would change."""
+
+    @property
+    def changes_tool(self) -> bool:
+        """Whether another tool would run here, or the same one in another way."""
+        return any(self._text(self.old, name) != self._text(self.new, name) for name in _RUN) or (
+            self._uv(self.old) != self._uv(self.new)
+        )
+
+    @property
+    def changes_commit_only(self) -> bool:
+        """Whether nothing but the commit of the tool would change, from the same repository."""
+        before, after = self._text(self.old, SCRIPT), self._text(self.new, SCRIPT)
+        (url, commit), (new_url, new_commit) = map(
+            split_source, (self._pin(before), self._pin(after))
+        )
+        if url is None or url != new_url or commit is None or new_commit is None:
+            return False
+        return (
+            before.replace(commit, "\0") == after.replace(new_commit, "\0")
+            and self._text(self.old, LOCK) == self._text(self.new, LOCK)
+            and self._uv(self.old) == self._uv(self.new)
+        )
+
+    def describe_tool(self) -> Iterator[str]:
+        """Yield the old and the new tool in lines for people."""
+        before, after = self._text(self.old, SCRIPT), self._text(self.new, SCRIPT)
+        yield f"  now:    {_in_words(self._pin(before))}"
+        yield f"  then:   {_in_words(self._pin(after))}"
+        if self._text(self.old, LOCK) != self._text(self.new, LOCK):
+            yield f"  {LOCK} changes too"
+        if self._uv(self.old) != self._uv(self.new):
+            yield f"  uv's settings now:  {describe(self._uv(self.old)) or 'none'}"
+            yield f"  uv's settings then: {describe(self._uv(self.new)) or 'none'}"
+        if not self.changes_commit_only:
+            lines = difflib.unified_diff(
+                before.splitlines(),
+                after.splitlines(),
+                f"{SCRIPT} now",
+                f"{SCRIPT} then",
+                "",
+                "",
+                1,
+                "",
+            )
+            shown = list(lines)
+            yield from (f"  {line}" for line in shown[:_LINES])
+            if len(shown) > _LINES:
+                yield f"  ... and {len(shown) - _LINES} more lines"
+
+    def commits(self) -> Iterator[str]:
+        """Yield the commits that touch what runs here, each in a line with its files."""
+        words = ("log", "-z", "-m", "--name-only", "--no-renames")
+        shape = ("--format=%x01%h %s", f"--max-count={_COMMITS + 1}")
+        places = [f":(icase){name}" for name in _WATCHED] + [":(icase,glob)**/uv.toml"]
+        listed = git(self.root, *words, *shape, f"{self.old}..{self.new}", "--", *places).stdout
+        named: dict[str, list[str]] = {}
+        subject = ""
+        for part in listed.split("\0"):
+            word = part.strip("\n")
+            if word.startswith("\x01"):
+                subject = word[1:]
+            elif word:
+                files = named.setdefault(subject, [])
+                files += [] if word in files else [word]
+        for subject, files in named.items():
+            yield f"  {subject}: {_some(files)}"
+
+    def _pin(self, text: str) -> str:
+        """Return where a text of lab.py takes the tool from; nothing if nowhere."""
+        try:
+            return pinned_source(text.encode(), Path(SCRIPT)) or ""
+        except ConfigurationError:
+            return "metadata that cannot be read"
+
+    @cached_property
+    def _texts(self) -> dict[tuple[str, str], str]:
+        """The files that were read so far, by their commit and name."""
+        return {}
+
+    def _text(self, commit: str, name: str) -> str:
+        """Return a file in a commit; nothing where it has none."""
+        if (commit, name) not in self._texts:
+            found = git(self.root, "cat-file", "blob", f"{commit}:{name}", check=False)
+            self._texts[commit, name] = found.stdout if found.returncode == 0 else ""
+        return self._texts[commit, name]
+
+    def _uv(self, commit: str) -> dict[str, object]:
+        """Return the settings of uv in a commit."""
+        tables = (uv_tables(name, self._text(commit, name).encode()) for name in _SETTINGS)
+        return next(filter(None, tables), {})
+
+
+def examine(root: Path, old: str, new: str) -> IncomingCommits:
+    """Return what would change between two commits.
+
+    Raises LabError for files that no commit may bring to this computer.
+    """
+    words = ("diff-tree", "-r", "--no-renames", "--name-status", "-z", old, new)
+    parts = git(root, *words).stdout.split("\0")
+    changed = dict(zip(parts[1::2], parts[::2], strict=False))
+    for name, how in changed.items():
+        if how != "D":
+            _check(name)
+    plain = [name for name in _PLAIN_FILES if name in changed]
+    entries = (
+        git(root, "ls-tree", "-z", "-l", new, "--", *plain).stdout.split("\0") if plain else []
+    )
+    for entry in entries[:-1]:
+        facts, _, name = entry.partition("\t")
+        mode, _, _, size = facts.split()
+        if not mode.startswith("100") or int(size) > _LARGEST:
+            raise LabError(
+                f"The new commits make {name} a link, a folder or a file of more than 4 MB.",
+                hint=f"To see it: {_see(old, new)}",
+            )
+    hooks = _hooks_folder(root)
+    touched = [
+        name for name in changed if _is_watched(name) or hooks in PurePosixPath(name).parents
+    ]
+    return IncomingCommits(root=root, old=old, new=new, touched=tuple(touched))
+
+
+def settle(incoming: IncomingCommits, console: Console, *, accepted: bool, source: str) -> None:
+    """Name what would change of what runs here, and have another tool agreed to.
+
+    `accepted` is whether somebody has agreed beforehand. Raises LabError when it is not agreed to.
+    """
+    if incoming.touched:
+        lines = [in_one_line(line) for line in incoming.commits()]
+        more = ["  ... and more commits"] if len(lines) > _COMMITS else []
+        names = lines[:_COMMITS] or [f"  {in_one_line(_some(list(incoming.touched)))}"]
+        console.warn(
+            f"New commits from {source} change what runs on this computer. git's hooks do not run "
+            "for them:\n" + "\n".join([*names, *more])
+        )
+    if not incoming.changes_tool:
+        return
+    console.note(f"With the commits from {source}, this project runs another lab on this computer:")
+    for line in incoming.describe_tool():
+        console.note(in_one_line(line))
+    simple = incoming.changes_commit_only
+    if accepted and simple:
+        return
+    by_hand = f"See it: {_see(incoming.old, incoming.new)}"
+    if not console.has_terminal():
+        beforehand = f"To agree in advance: lab pull {ACCEPT}" if simple else "Pull in a terminal"
+        raise LabError(
+            "No commits were accepted: they change the tool that this project runs.",
+            hint=f"{beforehand}. {by_hand}",
+        )
+    try:
+        agreed = console.confirm("Accept these commits?", yes=False, default=False)
+    except Abort:
+        agreed = False
+    if not agreed:
+        raise LabError("No commits were accepted.", hint=by_hand)
+
+
+def _check(name: str) -> None:
+    """Raise LabError for a file that only this computer may have, or that looks like another."""
+    parts = PurePosixPath(name).parts
+    first = _as_this_computer_may_read(parts[0])
+    if first in _OURS_ALONE:
+        raise LabError(
+            f"The new commits bring {in_one_line(name)}, which must not come from a commit.",
+            hint="Take it out of the repository, where the commits were made: "
+            f"git rm --cached -r {first}",
+        )
+    if first in (*_WATCHED, *_SETTINGS) and first != parts[0]:
+        raise LabError(
+            f"The new commits bring {in_one_line(name)}, which some computers confuse with {first}."
+        )
+
+
+def _hooks_folder(root: Path) -> PurePosixPath | None:
+    """Return the folder of the repository that git takes its hooks from, if it does."""
+    named = git(root, "config", "--get", "core.hooksPath", check=False).stdout.strip()
+    path = PurePosixPath(named)
+    return None if not named or path.is_absolute() or named.startswith("~") else path
+
+
+def _is_watched(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return parts[0] in _WATCHED or parts[-1] == "uv.toml"
+
+
+def _as_this_computer_may_read(name: str) -> str:
+    """Return a name without what file systems of macOS and Windows make no difference by."""
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf"
+    )
+    return plain.partition(":")[0].rstrip(" .").casefold()
+
+
+def _in_words(source: str) -> str:
+    return in_words(source) if source else "no pinned version"
+
+
+def _see(old: str, new: str) -> str:
+    return f"git diff {old[:7]} {new}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _FILES} more" if len(names) > _FILES else ""
+    return ", ".join(names[:_FILES]) + more

@@ -1,0 +1,210 @@
+"""Data of one's own in odd shapes: folders, loaders, networks and numbers of classes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils import data as torch_data
+from torch.utils.data import DataLoader, TensorDataset
+
+from handwriting_lab.data import DataError, ImageData, Samples, load_folder
+from handwriting_lab.distributed import Processes
+from handwriting_lab.evaluation import accuracy, evaluate
+from handwriting_lab.plots import class_counts, confusion_heatmap
+from handwriting_lab.runs import ParameterError
+from handwriting_lab.training import fit
+
+KINDS = ["L", "RGB", "RGBA", "P", "LA", "CMYK", "1", "I;16"]
+CPU: Any = {"device": torch.device("cpu"), "peak_learning_rate": 0.01}
+NUMBERS = TensorDataset(torch.rand(40, 3), torch.randint(0, 2, (40,)))
+
+
+class Counting(nn.Module):
+    """Notes how many samples it is given, to learn from and to be tested on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.seen = {True: 0, False: 0}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits (B, 2)."""
+        self.seen[self.training] += len(inputs)
+        return self.layer(inputs)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("ash", "elm"):
+        (tmp_path / "leaves" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (9, 9)).save(tmp_path / "leaves" / name / f"leaf{number}.png")
+    return tmp_path / "leaves"
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_any_number_of_steps_is_a_training(steps: int) -> None:
+    fit(Counting(), NUMBERS[: 8 * steps], NUMBERS[:], epochs=1, batch_size=8, **CPU)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Sequential(nn.Conv1d(2, 2, 3, padding=1), nn.Flatten(), nn.LazyLinear(2)),
+        nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.Flatten(), nn.LazyLinear(2)),
+        nn.Sequential(
+            nn.Conv3d(2, 2, 3, padding=1), nn.BatchNorm3d(2), nn.Flatten(), nn.LazyLinear(2)
+        ),
+    ],
+    ids=["1", "2", "3"],
+)
+def test_inputs_may_have_any_number_of_dimensions(network: nn.Sequential) -> None:
+    sides = int(type(network[0]).__name__[4])
+    inputs = torch.rand(20, 2, *[4] * sides)
+    network(inputs)
+    labels = torch.randint(0, 2, (20,))
+    (result,) = fit(network, (inputs, labels), (inputs, labels), epochs=1, batch_size=5, **CPU)
+    assert result.train_loss > 0
+
+
+LOADERS = {
+    "of a part": ({"batch_size": 5, "sampler": torch_data.SubsetRandomSampler(range(15))}, 15),
+    "of a few at random": (
+        {"batch_size": 5, "sampler": torch_data.RandomSampler(NUMBERS, num_samples=10)},
+        10,
+    ),
+    "with replacement": (
+        {"batch_size": 5, "sampler": torch_data.RandomSampler(NUMBERS, True, 60)},
+        60,
+    ),
+    "of batches": (
+        {"batch_sampler": torch_data.BatchSampler(range(20), 7, drop_last=False)},
+        20,
+    ),
+    "shuffled": ({"batch_size": 8, "shuffle": True}, 40),
+    "in order": ({"batch_size": 8}, 40),
+}
+
+
+@pytest.mark.parametrize(("options", "samples"), LOADERS.values(), ids=LOADERS)
+def test_sampler_of_ones_own_chooses_in_training_and_in_the_test(
+    options: dict[str, Any], samples: int
+) -> None:
+    network = Counting()
+    loaders = (DataLoader(NUMBERS, **options) for _ in range(2))
+    fit(network, *loaders, epochs=1, **CPU)
+    assert network.seen == {True: samples, False: samples}
+
+
+def test_several_processes_share_no_test_with_a_sampler_of_its_own() -> None:
+    loader = DataLoader(NUMBERS, batch_size=5, sampler=torch_data.SubsetRandomSampler(range(15)))
+    processes = Processes(rank=0, local_rank=0, count=2)
+    with pytest.raises(ParameterError, match="cannot share a test with a sampler of its own"):
+        evaluate(
+            Counting(),
+            loader,
+            torch.zeros(()),
+            nn.functional.cross_entropy,
+            {"accuracy": accuracy},
+            processes,
+        )
+
+
+def test_odd_folders_and_kinds_of_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey, names = 150, ["größe $x_1$", "a b", os.fsdecode(b"latin\xe9"), "长"]
+    for name in names:
+        for part, modes in (("train", KINDS), ("val", ["RGB"])):
+            (tmp_path / "odd" / part / name / "deeper").mkdir(parents=True)
+            for mode in modes:
+                image = Image.new("RGB", (30, 20), (grey,) * 3).convert(mode.split(";")[0])
+                if mode == "I;16":
+                    image = Image.fromarray(np.full((20, 30), grey * 256, np.uint16))
+                ending = "tif" if mode == "CMYK" else "png"
+                image.save(tmp_path / "odd" / part / name / "deeper" / f"{mode[:4]}.{ending}")
+    for hidden in (".ipynb_checkpoints", "empty"):
+        (tmp_path / "odd" / "train" / hidden).mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "odd" / "train" / ".ipynb_checkpoints" / "1.png")
+    (tmp_path / "odd" / "val" / "a b" / "deeper" / "RGB.png").unlink()
+    data = load_folder(tmp_path / "odd", size=8, workers=0, cache=tmp_path / "cache")
+    assert list(data.classes) == sorted(["größe $x_1$", "a b", "latin\ufffd", "长"])
+    assert (len(data.train), len(data.test)) == (32, 3)
+    means = data.train.images.float().mean((1, 2, 3))
+    assert all(abs(mean - grey) < 6 for mean in means.tolist())
+    said = capsys.readouterr().out
+    assert "empty has no images and was skipped." in said
+    assert "There are no images to test on of: a b." in said
+
+
+def test_links_that_lead_nowhere_and_pipes_are_left_out(folder: Path, tmp_path: Path) -> None:
+    (folder / "ash" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    (folder / "ash" / "linked.png").symlink_to(folder / "elm" / "leaf0.png")
+    os.mkfifo(folder / "elm" / "pipe.png")
+    data = load_folder(folder, size=4, workers=0, cache=tmp_path / "cache")
+    assert len(data.train) + len(data.test) == 21
+
+
+def test_each_split_has_a_cache_and_what_a_killed_process_left_is_removed(
+    folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    for name, age in (("new-killed", 7200), ("new-of-another-process", 0)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "pixels").touch()
+        os.utime(cache / name / "pixels", (time.time() - age,) * 2)
+    for part in (0.2, 0.5, 0.2):
+        load_folder(folder, size=4, test_part=part, workers=0, cache=cache)
+    names = [path.name for path in cache.iterdir()]
+    assert len(names) == 3
+    assert "new-killed" not in names
+
+
+def test_another_process_may_be_faster(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    load_folder(folder, size=4, workers=0, cache=cache)
+    (kept,) = cache.iterdir()
+    kept.rename(tmp_path / "kept")
+    real = Image.open
+
+    def slow(path: Path) -> Image.Image:
+        if not kept.exists():
+            (tmp_path / "kept").rename(kept)
+        return real(path)
+
+    monkeypatch.setattr(Image, "open", slow)
+    data = load_folder(folder, size=4, workers=0, cache=cache)
+    assert len(data.train) + len(data.test) == 20
+    assert list(cache.iterdir()) == [kept]
+
+
+def test_cache_that_cannot_be_written_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"kept in .*file: .*Name another folder as cache"):
+        load_folder(folder, workers=0, cache=tmp_path / "file")
+
+
+@pytest.mark.parametrize("classes", [2, 60, 300])
+def test_figures_of_many_classes_have_a_size_that_a_computer_can_draw(
+    classes: int, tmp_path: Path
+) -> None:
+    names = [f"a long name of class number {number}" for number in range(classes)]
+    labels = torch.arange(2 * classes) % classes
+    samples = Samples(torch.zeros(2 * classes, 3, 2, 2), labels, labels)
+    counts = class_counts(ImageData("many", names, samples, samples))
+    matrix = np.diag(np.arange(classes))
+    for figure in (counts, confusion_heatmap(matrix, names)):
+        figure.savefig(tmp_path / "figure.png", dpi=110, bbox_inches="tight")
+        with Image.open(tmp_path / "figure.png") as image:
+            assert max(image.size) < 5000
+        assert 1 < len(figure.axes[0].get_yticklabels()) <= 100

@@ -1,0 +1,208 @@
+"""`lab connect --offline`: with a few modules, in the interpreter that cookiecutter runs in."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from openssh_server import Laptop, OpenSSHServer
+from tool_helpers import wait_until
+
+import ml_remote
+from ml_remote import cli
+from ml_remote.ssh import ssh_config
+from ml_remote.ssh.address import Destination
+from ml_remote.ssh.entry import Entry
+from ml_remote.ssh.ssh_directory import known_hosts_path
+
+SOURCE = Path(ml_remote.__file__).parents[1]
+MINIMAL = '[remote]\nalias = "gpu"\nfolder = "work/lab"\n'
+ADDRESS = "ada@gpu.example.com:2222"
+CONNECT = ["connect", "--offline", "--yes", ADDRESS]
+
+# Nothing may be imported but the standard library, click (colorama belongs to it), rich and what
+# rich needs.
+PROGRAM = """
+import sys
+
+ALLOWED = {*sys.stdlib_module_names, "ml_remote", "click", "colorama",
+           "rich", "pygments", "markdown_it", "mdurl"}
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in ALLOWED:
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Block())
+from ml_remote.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with the least that is a project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "lab.toml").write_text(MINIMAL)
+    return folder
+
+
+def connect(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `project`, which finds the tool's source and nothing else of ours."""
+    return subprocess.run(
+        [*command, *CONNECT],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def is_written(laptop: Laptop) -> bool:
+    """Return whether ssh finds the entry."""
+    resolved = laptop.run_ssh("-G", "gpu").stdout.splitlines()
+    return {"hostname gpu.example.com", "user ada", "port 2222"} <= {*resolved}
+
+
+def test_an_entry_needs_no_other_package_than_click_and_rich(project: Path, laptop: Laptop) -> None:
+    done = connect(project, sys.executable, "-c", PROGRAM)
+    assert done.returncode == 0, done.stderr
+    assert is_written(laptop)
+    assert done.stdout.splitlines()[-1] == "Next: lab connect"
+
+
+@pytest.mark.slow
+def test_an_entry_is_written_by_the_interpreter_of_the_oldest_cookiecutter(
+    project: Path, laptop: Laptop, tmp_path: Path
+) -> None:
+    python = tmp_path / "bare" / "bin" / "python"
+    subprocess.run(["uv", "venv", "--quiet", "-p", sys.executable, tmp_path / "bare"], check=True)
+    install = ["uv", "pip", "install", "--quiet", "--python", str(python), "cookiecutter==2.3.*"]
+    subprocess.run(install, check=True)
+    done = connect(project, str(python), "-m", "ml_remote")
+    assert done.returncode == 0, done.stderr
+    assert is_written(laptop)
+
+
+@pytest.mark.slow
+def test_a_repository_with_nothing_but_two_settings_is_connected(
+    project: Path,
+    laptop: Laptop,
+    server: OpenSSHServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
+    monkeypatch.chdir(project)
+    assert cli.main(["connect", server.address, "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "`ssh gpu` now logs in without a password." in said
+    assert f"vscode://vscode-remote/ssh-remote+gpu{server.account.home}" in said
+    assert laptop.run_ssh("gpu", "true").returncode == 0
+    assert cli.main(["disconnect", "--yes"]) == 0
+
+
+def test_alias_that_leads_somewhere_is_an_answer_too(
+    project: Path,
+    laptop: Laptop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By an entry of ours it stays as it is; by one of the person's own it is used."""
+    monkeypatch.chdir(project)
+    offline = ["connect", "--offline", "--yes"]
+    assert cli.main([*offline, ADDRESS]) == 0
+    assert cli.main([*offline, "gpu"]) == 0
+    assert is_written(laptop)
+    assert cli.main(["disconnect", "--yes"]) == 0
+    laptop.config.write_text("Host gpu\n  HostName own.example\n" + laptop.config.read_text())
+    assert cli.main([*offline, "gpu"]) == 0
+    assert "your own SSH configuration" in capsys.readouterr().out
+
+
+def test_compute_nodes_go_with_the_login_node_that_leads_to_them(
+    project: Path,
+    laptop: Laptop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(project)
+    assert cli.main(["connect", "--offline", "--yes", ADDRESS]) == 0
+    for alias, way in (
+        ("gpu-node", {"proxy": "ssh -T -- gpu sh /home/ada/.lab/node-proxy node"}),
+        ("gpu-big", {"jump": (Destination(host="gpu"),)}),
+        ("other-node", {"proxy": "ssh -T -- other sh /home/ada/.lab/node-proxy node"}),
+    ):
+        known = known_hosts_path(alias, laptop.ssh)
+        known.write_text("")
+        node = Entry(alias=alias, destination=Destination(host="n1"), known_hosts=known, **way)
+        ssh_config.apply(ssh_config.plan_connect(node, directory=laptop.ssh))
+    capsys.readouterr()
+    assert cli.main(["disconnect", "--dry-run"]) == 0
+    assert "gpu leads to gpu-big, gpu-node, removed too." in capsys.readouterr().out
+    assert is_written(laptop)
+    assert cli.main(["disconnect", "--yes"]) == 0
+    left = sorted(path.name for path in laptop.ssh.joinpath("ml-remote.d").glob("*[fs]"))
+    assert [name for name in left if name.startswith("gpu")] == []
+    assert "other-node.conf" in left
+
+
+def test_host_key_is_not_pinned_for_an_alias_that_is_taken(
+    project: Path,
+    laptop: Laptop,
+    server: OpenSSHServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    laptop.config.write_text("Host gpu\n  HostName own.example\n" + laptop.config.read_text())
+    monkeypatch.chdir(project)
+    assert cli.main(["connect", server.address, "--yes"]) == 1
+    assert "gpu is already in" in capsys.readouterr().err
+    assert not laptop.known_hosts.exists() or laptop.known_hosts.read_text() == ""
+    assert server.logins == 0
+
+
+@pytest.mark.slow
+def test_killed_command_leaves_no_copy_of_the_configuration(
+    project: Path, laptop: Laptop, tmp_path: Path
+) -> None:
+    laptop.config.write_text("Host secret\n  HostName secret.example.com\n")
+    copies = tmp_path / "temporary"
+    programs = tmp_path / "programs"
+    for folder in (copies, programs):
+        folder.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho $$ >>{tmp_path}/started\nexec sleep 20\n")
+    ssh.chmod(0o755)
+    variables = {"PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(copies)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "ml_remote", *CONNECT],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        wait_until(lambda: list(copies.glob("lab-ssh-*/*/config")))
+        command.kill()
+    for process in (tmp_path / "started").read_text().split():
+        os.kill(int(process), signal.SIGKILL)
+    wait_until(lambda: not list(copies.glob("lab-ssh-*")))
+
+
+def test_directory_on_a_file_system_without_locks_is_written(
+    project: Path, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.chdir(project)
+    assert cli.main(CONNECT) == 0
+    assert is_written(laptop)

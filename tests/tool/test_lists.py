@@ -1,0 +1,179 @@
+"""The two lists of packages are changed line by line; all else stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from ml_remote.errors import LabError
+from ml_remote.far.login.environment.lists import digest_of
+from ml_remote.package_lists import environment_yml, lock, pyproject
+from ml_remote.package_lists.conda_locks import keep_conda_lock
+from ml_remote.package_lists.local import texts_here
+from ml_remote.package_lists.texts import Texts, read_texts, write_texts
+from ml_remote.ui.console import Console
+
+YML = """\
+# ours
+channels: [conda-forge]
+dependencies:
+- python=3.12 # the newest
+# tools
+- ruff>=0.8
+- zarr   # last
+"""
+TOML = """\
+[project]
+name = "x"
+requires-python = ">=3.11,<4"
+dependencies = ["b", "d>=1"]   # why
+[tool.x]
+y = [
+  1, # one
+]
+"""
+
+
+def test_package_goes_where_the_alphabet_has_it_and_comments_stay() -> None:
+    added = environment_yml.with_package(YML, "scipy", ">=1")
+    assert added == YML.replace("- zarr", "- scipy>=1\n- zarr")
+    assert environment_yml.with_package(added, "scipy", ">=2") == added.replace(">=1", ">=2")
+    with_pip = environment_yml.with_pip_requirement(added, "einops>=0.8")
+    assert with_pip == added + "- pip:\n  - einops>=0.8\n"
+    two = environment_yml.with_pip_requirement(with_pip, "a @ git+https://example.com/a")
+    assert two == with_pip + "  - a @ git+https://example.com/a\n"
+    one = environment_yml.without(two, "a", "a")
+    assert environment_yml.without(one, "einops", "einops") == added
+    assert environment_yml.without(added, "scipy", "scipy") == YML
+
+
+@pytest.mark.parametrize("text", ["", "a: b", "dependencies: []", "- [", "dependencies: {a: b}"])
+def test_list_that_cannot_be_read_is_told(text: str) -> None:
+    with pytest.raises(LabError, match=r"environment\.yml cannot be read"):
+        environment_yml.with_package(text, "scipy", "")
+
+
+def test_link_to_something_else_is_neither_sent_nor_written(tmp_path: Path) -> None:
+    root, secret = tmp_path / "project", tmp_path / "id_ed25519"
+    (root / ".git").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(TOML)
+    (root / "scripts").mkdir()
+    (root / "scripts" / "setup-environment.sh").touch()  # lists of ours
+    for path in (secret, root / ".git" / "config", root / "lab.local.toml"):
+        path.write_text("secret")
+    (root / "shared.yml").write_text(YML)
+    (root / "environment.yml").symlink_to("shared.yml")
+    assert texts_here(root)["environment.yml"] == YML
+    for name in ("environment.yml", "requirements.lock", "conda-linux-64.lock"):
+        for target in ("../id_ed25519", ".git/config", "lab.local.toml", name):
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(target)
+            with pytest.raises(LabError, match="outside the project"):
+                texts_here(root)
+            if "conda" not in name:
+                with pytest.raises(LabError, match="outside the project"):
+                    read_texts(root)
+            else:
+                text = "@EXPLICIT\nhttps://example.com/a.conda#00\n"
+                keep_conda_lock(root, name, text, Console())
+        (root / name).unlink()
+    assert secret.read_text() == (root / ".git" / "config").read_text() == "secret"
+
+
+def test_requirement_is_inserted_replaced_and_taken_out() -> None:
+    added = pyproject.with_requirement(TOML, Requirement("c<2"))
+    assert added == TOML.replace('"b", "d>=1"', '"b", "c<2", "d>=1"')
+    replaced = pyproject.with_requirement(added, Requirement("C[x]>=3"))
+    assert replaced == added.replace('"c<2"', '"C[x]>=3"')
+    assert pyproject.without(added, "c") == TOML
+    assert pyproject.requirements(TOML) == ["b", "d>=1"]
+    assert pyproject.oldest_python(TOML) == "3.11"
+    with pytest.raises(LabError, match=r"pyproject\.toml cannot be read"):
+        pyproject.requirements("[project\n")
+
+
+def test_lock_is_behind_when_a_list_asks_for_more() -> None:
+    text = "# made\na==1.0 ; sys_platform == 'linux'\na==1.1 ; sys_platform != 'linux'\nb-c==2\n"
+    assert lock.versions(text) == {"a": ["1.0", "1.1"], "b-c": ["2"]}
+    assert not lock.is_behind(text, ["a>=1", "B_c"])
+    assert lock.is_behind(text, ["a>=1.1"])
+    assert lock.is_behind(text, ["d"])
+    assert lock.differences(text, "a==2\nd==1\n") == [
+        "  a 1.0 or 1.1 -> 2",
+        "  - b-c 2",
+        "  + d 1",
+    ]
+
+
+def test_hash_is_the_same_on_every_system() -> None:
+    assert digest_of({"pyproject.toml": "a\r\nb\r\n"}) == digest_of({"pyproject.toml": "a\nb\n"})
+    assert digest_of({"pyproject.toml": "a"}) != digest_of({"environment.yml": "a"})
+    assert digest_of({"pyproject.toml": "a", "x": "y"}) == digest_of({"pyproject.toml": "a"})
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml", "requirements.lock"])
+def test_lists_that_another_command_changes_meanwhile_are_all_left_as_they_are(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"[project]\r\ndependencies = []\r\n")
+    (tmp_path / "environment.yml").write_text("dependencies:\n  - python\n")
+    before = read_texts(tmp_path)
+    after = Texts(
+        pyproject=pyproject.with_requirement(before.pyproject, Requirement("timm")),
+        environment=environment_yml.with_package(before.environment, "timm", ""),
+        lock="timm==1.0\n",
+    )
+    (tmp_path / name).write_text("another one\n")
+    there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(LabError, match="The lists were not changed"):
+        write_texts(tmp_path, before, after)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == there
+
+
+def test_byte_order_mark_is_named() -> None:
+    with pytest.raises(LabError, match="byte order mark"):
+        pyproject.requirements("\ufeff[project]\n")
+
+
+URL = "https://conda.example/conda-forge/noarch/{}-1.0-py_0.conda#" + "0" * 32
+CONDA_LOCK = f"# lists: abc\n# card: \n@EXPLICIT\n#0123\n{URL.format('alpha')}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("../conda-linux-64.lock", CONDA_LOCK),
+        ("conda-odd.lock", CONDA_LOCK),
+        ("conda-linux-64.lock", "nothing\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "$(touch here)\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "--channel=https://host/#0\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + "# \x1b[31m\n"),
+        ("conda-linux-64.lock", CONDA_LOCK + f"{URL.format('a')}\n" * 20_000),
+    ],
+)
+def test_only_a_lock_of_conda_is_taken_from_the_machine(
+    name: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    keep_conda_lock(tmp_path / "project", name, text, Console())
+    assert not list(tmp_path.rglob("conda-*.lock"))
+    assert "was not used" in capsys.readouterr().err
+
+
+def test_lock_of_conda_is_written_and_the_line_to_commit_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "conda-linux-64.lock"
+    keep_conda_lock(tmp_path, name, CONDA_LOCK, Console())
+    assert (tmp_path / name).read_text() == CONDA_LOCK
+    assert f"git add {name}; git commit" in capsys.readouterr().out
+    other_order = "".join(f"{line}\n" for line in reversed(CONDA_LOCK.splitlines()))
+    keep_conda_lock(tmp_path, name, other_order, Console())
+    assert capsys.readouterr().out == ""
+    keep_conda_lock(tmp_path, name, CONDA_LOCK.replace("# card: ", "# card: 12.6"), Console())
+    assert "for machines without a card, so it was kept" in capsys.readouterr().out
+    newer = CONDA_LOCK.replace("alpha-1.0", "alpha-1.1")
+    keep_conda_lock(tmp_path, name, newer, Console())
+    assert (tmp_path / name).read_text() == newer
