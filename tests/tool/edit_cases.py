@@ -251,7 +251,7 @@ CASES = [
     prepended(
         "Match exec",
         'Match exec "touch ~ssh/ran"\n    User u\nHost a\n    Port 2200\n',
-        notes=("Lines that run a command",),
+        notes=("ran no command of Match exec",),
     ),
     prepended(
         "Match exec in an included file",
@@ -260,12 +260,12 @@ CASES = [
             "x.inc": "Include ~ssh/deep\n",
             "deep": 'Match host a exec "touch ~ssh/ran"\n  User u\n',
         },
-        notes=("Lines that run a command",),
+        notes=("ran no command of Match exec",),
     ),
     prepended(
         "Match exec in disguise",
         '= Match !ex"ec" "touch ~ssh/ran"\n    User u\nMATCH Host=a eXec="touch ~ssh/ran"\n',
-        notes=("Lines that run a command",),
+        notes=("ran no command of Match exec",),
     ),
     prepended(
         "Match exec where only ssh finds it",
@@ -276,6 +276,6 @@ CASES = [
         "Match exec and files that include each other",
         'Include ~ssh/x.inc\nMatch exec "touch ~ssh/ran"\n',
         files={"x.inc": "Host x\n    Include ~ssh/y.inc\n", "y.inc": "Port 2200\n"},
-        notes=("Lines that run a command",),
+        notes=("ran no command of Match exec",),
     ),
 ]
