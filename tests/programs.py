@@ -13,7 +13,9 @@ def path_without(place: Path, *programs: str) -> str:
     folder = place / "programs"
     folder.mkdir(exist_ok=True)
     for directory in reversed(os.environ["PATH"].split(os.pathsep)):
-        for program in Path(directory).glob("*"):
+        if not os.access(directory, os.R_OK | os.X_OK):  # another account's, as `su` leaves them
+            continue
+        for program in Path(directory).iterdir():
             if program.name not in programs and os.access(program, os.X_OK):
                 (folder / program.name).unlink(missing_ok=True)
                 (folder / program.name).symlink_to(program)

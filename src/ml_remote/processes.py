@@ -340,11 +340,13 @@ def _start(
             env=_environment(variables or {}),
             start_new_session=own_session,
         )
-    except FileNotFoundError:
+    except OSError as error:
         if folder is not None and not folder.is_dir():
             raise ConfigurationError(f"There is no folder {folder}.") from None
-        raise program_missing(command[0]) from None
-    except OSError as error:
+        # A folder on PATH that may not be read turns "not found" into "permission denied".
+        by_path = Path(command[0]).name != command[0]
+        if isinstance(error, FileNotFoundError) or not (by_path or shutil.which(command[0])):
+            raise program_missing(command[0]) from None
         raise ConfigurationError(f"{command[0]} cannot be started: {error.strerror}.") from None
 
 

@@ -136,6 +136,15 @@ def test_what_cannot_be_started_is_told_in_a_sentence(tmp_path: Path) -> None:
             processes.run(command, folder=folder)
 
 
+def test_a_folder_on_path_that_may_not_be_read_does_not_hide_that_a_program_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "another account's").mkdir(mode=0)
+    monkeypatch.setenv("PATH", str(tmp_path / "another account's"), prepend=os.pathsep)
+    with pytest.raises(ConfigurationError, match="no-such-program is not installed"):
+        processes.run(["no-such-program"])
+
+
 @pytest.mark.parametrize("where", ["1", "2"], ids=["output", "messages"])
 def test_a_program_that_does_not_stop_printing_is_ended(
     where: str, monkeypatch: pytest.MonkeyPatch

@@ -113,7 +113,7 @@ def _ask(*words: str) -> str:
             stderr=subprocess.STDOUT,
             timeout=_PATIENCE,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # the latter where PATH has an unreadable folder
         raise CardError("This machine has no NVIDIA card: there is no nvidia-smi.") from None
     except subprocess.TimeoutExpired:
         raise DriverError(

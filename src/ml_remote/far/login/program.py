@@ -41,7 +41,9 @@ def main(arguments: List[str]) -> int:
         process = _start(command, writing)
     except OSError as error:
         print("{}: {}".format(command[0], error.strerror), file=sys.stderr)
-        return 127 if isinstance(error, FileNotFoundError) else 126
+        # The error alone does not tell: an unreadable folder on PATH makes it "permission denied".
+        by_path = os.sep in command[0] and Path(command[0]).exists()
+        return 126 if by_path or shutil.which(command[0], os.F_OK) else 127
     os.close(writing)
     _pass_on(reading, process, masker)
     code = process.wait()
