@@ -13,6 +13,7 @@ from baking import THIS_PYTHON
 from environment_events import BACKEND, PYPROJECT, TORCH, build_wheel
 from remote_project import RemoteProject
 
+from ml_remote.package_lists.uv import reason
 from ml_remote.packages import _changed
 from ml_remote.transfer.local_repository import git
 
@@ -211,3 +212,33 @@ def test_environment_is_made_without_a_lock_where_there_is_no_index(
     assert "The versions of this environment are not locked." in done.stderr
     assert not (packages_here.project.path / "requirements.lock").exists()
     assert installed(packages_here)["torch"] == "2.9"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "error: Request failed after 3 retries in 5.0s\n"
+            "  cause: Failed to fetch: https://pypi.org/simple/timm/\n"
+            "  cause: error sending request for url (https://pypi.org/simple/timm/)\n"
+            "  cause: client error (Connect)\n"
+            "  cause: failed to lookup address information\n",
+            "Request failed after 3 retries in 5.0s: Failed to fetch: "
+            "https://pypi.org/simple/timm/: failed to lookup address information",
+        ),
+        (
+            "error: No solution found when resolving dependencies:\n"
+            "  cause: Because nowhere was not found in the package registry\n"
+            "  we can conclude that it cannot be had.\n\nhint: None.\n",
+            "No solution found when resolving dependencies: Because nowhere was not found in the "
+            "package registry we can conclude that it cannot be had. hint: None.",
+        ),
+        (
+            "  \u00d7 No solution found:\n  \u2570\u2500\u25b6 Because a<2",
+            "No solution found: Because a<2",
+        ),
+    ],
+    ids=["chain", "one cause", "drawn"],
+)
+def test_reason_of_uv_is_what_failed_and_why(text: str, said: str) -> None:
+    assert reason(text) == said

@@ -15,6 +15,7 @@ __all__ = ["index_of_uv", "reason", "uv_program"]
 
 _MOST_LETTERS = 600
 _SECONDS = 20
+_CAUSE = re.compile(r"(?:cause|Caused by): ")
 _GLYPHS = re.compile(r"^[\s\u00d7\u2570\u2500\u25b6\u251c\u2502\u2192]+")
 
 
@@ -47,7 +48,17 @@ def index_of_uv(folder: Path) -> str:
 
 
 def reason(text: str) -> str:
-    """Return what uv printed as one paragraph, without its drawing, and not too long."""
-    lines = [_GLYPHS.sub("", line).strip() for line in text.splitlines()]
-    said = " ".join(line for line in lines if line)
+    """Return what uv printed as one paragraph, without its drawing, and not too long.
+
+    Of a chain of causes the first two links are kept, what failed and where, and the last: why.
+    """
+    lines = [_GLYPHS.sub("", line).strip().removeprefix("error: ") for line in text.splitlines()]
+    causes = [number for number, line in enumerate(lines) if _CAUSE.match(line)]
+    said = ""
+    for number, line in enumerate(lines):
+        if line and number not in causes:
+            said += f" {line}"
+        elif line and number not in causes[1:-1]:
+            said = f"{said.rstrip(':')}: {_CAUSE.sub('', line)}"
+    said = said.strip()
     return said if len(said) <= _MOST_LETTERS else f"{said[:_MOST_LETTERS]} ..."
