@@ -21,7 +21,7 @@ from tool_helpers import Lab
 from ml_remote.context import Context
 from ml_remote.doctor import checks
 from ml_remote.doctor.checks import examine
-from ml_remote.doctor.connection_checks import check_address
+from ml_remote.doctor.connection_checks import check_address, check_port
 from ml_remote.doctor.findings import Finding
 from ml_remote.login.connecting import connect
 from ml_remote.login.entries import write_entry
@@ -273,6 +273,12 @@ def test_port_where_nothing_or_something_else_answers_is_told(laptop: Laptop) ->
         assert finding.state == "failed"
         assert "not an SSH server" in finding.detail
         assert found(laptop, "login").state == "skipped"
+
+
+def test_network_that_does_not_lead_to_the_machine_is_told() -> None:
+    # TCP has no way to an address of many; this computer says so without a packet.
+    finding = check_port({"hostname": ["224.0.0.1"], "port": ["22"]})
+    assert (finding.state, finding.remedy) == ("failed", "Join the network or VPN that leads to it")
 
 
 def test_port_that_a_command_may_lead_around_is_left_to_the_login(laptop: Laptop) -> None:

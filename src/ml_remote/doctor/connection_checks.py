@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator, Mapping
 
@@ -31,6 +32,11 @@ __all__ = [
     "check_shared_login",
     "examine_connection",
 ]
+
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+"""What this computer says where no network leads to the machine, whether that is on or not."""
+_NETWORK = "Join the network or VPN that leads to it"
+_SERVER = "Check that the machine is on and its SSH server runs: sudo systemctl status ssh"
 
 
 def examine_connection(
@@ -107,8 +113,7 @@ def check_port(resolved: Mapping[str, list[str]]) -> Finding:
             name="port",
             state="failed",
             detail=f"port {port} of {host} does not answer ({error.strerror or error})",
-            remedy="Check that the machine is on and its SSH server runs: sudo systemctl status "
-            "ssh",
+            remedy=_NETWORK if error.errno in _NO_WAY else _SERVER,
         )
     if not banner.startswith(b"SSH-"):
         return Finding(
