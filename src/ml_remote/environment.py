@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from .version import this_version
 
 __all__ = ["SetupRequest", "StartedSetup", "begin_setup", "finish_setup", "setup"]
 
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")  # what every shell takes as it is
 _LACKING = "lacking"  # what check-environment.sh prints where the far half or the lists are missing
 
 
@@ -229,7 +231,8 @@ def _tell_of_editor(context: Context, machine: Machine) -> None:
 
 def _log_command(machine: Machine, job: Job) -> str:
     """Return the command that shows all that was printed there."""
-    remote = f"cat {quote(f'{machine.folder}/.lab/jobs/{job.id}/log')}"
+    path = f"{machine.folder}/.lab/jobs/{job.id}/log"
+    remote = f"cat {path if _PLAIN.fullmatch(path) else quote(path)}"
     return shlex.join(["ssh", *shown_options(machine.client.directory), machine.alias, remote])
 
 

@@ -73,7 +73,8 @@ def set_up_locally(context: Context, *, upgrade: bool, in_place: bool = False) -
             output.add(line.rpartition("\r")[2])
         code = process.wait()
     if code != 0:
-        failure = output.failure("this computer", shlex.join(["cat", str(log)]))
+        log_command = shlex.join(["cat", str(log)])
+        failure = output.failure("this computer", log_command, is_local=True)
         if in_place or not may_change_in_place(context, failure):
             raise failure
         return set_up_locally(context, upgrade=upgrade, in_place=True)

@@ -73,19 +73,19 @@ class Output:
         """The error that it has told, with its hints; empty if it has told none."""
         return "\n".join(self._error)
 
-    def failure(self, place: str, log: str) -> LabError:
-        """Return the error that says why it failed; `log` is the command that shows all of it."""
+    def failure(self, place: str, log: str, *, is_local: bool = False) -> LabError:
+        """Return the error that says why it failed; `log` is the command that shows all of it.
+
+        If it was made on this computer, what it says to do on a laptop is left out.
+        """
+        again = "lab setup --local" if is_local else "lab setup"
+        hint = f"Fix that, then: {again}\nFull output: {log}"
         if self._error:
-            said = "\n  ".join(self._error)
-            return LabError(
-                f"No environment on {place}: {said}",
-                hint=f"Fix that, then: lab setup\nFull output: {log}",
-            )
+            lines = [line for line in self._error if not is_local or "your laptop" not in line]
+            said = "\n  ".join(lines)
+            return LabError(f"No environment on {place}: {said}", hint=hint)
         shown = "\n".join(f"  {line}" for line in self._lines)
-        return LabError(
-            f"No environment on {place}. The last output:\n{shown}",
-            hint=f"Fix that, then: lab setup\nFull output: {log}",
-        )
+        return LabError(f"No environment on {place}. The last output:\n{shown}", hint=hint)
 
 
 def may_change_in_place(context: Context, failure: LabError) -> bool:

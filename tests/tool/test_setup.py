@@ -173,12 +173,13 @@ def test_setup_here_keeps_the_log(remote_project: RemoteProject) -> None:
     assert done.stdout.splitlines()[0] == "The environment is complete: all of it"
     assert "Downloading torch" in (remote_project.project.path / ".lab" / "setup.log").read_text()
     remote_project.commit(
-        "scripts/setup-environment.sh", "echo 'Error: No.'; echo '  Yes.'; exit 3"
+        "scripts/setup-environment.sh",
+        "echo 'Error: No.'; echo '  Yes.'; echo '  If not, on your laptop: lab'; exit 3",
     )
     done = remote_project.lab("setup", "--local")
     assert done.returncode == 1
     assert "No environment on this computer: No." in done.stderr
-    assert "  Yes.\nNext: Fix that, then: lab setup" in done.stderr
+    assert "  Yes.\nNext: Fix that, then: lab setup --local\n" in done.stderr
 
 
 @pytest.fixture
