@@ -68,7 +68,7 @@ class Pair:
 
 @contextmanager
 def connection() -> Iterator[Pair]:
-    """A laptop, and a machine that it can reach; both sides have an empty project."""
+    """Yield a laptop, and a machine that it can reach; both sides have an empty project."""
     with (
         tempfile.TemporaryDirectory(prefix="lab-") as temporary,
         openssh_server.account(own=True) as account,
@@ -91,7 +91,7 @@ def connection() -> Iterator[Pair]:
 
 
 def new_project(pair: Pair) -> None:
-    """Begin both sides again, with one commit that the machine has."""
+    """Reset both sides to one commit, which the machine has."""
     for folder in (pair.here, pair.there):
         shutil.rmtree(folder, ignore_errors=True)
     pair.here.mkdir()

@@ -37,7 +37,7 @@ LINES = 200
 
 
 def main() -> int:
-    """Do everything, and say what was lost."""
+    """Run every scenario, and print what was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a twentieth of each")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments and sequences")
@@ -178,7 +178,7 @@ def cut(pair: Pair, program: str, variables: dict[str, str], chance: random.Rand
 
 
 def environments(pair: Pair, times: int, chance: random.Random) -> list[str]:
-    """Let managers come and go, disks fill, lists change and setups be killed: one always works."""
+    """Add and remove managers, fill disks, change lists, kill setups: one always works."""
     lost = []
     with tempfile.TemporaryDirectory(prefix="lab-environments-") as folder:
         computer = Computer.new(Path(folder))

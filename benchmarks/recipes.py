@@ -36,7 +36,7 @@ data, digits, evaluation, loop, optimizers, training = (
 
 
 def main() -> None:
-    """Carry out the measurement that the command line names."""
+    """Run the measurement that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=["textbook", "rival", "ours", "reading"])
     parser.add_argument("--seed", type=int, default=0)

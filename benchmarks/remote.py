@@ -53,7 +53,7 @@ def main() -> None:
 
 @contextmanager
 def connected() -> Iterator[tuple[BakedProject, Client, Path]]:
-    """A project, its machine, and the home directory there; nothing is on the machine yet."""
+    """Yield a project, its machine, and the home directory there; nothing is on the machine yet."""
     with tempfile.TemporaryDirectory(prefix="lab-") as temporary:
         laptop = openssh_server.laptop(Path(temporary))
         with (
@@ -86,7 +86,7 @@ def _quietly_baked(laptop: Laptop, address: str) -> BakedProject:
 
 
 def measure_up(project: BakedProject, runs: int) -> None:
-    """`lab up`: the first time (packages in uv's cache), and when there is nothing left to do."""
+    """Time `lab up`: the first time (packages in uv's cache), and when nothing is left to do."""
 
     def up() -> None:
         project.run(sys.executable, "-B", "lab.py", "up", "--no-code", "--yes")
@@ -96,7 +96,7 @@ def measure_up(project: BakedProject, runs: int) -> None:
 
 
 def measure_round_trip(client: Client, runs: int) -> None:
-    """One command there, over the shared connection and over one of its own."""
+    """Time one command on the machine, over the shared and over a new connection."""
     alone = client.with_options("ControlPath=none")
     client.run("true")
     show("a command, shared connection", [seconds(lambda: client.run("true")) for _ in range(runs)])
@@ -104,7 +104,7 @@ def measure_round_trip(client: Client, runs: int) -> None:
 
 
 def measure_pull(client: Client, here: Path, runs: int) -> None:
-    """A file of 200 MiB: by scp, and by `lab pull` with rsync and with sftp."""
+    """Time a file of 200 MiB by scp, and by `lab pull` with rsync and with sftp."""
     there = client.run_script(
         f'cd && mkdir -p "$1/outputs" && cd "$1/outputs" && pwd && '
         f"head -c {SIZE} /dev/urandom >weights.pt",

@@ -113,7 +113,7 @@ class Rig:
 
 @contextmanager
 def rig(*, has_environment: bool = True) -> Iterator[Rig]:
-    """A laptop and a machine on loopback that has the project and, if wanted, its environment."""
+    """Yield a laptop and a machine on loopback with the project and, if wanted, its environment."""
     with tempfile.TemporaryDirectory(prefix="lab-") as temporary:
         laptop = openssh_server.laptop(Path(temporary))
         variables = {

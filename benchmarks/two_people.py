@@ -48,7 +48,7 @@ def precious(folder: Path, written: set[str]) -> dict[str, str]:
 
 
 def change(folder: Path, chance: random.Random, written: set[str]) -> None:
-    """Let the person on this side do something: write, link, ignore, or commit."""
+    """Do something as the person on this side: write, link, ignore, or commit."""
     what = chance.choice(("write", "write", "result", "link", "track", "commit", "commit"))
     text = f"{chance.random()}\n"
     if what == "commit":
@@ -73,7 +73,7 @@ def change(folder: Path, chance: random.Random, written: set[str]) -> None:
 def collide(
     pair: Pair, chance: random.Random, written: dict[Path, set[str]], *, way: int
 ) -> tuple[str, ...]:
-    """Let one side commit what the other is working on, and ignores; return what to run then.
+    """Commit on one side what the other works on, and ignores; return what to run then.
 
     In a true merge or rebase git itself does not look at such files.
     """
@@ -110,7 +110,7 @@ def obey(pair: Pair, said: str) -> None:
 
 
 def sequences(pair: Pair, times: int, chance: random.Random) -> list[str]:
-    """Let two people work on both sides, push and pull in between, and do what is proposed."""
+    """Simulate two people who work on both sides, push and pull, and do what is proposed."""
     lost = []
     for number in range(times):
         new_project(pair)

@@ -1,4 +1,4 @@
-"""Pin the tool, make the new project a git repository, and say what was made and what comes next.
+"""Pin the tool, make the new project a git repository, and print what was made and what is next.
 
 cookiecutter renders this file and runs it in the generated project. The answers reach it as data,
 as in pre_gen_project.py. Nothing here is vital: what does not work is named, with the command that
@@ -82,7 +82,7 @@ def main() -> int:
 
 
 def is_update(answers: dict[str, object]) -> bool:
-    """Tell whether cruft generates this in a temporary folder, to compare a project with it."""
+    """Return whether cruft generates this in a temporary folder, to compare a project with it."""
     if not answers.get("_commit"):
         return False
     import tempfile
@@ -105,13 +105,13 @@ def remove_caches(project: Path) -> None:
 
 
 def make_executable(path: Path) -> None:
-    """Let everybody run a file who may read it; cookiecutter loses that from a zip file."""
+    """Make a file executable for all who may read it; cookiecutter loses that from a zip file."""
     mode = path.stat().st_mode
     path.chmod(mode | (mode & 0o444) >> 2)
 
 
 def set_up_tool(answers: dict[str, object], *, update: bool) -> list[str]:
-    """Say in lab.py which version of the tool is this project's; return what is left to do.
+    """Pin this project's version of the tool in lab.py; return what is left to do.
 
     That of a repository is pinned in lab.py. That of a folder on this computer is named in
     lab.local.toml, which git ignores; a folder that cruft compares with needs none.
@@ -171,7 +171,7 @@ def template_folder(answers: dict[str, object]) -> Path | None:
 
 
 def is_path(address: str) -> bool:
-    """Tell whether git would take an address for a path on this computer."""
+    """Return whether git would take an address for a path on this computer."""
     return "://" not in address and not re.match(r"[^/\\:]{2,}:", address)
 
 
@@ -231,7 +231,7 @@ def name_folder(folder: Path) -> list[str]:
 
 
 def start_ssh_entry(answers: dict[str, object]) -> subprocess.Popen[str] | list[str]:
-    """Begin to write the SSH entry that was asked for, or return what is to say instead.
+    """Start to write the SSH entry, if asked for; otherwise return what to print instead.
 
     `lab connect` does it, and says what it wrote; no machine is contacted. The interpreter that
     cookiecutter has can run it from the template's own source; otherwise uv brings both.
@@ -353,7 +353,7 @@ def git_command(*words: str) -> tuple[str, ...]:
 
 
 def print_next_steps(answers: dict[str, object], notes: list[str]) -> None:
-    """Say what to do next, after what went wrong: each line can be run as it is, in this order."""
+    """Print what went wrong and what to do next: each line can be run as it is, in this order."""
     steps = [note[len(STEP) :] for note in notes if note.startswith(STEP)]
     for note in notes:
         if not note.startswith(STEP):
@@ -417,7 +417,7 @@ def quiet_variables() -> dict[str, str]:
 
 
 def succeeds(*command: str) -> bool:
-    """Tell whether a command can be run and succeeds."""
+    """Return whether a command can be run and succeeds."""
     done = run_command(*command)
     return done is not None and done.returncode == 0
 

@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def refuse_version() -> str:
-    """Say that this cookiecutter is too old: it does not render what the template derives."""
+    """Report that this cookiecutter is too old: it does not render what the template derives."""
     try:
         from cookiecutter import __version__ as found
     except ImportError:
@@ -90,7 +90,7 @@ def refuse_version() -> str:
 
 
 def refuse_folder(names: set[str], answers: dict[str, object]) -> str:
-    """Say that a folder with these files in it is left as it is, and what to do instead."""
+    """Report that a folder with these files was not changed, and what to do instead."""
     lines = [f"Nothing was generated: {Path.cwd()} is not empty. Its files were not changed."]
     if "lab.toml" in names:
         lines.append("To bring a project of this template up to date, run in its folder:")
@@ -324,7 +324,7 @@ def _check_reserved(name: str) -> str | None:
 
 
 def _is_unprintable(character: str) -> bool:
-    """Tell whether a character would end a line or vanish, which breaks TOML and YAML files."""
+    """Return whether a character would end a line or vanish, which breaks TOML and YAML files."""
     is_noncharacter = ord(character) & 0xFFFE == 0xFFFE
     return is_noncharacter or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 

@@ -46,7 +46,7 @@ class Account:
         return self.home / ".ssh" / "authorized_keys"
 
     def authorize(self, *public_keys: str) -> None:
-        """Let these keys in and no others."""
+        """Authorize these keys and no others."""
         self.write(".ssh/authorized_keys", "".join(f"{key.strip()}\n" for key in public_keys))
 
     def write(self, name: str, text: str, mode: int = 0o600) -> Path:
@@ -63,7 +63,7 @@ class Account:
 
 @contextmanager
 def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
-    """An account on the remote machine, with `shell` as its login shell (as root).
+    """Yield an account on the remote machine, with `shell` as its login shell (as root).
 
     With `own` it is the user that runs the tests, who may read what other tests have made.
     """
@@ -94,7 +94,7 @@ def account(*, shell: str = "/bin/sh", own: bool = False) -> Iterator[Account]:
 
 @contextmanager
 def folder_of_its_own() -> Iterator[Path]:
-    """A folder that sshd may read files of: nobody else may write to it, nor to those above."""
+    """Yield a folder from which sshd reads files: nobody else may write to it or those above."""
     with tempfile.TemporaryDirectory(prefix="lab-sshd-") as made:
         yield Path(made)
 

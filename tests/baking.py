@@ -137,7 +137,7 @@ def _set_variables(variables: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Let this process make its temporary files there: cookiecutter leaves some."""
+    """Make this process's temporary files go there: cookiecutter leaves some."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
         yield

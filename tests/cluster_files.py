@@ -133,7 +133,7 @@ class Person:
         return path
 
     def authorize(self, public_key: str) -> None:
-        """Let this key in and no other, where keys count."""
+        """Authorize this key and no other, where keys count."""
         self.write(".ssh/authorized_keys", f"{public_key.strip()}\n", 0o600)
 
     def code(self) -> str:
@@ -156,7 +156,7 @@ class Person:
         return variables
 
     def new_secret(self) -> None:
-        """Let other codes count from now on."""
+        """Accept other codes from now on."""
         self._secret = os.urandom(20)
         self._used.clear()
         path = self.homes / CODES / self.user

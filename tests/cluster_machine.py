@@ -76,7 +76,7 @@ class ClusterMachine:
 def cluster_machine(
     name: str, *, folder: Path, files: Sequence[Path], homes: Path
 ) -> Iterator[ClusterMachine]:
-    """A machine with the files of these folders over this computer's; the last of them wins.
+    """Yield a machine with the files of these folders over this computer's; the last of them wins.
 
     `homes` is what it has as /home, in common with others.
     """
@@ -92,7 +92,7 @@ def cluster_machine(
 
 @contextmanager
 def network_of_its_own() -> Iterator[int]:
-    """A network namespace: the number of a process in it, which does nothing."""
+    """Yield a network namespace: the number of a process in it, which does nothing."""
     script = "ip link set dev lo up && echo up && exec sleep infinity"
     with _ended_with_us(["unshare", "--net", "sh", "-c", script]) as process:
         assert process.stdout is not None
@@ -120,7 +120,7 @@ def _ended_with_us(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def in_network_of(process: int) -> Iterator[None]:
-    """Let this thread, and what it starts, be in the network of that process."""
+    """Move this thread, and what it starts, to the network of that process."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def enter(file: int) -> None:

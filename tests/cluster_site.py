@@ -80,7 +80,7 @@ class Site:
 
     @contextmanager
     def asking(self, factor: Factor, *, at_gateway: bool = False) -> Iterator[None]:
-        """Let the login nodes, or the gateway, ask for a second factor within the block.
+        """Make the login nodes, or the gateway, ask for a second factor within the block.
 
         Connections that are open stay open.
         """
@@ -94,7 +94,7 @@ class Site:
                 _set_login(machine, Factor.NONE)
 
     def prefer(self, machine: ClusterMachine) -> None:
-        """Let the name `login` lead to this one of the two login nodes from now on."""
+        """Point the name `login` at this one of the two login nodes."""
         others = [one for one in (self.login1, self.login2) if one != machine]
         hosts = (self.folder / "files/all/etc/hosts").read_text().splitlines()
         kept = [line for line in hosts if not line.endswith(" login")]
@@ -111,7 +111,7 @@ class Site:
             self.gateway.run("ip", "link", "set", "dev", "outside", "up")
 
     def known(self, laptop: Laptop, person: Person, alias: str = "cluster") -> Client:
-        """Let the laptop in with a key through the gateway, under an alias and `gateway`.
+        """Authorize the laptop's key through the gateway, under an alias and `gateway`.
 
         Both have an entry with a shared connection; the host keys are known.
         """
@@ -153,7 +153,7 @@ class Site:
 
 @contextmanager
 def site() -> Iterator[Site]:
-    """A running cluster; it takes a few seconds to start."""
+    """Yield a running cluster; it takes a few seconds to start."""
     assert not (missing := missing_packages()), f"not installed: {' '.join(missing)}"
     with _number() as number, ExitStack() as stack:
         folder = Path(tempfile.gettempdir()) / f"lab-cluster-{number}"
@@ -182,7 +182,7 @@ def site() -> Iterator[Site]:
 
 @contextmanager
 def _number() -> Iterator[int]:
-    """A number that no other cluster on this computer has: its control groups have one place."""
+    """Yield a number that no other cluster on this computer has, for its control groups."""
     with ExitStack() as stack:
         for number in range(1, _CLUSTERS + 1):
             lock = FileLock(Path(tempfile.gettempdir()) / f"lab-cluster-{number}.lock")
@@ -243,7 +243,7 @@ def _machine(folder: Path, name: str) -> AbstractContextManager[ClusterMachine]:
 
 
 def _join(laptop: int, machines: dict[str, ClusterMachine], addresses: dict[str, str]) -> None:
-    """Lay the cables: laptop to gateway, and all machines to a bridge in the gateway."""
+    """Connect the laptop to the gateway, and all machines to a bridge in the gateway."""
     gateway = machines["gateway"]
 
     def at_laptop(*words: str) -> None:

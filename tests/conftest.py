@@ -55,7 +55,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory of the test's own, so that nothing of the person's is read or written."""
+    """Return a home directory for the test, so that nothing of the person's is read or written."""
     folder = tmp_path_factory.mktemp("home")
     for name, value in isolated_variables(folder).items():
         if value is None:
@@ -76,7 +76,7 @@ def _ended() -> Iterator[None]:
 
 @pytest.fixture
 def ssh(home: Path) -> Path:
-    """The SSH directory, with a configuration of the person's own in it."""
+    """Return the SSH directory, with a configuration of the person's own in it."""
     folder = home / ".ssh"
     folder.mkdir(mode=0o700)
     (folder / "config").write_text("Host *\n    ServerAliveInterval 15\n")
@@ -116,18 +116,18 @@ def bake(
 
 @pytest.fixture(scope="session")
 def baked() -> dict[str, BakedProject]:
-    """The projects of which tests get copies, by their answers."""
+    """Return the projects of which tests get copies, by their answers."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def baked_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where they are."""
+    """Return where they are."""
     return tmp_path_factory.mktemp("baked")
 
 
 def names_in(folder: Path) -> set[str]:
-    """What is in a folder."""
+    """Return what is in a folder."""
     return {path.name for path in folder.iterdir()}
 
 
@@ -135,7 +135,7 @@ def names_in(folder: Path) -> set[str]:
 def default_project(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> BakedProject:
-    """A project with the default answers, to look at but not to change."""
+    """Return a project with the default answers, to look at but not to change."""
     folder = tmp_path_factory.mktemp("default")
     project = bake_project(folder / "project", home=folder / "home")
     pytestconfig.stash[DEFAULT_PROJECT] = project.path, names_in(project.path)
@@ -155,13 +155,13 @@ def default_project_unchanged(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def environment() -> LabEnvironment:
-    """The environment that `scripts/setup-environment.sh` makes, once for all tests."""
+    """Return the environment that `scripts/setup-environment.sh` makes, once for all tests."""
     return lab_environment()
 
 
 @pytest.fixture(scope="session")
 def mnist_directory() -> Path:
-    """Where the real MNIST is, in LAB_DATA_DIR; no test downloads it."""
+    """Return where the real MNIST is, in LAB_DATA_DIR; no test downloads it."""
     directory = Path(os.environ.get("LAB_DATA_DIR", ""))
     if not (directory / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
         pytest.skip("the real MNIST is not here: LAB_DATA_DIR names no folder with MNIST/raw in it")

@@ -70,7 +70,7 @@ def _less(left: int | None, size: int) -> int | None:
 
 @contextmanager
 def cutting_proxy(server_port: int) -> Iterator[CuttingProxy]:
-    """A proxy before the server that listens on `server_port` of loopback."""
+    """Yield a proxy before the server that listens on `server_port` of loopback."""
     proxy = CuttingProxy(server_port=server_port)
     with listening(proxy):
         yield proxy

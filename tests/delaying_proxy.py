@@ -49,7 +49,7 @@ class DelayingProxy(PassingProxy):
         answered: threading.Event,
         first: float | None = None,
     ) -> None:
-        """Have two threads pass on what comes: one reads it, the other one sends it when it is due.
+        """Start two threads that pass on data: one reads it, the other sends it when it is due.
 
         `answered` is set while the laptop has been sent something since it last sent something.
         `first` is how much later the connection begins, in seconds, if the laptop is the source.
@@ -88,7 +88,7 @@ class DelayingProxy(PassingProxy):
 
 @contextmanager
 def delaying_proxy(server_port: int) -> Iterator[DelayingProxy]:
-    """A proxy before the server that listens on `server_port` of loopback."""
+    """Yield a proxy before the server that listens on `server_port` of loopback."""
     proxy = DelayingProxy(server_port=server_port)
     with listening(proxy):
         yield proxy

@@ -42,7 +42,7 @@ class EmbeddedServer:
 
 @contextmanager
 def embedded_server(home: Path) -> Iterator[EmbeddedServer]:
-    """A server whose user's home directory is `home`; it is made if it does not exist.
+    """Yield a server whose user's home directory is `home`; it is made if it does not exist.
 
     With the block the server ends, and every command that was started through it and still belongs
     to a connection.

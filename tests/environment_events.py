@@ -226,7 +226,7 @@ class Trial:
     # Events.
 
     def change_lists(self) -> None:
-        """Somebody asks for another package, or another version, or for less."""
+        """Ask for another package or version, or for fewer."""
         name = self.chance.choice(["alpha", "beta", "gamma"])
         bound = self.chance.choice(["", "==1.0", "==1.1", ">=1.1", "==2.0", None])
         if bound is None:
@@ -238,7 +238,7 @@ class Trial:
         assert "complete" in self.said or "up to date" in self.said
 
     def want_what_does_not_exist(self) -> None:
-        """Somebody mistypes the name of a package."""
+        """Mistype the name of a package."""
         self.wanted["nowhere"] = ""
         self.write_lists()
         assert self.set_up() == 1
@@ -246,14 +246,14 @@ class Trial:
         self.write_lists()
 
     def network_fails(self) -> None:
-        """The packages cannot be reached, and the lists have changed."""
+        """Make the packages unreachable, and change the lists."""
         self.wanted[self.chance.choice(["alpha", "beta", "gamma"])] = ""
         self.write_lists()
         empty = str(self.computer.folder / "programs")
         self.set_up(UV_FIND_LINKS=empty, PIP_FIND_LINKS=empty, UV_NO_CACHE="1")
 
     def manager_comes_or_goes(self) -> None:
-        """Somebody installs uv, or removes it; the environment keeps its manager."""
+        """Install uv, or remove it; the environment keeps its manager."""
         record = (self.root / ".venv/lab-environment.json").read_text()
         assert self.set_up() in (0, 1)
         self.has_uv = not self.has_uv
@@ -266,13 +266,13 @@ class Trial:
         )
 
     def disk_fills(self) -> None:
-        """No file may become larger than some KiB."""
+        """Limit the size of files to some KiB."""
         self.wanted[self.chance.choice(["alpha", "beta", "gamma"])] = "==2.0"
         self.write_lists()
         self.set_up(limit=f"ulimit -f {self.chance.choice([0, 1, 2, 8])};")
 
     def kill(self) -> None:
-        """Everything is killed at some moment while a change is made."""
+        """Kill everything at some moment while a change is made."""
         self.wanted[self.chance.choice(["alpha", "beta", "gamma"])] = self.chance.choice(
             ["==1.0", "==1.1", "==2.0"]
         )
@@ -285,7 +285,7 @@ class Trial:
             self.said = process.communicate()[0]
 
     def end_politely(self) -> None:
-        """Somebody stops a setup; nothing of it may be left running."""
+        """Stop a setup; nothing of it may be left running."""
         self.wanted["beta"] = self.chance.choice(["==1.0", "==1.1", "==2.0"])
         self.write_lists()
         with self.start() as process:
@@ -296,7 +296,7 @@ class Trial:
             self.said = process.communicate(timeout=60)[0]
 
     def run_while_it_changes(self) -> None:
-        """A program runs all the while; what it imports late is of the same environment."""
+        """Run a program all the while; what it imports late is of the same environment."""
         python = os.path.realpath(self.root / ".venv/bin") + "/python"
         program = "import alpha, sys; print(alpha.__version__, flush=True); sys.stdin.read(); "
         program += "import torch, importlib.metadata as m; print(m.version('alpha'))"
@@ -330,7 +330,7 @@ EVENTS: tuple[Callable[[Trial], None], ...] = (
 
 
 def run_sequence(computer: Computer, seed: int, *, events: int = 3) -> list[str]:
-    """Let some events happen to a new project, and check it after each; return their names.
+    """Apply some events to a new project, and check it after each; return their names.
 
     Raises AssertionError when an environment was lost.
     """

@@ -49,7 +49,7 @@ def fresh_machine(kind: Kind, laptop: Laptop) -> Iterator[str]:
 
 @contextmanager
 def machine(kind: Kind, laptop: Laptop) -> Iterator[Machine]:
-    """A machine; what is started there and outlives its connection ends with the block."""
+    """Yield a machine; what is started there and outlives its connection ends with the block."""
     with ExitStack() as stack:
         if kind == "embedded":
             server = stack.enter_context(embedded_server(laptop.home / "machine"))

@@ -67,7 +67,7 @@ def _test(node_id: str) -> NamedTest:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a named test that is skipped fail where root and all programs are there."""
+    """Fail a named test that is skipped where root and all programs are available."""
     report = yield
     function = getattr(item, "originalname", None)
     if report.skipped and function in named_functions() and can_run_everything():

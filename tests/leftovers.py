@@ -70,7 +70,7 @@ def _is_controller(config: pytest.Config) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the tests of this module wait less."""
+    """Make the tests of this module wait less."""
     text = "seconds for what is about to end, such as ssh after its server was stopped"
     parser.addoption("--patience", type=float, default=10.0, help=text)
 
@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Look for what still runs, after all fixtures are gone; end it, and let the run fail."""
+    """Find what still runs after all fixtures are gone; end it, and make the run fail."""
     if not _is_controller(session.config):
         return
     deadline = time.monotonic() + session.config.getoption("patience")

@@ -137,7 +137,7 @@ class Network:
 def network(
     aliases: Sequence[str], *, laptop: Laptop, project: BakedProject, **variables: str
 ) -> Iterator[Network]:
-    """Hosts with these aliases; `variables` is what is set in every session on them."""
+    """Yield hosts with these aliases; `variables` is what is set in every session on them."""
     mark = uuid.uuid4().hex[:6]
     with ExitStack() as stack:
         here = stack.enter_context(_namespace(f"lab{mark}"))

@@ -260,7 +260,7 @@ def laptop(home: Path) -> Laptop:
 def openssh_server(
     account: Account, prefix: tuple[str, ...] = (), /, **options: str
 ) -> Iterator[OpenSSHServer]:
-    """A running server that lets `account` in; `options` are further lines of sshd_config.
+    """Yield a running server that lets `account` in; `options` are further lines of sshd_config.
 
     `prefix` is the command that starts it, such as `ip netns exec NAME`.
     """
@@ -279,7 +279,7 @@ def openssh_server(
 
 @contextmanager
 def agent(folder: Path) -> Iterator[dict[str, str]]:
-    """A running ssh-agent of the test's own: the variables that lead to it."""
+    """Yield a running ssh-agent of the test's own: the variables that lead to it."""
     path = folder / "agent"
     process = subprocess.Popen(
         ["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE, text=True

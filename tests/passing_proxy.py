@@ -23,7 +23,7 @@ class PassingProxy(ABC):
 
     @abstractmethod
     def pass_on(self, laptop: socket.socket, server: socket.socket) -> None:
-        """Begin to pass on what comes from either end to the other one."""
+        """Start to pass on what comes from either end to the other one."""
 
     def accept(self, listener: socket.socket) -> None:
         """Pass connections on until the listener is closed."""
@@ -48,7 +48,7 @@ class PassingProxy(ABC):
 
 @contextmanager
 def listening(proxy: PassingProxy) -> Iterator[None]:
-    """Have a proxy take connections, at a port that it knows then."""
+    """Make a proxy accept connections, at a port that it then knows."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy.port = listener.getsockname()[1]
         thread = threading.Thread(target=proxy.accept, args=(listener,))

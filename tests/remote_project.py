@@ -65,7 +65,7 @@ class RemoteProject(LocalProject):
         return self.there("rev-parse", "HEAD")
 
     def assert_same(self) -> None:
-        """What is committed here is checked out there, and nothing that git knows differs."""
+        """Check that the machine has checked out what is committed here, and nothing differs."""
         for name in self.git("ls-files", "-z").split("\0")[:-1]:
             assert (self.folder / name).read_bytes() == (self.project.path / name).read_bytes()
         assert self.there("status", "--porcelain", "--untracked-files=no") == ""

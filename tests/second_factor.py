@@ -107,13 +107,13 @@ def secret_file(folder: Path) -> Path:
 
 
 def ask_for_codes(account: Account) -> None:
-    """Have the account asked for codes."""
+    """Make the account be asked for codes."""
     account.write(".google_authenticator", _secret_text(), mode=0o400)
 
 
 @contextmanager
 def pam_service(rules: str) -> Iterator[tuple[str, ...]]:
-    """PAM's rules for one server: the command that starts it, as `openssh_server` takes it."""
+    """Yield the command that starts a server with its own PAM rules, for `openssh_server`."""
     name = f"sshd-lab{uuid.uuid4().hex[:8]}"
     file = _PAM / name
     with accounts.folder_of_its_own() as folder:
@@ -128,7 +128,7 @@ def pam_service(rules: str) -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def site(**options: str) -> Iterator[Site]:
-    """A server of both kinds; `options` are further lines of its sshd_config."""
+    """Yield a server of both kinds; `options` are further lines of its sshd_config."""
     with ExitStack() as stack:
         first, second = (stack.enter_context(openssh_server.account()) for _ in range(2))
         for account in (first, second):

@@ -31,7 +31,7 @@ FOLDER = "Projekte/mein Labor ü"
 
 @contextmanager
 def own_account() -> Iterator[Account]:
-    """The user who runs the tests, in another home directory: the environment is theirs to read."""
+    """Yield the user who runs the tests, in another home; they can read the environment."""
     with tempfile.TemporaryDirectory(prefix="lab-home-") as home:
         account = Account(user=pwd.getpwuid(os.getuid()).pw_name, home=Path(home), password=None)
         account.write(".bashrc", "echo ended; echo Welcome to this machine\n")  # as some do
@@ -165,7 +165,7 @@ class Desk:
 
 @contextmanager
 def desk(environment: LabEnvironment) -> Iterator[Desk]:
-    """A laptop and a server with everything in place for `lab jupyter`."""
+    """Yield a laptop and a server with everything in place for `lab jupyter`."""
     with (
         # Not below pytest's own folder: that path is too long for the sockets of connections.
         tempfile.TemporaryDirectory(prefix="laptop-") as folder,
@@ -189,7 +189,7 @@ def desk(environment: LabEnvironment) -> Iterator[Desk]:
 
 
 def connect(laptop: Laptop, server: OpenSSHServer, *, alias: str) -> None:
-    """Let the laptop log in to the server by a key, under the alias, as `lab connect` leaves it."""
+    """Connect the laptop to the server by a key, under the alias, as `lab connect` does."""
     key = laptop.make_key("id_ed25519")
     server.account.authorize(key.with_suffix(".pub").read_text())
     laptop.pin_host_key(server)

@@ -65,7 +65,7 @@ class Cluster:
 
     @contextmanager
     def without_controller(self) -> Iterator[None]:
-        """Let nobody reach Slurm for the duration of a block: its controller is stopped."""
+        """Make Slurm unreachable during the block: its controller is stopped."""
         controller = int((self.folder / "slurmctld.pid").read_text())
         os.kill(controller, signal.SIGSTOP)
         try:
@@ -151,7 +151,7 @@ class OrdinaryProject:
 
 @contextmanager
 def ordinary_project(cluster: Cluster, folder: Path) -> Iterator[OrdinaryProject]:
-    """A project with an interpreter and no packages, of an account that may do nothing special."""
+    """Yield a project of an ordinary account, with an interpreter and no packages."""
     with ExitStack() as stack:
         laptop = openssh_server.laptop(
             # Not below pytest's own folder: that path is too long for shared connections.
@@ -175,7 +175,7 @@ def ordinary_project(cluster: Cluster, folder: Path) -> Iterator[OrdinaryProject
 
 @contextmanager
 def slurm_cluster() -> Iterator[Cluster]:
-    """A running Slurm. It and everything that it runs end with the block."""
+    """Yield a running Slurm. It and everything that it runs end with the block."""
     # Not below pytest's own folder: that path is too long for munge's socket.
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder, ExitStack() as daemons:
         cluster = Cluster(Path(folder))

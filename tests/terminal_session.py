@@ -95,7 +95,7 @@ def terminal_session(
     folder: Path,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[TerminalSession]:
-    """A command that runs on a terminal of its own, and ends with the block."""
+    """Yield a command that runs on a terminal of its own, and ends with the block."""
     environment = {**os.environ, "TERM": "xterm-256color", **(variables or {})}
     for name in ("COLUMNS", "LINES"):  # set by pytest-xdist
         environment.pop(name, None)

@@ -99,7 +99,7 @@ def at(client: Client, folder: str) -> Machine:
 def alter_scripts(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str], *names: str
 ) -> None:
-    """Have the scripts of these names, or all, changed before they are sent to the machine."""
+    """Change the scripts of these names, or all, before they are sent to the machine."""
     original = scripts.script
 
     def altered(name: str) -> str:
@@ -112,7 +112,7 @@ def alter_scripts(
 
 @contextmanager
 def machine_of_its_own() -> Iterator[tuple[Laptop, OpenSSHServer, Client]]:
-    """A laptop, and a machine that is known and lets it in: for the tests of a whole file."""
+    """Yield a laptop, and a machine that is known and lets it in: for the tests of a whole file."""
     with (
         tempfile.TemporaryDirectory(prefix="laptop-") as folder,
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -142,7 +142,7 @@ def runs_there(ready_project: ReadyProject) -> list[Job]:
 
 
 def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
-    """Let the laptop in by a key, under the alias `machine`, over shared connections."""
+    """Authorize the laptop's key, under the alias `machine`, over shared connections."""
     key = laptop.make_key("id_ed25519")
     server.account.authorize(key.with_suffix(".pub").read_text())
     laptop.pin_host_key(server)
@@ -158,7 +158,7 @@ def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
 def ready_project_of(
     project: BakedProject, *, laptop: Laptop, environment: LabEnvironment, **variables: str
 ) -> Iterator[ReadyProject]:
-    """The project here, the same with its environment on a machine, and an entry that leads there.
+    """Yield a project here, the same with its environment on a machine, and an entry for it.
 
     Whoever logs in there is the user that runs the tests, so that one environment does for all.
     `variables` are environment variables of their sessions.

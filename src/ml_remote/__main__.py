@@ -1,4 +1,4 @@
-"""`python -m ml_remote`: the `lab` command, for the project that one is in."""
+"""`python -m ml_remote`: the `lab` command, for the project of the current folder."""
 
 import sys
 

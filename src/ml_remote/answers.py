@@ -1,4 +1,4 @@
-"""What the machine may answer: the one place where its words are checked before they are used.
+"""Checks of what the machine answers: the one place where its words are checked before use.
 
 A word of the machine may become a part of a path here, of an argument of ssh, of a file that sftp
 reads, or of a command that a person is told to run. So each kind of word is described by what it
@@ -52,12 +52,12 @@ _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
 class UnusableAnswerError(RemoteCommandError):
-    """The machine answered something that cannot be what was asked for."""
+    """The machine gave an answer that is not valid."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a word of the machine may be."""
+    """A kind of word that the machine may send, and how it is checked."""
 
     what: str
     """What it is called in a sentence."""

@@ -24,7 +24,7 @@ _MARKS = "~#+-"  # asleep, waking up, and the like: it is available
 
 @dataclass(kw_only=True)
 class Partition:
-    """A partition, and what of it is free now."""
+    """A partition, and which of its cards are free now."""
 
     name: str
     time: str
@@ -45,7 +45,7 @@ class Partition:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterJob:
-    """A job of the person's, of whatever project."""
+    """A job of the person's, of any project."""
 
     slurm: SlurmJob
     partition: str

@@ -30,7 +30,7 @@ class Context:
 
     @property
     def project(self) -> Project:
-        """The project that one is in. Raises ConfigurationError where there is none.
+        """The project of the current folder. Raises ConfigurationError if there is none.
 
         It raises it, too, where its folder `.lab` leads elsewhere.
         """
@@ -43,7 +43,7 @@ class Context:
         return self._project
 
     def _warn_once(self, project: Project) -> None:
-        """Name what is in `lab.local.toml` and means nothing: it is often a typing error."""
+        """Warn about unknown settings in `lab.local.toml`, which are often typing errors."""
         if self._has_warned:
             return
         self._has_warned = True

@@ -1,4 +1,4 @@
-"""Opening a page or a link where the person sits, if that is at this computer."""
+"""Opening a page or a link on the person's screen, if they sit at this computer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lab setup`: the project's environment, made there by its own script, with progress."""
+"""`lab setup`: the project's environment, made on the machine by its own script, with progress."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def setup(
     yes: bool = False,
     upgrade: bool = False,
 ) -> None:
-    """Carry out `lab setup`, on this computer if `local`, with wheels from here if `carry`.
+    """Run `lab setup`, on this computer if `local`, with wheels from here if `carry`.
 
     With `slurm` it is made in a job of Slurm.
 
@@ -81,7 +81,7 @@ def setup(
 
 @dataclass(frozen=True, kw_only=True)
 class SetupRequest:
-    """What is asked of a setup on the machine."""
+    """The options of a setup on the machine."""
 
     carry: bool = False
     """Whether wheels are brought from here."""
@@ -97,7 +97,7 @@ class SetupRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class StartedSetup:
-    """A setup that has begun."""
+    """A setup that has started."""
 
     job: Job
     asked: SetupRequest
@@ -220,7 +220,7 @@ def finish_setup(
 
 
 def _tell_of_editor(context: Context, machine: Machine) -> None:
-    """Say how the editor's server comes to where the caches are, which VS Code alone decides."""
+    """Explain how to keep the editor's server beside the caches, which only VS Code can do."""
     folder = remote_cache(machine, context.project.tables)
     if folder:
         context.console.note(

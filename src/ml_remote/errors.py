@@ -1,4 +1,4 @@
-"""The errors that the `lab` command reports in words.
+"""The errors that the `lab` command shows as sentences.
 
 LabError                      it failed; the message says why, `hint` what to do   exit code 1
 ├── UsageError                an answer or option that cannot be meant so          exit code 2
@@ -72,7 +72,7 @@ class LabError(Exception):
 
 
 class UsageError(LabError):
-    """An answer or option that is not of the form it must have."""
+    """An answer or option that is not valid."""
 
     exit_code = 2
 
@@ -82,11 +82,11 @@ class ConfigurationError(LabError):
 
 
 class NoNodeError(LabError):
-    """The alias of a compute node, and the job that was the node has ended: no need to wait."""
+    """The job of a compute node's alias has ended, so waiting is useless."""
 
 
 class NoProjectError(ConfigurationError):
-    """No `lab.toml` is in a folder, nor above it."""
+    """`lab.toml` is missing, in a folder and above it."""
 
     def __init__(self, folder: object) -> None:
         super().__init__(
@@ -131,7 +131,7 @@ class HostKeyUnknownError(UnreachableError):
 
 
 class HostKeyChangedError(UnreachableError):
-    """The host key is another one than before; nothing was sent to the machine."""
+    """The host key has changed; nothing was sent to the machine."""
 
 
 class LoginRefusedError(UnreachableError):
@@ -139,11 +139,11 @@ class LoginRefusedError(UnreachableError):
 
 
 class NoJobError(LoginRefusedError):
-    """A compute node lets in only those of whom a job runs there."""
+    """A compute node lets in only users who have a job there."""
 
 
 class InteractiveLoginError(LoginRefusedError):
-    """The machine asks a person at every login: for a code after the key, or in its place."""
+    """The machine asks a person at every login: for a code after the key, or instead of it."""
 
 
 class InteractiveGatewayError(InteractiveLoginError):

@@ -1,4 +1,4 @@
-"""Whose an exit code is: that of a program that a person runs, or lab's own.
+"""Exit codes: those of a program that a person runs, or lab's own.
 
 A script must be able to tell them apart. So where a command ends with the code of a program,
 whatever `lab` itself fails at has one code: a wrong option, a lost connection, Ctrl-C.

@@ -1,4 +1,4 @@
-"""The far half on the machine: sent once, found again by a hash of what it consists of.
+"""The far half on the machine: sent once, found again by the hash of its contents.
 
 It goes through ssh as a script of POSIX sh that writes every file from a here-document. So it needs
 nothing there but sh, and nothing of it is in the arguments of a program.
@@ -24,7 +24,7 @@ def far_folder() -> str:
 
 
 def ensure_far(machine: Machine) -> str:
-    """See that this tool's far half is in the project's folder on the machine; return its folder.
+    """Install this tool's far half in the project's folder on the machine; return its folder.
 
     Raises MissingFolderError when the project is not on the machine, RemoteCommandError when the
     far half cannot be written, and UnreachableError.

@@ -38,7 +38,7 @@ LONGEST_WAIT = 120.0  # seconds for other processes that change the same directo
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What becomes of one file. `None` as content stands for a file that does not exist.
+    """The change of one file. `None` as content means that the file does not exist.
 
     `path` is the file itself, not a symbolic link to it.
     """
@@ -58,7 +58,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold the lock of `directory` for a block; make the directory, and its parent, where missing.
+    """Hold the lock of `directory` for a block; create it, and its parent, if missing.
 
     The lock goes with the process that holds it. What is empty afterwards is removed again: the
     directory, and the parent if it was made here. Raises LabError when another process holds the

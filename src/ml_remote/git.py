@@ -1,4 +1,4 @@
-"""What git is started with, here: nothing that leads it to another repository or changes its words.
+"""How git is started here: without variables that change its repository or its language.
 
 A hook of git sets variables that name its own repository, and a person's settings change what
 commands print, ask and send. So those variables are removed, and the settings that we rely on are

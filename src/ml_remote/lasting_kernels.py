@@ -62,7 +62,7 @@ class LastingKernel:
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """What a machine says of the kernels of a project."""
+    """A machine's report of the kernels of a project."""
 
     all: Sequence[LastingKernel] = ()
     is_known: bool = True
@@ -152,7 +152,7 @@ def kernel_document(kernel: LastingKernel) -> dict[str, Any]:
 
 
 def tell_after_setup(context: Context, machine: Machine) -> None:
-    """Say which kernels still use the environment before, and what ends when the person logs out.
+    """Report which kernels use the old environment, and what ends when the person logs out.
 
     A machine that cannot tell says nothing. Raises LabError when it cannot be reached.
     """

@@ -1,4 +1,4 @@
-"""What comes next, from the state of things: the one place that decides what `Next:` proposes.
+"""The next step, from the state of the project: the one place that decides what `Next:` shows.
 
 A command tells what it has learnt on its way. Nobody asks the machine anything for the sake of a
 hint: what is not known counts as in order, and the command that is proposed says so if it is not.
@@ -26,7 +26,7 @@ _WITHOUT_LABS_HERE = "run your programs with .venv/bin/python"
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a command has learnt about the project and its machine."""
+    """What a command knows about the project and its machine."""
 
     is_project: bool = True
     """Whether there is a project any more."""

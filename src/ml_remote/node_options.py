@@ -19,7 +19,7 @@ DEFAULT_IDLE_MINUTES = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
-    """What a compute node is asked for with. What is None is left to the cluster."""
+    """The options with which a compute node is requested. None leaves one to the cluster."""
 
     partition: str | None = None
     time: str | None = None

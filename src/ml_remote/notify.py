@@ -1,4 +1,4 @@
-"""Telling a person that something has ended: on the desktop, or in a way of their own."""
+"""Notifying a person that something has ended: on the desktop, or by their own program."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ __all__ = ["add", "remove", "renew"]
 def add(
     context: Context, words: Sequence[str], *, alias: str | None = None, local: bool = False
 ) -> None:
-    """Carry out `lab add`: write packages into both lists, lock them, and install them.
+    """Run `lab add`: write packages into both lists, lock them, and install them.
 
     Raises LabError, in words, when there are no versions that fit; nothing is changed then.
     """
@@ -68,7 +68,7 @@ def add(
 def remove(
     context: Context, words: Sequence[str], *, alias: str | None = None, local: bool = False
 ) -> None:
-    """Carry out `lab remove`: take packages out of both lists and the environment.
+    """Run `lab remove`: take packages out of both lists and the environment.
 
     Raises UsageError for what is not in the lists; nothing is changed then.
     """
@@ -99,7 +99,7 @@ def remove(
 def renew(
     context: Context, *, upgrade: bool = False, alias: str | None = None, local: bool = False
 ) -> None:
-    """Carry out `lab lock`: bring the lock in line with the lists, with `upgrade` to the newest.
+    """Run `lab lock`: update the lock to the lists, with `upgrade` to the newest versions.
 
     An upgrade is installed, too. Raises LabError when no versions fit together.
     """
@@ -181,7 +181,7 @@ def _name(requirement: Requirement) -> str:
 
 
 def _install(context: Context, *, alias: str | None, local: bool, upgrade: bool = False) -> None:
-    """Bring the environment up to date. The lists stay as they are when that fails."""
+    """Update the environment. If that fails, the lists stay changed."""
     try:
         with context.console.part_of_more():
             setup(context, alias=alias, local=local, upgrade=upgrade)

@@ -51,7 +51,7 @@ _LOOK_EVERY = 0.2  # seconds between two looks at how much was written
 
 
 class TooMuchError(LabError):
-    """A program printed more than any answer has; it was ended."""
+    """A program printed more than any valid answer, and was ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Finding programs where the person has them, never in the folder that one is in."""
+"""Finding programs where the person has them, never in the current folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def open_standard_streams() -> None:
 
 
 def keep_out_of_this_folder() -> None:
-    """Let Windows take no program from the current folder, which may be anybody's repository."""
+    """Keep Windows from running programs of the current folder, which may be any repository."""
     if os.name == "nt":
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"
 
@@ -44,7 +44,7 @@ def name_files_in_utf8() -> None:
 
 
 def keep_packages_apart() -> None:
-    """Let the packages that PYTHONPATH names come last: another click there is not lab's own."""
+    """Move the packages of PYTHONPATH to the end: a click among them is not lab's own."""
     named = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     folders = {str(Path(folder).absolute()) for folder in named}
     sys.path.sort(key=lambda folder: folder in folders)  # all others keep their order

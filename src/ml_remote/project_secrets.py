@@ -22,7 +22,7 @@ __all__ = ["list_secrets", "remove_secret", "set_secret"]
 
 
 def set_secret(context: Context, name: str, *, alias: str | None = None) -> None:
-    """Carry out `lab secret set`. Raises UsageError for a name or value that cannot be."""
+    """Run `lab secret set`. Raises UsageError for an invalid name or value."""
     console = context.console
     check_name(name)
     machine = context.machine(alias)
@@ -39,7 +39,7 @@ def set_secret(context: Context, name: str, *, alias: str | None = None) -> None
 
 
 def list_secrets(context: Context, *, alias: str | None = None, as_json: bool = False) -> None:
-    """Carry out `lab secret list`: names, and no values."""
+    """Run `lab secret list`: names, and no values."""
     console, machine = context.console, context.machine(alias)
     lines = run_script(machine, "secret", "list").stdout.split("\n")
     names = [line for line in lines if answers.is_a(answers.VARIABLE, line)]
@@ -54,7 +54,7 @@ def list_secrets(context: Context, *, alias: str | None = None, as_json: bool = 
 
 
 def remove_secret(context: Context, name: str, *, alias: str | None = None) -> None:
-    """Carry out `lab secret remove`. Raises LabError when there is no such secret."""
+    """Run `lab secret remove`. Raises LabError when there is no such secret."""
     check_name(name)
     machine = context.machine(alias)
     missing = LabError(

@@ -45,7 +45,7 @@ _ELSEWHERE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """How much somebody may have somewhere, and has; sizes are in KiB, 0 means no limit."""
+    """A quota and how much of it is used; sizes are in KiB, 0 means no limit."""
 
     place: str
     """The file system, as its program names it."""

@@ -1,4 +1,4 @@
-"""`lab run` from its options to its exit code: what comes before the run, and after it."""
+"""`lab run` from its options to its exit code: the steps before and after the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["carry_out"]
 def carry_out(
     context: Context, lab: str | None, command: Sequence[str], options: Mapping[str, Any]
 ) -> int:
-    """Carry out `lab run`; return the exit code of a program, 0 for a lab.
+    """Run `lab run`; return the exit code of a program, 0 for a lab.
 
     Raises LabError when the run cannot be started, or a lab fails.
     """

@@ -1,4 +1,4 @@
-"""A setup as a job of Slurm, for login nodes that end what takes much CPU time or memory."""
+"""A setup as a Slurm job, for login nodes that kill what takes much CPU time or memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def ends_by_limit(ended: Job, output: Output) -> bool:
 
 
 def may_be_in_job(context: Context, machine: Machine) -> bool:
-    """Offer a job of Slurm for a setup that the machine has ended, where there is a Slurm.
+    """Offer a Slurm job for a setup that the machine killed, if it has Slurm.
 
     Only somebody at a terminal is asked; to others the failure names the command.
     """

@@ -1,4 +1,4 @@
-"""What a setup says, on the machine as on this computer: its steps, and why it failed."""
+"""The output of a setup, on the machine or on this computer: its steps, and why it failed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Output:
             self._error.append(line.strip())
 
     def _tell_of_first(self) -> None:
-        """Do what waits for an environment in which an editor finds an interpreter; only once."""
+        """Run, once, what waits for an environment in which an editor finds an interpreter."""
         act, self._on_first = self._on_first, None
         if act is not None:
             with self._shown.paused():

@@ -27,7 +27,7 @@ _FAREWELL = re.compile(r"(Shared connection|Connection) to \S+ closed\.")
 
 
 def shell(context: Context, command: Sequence[str], *, alias: str | None = None) -> int:
-    """Carry out `lab shell`; return the exit code of the shell, or of the command.
+    """Run `lab shell`; return the exit code of the shell, or of the command.
 
     Raises LabError when there is no connection or no project.
     """

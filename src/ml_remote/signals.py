@@ -11,7 +11,7 @@ __all__ = ["interrupt_on_signals"]
 
 @contextmanager
 def interrupt_on_signals() -> Iterator[None]:
-    """Let the signals of a closed terminal or a shutdown end the block as Ctrl-C does.
+    """Make the signals of a closed terminal or a shutdown end the block as Ctrl-C does.
 
     One that is ignored from the beginning stays so: `nohup` asks for that.
     """

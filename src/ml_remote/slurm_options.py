@@ -24,7 +24,7 @@ _OURS = (
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmOptions:
-    """What a run asks Slurm for. What is None is left to the cluster."""
+    """The options with which a run asks Slurm. None leaves one to the cluster."""
 
     partition: str | None = None
     time: str | None = None

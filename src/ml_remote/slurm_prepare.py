@@ -1,4 +1,4 @@
-"""`[slurm] prepare`: lines that a login shell of the machine runs before what a job is to do."""
+"""`[slurm] prepare`: lines that a login shell runs before the command of a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The word `lab`, installed once: in a project it runs the version that the project pins."""
+"""The command `lab`, installed once: in a project it runs the version that the project pins."""
 
 from __future__ import annotations
 

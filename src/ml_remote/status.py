@@ -105,7 +105,7 @@ class Load:
 
 
 def status(context: Context, *, alias: str | None = None, as_json: bool = False) -> None:
-    """Carry out `lab status`. Raises UnreachableError."""
+    """Run `lab status`. Raises UnreachableError."""
     machine, console = context.machine(alias), context.console
     load = look_at(machine, asks_slurm=context.project.settings.slurm != SlurmOptions())
     ways = [one for one in open_ports(context.project.state) if one.alias == machine.alias]

@@ -58,7 +58,7 @@ _Values = Mapping[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """What both files say, key by key, and which of them says it."""
+    """The values of both files, key by key, and which file each is from."""
 
     project: Path
     """Where `lab.toml` is."""

@@ -1,4 +1,4 @@
-"""Whether the code of a project may be run just because somebody typed `lab` in its folder.
+"""Trust: whether the code of a project may run because somebody typed `lab` in its folder.
 
 Two questions: does it belong to this person, and have they run this very tool before?
 """

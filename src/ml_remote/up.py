@@ -17,7 +17,7 @@ __all__ = ["up"]
 
 
 def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bool = False) -> None:
-    """Carry out `lab up`; the arguments are those of the command line.
+    """Run `lab up`; the arguments are those of the command line.
 
     The editor opens at once where there is an environment, else when setup says that there is an
     interpreter: a window that finds none does not look for it again.
@@ -38,7 +38,7 @@ def up(context: Context, *, alias: str | None = None, code: bool = True, yes: bo
 
 
 def _connect(context: Context, machine: Machine, *, yes: bool) -> None:
-    """See that the machine lets us in without a password, or do what is needed for that."""
+    """Ensure that the machine lets us in without a password; connect if it does not."""
     if machine.client.is_configured and _logs_in(machine):
         if is_known_to_ask(machine.client):
             context.console.say(f"Connected: commands share one connection to {machine.alias}.")
@@ -61,7 +61,7 @@ def _logs_in(machine: Machine) -> bool:
 
 
 class _Editor:
-    """The editor, which is opened once; without one the rest is of use all the same."""
+    """The editor, which is opened once; the other steps work without one."""
 
     def __init__(self, context: Context, machine: Machine, *, is_wanted: bool) -> None:
         self._context = context

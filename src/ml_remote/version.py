@@ -1,4 +1,4 @@
-"""Which version of the tool this is, and where it comes from."""
+"""The version of the tool, and where it was installed from."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_setup_killed_at_ten_random_moments_is_completed_by_the_next(
 
 @pytest.fixture(scope="module")
 def wheels(default_project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stand-in for each package of the lists, newer than the real one, which has gigabytes.
+    """Return a stand-in for each package of the lists, newer than the real one of gigabytes.
 
     hatchling, which installs the project itself, is the real one.
     """

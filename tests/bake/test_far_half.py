@@ -56,7 +56,7 @@ class Bare:
         return done.stdout + done.stderr
 
     def pin(self, url: str, commit: str) -> None:
-        """Let lab.py name this version of the tool, and nothing else name one."""
+        """Pin this version of the tool in lab.py, and nowhere else."""
         script = self.project.path / "lab.py"
         pin = f'# dependencies = ["ml-remote @ git+{url}@{commit}"]'
         assert PIN in script.read_text()
@@ -69,7 +69,7 @@ class Bare:
         return self.project.path / ".lab" / "far"
 
     def assert_runs_labs(self) -> None:
-        """The far half is the one of this tool, and finds the labs of the project."""
+        """Check that the far half is the one of this tool, and finds the labs of the project."""
         assert (self.far / "current").readlink() == Path(content_hash(far_files()))
         python = self.project.path / ".venv/bin/python"
         command = (python, ".lab/far/current", "headless", "labs/nolab.py")
@@ -80,7 +80,7 @@ class Bare:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH with conda's stand-in, and no other maker of environments."""
+    """Return a PATH with conda's stand-in, and no other maker of environments."""
     folder = path_without(tmp_path_factory.mktemp("bare"), "conda", "mamba", "micromamba", "uv")
     conda = Path(folder) / "conda"
     conda.write_text(CONDA)
@@ -92,7 +92,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
 def bare(
     default_project: BakedProject, programs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Bare:
-    """A copy of the project on such a machine."""
+    """Return a copy of the project on such a machine."""
     copy = tmp_path / "a project"
     shutil.copytree(default_project.path, copy, ignore=shutil.ignore_patterns(".git"))
     torch = tmp_path / "torch-stand-in"
@@ -114,7 +114,7 @@ def bare(
 
 @pytest.fixture
 def repository(tmp_path: Path) -> tuple[Path, str]:
-    """A repository of the tool, and the commit that a project pins."""
+    """Return a repository of the tool, and the commit that a project pins."""
     folder = tmp_path / "tool"
     for name, text in far_files().items():
         if name != "__main__.py":
@@ -192,7 +192,7 @@ class _Silent(_Guarded):
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a server that gives nothing away."""
+    """Yield the address of a server that gives nothing away."""
     with ThreadingHTTPServer(("127.0.0.1", 0), request.param) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()

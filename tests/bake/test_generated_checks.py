@@ -64,7 +64,7 @@ def test_hooks_before_a_commit_pass_and_change_nothing(bake: Bake, tmp_path: Pat
 
 @pytest.fixture
 def ready(bake: Bake, environment: LabEnvironment) -> BakedProject:
-    """A project with the shared environment, and one lab that counts."""
+    """Return a project with the shared environment, and one lab that counts."""
     project = bake()
     (project.path / ".venv").symlink_to(environment.python.parent.parent)
     (project.path / ".lab").mkdir()

@@ -26,7 +26,7 @@ class Script:
         (folder / "lab.toml").touch()
 
     def write_uv(self, *lines: str) -> None:
-        """Let `uv` be a shell script of these lines."""
+        """Replace `uv` by a shell script of these lines."""
         uv = self.folder / "bin" / "uv"
         uv.write_text("\n".join(["#!/bin/sh", *lines, ""]))
         uv.chmod(0o755)

@@ -189,7 +189,7 @@ class Combination:
 
 @pytest.fixture(scope="module", params=COMBINATIONS.values(), ids=list(COMBINATIONS))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Combination:
-    """Each of the projects, to look at but not to change."""
+    """Return each of the projects, to look at but not to change."""
     return Combination(request.param, tmp_path_factory.mktemp("combination"))
 
 

@@ -111,7 +111,7 @@ class Remote:
 
 @pytest.fixture
 def remote(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Remote:
-    """The template behind a redirected address; the tool comes from no other place."""
+    """Return the template behind a redirected address; the tool comes from no other place."""
     monkeypatch.delenv("LAB_TOOL")
     return Remote(tmp_path, home)
 

@@ -79,7 +79,7 @@ def whoami(context: Context, alias: str | None) -> None:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    """The template as git has it, with what is not committed yet, as a repository of its own."""
+    """Return the template with uncommitted changes, as a repository of its own."""
     return make_repository(tmp_path / "template")
 
 

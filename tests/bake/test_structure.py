@@ -16,7 +16,7 @@ ABOUT_DIGITS = r"MNIST|mnist|\b28\b|Digit|DIGITS"
 
 @pytest.fixture
 def clean_clone(tmp_path: Path) -> Path:
-    """The template as git has it, with what is not committed yet."""
+    """Return the template as git has it, with what is not committed yet."""
     return copy_template(tmp_path / "clean-clone")
 
 

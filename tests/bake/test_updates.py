@@ -88,7 +88,7 @@ class Cruft:
         commit_all(self.template, "The template of today")
 
     def take_template_of(self, commit: str) -> None:
-        """Let the template's only commit be one of this repository's own history."""
+        """Make the template's only commit one of this repository's history."""
         known = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=TEMPLATE_ROOT)
         if known.returncode != 0:
             pytest.skip(f"this clone of the template has no commit {commit}")
@@ -150,7 +150,7 @@ class Cruft:
 
 @pytest.fixture
 def cruft(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cruft:
-    """The template under cruft's control."""
+    """Return the template under cruft's control."""
     return Cruft(tmp_path, monkeypatch)
 
 

@@ -51,7 +51,7 @@ class Cookiecutter:
 
 @pytest.fixture(params=[pytest.param("2.3.0", marks=pytest.mark.slow), "newest"])
 def cookiecutter(request: pytest.FixtureRequest, tmp_path: Path) -> Cookiecutter:
-    """Oldest and newest cookiecutter; the newest is what the tests themselves have."""
+    """Return the oldest and the newest cookiecutter; the tests themselves have the newest."""
     if request.param == "newest":
         return Cookiecutter((sys.executable, "-m", "cookiecutter"), tmp_path)
     uv = [str(Path(sys.executable).parent / "uv"), "tool", "run", "--quiet"]
@@ -62,7 +62,7 @@ def cookiecutter(request: pytest.FixtureRequest, tmp_path: Path) -> Cookiecutter
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a repository, with a tag."""
+    """Return the template as a repository, with a tag."""
     folder = tmp_path_factory.mktemp("template")
     with environment_variables(isolated_variables(folder / "home")):
         repository = make_repository(folder / "ml-remote-template")

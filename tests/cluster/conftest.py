@@ -18,7 +18,7 @@ from openssh_server import Laptop
 
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """The cluster, for all tests of a file. Root never skips them."""
+    """Yield the cluster, for all tests of a file. Root never skips them."""
     if not IS_ROOT:
         pytest.skip(f"only root can make the machines of a cluster: {request.node.nodeid}")
     with cluster_site.site() as running:
@@ -27,7 +27,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def laptop(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
-    """The laptop, which reaches the gateway; the test and what it starts are in its network.
+    """Yield the laptop, which reaches the gateway; the test and what it starts are in its network.
 
     After the test nothing of it is left: no shared connection, no job, no process, no file.
     """

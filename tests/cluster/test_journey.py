@@ -118,7 +118,7 @@ def _packages() -> None:
 
 @pytest.fixture
 def begun(site: Site, laptop: Laptop, tmp_path: Path) -> Traveller:
-    """A repository with a training, on a laptop that has never seen the cluster."""
+    """Return a repository with a training, on a laptop that has never seen the cluster."""
     bring_packages(site.ada)
     return begin(site, laptop, site.ada, tmp_path / "leaves")
 
@@ -142,7 +142,7 @@ def begin(site: Site, laptop: Laptop, person: Person, root: Path) -> Traveller:
 
 @contextmanager
 def until_requeued(traveller: Traveller, number: str) -> Iterator[None]:
-    """After the block, a job is in the queue again; its owner lets it start."""
+    """Put a job back into the queue after the block; its owner lets it start."""
     yield
     wait_until(lambda: "PENDING" in state(traveller, number), limit=120)
     time.sleep(2)  # a node takes nothing granted in the second in which it ended the job
@@ -260,7 +260,7 @@ def use_the_node(ada: Traveller) -> None:
 
 
 def with_plain_programs(ada: Traveller, node: str) -> None:
-    """Let git, rsync, scp and a browser use the alias."""
+    """Use the alias with git, rsync, scp and a browser."""
     ssh = f"ssh -F {ada.laptop.config}"
     copies = ada.root.parent
     for words in (

@@ -79,21 +79,21 @@ class Work(LocalProject):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
-    """A project whose alias is the cluster."""
+    """Return a project whose alias is the cluster."""
     folder, home = tmp_path_factory.mktemp("node"), tmp_path_factory.mktemp("home")
     return bake_project(folder / "here", home=home, ssh_alias="cluster")
 
 
 @pytest.fixture
 def work(site: Site, laptop: Laptop, project: BakedProject) -> Work:
-    """Ada's project, here and there."""
+    """Return Ada's project, here and on the cluster."""
     return placed(site, laptop, project, site.ada)
 
 
 def placed(
     site: Site, laptop: Laptop, project: BakedProject, person: Person, *, name: str = NAME
 ) -> Work:
-    """Let the laptop in, and put the project into the home of a person, as a folder `name`."""
+    """Authorize the laptop, and put the project into a person's home, as a folder `name`."""
     site.known(laptop, person)
     (project.path / "lab.local.toml").write_text(f'[remote]\nfolder = "{name}"\n')
     folder = person.home / name

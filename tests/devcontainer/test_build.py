@@ -37,7 +37,7 @@ TOOL_THERE = "/opt/lab-tool"
 
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Container]:
-    """The container of a fresh project, before its onCreateCommand."""
+    """Yield the container of a fresh project, before its onCreateCommand."""
     place = STORAGE / "test"  # on one disk with the cache of downloads, where it can be
     shutil.rmtree(place, ignore_errors=True)
     project = bake_project(place, home=tmp_path / "home", python_version=PYTHON)

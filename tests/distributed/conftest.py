@@ -31,7 +31,7 @@ echo "The environment is up to date."
 def hosts(
     environment: LabEnvironment, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Network]:
-    """The hosts `anna` and `bert`, and a project that is on neither of them yet."""
+    """Yield the hosts `anna` and `bert`, and a project that is on neither of them yet."""
     need_root("make networks")
     project = bake_project(tmp_path / "here", home=home, ssh_alias="anna")
     (project.path / "scripts" / "setup-environment.sh").write_text(SETUP)

@@ -137,7 +137,7 @@ class Reader:
 
 @contextmanager
 def reader_of(kind: Kind | Site, *, home: Path, document: Document) -> Iterator[Reader]:
-    """A reader's computer with `home` as its home directory, and the machines of the document.
+    """Yield a reader's computer with the home directory `home`, and the document's machines.
 
     With a `Site` as its kind, those are the machines of that cluster, on which the reader is Ada.
     """
@@ -193,7 +193,7 @@ def _programs(folder: Path) -> Path:
 
 
 def _be_github(home: Path) -> None:
-    """Let git find at GitHub this checkout as it is, and an empty repository for a project."""
+    """Make git find at GitHub this checkout as it is, and an empty repository for a project."""
     github = home / "github"
     template = github / "org" / "ml-remote-template"
     listed = subprocess.run(

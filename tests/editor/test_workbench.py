@@ -39,7 +39,7 @@ TASKS = [
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, environment: LabEnvironment) -> BakedProject:
-    """A project with the shared environment, and with a lab that needs a few seconds."""
+    """Return a project with the shared environment, and with a lab that needs a few seconds."""
     folder = tmp_path_factory.mktemp("editor")
     baked = bake_project(folder, home=folder / "home")
     (baked.path / ".venv").symlink_to(environment.project.path / ".venv")
@@ -55,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, environment: LabEnvironmen
 def workbench(
     project: BakedProject, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workbench]:
-    """The workbench, with the project open and trusted."""
+    """Yield the workbench, with the project open and trusted."""
     with serve_workbench(project.path, state=tmp_path_factory.mktemp("workbench")) as workbench:
         dialog = workbench.page.locator(".monaco-dialog-box")
         expect(dialog).to_contain_text("Do you trust", timeout=60_000)

@@ -87,7 +87,7 @@ class Workbench:
         expect(self.page.locator(".editor-instance .view-lines")).not_to_be_empty()
 
     def command(self, title: str) -> None:
-        """Carry out a command of the command palette."""
+        """Run a command of the command palette."""
         self.choose(f">{title}", title)
 
     def reload(self) -> None:

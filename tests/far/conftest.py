@@ -15,7 +15,7 @@ from ml_remote.far.login import card_locks, cards
 
 @pytest.fixture
 def four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cards:
-    """Four cards, and a folder of their own for locks."""
+    """Return four cards, and a folder of their own for locks."""
     made = Cards(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -27,13 +27,13 @@ def four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cards:
 
 @pytest.fixture(scope="module")
 def computer(tmp_path_factory: pytest.TempPathFactory) -> Computer:
-    """Packages, programs and the far half."""
+    """Return packages, programs and the far half."""
     return Computer.new(tmp_path_factory.mktemp("computer"))
 
 
 @pytest.fixture
 def trial(computer: Computer, tmp_path: Path) -> Trial:
-    """A small project with an environment that uv made."""
+    """Return a small project with an environment that uv made."""
     trial = Trial(computer, tmp_path / "a project", random.Random(0))
     trial.begin("auto")
     return trial

@@ -38,5 +38,5 @@ class Cards:
         program.chmod(0o755)
 
     def busy(self, *names: str) -> None:
-        """Let processes be on these cards."""
+        """Put processes on these cards."""
         (self.folder / "busy").write_text("".join(f"{name}, 4711\n" for name in names if name))

@@ -236,7 +236,7 @@ def test_line_is_one_for_those_who_may_get_the_same_card(four: Cards) -> None:
 
 
 def command(four: Cards, count: int, *words: str) -> list[str]:
-    """A program with cards of its own, by the Python and the far half that a machine has."""
+    """Return a program with cards of its own, by the Python and the far half that a machine has."""
     far = install(four.folder / ".lab" / "far")
     return ["python3", str(far), "cards", str(count), "--", *words]
 

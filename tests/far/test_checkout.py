@@ -43,7 +43,7 @@ def write(folder: Path, **files: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with all that a copy of its files could lose."""
+    """Return a repository with all that a copy of its files could lose."""
     library = tmp_path / "library"
     folder = tmp_path / "it's a project"
     for path in (library, folder):

@@ -42,7 +42,7 @@ def test_pip_adds_in_place_only_what_changes_nothing(computer: Computer, tmp_pat
 
 
 def check_that_what_left_the_lists_goes(trial: Trial) -> None:
-    """Let gamma, and with it delta, leave the lists; what somebody has installed by hand stays."""
+    """Remove gamma, and with it delta, from the lists; keep what was installed by hand."""
     for hand in ([], ["beta"]):
         trial.wanted["gamma"] = "==1.0"
         trial.write_lists()

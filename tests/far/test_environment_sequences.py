@@ -8,7 +8,7 @@ from environment_events import Computer, run_sequence
 
 @pytest.fixture(scope="module")
 def computer(tmp_path_factory: pytest.TempPathFactory) -> Computer:
-    """Packages, programs and the far half, which all trials share."""
+    """Return packages, programs and the far half, which all trials share."""
     return Computer.new(tmp_path_factory.mktemp("computer"))
 
 

@@ -34,7 +34,7 @@ from ml_remote.scripts import script
 
 @pytest.fixture(scope="module")
 def computer(tmp_path_factory: pytest.TempPathFactory) -> Computer:
-    """Packages, programs and the far half."""
+    """Return packages, programs and the far half."""
     return Computer.new(tmp_path_factory.mktemp("computer"))
 
 

@@ -21,7 +21,7 @@ DEFAULTS = {"epochs": 0, "learning_rate": 0.1, "dataset": "auto", "shuffle": Tru
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A lab in a project that has nothing else."""
+    """Return a lab in a project that has nothing else."""
     (tmp_path / "lab.toml").touch()
     (tmp_path / "labs").mkdir()
     monkeypatch.chdir(tmp_path)

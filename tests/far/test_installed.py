@@ -15,7 +15,7 @@ from ml_remote.far.installed import content_hash, far_files, install, make_curre
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project that is a lab.toml and a lab."""
+    """Return a project that is a lab.toml and a lab."""
     (tmp_path / "lab.toml").touch()
     return tmp_path
 

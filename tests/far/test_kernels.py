@@ -46,7 +46,7 @@ for path in sys.argv[1:]:
 
 @pytest.fixture
 def project(default_project: BakedProject, environment: LabEnvironment, tmp_path: Path) -> Path:
-    """A project whose own path is too long for sockets."""
+    """Return a project whose own path is too long for sockets."""
     path = tmp_path / ("a-long-name-" * 12)
     shutil.copytree(default_project.path, path)
     (path / ".venv").symlink_to(environment.project.path / ".venv")
@@ -57,7 +57,7 @@ def project(default_project: BakedProject, environment: LabEnvironment, tmp_path
 
 @contextmanager
 def run(project: Path, name: str) -> Iterator[subprocess.Popen[str]]:
-    """A headless run of the small lab, which ends with the block."""
+    """Yield a headless run of the small lab, which ends with the block."""
     words = (".lab/far/current", "headless", "labs/small.py", "-p", "name", name)
     with subprocess.Popen(
         [project / ".venv" / "bin" / "python", *words],

@@ -33,7 +33,7 @@ time.sleep(60)
 
 @pytest.fixture
 def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that stands for /tmp, and one for /var/tmp beside it."""
+    """Yield a folder that stands for /tmp, and one for /var/tmp beside it."""
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         bases = [Path(folder).resolve() / name for name in ("tmp", "var")]
         for path in bases:

@@ -29,7 +29,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder in which private directories are made; its path is short, as sockets need it."""
+    """Yield a folder for private directories; its path is short, as sockets need it."""
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         monkeypatch.setattr(private, "folders", lambda: [folder])
         yield Path(folder).resolve()

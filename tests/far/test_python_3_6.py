@@ -16,7 +16,7 @@ PACKAGE = TOOL / "ml_remote"
 
 
 def files_for_any_python() -> list[Path]:
-    """The files that the machine's own Python runs, before there is an environment."""
+    """Return the files that the machine's own Python runs, before there is an environment."""
     files = [PACKAGE / "__init__.py", *(PACKAGE / "far").glob("*.py")]
     files += (PACKAGE / "far" / "login").rglob("*.py")
     return [path for path in files if path.parent.name != "probes"]

@@ -50,7 +50,7 @@ class Project:
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker, which does not outlive the block."""
+        """Yield a worker, which does not outlive the block."""
         words = [sys.executable, "-s", "-E", str(self.far), "sweep", SWEEP]
         settings = {**os.environ, "LAB_JOB": "worker"}
         with subprocess.Popen(
@@ -62,7 +62,7 @@ class Project:
                 process.kill()
 
     def run_to_its_end(self, count: int, *, workers: int, most: int) -> int:
-        """Have workers run so many sets, and kill some of them; return how many."""
+        """Make workers run this many sets, and kill some of them; return how many."""
         chance, kills = random.Random(1), 0
         running: list[subprocess.Popen[bytes]] = []
         deadline = time.monotonic() + 300

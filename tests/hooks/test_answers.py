@@ -161,7 +161,7 @@ def eval_literal(text: str) -> str:
 
 
 def hook_answers() -> dict[str, str]:
-    """Answers with which the hook has nothing to find."""
+    """Return answers with which the hook has nothing to find."""
     return {
         "project_name": "Lab",
         "project_slug": "my-lab",

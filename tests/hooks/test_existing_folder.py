@@ -19,7 +19,7 @@ SLOW = pytest.mark.slow
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of the person's own, with a file that the template has and two that it has not."""
+    """Return a person's folder, with a file that the template has and two that it has not."""
     folder = tmp_path / SLUG
     (folder / "labs").mkdir(parents=True)
     (folder / "README.md").write_text("My own words\n")
@@ -52,7 +52,7 @@ def generate(
 
 
 def insist(bake: Bake, capfd: pytest.CaptureFixture[str], output: Path) -> str:
-    """Do the same in this process; return what the hooks say of it."""
+    """Do the same in this process; return what the hooks print."""
     capfd.readouterr()
     with suppress(FailedHookException):
         bake(output, overwrite=True)

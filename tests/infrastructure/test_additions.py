@@ -32,7 +32,7 @@ LAUNCHER = _Pbs()
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Path:
-    """A copy of the tool, to change."""
+    """Return a copy of the tool, to change."""
     shutil.copytree(TOOL / "ml_remote", tmp_path / "ml_remote")
     (tmp_path / "lab.toml").write_text("format = 2\n")
     return tmp_path

@@ -16,7 +16,7 @@ PACKAGE = TOOL / "ml_remote"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built without network: the build backend is in uv."""
+    """Return the wheel, built without network: the build backend is in uv."""
     folder = tmp_path_factory.mktemp("wheel")
     uv = Path(sys.executable).with_name("uv")
     done = subprocess.run(

@@ -13,7 +13,7 @@ from kernels.projects import NEWEST, WITHOUT_SUBSHELLS, make_project
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, KernelProject]]:
-    """Projects with the newest ipykernel, and with one that has no subshells."""
+    """Yield projects with the newest ipykernel, and with one that has no subshells."""
     folder = tmp_path_factory.mktemp("kernels")
     projects = {
         "newest": make_project(folder / "newest", "newest", NEWEST),
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, KernelP
 
 @pytest.fixture
 def project(made: dict[str, KernelProject]) -> KernelProject:
-    """The project with the newest ipykernel."""
+    """Return the project with the newest ipykernel."""
     return made["newest"]
 
 

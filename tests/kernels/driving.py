@@ -123,7 +123,7 @@ class ExtensionHost:
         return ended
 
     def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - JSON
-        """Have extension_host.py do something."""
+        """Send a command to extension_host.py."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([method, *arguments]), file=self._process.stdin, flush=True)

@@ -149,7 +149,7 @@ class Host:
         self.windows[name] = Window(command, Path(folder), variables or {})
 
     def wait(self, name: str, *, lab: str = "") -> dict[str, Any]:
-        """Do what is done before a person's first cell runs; return the process id."""
+        """Run what VS Code runs before a person's first cell; return the process id."""
         window = self.windows[name]
         window.wait_until_ready(window.clients[0])
         self.run(name, WIDGETS, history=False)
@@ -240,7 +240,7 @@ class Host:
         raise AssertionError(f"no {kind} came")
 
     def interrupt(self, name: str) -> None:
-        """Do what the button does."""
+        """Do what VS Code's button does."""
         self._signal(name, signal.SIGINT)
 
     def leave(self, name: str) -> None:
@@ -269,7 +269,7 @@ class Host:
 
 
 def main() -> None:
-    """Do what each line says."""
+    """Run the command on each line of the input."""
     host = Host()
     for line in sys.stdin:
         method, *arguments = json.loads(line)

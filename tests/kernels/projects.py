@@ -64,7 +64,7 @@ def make_project(path: Path, name: str, packages: tuple[str, ...]) -> KernelProj
 
 
 def begin_setup(project: KernelProject) -> None:
-    """Let `.venv` lead to a first environment, as a setup does that is at work."""
+    """Point `.venv` at a first environment, as a running setup does."""
     root = project.project.path
     first = root / ".lab" / "envs" / f"{FIRST}-20260101-000000"
     (root / ".venv").resolve().rename(first)
@@ -76,7 +76,7 @@ def begin_setup(project: KernelProject) -> None:
 
 
 def wait_until_cells_wait(project: KernelProject, step: str) -> None:
-    """Say how far the setup is, and wait until a window has read it for a cell that waits."""
+    """Report how far the setup is, and wait until a window has read it for a waiting cell."""
     said = project.project.path / ".lab" / "environment.lock" / "step"
     said.write_text(f"{step}\n")
     read = said.stat().st_atime_ns
@@ -99,6 +99,6 @@ def complete_setup(project: KernelProject) -> None:
 
 
 def _lead_to(root: Path, prefix: Path) -> None:
-    """Let `.venv` lead to an environment, in one step."""
+    """Point `.venv` at an environment, in one step."""
     (root / "new").symlink_to(prefix.relative_to(root))
     (root / "new").replace(root / ".venv")

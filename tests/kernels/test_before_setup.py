@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[KernelProject]:
-    """A project whose `.venv` leads to a first environment, while a setup is at work."""
+    """Yield a project whose `.venv` leads to a first environment, while a setup is at work."""
     made = make_project(tmp_path / "project", "newest", NEWEST)
     begin_setup(made)
     yield made
@@ -60,7 +60,7 @@ def test_cells_wait_for_the_environment_and_run_in_it(
 
 
 def with_a_waiting_cell(project: KernelProject, host: ExtensionHost) -> ExtensionHost:
-    """Have a window run a cell that waits for the complete environment."""
+    """Make a window run a cell that waits for the complete environment."""
     host.open(project.lab("a"))
     host.start("import only_here")
     wait_until_cells_wait(project, "3 of 12 packages")

@@ -43,7 +43,7 @@ get_ipython().kernel.comm_manager.register_target("echo", opened)
 def shared(
     made: dict[str, KernelProject], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ExtensionHost]:
-    """An extension host with a window that all cells here use."""
+    """Yield an extension host with a window that all cells here use."""
     project = made["newest"]
     secrets = project.project.path / ".lab" / "secrets"
     secrets.mkdir(mode=0o700)

@@ -203,7 +203,7 @@ def test_kernel_that_was_told_to_end_is_found_no_more_and_ends_in_any_case(
 
 
 def stop_at_breakpoint(host: ExtensionHost, name: str) -> None:
-    """Debug a cell, and let it wait in its second line."""
+    """Debug a cell, and make it wait in its second line."""
 
     def ask(command: str, **arguments: object) -> dict[str, Any]:
         request = {"type": "request", "seq": 1, "command": command, "arguments": arguments}

@@ -53,7 +53,7 @@ finally:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
-    """A project with awkward answers in a folder with an awkward name."""
+    """Return a project with awkward answers in a folder with an awkward name."""
     folder = tmp_path_factory.mktemp("awkward")
     project = bake_project(
         folder / "with spaces, ü and {braces}", home=folder / "home", **AWKWARD_ANSWERS
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
 
 @pytest.fixture
 def environment(project: BakedProject, environment: LabEnvironment) -> LabEnvironment:
-    """The shared environment, with this project's package in it."""
+    """Return the shared environment, with this project's package in it."""
     return layered(project, environment)
 
 

@@ -49,7 +49,7 @@ REFUSED = {
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a package that has the modules of the library, and nothing in them."""
+    """Return a project with a package that has the modules of the library, and nothing in them."""
     root = tmp_path / "small"
     (root / "src" / "leaf_lib").mkdir(parents=True)
     (root / "scripts").mkdir()
@@ -143,7 +143,7 @@ def test_labs_that_lead_elsewhere_or_are_a_file_are_left_alone(
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
-    """A project without the sample labs, and with a lab of each kind."""
+    """Return a project without the sample labs, and with a lab of each kind."""
     folder = tmp_path_factory.mktemp("own")
     project = bake_project(folder, home=folder / "home")
     install_far(project)
@@ -159,7 +159,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
 
 @pytest.fixture(scope="module")
 def ready(project: BakedProject) -> LabEnvironment:
-    """The shared environment, with this project's package in it."""
+    """Return the shared environment, with this project's package in it."""
     return layered(project, lab_environment())
 
 

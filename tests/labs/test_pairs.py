@@ -29,7 +29,7 @@ SEED = "seed = 0 "
 
 
 def later(*values: object) -> object:
-    """A further case of a kind, for the slow tests."""
+    """Return a further case of a kind, for the slow tests."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
@@ -37,7 +37,7 @@ def later(*values: object) -> object:
 def in_step(
     default_project: BakedProject, tmp_path_factory: pytest.TempPathFactory
 ) -> BakedProject:
-    """A project whose pairs are in step and remembered, to copy."""
+    """Return a project whose pairs are in step and remembered, to copy."""
     folder = tmp_path_factory.mktemp("in-step") / "project"
     project = project_in(shutil.copytree(default_project.path, folder, symlinks=True))
     assert sync(project).returncode == 0
@@ -46,7 +46,7 @@ def in_step(
 
 @pytest.fixture
 def project(in_step: BakedProject, tmp_path: Path) -> BakedProject:
-    """A copy of it."""
+    """Return a copy of that project."""
     return project_in(shutil.copytree(in_step.path, tmp_path / "project", symlinks=True))
 
 

@@ -50,7 +50,7 @@ def metrics(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def script_run(environment: LabEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of `python labs/treelab.py`, without a display."""
+    """Return the results of `python labs/treelab.py`, without a display."""
     folder = tmp_path_factory.mktemp("script")
     environment.project.run(
         environment.python, "labs/treelab.py", LAB_OUTPUT_DIR=str(folder), DISPLAY=""

@@ -12,13 +12,13 @@ from session_fixtures import Desk
 
 @pytest.fixture(scope="session")
 def shared_desk(environment: LabEnvironment) -> Iterator[Desk]:
-    """A laptop and a server, with the project and its environment on both of them."""
+    """Yield a laptop and a server, with the project and its environment on both of them."""
     with session_fixtures.desk(environment) as made:
         yield made
 
 
 @pytest.fixture
 def desk(shared_desk: Desk) -> Iterator[Desk]:
-    """The same, with no session running before or afterwards."""
+    """Yield the same laptop and server, with no session running before or afterwards."""
     yield shared_desk
     shared_desk.end_sessions()

@@ -36,7 +36,7 @@ def guard() -> Guard:
 
 @pytest.fixture(scope="module")
 def port(guard: Guard) -> Iterator[int]:
-    """A port on which the guard answers."""
+    """Yield a port on which the guard answers."""
     with make_server("127.0.0.1", 0, guard, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

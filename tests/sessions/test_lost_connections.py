@@ -30,7 +30,7 @@ FAULTS = ["restart", "restart", "silence", "restart", "restart"] * 2
 
 @pytest.fixture
 def own_network() -> Iterator[None]:
-    """A network namespace of the test's own, with nothing in it but loopback."""
+    """Yield a network namespace of the test's own, with nothing in it but loopback."""
     need_root("drop packets")
     with open("/proc/thread-self/ns/net") as before:  # noqa: PTH123 - a file descriptor is wanted
         libc = ctypes.CDLL(None, use_errno=True)
@@ -44,7 +44,7 @@ def own_network() -> Iterator[None]:
 
 @pytest.fixture
 def desk(own_network: None, environment: LabEnvironment) -> Iterator[Desk]:
-    """A laptop and a server in that network."""
+    """Yield a laptop and a server in that network."""
     with session_fixtures.desk(environment) as made:
         yield made
 
@@ -63,7 +63,7 @@ def opened(desk: Desk) -> tuple[Command, Kernel]:
 
 
 def assert_kept(port: int) -> None:
-    """While the network is away, the port is not free for others, and tells nobody anything."""
+    """Check that, without the network, the port stays taken and answers nobody."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def asking(desk: Desk) -> Iterator[dict[str, str]]:
-    """Have the server ask for a code after the key; return the variables that answer it."""
+    """Make the server ask for a code after the key; return the variables that answer it."""
     second_factor.need_second_factor()
     server = desk.server
     with accounts.folder_of_its_own() as folder:
@@ -73,7 +73,7 @@ def test_jupyter_uses_the_shared_connection_and_comes_back_with_it(
 
 
 def _assert_run_is_followed_to_its_end(desk: Desk) -> None:
-    """The shared connection is lost while a run is followed; the person comes back and logs in."""
+    """Lose the shared connection while a run is followed; log in again as the person."""
     go = desk.there / "go"
     greeting = desk.server.account.home / ".bashrc"  # it would keep results from being copied
     aside = greeting.rename(greeting.with_suffix(".aside"))

@@ -23,7 +23,7 @@ from tool_helpers import ready_project_of
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A Slurm of the tests' own."""
+    """Yield a Slurm of the tests' own."""
     need_root("start a Slurm with its munge")
     with slurm_cluster() as running:
         yield running
@@ -33,7 +33,7 @@ def cluster() -> Iterator[Cluster]:
 def ordinary(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OrdinaryProject]:
-    """A small project of an ordinary account, for all tests of a file."""
+    """Yield a small project of an ordinary account, for all tests of a file."""
     with ordinary_project(cluster, tmp_path_factory.mktemp("here")) as made:
         yield made
 
@@ -46,7 +46,7 @@ def cluster_project(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[ClusterProject]:
-    """The laptop, the login node and the cluster, with nothing in the queue."""
+    """Yield the laptop, the login node and the cluster, with nothing in the queue."""
     project = bake_project(tmp_path / "here", home=home, ssh_alias="machine")
     # Not below pytest's own folder: that path is too long for the sockets of shared connections.
     with tempfile.TemporaryDirectory(prefix="laptop-") as folder:

@@ -114,7 +114,7 @@ def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
 
 @pytest.fixture(autouse=True)
 def _start_up_files(ordinary: OrdinaryProject) -> None:
-    """Have the account's start-up files be like those of a cluster: noisy, with modules."""
+    """Make the account's start-up files like those of a cluster: noisy, with modules."""
     ordinary.account.write(".bash_profile", PROFILE)
     ordinary.account.write(".bashrc", "")
 

@@ -22,7 +22,7 @@ from ml_remote.ssh.client import Client
 
 @pytest.fixture
 def laptop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
-    """The computer that the test runs `lab` on."""
+    """Yield the computer that the test runs `lab` on."""
     # Not below pytest's own folder: that path is too long for the sockets of shared connections.
     with tempfile.TemporaryDirectory(prefix="laptop-") as folder:
         made = openssh_server.laptop(Path(folder))
@@ -33,21 +33,21 @@ def laptop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    """Somebody on the remote machine, with nothing in their home directory yet."""
+    """Yield a person's account on the remote machine, with an empty home directory."""
     with openssh_server.account() as made:
         yield made
 
 
 @pytest.fixture
 def server(account: Account) -> Iterator[OpenSSHServer]:
-    """The remote machine: a real OpenSSH server that lets `account` in."""
+    """Yield the remote machine: a real OpenSSH server that lets `account` in."""
     with openssh_server.openssh_server(account) as running:
         yield running
 
 
 @pytest.fixture
 def password(account: Account, laptop: Laptop) -> dict[str, str]:
-    """The variables with which ssh is told the account's password when it asks."""
+    """Return the variables with which ssh is told the account's password when it asks."""
     need_root("make an account with a password")
     assert account.password is not None
     return laptop.askpass(account.password)
@@ -55,7 +55,7 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
 
 @pytest.fixture
 def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
-    """The remote machine, known and logged in to by a key."""
+    """Return the remote machine, known and logged in to by a key."""
     return known_machine(laptop, server)
 
 
@@ -75,7 +75,7 @@ def lab(default_project: BakedProject, laptop: Laptop) -> Lab:
 def other_shell(
     request: pytest.FixtureRequest, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
-    """A machine on which the person's login shell is another one."""
+    """Yield a machine on which the person's login shell is another one."""
     shell = need_program(request.param)
     need_root("make an account with another login shell")
     with (
@@ -98,7 +98,7 @@ def other_shell(
 def ready_project(
     laptop: Laptop, environment: LabEnvironment, tmp_path: Path, home: Path
 ) -> Iterator[ReadyProject]:
-    """The project here and there; whoever logs in there is the user that runs the tests."""
+    """Yield the project here and there; whoever logs in there is the user that runs the tests."""
     # With the lists that the shared environment was made from.
     project = bake_project(
         tmp_path / "here", home=home, ssh_alias="machine", python_version=THIS_PYTHON
@@ -111,7 +111,7 @@ def ready_project(
 def remote_project(
     bake: Callable[..., BakedProject], laptop: Laptop, server: OpenSSHServer
 ) -> Iterator[RemoteProject]:
-    """A project on the laptop, and a machine that does not have it yet."""
+    """Yield a project on the laptop, and a machine that does not have it yet."""
     made = new_remote_project(bake, laptop, server)
     yield made
     made.client.close()
@@ -119,6 +119,6 @@ def remote_project(
 
 @pytest.fixture
 def agent(laptop: Laptop) -> Iterator[dict[str, str]]:
-    """A running agent without keys: the variables that lead to it."""
+    """Yield a running agent without keys: the variables that lead to it."""
     with openssh_server.agent(laptop.home) as variables:
         yield variables

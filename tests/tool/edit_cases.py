@@ -34,7 +34,7 @@ class Case:
 
 
 def prepended(name: str, text: str, **more: object) -> Case:
-    """A configuration that only gets our line on top."""
+    """Return a configuration that only gets our line on top."""
     return Case(name=name, before=text, after=f"{INCLUDE}\n{text}", **more)  # type: ignore[arg-type]
 
 

@@ -53,7 +53,7 @@ class Row:
         return made
 
     def trust_certificates(self) -> None:
-        """Have the server trust an authority, and no passwords."""
+        """Make the server trust an authority, and no passwords."""
         authority = self.folder / "authority"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ca", "-f", str(authority))
         self.options |= {
@@ -70,7 +70,7 @@ class Row:
             run("ssh-add", "-q", str(key))
 
     def know_password(self) -> None:
-        """Have ssh told the password when it asks."""
+        """Answer ssh with the password when it asks."""
         for name, value in self.laptop.askpass(self.account.password or "").items():
             self.monkeypatch.setenv(name, value)
 
@@ -271,7 +271,7 @@ def certificate_of_somebody_else(row: Row) -> None:
 
 
 def no_answer_for_the_password(row: Row) -> None:
-    """There is no terminal, and no program that ssh may ask."""
+    """Run without a terminal, and without a program that ssh may ask."""
 
 
 def code_before_the_key(row: Row) -> None:
@@ -297,7 +297,7 @@ def key_file(change: Callable[[bytes], bytes]) -> Setup:
 
 
 def key_of_windows(row: Row) -> None:
-    """It is passed over, and another one is made."""
+    """Check that the key is passed over, and another one is made."""
     row.know_password()
     key = row.laptop.make_key("id_ed25519")
     key.write_bytes(key.read_bytes().replace(b"\n", b"\r\n"))

@@ -260,7 +260,7 @@ def test_lab_with_a_hostile_name_is_quoted_or_not_named(name: str, tmp_path: Pat
 
 @pytest.fixture
 def machine_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let every script on the machine print this text."""
+    """Make every script on the machine print this text."""
 
     def say(text: str) -> None:
         def answered(*_: object, **__: object) -> Result:

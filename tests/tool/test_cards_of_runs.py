@@ -48,7 +48,7 @@ def runs(remote_project: RemoteProject) -> list[jobs.Job]:
 
 @pytest.fixture
 def cards(remote_project: RemoteProject) -> Iterator[list[str]]:
-    """Four cards of the machine, where the project is and its program can run."""
+    """Yield four cards of the machine, where the project is and its program can run."""
     cards = [f"GPU-{uuid.uuid4()}" for _ in range(4)]
     program = remote_project.server.account.write(
         "bin/nvidia-smi", NVIDIA_SMI.format(cards=" ".join(cards)), mode=0o755
@@ -80,7 +80,7 @@ def log(remote_project: RemoteProject, run: str) -> str:
 
 
 def check_line(remote_project: RemoteProject, first: str, second: str, third: str) -> None:
-    """The lists say who has the cards, and who waits in which place."""
+    """Check that the lists show who has the cards, and who waits in which place."""
     lines = {line.split()[0]: line for line in remote_project.lab("runs").stdout.splitlines()}
     assert " running " in lines[first]
     assert "queued (1 of 2 in line)" in lines[second]
@@ -98,7 +98,7 @@ def check_line(remote_project: RemoteProject, first: str, second: str, third: st
 
 
 def check_sweep(remote_project: RemoteProject, cards: list[str]) -> None:
-    """Each set of a sweep holds cards of its own; there are as many at once as cards allow."""
+    """Check that each set of a sweep holds its own cards, as many at once as there are cards."""
     for number, count in ((1, 4), (2, 2)):
         more = () if number == 1 else ("--gpus", str(number))
         done = remote_project.lab("run", "--sweep", "seed=0..3", *more, "--", "python", "train.py")

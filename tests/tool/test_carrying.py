@@ -40,7 +40,7 @@ NEEDS = '\ndef get_requires_for_build_editable(config_settings=None):\n    retur
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """What the laptop's package index has: stand-ins, pip, and one without a wheel."""
+    """Return what the laptop's package index has: stand-ins, pip, and one without a wheel."""
     folder = tmp_path / "index"
     build_wheel(folder, "torch", "2.9", TORCH)
     build_wheel(folder, "alpha", "1.0", needs="delta")
@@ -60,7 +60,7 @@ def packages(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine_folder(tmp_path: Path, laptop: Laptop) -> Iterator[Path]:
-    """The project's folder on a machine with Python and uv, but without internet."""
+    """Yield the project's folder on a machine with Python and uv, but without internet."""
     programs = path_without(tmp_path, "conda", "mamba", "micromamba")
     path = f"{Path(sys.executable).parent}{os.pathsep}{programs}"
     with machine_with(laptop, path) as folder:

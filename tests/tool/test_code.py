@@ -36,14 +36,14 @@ case $1 in --list-extensions) printf '%s\\n' {extensions} ;; esac
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    """Somebody whose login shell greets them, even when it only runs a command."""
+    """Yield a person whose login shell greets them, even when it only runs a command."""
     with openssh_server.account(shell="/bin/bash") as made:
         yield made
 
 
 @pytest.fixture
 def project(bake: Bake, account: Account, server: OpenSSHServer, laptop: Laptop) -> BakedProject:
-    """A project that is connected, and is in the account's home directory as well."""
+    """Return a project that is connected, and is in the account's home directory as well."""
     baked = bake(ssh_alias=ALIAS, project_slug="my-lab")
     key = laptop.make_key("id_ed25519")
     account.authorize(Path(f"{key}.pub").read_text())

@@ -37,7 +37,7 @@ Path("written").write_text("w")
 
 @pytest.fixture
 def there(remote_project: RemoteProject) -> RemoteProject:
-    """A project on both sides, with a Python as its environment there."""
+    """Return a project on both sides, with a Python as its environment there."""
     settings = remote_project.project.read("lab.toml")
     remote_project.commit("lab.toml", settings + '\n[outputs]\nfolders = ["checkpoints"]\n')
     (remote_project.project.path / "later.py").write_text("VERSION = 1\n")

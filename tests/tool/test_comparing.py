@@ -60,7 +60,7 @@ Said = Callable[..., tuple[int, str, str]]
 def said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Said:
-    """A `lab` command in a project whose machine has nothing new."""
+    """Return a `lab` command in a project whose machine has nothing new."""
     (tmp_path / "lab.toml").write_text(SETTINGS)
     monkeypatch.setattr(comparing, "bring_records", lambda context, alias: None)
 

@@ -42,7 +42,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def script(shell: str, printed: Callable[[str], str], tmp_path: Path) -> Path:
-    """What `lab completion` prints, in a file."""
+    """Return what `lab completion` prints, in a file."""
     path = tmp_path / f"lab.{shell}"
     path.write_text(printed(shell), encoding="utf-8")
     return path
@@ -50,7 +50,7 @@ def script(shell: str, printed: Callable[[str], str], tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(default_project: BakedProject) -> Callable[[str], str]:
-    """What `lab completion SHELL` prints, asked once for each shell."""
+    """Return what `lab completion SHELL` prints, asked once for each shell."""
 
     @cache
     def ask(shell: str) -> str:
@@ -61,7 +61,7 @@ def printed(default_project: BakedProject) -> Callable[[str], str]:
 
 @pytest.fixture
 def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that appears when ssh is run."""
+    """Return a file that appears when ssh is run."""
     programs, file = tmp_path / "programs", tmp_path / "ssh-was-run"
     programs.mkdir()
     (programs / "ssh").write_text(f"#!/bin/sh\ntouch '{file}'\nexit 255\n")
@@ -72,7 +72,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder for the only programs that there are."""
+    """Return a folder for the only programs that there are."""
     folder = tmp_path / "only-programs"
     folder.mkdir()
     return folder
@@ -86,7 +86,7 @@ def add_program(folder: Path, name: str, script: str) -> None:
 def say(
     shell: str, script: Path, words: str, *, folder: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Say `words` to a shell that has read the script."""
+    """Run `words` in a shell that has read the script."""
     program, *options = SCRIPTED[shell]
     return subprocess.run(
         [str(shutil.which(program)), *options, f"source '{script}'; {words}"],

@@ -47,7 +47,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with the least that is a project."""
+    """Return a repository with the least that is a project."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "lab.toml").write_text(MINIMAL)

@@ -112,7 +112,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def full() -> Iterator[Path]:
-    """A disk of 64 KiB, beside a folder with a larger file and one that others may not read."""
+    """Yield a disk of 64 KiB, beside a folder with a larger file and one that is unreadable."""
     need_root("mount a disk")
     for program in ("rsync", "setpriv"):
         need_program(program)

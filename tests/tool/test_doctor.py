@@ -41,7 +41,7 @@ CHECKS = [
 
 @pytest.fixture
 def key(laptop: Laptop, server: OpenSSHServer) -> Path:
-    """A key that the machine lets in, under the name that ssh looks for."""
+    """Return a key that the machine lets in, under the name that ssh looks for."""
     made = laptop.make_key("id_ed25519")
     server.account.authorize(made.with_suffix(".pub").read_text())
     return made
@@ -54,7 +54,7 @@ def connected(
     key: Path,
     default_project: BakedProject,
 ) -> Laptop:
-    """A laptop that is connected to the server."""
+    """Return a laptop that is connected to the server."""
     laptop.pin_host_key(server)
     context = Context(project=Project(root=default_project.path))
     connect(context, server.address, alias=ALIAS, yes=True)
@@ -80,7 +80,7 @@ def add_line(path: Path, line: str) -> None:
 
 @contextmanager
 def listening(answer: bytes) -> Iterator[int]:
-    """A server that says something and hangs up; yields its port."""
+    """Start a server that says something and hangs up; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer_all() -> None:

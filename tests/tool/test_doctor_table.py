@@ -71,7 +71,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """The machine, and the project here."""
+    """Yield the machine, and the project here."""
     need_root("make an account")
     with machine_of_its_own() as (laptop, server, client):
         laptop.home.chmod(0o755)
@@ -98,7 +98,7 @@ def doing(command: str) -> Callable[[Machine], AbstractContextManager[None]]:
 
 @contextmanager
 def mounted(machine: Machine, options: str) -> Iterator[None]:
-    """A disk of its own for the project's folder."""
+    """Put the project's folder on a disk of its own."""
     command = ["mount", "-t", "tmpfs", "-o", f"{options},mode=777", "tmpfs", str(machine.folder)]
     subprocess.run(command, check=True)
     try:
@@ -112,14 +112,14 @@ def mounted(machine: Machine, options: str) -> Iterator[None]:
 
 @contextmanager
 def of_another_user(machine: Machine) -> Iterator[None]:
-    """The folder belongs to somebody else."""
+    """Give the folder to somebody else during the block."""
     shutil.chown(machine.folder, "nobody")
     yield
 
 
 @contextmanager
 def running_outside(machine: Machine) -> Iterator[None]:
-    """A Python program runs in the folder that nobody has started by lab."""
+    """Run a Python program in the folder that lab did not start."""
     words = "cd lab && exec .venv/bin/python -c 'import time; print(1, flush=True); time.sleep(99)'"
     with processes.running(machine.client.command("sh", "-c", words)) as program:
         assert next(program.lines()) == "1"
@@ -129,7 +129,7 @@ def running_outside(machine: Machine) -> Iterator[None]:
 
 @contextmanager
 def without_sftp(machine: Machine) -> Iterator[None]:
-    """A server that knows no sftp."""
+    """Start a server without sftp."""
     machine.client.close()
     machine.server.stop()
     machine.server.start(Subsystem="none /bin/false")
@@ -143,7 +143,7 @@ def without_sftp(machine: Machine) -> Iterator[None]:
 
 @contextmanager
 def given(machine: Machine, **variables: str) -> Iterator[None]:
-    """Sessions that begin with these variables."""
+    """Start sessions with these variables."""
     machine.client.close()
     machine.server.stop()
     machine.server.start(SetEnv=" ".join(f'"{name}={value}"' for name, value in variables.items()))
@@ -158,7 +158,7 @@ def given(machine: Machine, **variables: str) -> Iterator[None]:
 
 @contextmanager
 def only_programs(machine: Machine, *names: str, busybox: bool = False) -> Iterator[None]:
-    """A machine with these programs, and with all of busybox on request, its sh included."""
+    """Yield a machine with these programs, and with all of busybox on request, its sh included."""
     folder = machine.account.write("programs/mark", "").parent
     folder.chmod(0o755)
     if busybox:
@@ -175,18 +175,18 @@ def only_programs(machine: Machine, *names: str, busybox: bool = False) -> Itera
 
 
 def few_tools(machine: Machine) -> AbstractContextManager[None]:
-    """A PATH that has been lost."""
+    """Return a PATH that has been lost."""
     return only_programs(machine, "sh", "cat", "date")
 
 
 def busybox(machine: Machine) -> AbstractContextManager[None]:
-    """A machine as a small container has it."""
+    """Return a machine as a small container has it."""
     return only_programs(machine, "git", "python3", busybox=True)
 
 
 @contextmanager
 def temporary_noexec(machine: Machine) -> Iterator[None]:
-    """A disk for temporary files from which no program starts."""
+    """Yield a disk for temporary files from which no program starts."""
     folder = machine.account.write("temporary/mark", "").parent
     command = ["mount", "-t", "tmpfs", "-o", "noexec,mode=1777", "tmpfs", str(folder)]
     subprocess.run(command, check=True)

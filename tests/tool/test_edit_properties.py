@@ -54,7 +54,7 @@ INCLUDED = "Host inc\n    User included\nHost *\n    Compression yes\n"
 
 @st.composite
 def option_lines(draw: st.DrawFn) -> str:
-    """A line that sets one option, in one of the ways people write it."""
+    """Return a line that sets one option, in one of the ways people write it."""
     keyword, values = draw(st.sampled_from(OPTIONS))
     keyword = draw(st.sampled_from([keyword, keyword.lower(), keyword.upper()]))
     separator = draw(st.sampled_from([" ", "\t", "=", " = ", "   "]))
@@ -65,7 +65,7 @@ def option_lines(draw: st.DrawFn) -> str:
 
 @st.composite
 def host_lines(draw: st.DrawFn) -> str:
-    """A line that begins a Host block."""
+    """Return a line that begins a Host block."""
     patterns = draw(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3))
     return f"{draw(st.sampled_from(['Host ', 'host=', 'HOST  ']))}{' '.join(patterns)}"
 
@@ -91,7 +91,7 @@ OTHER_LINES = st.sampled_from(
 
 @st.composite
 def configurations(draw: st.DrawFn) -> str:
-    """A configuration that ssh can read, with any line endings, ended or not."""
+    """Return a configuration that ssh can read, with any line endings, ended or not."""
     lines = draw(st.lists(st.one_of(option_lines(), host_lines(), OTHER_LINES), max_size=14))
     endings = draw(st.sampled_from([["\n"], ["\r\n"], ["\n", "\r\n"]]))
     text = "".join(line + draw(st.sampled_from(endings)) for line in lines)
@@ -100,7 +100,7 @@ def configurations(draw: st.DrawFn) -> str:
 
 @contextmanager
 def ssh_directory(configuration: str | bytes | None) -> Iterator[Path]:
-    """An SSH directory with this configuration in it."""
+    """Yield an SSH directory with this configuration in it."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         directory = Path(folder) / "ssh"
         files: dict[str, str | bytes] = {"inc/x.conf": INCLUDED}
@@ -171,7 +171,7 @@ def test_bytes_outside_ours_never_change(text: str) -> None:
 
 @st.composite
 def edited_lines(draw: st.DrawFn) -> tuple[list[str], list[str]]:
-    """Lines as they stood when we came, and as the person left them; `None` stands for our line."""
+    """Return the lines before our edit, and after the person's; `None` is our line."""
     line = st.one_of(option_lines(), host_lines(), OTHER_LINES).map(lambda text: text + "\n")
     before = draw(st.lists(line, max_size=8))
     kept = [text for text in before if draw(st.booleans())]

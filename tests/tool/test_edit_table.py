@@ -46,7 +46,7 @@ def laid_out(case: Case | Refusal, directory: Path) -> None:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The SSH directory; too long a path for a shared connection's socket, so none is written."""
+    """Return the SSH directory; its path is too long for a shared connection's socket."""
     return tmp_path / ("a-rather-long-name-" * 3) / "ssh"
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def somebody() -> Iterator[Account]:
-    """An account that all rows share."""
+    """Yield an account that all rows share."""
     need_root("make an account with a password")
     with openssh_server.account(shell=need_program("bash")) as made:
         yield made
@@ -41,7 +41,7 @@ def row(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Row]:
-    """A row without anything yet."""
+    """Yield a row without anything yet."""
     somebody.authorize()
     monkeypatch.chdir(default_project.path)
     with ExitStack() as stack:

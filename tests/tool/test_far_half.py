@@ -23,7 +23,7 @@ THREE_DAYS = 3 * 24 * 3600
 
 @pytest.fixture
 def there(machine: Client, account: Account) -> Machine:
-    """A project on the machine that has nothing in it."""
+    """Return a project on the machine that has nothing in it."""
     account.write(f"{NAME}/lab.toml", "")
     return at(machine, NAME)
 

@@ -25,7 +25,7 @@ ALIAS = "handwriting-lab"
 
 @pytest.fixture
 def person() -> Iterator[Account]:
-    """Somebody with an account on this computer, and nothing in the home directory."""
+    """Yield a person with an account on this computer, and an empty home directory."""
     need_root("make an account")
     with openssh_server.account() as made:
         yield made

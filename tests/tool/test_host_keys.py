@@ -15,7 +15,7 @@ from ml_remote.login.keys import read_key
 
 @pytest.fixture
 def host_key(laptop: Laptop) -> HostKey:
-    """A host key that a machine has shown."""
+    """Return a host key that a machine has shown."""
     key = read_key(laptop.make_key("shown")).public
     return HostKey(line=f"[gpu]:2222 {key.type} {key.blob}", key=key)
 

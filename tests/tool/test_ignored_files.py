@@ -62,7 +62,7 @@ def make_work(folder: Path) -> None:
 
 
 def assert_work(folder: Path) -> None:
-    """Every file that git ignores is as it was made."""
+    """Check that every file that git ignores is unchanged."""
     for name, content in WORK.items():
         path = folder / name
         assert path.is_symlink() if content is None else path.read_bytes() == content, name

@@ -25,7 +25,7 @@ ANSWERS = ("--alias", "gpu", "--address", "ada@gpu.example.com")
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of somebody's own, with an ignored secret and work that is not committed."""
+    """Return somebody's own repository, with an ignored secret and uncommitted work."""
     monkeypatch.setenv("LAB_SSH_DIR", str(tmp_path / "ssh"))
     root = tmp_path / "My Leaves"
     (root / "src" / "leaves").mkdir(parents=True)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=get_args(Kind))
 def address(request: pytest.FixtureRequest, laptop: Laptop) -> Iterator[str]:
-    """A machine that `lab` has never seen: what a person types after ssh."""
+    """Yield a machine that `lab` has never seen: what a person types after ssh."""
     with fresh_machine(request.param, laptop) as made:
         yield made
 

@@ -161,7 +161,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def nushell() -> str:
-    """The path of nushell, which Debian lacks; it is fetched from npm once."""
+    """Return the path of nushell, which Debian lacks; it is fetched from npm once."""
     folder = TEMPLATE_ROOT / "build" / "nushell"
     program = folder / "package" / "bin" / "nu"
     with FileLock(f"{folder}.lock"):
@@ -181,7 +181,7 @@ def nushell() -> str:
 
 @pytest.fixture(scope="module")
 def there() -> Iterator[tuple[OpenSSHServer, Client]]:
-    """A machine that is known and lets the laptop in."""
+    """Yield a machine that is known and lets the laptop in."""
     need_root("change a login shell")
     with machine_of_its_own() as (_, server, client):
         yield server, client
@@ -201,7 +201,7 @@ def program_of(shell: str, home: Path) -> str:
 def shell_of(
     there: tuple[OpenSSHServer, Client], request: pytest.FixtureRequest
 ) -> Iterator[Client]:
-    """The machine with the login shell and the files of a row."""
+    """Yield the machine with the login shell and the files of a row."""
     server, client = there
     row: Row = request.param
     is_nu = row.shell == "nu"

@@ -109,7 +109,7 @@ STATES = {
 
 @pytest.fixture(scope="module")
 def original() -> Iterator[Path]:
-    """A small project in git, whose machine is one that nothing listens on."""
+    """Yield a small project in git, whose machine is one that nothing listens on."""
     with tempfile.TemporaryDirectory(prefix="lab-odd-") as made:
         folder = Path(made)
         project, ssh = folder / "project", folder / "ssh"
@@ -154,7 +154,7 @@ def run(arguments: list[str], folder: Path, state: State) -> tuple[int, str]:
 def _in_child(
     arguments: list[str], folder: Path, state: State, output: BinaryIO, escaped: BinaryIO
 ) -> int:
-    """Be that `lab`."""
+    """Act as that `lab`."""
     os.setsid()
     signal.alarm(PATIENCE)
     keep = os.dup(escaped.fileno())

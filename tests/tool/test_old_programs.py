@@ -22,7 +22,7 @@ def first_on_path(folder: Path) -> dict[str, str]:
 
 
 def give_there(remote_project: RemoteProject, variables: Mapping[str, str]) -> None:
-    """Let the sessions of the machine begin with these variables."""
+    """Start the machine's sessions with these variables."""
     remote_project.client.close()
     remote_project.server.stop()
     remote_project.server.start(

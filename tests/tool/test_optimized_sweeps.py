@@ -43,7 +43,7 @@ COMMAND = ("--", "python3", "train.py", "{rate}")
 
 @pytest.fixture
 def optimizing(bake: Callable[..., BakedProject], laptop: Laptop) -> Iterator[RemoteProject]:
-    """A project on the machine with a program, and the tests' own interpreter as environment."""
+    """Yield a project on the machine with a program; the tests' interpreter is its environment."""
     with openssh_server.account(own=True) as account:
         settings = f'"HOME={account.home}"'
         with openssh_server.openssh_server(account, SetEnv=settings) as server:
@@ -147,7 +147,7 @@ def test_optuna_proposes_and_is_told_and_its_study_is_made_of_our_records(
 def check_study(
     optimizing: RemoteProject, sweep: Path, sets: list[dict[str, Any]], failed: list[dict[str, Any]]
 ) -> None:
-    """The study has what our records have, and is made anew from them."""
+    """Check that the study has what our records have, and is made again from them."""
     journal = optimizing.project.path / f"outputs/train/{sweep.name}-0/optuna.journal"
     study = study_of(journal, sweep.name)
     assert [one.user_attrs["set"] for one in study.trials] == [*range(1, 7)]

@@ -103,7 +103,7 @@ def begin(own: Own, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def address(laptop: Laptop) -> Iterator[str]:
-    """A machine with uv, and an account whose home is below the temporary folder."""
+    """Yield a machine with uv, and an account whose home is below the temporary folder."""
     with fresh_machine("openssh", laptop) as made:
         yield made
 

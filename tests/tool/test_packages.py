@@ -23,7 +23,7 @@ LISTS = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 @pytest.fixture
 def wheels(remote_project: RemoteProject) -> Path:
-    """A folder of stand-in packages, which both sides can read."""
+    """Return a folder of stand-in packages, which both sides can read."""
     folder = remote_project.server.account.home / "wheels"
     build_wheel(folder, "torch", "2.9", TORCH)
     for name in ("alpha", "beta"):
@@ -42,7 +42,7 @@ def add_file(wheel: Path, text: str) -> None:
 
 @pytest.fixture
 def packages_here(remote_project: RemoteProject, wheels: Path) -> RemoteProject:
-    """A small project with lists, pushed; uv takes packages from that folder, here and there."""
+    """Return a small project with lists, pushed; uv takes packages from that folder."""
     lab = json.dumps(["torch>=2.6"])
     root = remote_project.project.path
     (root / "backend.py").write_text(BACKEND)

@@ -25,7 +25,7 @@ def type_in(shell: str, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def ssh_folder(folder: Path, server: OpenSSHServer) -> str:
-    """Lay out what the server's machine has in /etc/ssh, and return the command for it."""
+    """Write what the server's machine has in /etc/ssh, and return the command for it."""
     shutil.copy(f"{server.host_key}.pub", folder / "ssh_host_ed25519_key.pub")
     (folder / "sshd_config").write_text("#Port 22\nPasswordAuthentication no\n")
     (folder / "sshd_config.d").mkdir()

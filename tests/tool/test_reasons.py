@@ -74,7 +74,7 @@ def shared() -> Iterator[tuple[Laptop, OpenSSHServer]]:
 def two(
     shared: tuple[Laptop, OpenSSHServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Two:
-    """A small project that was pushed once."""
+    """Return a small project that was pushed once."""
     laptop, server = shared
     monkeypatch.setenv("LAB_SSH_DIR", str(laptop.ssh))
     root = tmp_path / tmp_path.name

@@ -35,7 +35,7 @@ from ml_remote.ssh.client import Client
 
 
 def set_for_every_host(laptop: Laptop, *lines: str) -> None:
-    """Let the person's own configuration begin with these lines."""
+    """Put these lines at the top of the person's own configuration."""
     laptop.config.write_text("".join(f"{line}\n" for line in lines) + laptop.config.read_text())
 
 
@@ -232,7 +232,7 @@ server.serve_forever()
 
 @pytest.fixture
 def session(remote_project: RemoteProject, laptop: Laptop) -> Iterator[Command]:
-    """A `lab jupyter` whose tunnel is open, to a session that only answers."""
+    """Yield a `lab jupyter` whose tunnel is open, to a session that only answers."""
     set_for_every_host(laptop, "GatewayPorts yes")  # whoever has this shares their own tunnels
     assert remote_project.lab("push").returncode == 0
     remote_project.server.account.write(

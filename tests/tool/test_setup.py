@@ -54,7 +54,7 @@ def lock(remote_project: RemoteProject) -> None:
 
 @pytest.fixture
 def project_there(remote_project: RemoteProject) -> RemoteProject:
-    """A project with the stand-in script, pushed."""
+    """Return a project with the stand-in script, pushed."""
     remote_project.commit("scripts/setup-environment.sh", SCRIPT)
     done = remote_project.lab("push")
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def project_there(remote_project: RemoteProject) -> RemoteProject:
 
 
 def tell(remote_project: RemoteProject, word: str) -> None:
-    """Let the script continue."""
+    """Allow the script to continue."""
     remote_project.client.run_script('cd "$1" && echo "$2" >.lab/go', remote_project.name, word)
 
 
@@ -184,7 +184,7 @@ def test_setup_here_keeps_the_log(remote_project: RemoteProject) -> None:
 
 @pytest.fixture
 def editor(tmp_path: Path) -> Callable[[], list[str]]:
-    """An editor that notes its arguments; return them."""
+    """Return how an editor, which records its arguments, was called."""
     program = tmp_path / "code"
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>"{tmp_path}/opened"\n')
     program.chmod(0o755)

@@ -35,7 +35,7 @@ NO_ENVIRONMENT = "The environment is not complete yet"
 
 @pytest.fixture
 def there(remote_project: RemoteProject) -> RemoteProject:
-    """A project on both sides, with a program of an environment there."""
+    """Return a project on both sides, with a program of an environment there."""
     remote_project.lab("push")
     remote_project.have_environment("#!/bin/sh\necho environment\n")
     return remote_project

@@ -35,7 +35,7 @@ COMMAND = ("--", "python3", "train.py", "{seed}")
 
 @contextmanager
 def machine_called(name: str, account: Account) -> Iterator[OpenSSHServer]:
-    """A machine with a host name and processes of its own."""
+    """Yield a machine with a host name and processes of its own."""
     need_root("make a machine with another host name")
     own = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
     prefix = (*own, "sh", "-c", f'hostname {name} && exec "$@"', "sh")
@@ -46,7 +46,7 @@ def machine_called(name: str, account: Account) -> Iterator[OpenSSHServer]:
 def introduce(
     remote_project: RemoteProject, laptop: Laptop, alias: str, server: OpenSSHServer
 ) -> None:
-    """Let the laptop in on a further machine, and send it the project."""
+    """Authorize the laptop on a further machine, and send it the project."""
     server.account.authorize((laptop.ssh / "id_ed25519.pub").read_text())
     laptop.pin_host_key(server)
     laptop.config.write_text(
@@ -148,7 +148,7 @@ def test_what_a_lost_machine_held_is_given_to_the_others(spread: Spread) -> None
 
 
 def check_one_line(spread: Spread) -> None:
-    """It is one line. The second machine waits in its second set."""
+    """Check the list of runs, one line; the second machine waits in its second set."""
     first, sweep, there = spread.first, spread.id, spread.folders[1]
     assert [path.name for path in (there / ".lab/sweeps").iterdir()] == [sweep]
 
@@ -172,7 +172,7 @@ def check_one_line(spread: Spread) -> None:
 
 
 def check_lost_machine(spread: Spread) -> dict[int, list[str]]:
-    """The way to the second machine is lost; it continues to wait, as somebody else would see.
+    """Check that a second machine that cannot be reached continues to wait.
 
     Return where each set has run, as their results tell that came home.
     """
@@ -199,7 +199,7 @@ def check_lost_machine(spread: Spread) -> dict[int, list[str]]:
 
 
 def check_machine_found_again(spread: Spread, hosts: dict[int, list[str]]) -> None:
-    """It is found again, and its sets are others' now."""
+    """Check that the second machine is found again, and others have its sets now."""
     first, sweep = spread.first, spread.id
     found = first.lab("runs", sweep)
     assert "6 of 6 done: " in found.stdout
@@ -220,7 +220,7 @@ def check_machine_found_again(spread: Spread, hosts: dict[int, list[str]]) -> No
 
 
 def check_added_sets(spread: Spread) -> None:
-    """Sets that are added are divided, too, and `lab stop` reaches all machines."""
+    """Check that added sets are divided, too, and that `lab stop` reaches all machines."""
     first, sweep = spread.first, spread.id
     for account in (first.server.account, spread.three.account):
         for number in (7, 8):

@@ -38,7 +38,7 @@ COMMAND = ("--", "python3", "train.py", "{lr}")
 
 @pytest.fixture
 def sweeping(remote_project: RemoteProject) -> RemoteProject:
-    """A project on the machine with a program, and a stand-in for an environment."""
+    """Return a project on the machine with a program, and a stand-in for an environment."""
     remote_project.commit("train.py", PROGRAM)
     done = remote_project.lab("push")
     assert done.returncode == 0, done.stderr
@@ -200,7 +200,7 @@ def test_sweep_is_stopped_resumed_and_grows(sweeping: RemoteProject) -> None:
 
 
 def check_one_set(sweeping: RemoteProject, sweep: Path) -> None:
-    """One set has no job of its own: it is shown, and removed, and the rest is said in words."""
+    """Check one set, which has no job of its own: it is shown and removed."""
     fifth, none = f"{sweep.name[-8:]}-5", f"{sweep.name}-9"
     shown = sweeping.lab("runs", fifth).stdout
     assert f"{sweep.name}-5  failed" in shown
@@ -219,7 +219,7 @@ def check_one_set(sweeping: RemoteProject, sweep: Path) -> None:
 
 
 def check_growing(sweeping: RemoteProject, sweep: Path) -> None:
-    """New sets come first, then those that failed before: 10, 11, 12, 4 and 5 fail in a row."""
+    """Check that new sets run before those that failed: 10, 11, 12, 4 and 5 fail in a row."""
     for path in sorted((sweeping.project.path / "outputs/train").glob("*-[45]/ran.txt")):
         path.unlink()
     assert "2 files copied to outputs/" in sweeping.lab("pull", sweep.name).stdout

@@ -100,7 +100,7 @@ def expired_password(login: Login) -> Iterator[Client]:
 
 @contextmanager
 def expired_certificate(login: Login) -> Iterator[Client]:
-    """Of a key that the machine does not take without it."""
+    """Log in with a key whose certificate has expired, and which is not authorized itself."""
     key = login.laptop.make_key("signed")
     names = ("-I", "me", "-n", login.account.user, "-V", "-2h:-1h")
     run("ssh-keygen", "-q", "-s", str(login.key), *names, f"{key}.pub")
@@ -204,7 +204,7 @@ def proxy_command_without_its_program(login: Login) -> Iterator[Client]:
 
 @contextmanager
 def limited(login: Login, limit: str) -> Iterator[None]:
-    """Have PAM set a limit for the account (pam_limits)."""
+    """Make PAM set a limit for the account (pam_limits)."""
     file = Path("/etc/security/limits.d") / f"{login.account.user}.conf"
     file.write_text(f"{login.account.user} hard {limit}\n")
     try:

@@ -57,7 +57,7 @@ while not Path(name).exists():
 def vendored(
     ready_project: ReadyProject, environment: LabEnvironment, tmp_path: Path, home: Path
 ) -> LocalProject:
-    """A project of the copied version, in the place of the one on the machine; its labs wait."""
+    """Return a project of the copied version, in place of the machine's one; its labs wait."""
     made = vendored_project(
         tmp_path, home=home, ready_project=ready_project, environment=environment
     )

@@ -18,7 +18,7 @@ from vendored import vendored_project
 def tensorboard(
     ready_project: ReadyProject, environment: LabEnvironment, tmp_path: Path, home: Path
 ) -> Iterator[Command]:
-    """`lab tensorboard` of a project with a copy of the tool, once it answers."""
+    """Yield `lab tensorboard` of a project with a copy of the tool, once it answers."""
     made = vendored_project(
         tmp_path, home=home, ready_project=ready_project, environment=environment
     )

@@ -48,7 +48,7 @@ console.log(JSON.stringify({
 
 @pytest.fixture(scope="module")
 def parsers() -> Path:
-    """A folder with the npm package in it, downloaded once."""
+    """Return a folder with the npm package in it, downloaded once."""
     PARSERS.mkdir(parents=True, exist_ok=True)
     with FileLock(PARSERS / ".lock"):
         if not all((PARSERS / "node_modules" / name).is_dir() for name in PACKAGES):

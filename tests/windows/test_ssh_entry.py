@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow] if sys.platform == "linux" else []
 
 @pytest.fixture
 def project(bake: Bake) -> BakedProject:
-    """A project whose SSH entry was written while it was generated."""
+    """Return a project whose SSH entry was written while it was generated."""
     return bake(remote="ada@gpu.example.net:2222")
 
 

@@ -40,7 +40,7 @@ Memory = dict[str, dict[Side, str]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Bring all pairs in step; return 1 when one of them needs a person's decision."""
+    """Sync all pairs; return 1 if one of them needs a person's decision."""
     options = _parse(arguments)
     memory = _read_memory()
     faults = 0
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class _PairError(Exception):
-    """A pair that only a person can bring in step; the message says how."""
+    """A pair that only a person can sync; the message says how."""
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -74,7 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side | None) -> str:
-    """Bring one pair in step and return what was done, in a sentence."""
+    """Sync one pair and return what was done, in a sentence."""
     import jupytext
 
     raw = _in_git(script, "") if IS_COMMIT else script.read_bytes()

@@ -20,7 +20,7 @@ _MIB = 2**20
 
 
 def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = False) -> str:
-    """Bring the wheels of the environment to the machine; return their folder there.
+    """Send the wheels of the environment to the machine; return their folder there.
 
     How much that is, is shown and asked first. Raises UsageError where conda makes the environment
     or the person says no, and LabError when something cannot be found, fetched or sent.

@@ -1,4 +1,4 @@
-"""Bringing wheels to this computer, by pip: it checks their hashes, and keeps what is there."""
+"""Downloading wheels by pip, which checks their hashes and keeps those already downloaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _is_there(path: Path, wheel: Wheel) -> bool:
 def fetch_wheels(
     wheels: Sequence[Wheel], folder: Path, target: Target, progress: Progress | None = None
 ) -> None:
-    """Bring these wheels into the folder, and remove all others from it.
+    """Download these wheels into the folder, and remove all others from it.
 
     `progress` is told how many bytes have come. Raises LabError when one cannot be fetched; those
     that have come stay for the next call, in pip's cache.
@@ -81,7 +81,7 @@ def _check_room(missing: Sequence[Wheel], folder: Path) -> None:
 def _download(
     missing: Sequence[Wheel], folder: Path, target: Target, progress: Progress | None
 ) -> str:
-    """Have pip fetch them; return what it said."""
+    """Fetch them with pip; return what it printed."""
     _remove_leftovers(folder.parent)
     options = [word for tag in target.platforms for word in ("--platform", tag)]
     command = ["run", "--quiet", "--no-project", "--with", "pip", "python", "-m", "pip"]

@@ -20,7 +20,7 @@ _SECONDS = 900
 
 
 def fetch_python(target: Target, folder: Path) -> Wheel:
-    """Bring an archive of the Python that the machine lacks into the folder; return its name.
+    """Download an archive of the Python that the machine lacks into the folder; return its name.
 
     Raises LabError, with uv's own reason, when it cannot be fetched.
     """

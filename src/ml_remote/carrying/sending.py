@@ -1,4 +1,4 @@
-"""Sending wheels to the machine by rsync or sftp; what has come of one is not sent again."""
+"""Sending wheels to the machine by rsync or sftp; an interrupted transfer continues."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SUM = re.compile(r"([0-9a-f]{64}) ([0-9]{1,15}) (.+)")
 def send_wheels(
     machine: Machine, wheels: Sequence[Wheel], source: Path, progress: Progress | None = None
 ) -> None:
-    """Bring these wheels into FOLDER on the machine, and remove all others from it.
+    """Send these wheels to FOLDER on the machine, and remove all others from it.
 
     `progress` is told how much of them is there. Raises LabError when they could not all be sent;
     what has come stays for the next call.
@@ -66,7 +66,7 @@ def send_wheels(
 
 
 def _facts(machine: Machine, needed: str, names: Sequence[str]) -> dict[str, str]:
-    """Have the folder there keep the files of these names only; return what is said of it."""
+    """Remove all other files from the folder on the machine; return what it printed."""
     lines = run_script(machine, "prepare-wheels", needed, *names).stdout.splitlines()
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
@@ -82,7 +82,7 @@ def _compare(machine: Machine, wheels: Sequence[Wheel]) -> tuple[list[str], dict
 
 @dataclass(frozen=True)
 class _Watched:
-    """How much has come to the machine, and who is told."""
+    """How much has reached the machine, and whom to tell."""
 
     machine: Machine
     total: int
@@ -102,7 +102,7 @@ class _Watched:
 
 @dataclass(frozen=True)
 class _Sending:
-    """What sends wheels: the command, given ssh's own words, and its input."""
+    """How wheels are sent: the command, given ssh's options, and its input."""
 
     command: Callable[[SshLog], list[str]]
     orders: str

@@ -56,13 +56,13 @@ class Target:
 
     @property
     def for_python(self) -> str:
-        """What uv calls the platform where it names a Python."""
+        """The platform in uv's names of Pythons."""
         machine, _, kind = self.for_uv.partition("-")
         return f"linux-{machine}-gnu" if kind.startswith("manylinux") else self.for_uv
 
     @property
     def for_uv(self) -> str:
-        """What uv calls the platform. Raises LabError when it knows none."""
+        """uv's name of the platform. Raises LabError if it has none."""
         found = [one for tag in self.platforms if (one := _MANYLINUX.fullmatch(tag))]
         fitting = [int(one[1]) for one in found if int(one[1]) in _KNOWN_TO_UV]
         if fitting:

@@ -32,7 +32,7 @@ _overwrite = click.option(
 
 
 class _Copying(TypedDict):
-    """What both ways take."""
+    """The arguments of both directions."""
 
     delete: bool
     overwrite: bool

@@ -25,7 +25,7 @@ Option = Callable[[_Command], _Command]
 
 
 def together(*several: Option) -> Option:
-    """Give a command several options, in this order: one name for many lines."""
+    """Add several options to a command, in this order: one name for many lines."""
 
     def give(command: _Command) -> _Command:
         for one in reversed(several):
@@ -41,7 +41,7 @@ alias_option: Option = click.option(
 
 
 def _go_to_node(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    """Have the command work on the compute node of the machine."""
+    """Make the command use the compute node of the machine."""
     own = context.find_object(Context)
     if own is not None and wanted:
         own.is_on_node = True

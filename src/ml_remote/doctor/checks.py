@@ -71,7 +71,7 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
 
 
 def check_version() -> Finding:
-    """Whether ssh is there, and new enough."""
+    """Check that ssh is installed and new enough."""
     try:
         printed = processes.run(["ssh", "-V"]).stderr.strip()
     except LabError as error:
@@ -91,7 +91,7 @@ def check_version() -> Finding:
 
 
 def check_permissions(directory: Path) -> Iterator[Finding]:
-    """Whether nobody else can write to what ssh reads; ssh itself refuses such files."""
+    """Check that nobody else can write to the files that ssh reads; ssh refuses such files."""
     ours = our_directory(directory)
     paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
     if os.name != "posix":
@@ -124,7 +124,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_include(entry: Entry | None, directory: Path) -> Finding:
-    """Whether our Include is still the first line of the person's configuration."""
+    """Check that our Include is still the first line of the person's configuration."""
     if entry is None:
         return skipped("include", "lab has written no entry")
     try:
@@ -143,7 +143,7 @@ def check_include(entry: Entry | None, directory: Path) -> Finding:
 
 
 def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether ssh makes of the alias what our entry says."""
+    """Check that ssh resolves the alias to what our entry says."""
     if entry is None:
         if resolved["hostname"] != [alias]:
             return ok("entry", f"{alias} is in your own configuration")
@@ -171,7 +171,7 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
 
 
 def check_key(entry: Entry | None) -> Finding:
-    """Whether the key is there, private, and matches its public half."""
+    """Check that the key exists, is private, and matches its public half."""
     if entry is None or entry.identity is None:
         return skipped("key", "none is named; ssh tries them all")
     try:
@@ -182,7 +182,7 @@ def check_key(entry: Entry | None) -> Finding:
 
 
 def check_agent(entry: Entry | None, resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the agent has what it must have, and not more than a server has patience for."""
+    """Check that the agent has the key, if it must, and few enough keys for a server."""
     held = agent_keys(resolved)
     key = _usable_key(entry)
     needed = key is not None and (key.encrypted or key.path.suffix == ".pub")
@@ -228,7 +228,7 @@ def _usable_key(entry: Entry | None) -> Key | None:
 
 
 def check_repository(root: Path, resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the machine's address is in a file that git tracks, and that others would get."""
+    """Check that no file that git tracks, and others would get, has the machine's address."""
     (host, *_) = resolved["hostname"]
     if "." not in host or host.startswith("127."):
         return skipped("repository", "the machine's name is not a public address")

@@ -1,4 +1,4 @@
-"""The checks of `lab doctor` about a cluster: what lab.toml asks of it, against what it has."""
+"""The checks of `lab doctor` about a cluster: what lab.toml asks for, compared with what it has."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def examine_cluster(machine: Machine, project: Project, *, has_slurm: bool) -> I
 def check_wishes(
     options: SlurmOptions, partitions: Sequence[Partition], *, ping: str | None
 ) -> Finding:
-    """Whether Slurm is there and answers, and has what [slurm] asks for.
+    """Check that Slurm is available, answers, and has what [slurm] asks for.
 
     `ping` is what `scontrol ping` said; None where there is no Slurm.
     """
@@ -125,7 +125,7 @@ def _limit(time: str) -> int:
 
 
 def check_prepare(options: SlurmOptions, said: str | None) -> Finding:
-    """Whether a login shell can run the lines of `prepare`; `said` is an exit code and an error."""
+    """Check that a login shell runs the lines of `prepare`; `said` is an exit code and an error."""
     if not options.prepare:
         return skipped("prepare", "lab.toml has no prepare")
     code, _, why = (said or "").partition(" ")
@@ -144,7 +144,7 @@ def check_prepare(options: SlurmOptions, said: str | None) -> Finding:
 
 
 def check_cache(cache: str, rules: Mapping[str, str], said: str, *, alias: str) -> Finding:
-    """Whether downloads can go to the folder that lab.toml names, and where the editor's can."""
+    """Check that the folder for downloads in lab.toml can be used, and by the editor's server."""
     if not cache:
         return skipped("cache", "downloads use their default places")
     state, free, disk = (*rules.get("cache", "").split(" ", 2), "", "", "")[:3]

@@ -70,7 +70,7 @@ def examine_connection(
 
 
 def check_address(client: Client, resolved: Mapping[str, list[str]]) -> tuple[Finding, Finding]:
-    """Whether the name can be looked up and the port answers, where that can be told.
+    """Check that the name can be looked up and the port answers, where ssh connects directly.
 
     A `Match exec` line may lead there another way, and only the ssh that logs in runs its command.
     """
@@ -83,7 +83,7 @@ def check_address(client: Client, resolved: Mapping[str, list[str]]) -> tuple[Fi
 
 
 def check_name(resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the machine's name can be looked up."""
+    """Check that the machine's name can be looked up."""
     if _goes_through_another(resolved):
         return skipped("name", "another machine on the way looks it up")
     (host, *_) = resolved["hostname"]
@@ -101,7 +101,7 @@ def check_name(resolved: Mapping[str, list[str]]) -> Finding:
 
 
 def check_port(resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether an SSH server answers at the machine's port."""
+    """Check that an SSH server answers at the machine's port."""
     if _goes_through_another(resolved):
         return skipped("port", "another machine on the way opens the connection")
     (host, *_), (port, *_) = resolved["hostname"], resolved["port"]
@@ -132,7 +132,7 @@ def _goes_through_another(resolved: Mapping[str, list[str]]) -> bool:
 
 
 def check_login(login: Login) -> Finding:
-    """Whether a login of its own, asking nothing, succeeded."""
+    """Check that a separate login, which asks nothing, succeeded."""
     if login.refusal is not None:
         return failed("login", login.refusal)
     way = login.fingerprint or "something other than a key"
@@ -140,7 +140,7 @@ def check_login(login: Login) -> Finding:
 
 
 def check_shared_login(client: Client) -> Finding:
-    """Whether the connection that commands share logs in; it is opened if somebody can be asked."""
+    """Check that the shared connection logs in; open it if somebody can be asked."""
     try:
         open_shared(client)
         done = client.prove()
@@ -154,7 +154,7 @@ def check_shared_login(client: Client) -> Finding:
 
 
 def check_factor(login: Login) -> Finding:
-    """Tell that every login asks a person, which is how some machines are."""
+    """Report that every login asks a person, as it does on some machines."""
     if isinstance(login.refusal, InteractiveGatewayError):
         return ok("second factor", "a jump host asks for an answer at every login")
     when = "after the key" if login.second_factor else "and accepts no key before that"

@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 
 
 def check_folder(folder: str, state: str, *, repository: str, branch: str, here: Path) -> Finding:
-    """Whether the folder there is yours and holds this project.
+    """Check that the folder on the machine is yours and contains this project.
 
     `repository` is what the machine says of the repository in it: its first commits, or a word.
     """
@@ -72,7 +72,7 @@ def check_folder(folder: str, state: str, *, repository: str, branch: str, here:
 
 
 def check_environment(state: str | None, *, folder: str) -> Finding:
-    """Whether the environment is there and its Python starts; `state` is the machine's word."""
+    """Check that the environment exists and its Python starts; `state` comes from the machine."""
     if folder in _NOT_ENTERED:
         return skipped(
             "environment", _NO_FOLDER if folder == "none" else "nothing is run in that folder"
@@ -94,7 +94,7 @@ def check_environment(state: str | None, *, folder: str) -> Finding:
 
 
 def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
-    """Whether a program runs in the folder that `lab` has not started, and so cannot stop.
+    """Check that no program runs in the folder that `lab` did not start, and so cannot stop.
 
     `outside` are the numbers of their processes, and at the end the word `done`.
     """
@@ -119,7 +119,7 @@ def check_outside(outside: Sequence[str], *, folder: str) -> Finding:
 
 
 def check_data(state: str | None, *, folder: str, is_made: bool = False) -> Finding:
-    """Whether `data` there leads to a folder, on a disk with room.
+    """Check that `data` on the machine leads to a folder, on a disk with free space.
 
     `state` is how many KiB are free on its disk, or a word; `is_made` whether `lab` makes the
     folder that it leads to.
@@ -152,7 +152,7 @@ def check_data(state: str | None, *, folder: str, is_made: bool = False) -> Find
 
 
 def check_writing(name: str, state: str, *, runs_programs: bool) -> Finding:
-    """Whether a file can be written, and run, in the project's or the temporary folder."""
+    """Check that a file can be written, and run, in the project's or the temporary folder."""
     where = "in the project's folder" if name == "writing" else "in the folder for temporary files"
     if state == "full":
         return Finding(

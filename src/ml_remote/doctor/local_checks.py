@@ -26,7 +26,7 @@ SECONDS = 5.0  # for a shared connection to answer
 
 
 def check_git_here() -> Finding:
-    """Whether git is here, and new enough to send commits."""
+    """Check that git is installed on this computer, and new enough to send commits."""
     try:
         printed = processes.run(git.git_command("--version"), timeout=10).stdout
     except LabError as error:
@@ -47,7 +47,7 @@ def check_git_here() -> Finding:
 
 
 def check_disk_here(root: Path) -> Finding:
-    """Whether there is room on this computer, for the project and for temporary files."""
+    """Check that this computer has space for the project and for temporary files."""
     for folder in (root, Path(tempfile.gettempdir())):
         try:
             with tempfile.TemporaryFile(dir=folder, prefix=".lab-") as file:
@@ -71,7 +71,7 @@ def check_disk_here(root: Path) -> Finding:
 
 
 def check_shared_connection(client: Client, resolved: Mapping[str, list[str]]) -> Finding:
-    """Whether the connection that commands share, if one is open, still answers."""
+    """Check that the shared connection, if one is open, still answers."""
     (path, *_) = resolved.get("controlpath", ["none"])
     socket = expanded(path)
     if path == "none" or not socket.exists():
@@ -91,7 +91,7 @@ def check_shared_connection(client: Client, resolved: Mapping[str, list[str]]) -
 
 
 def _check_left_ports(client: Client) -> Finding:
-    """Whether nothing is left open on the connection that commands share, which answers."""
+    """Check that no program left ports open on the shared connection, which answers."""
     left = left_ports(client)
     if not left:
         return ok("connection", "the shared connection answers")
@@ -106,7 +106,7 @@ def _check_left_ports(client: Client) -> Finding:
 
 
 def check_editor() -> Finding:
-    """Whether VS Code, if it is here, has the extension that works over SSH."""
+    """Check that VS Code, if it is installed, has the extension that works over SSH."""
     try:
         editor = find_editor()
         if editor is None:

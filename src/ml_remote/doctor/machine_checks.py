@@ -134,7 +134,7 @@ def _about_project(
 
 
 def check_sftp(client: Client) -> Finding:
-    """Whether files can be copied by sftp, which VS Code and `lab` use where there is no rsync."""
+    """Check that sftp works, which VS Code uses, and `lab` where rsync is missing."""
     try:
         is_offered = offers_sftp(client)
     except subprocess.TimeoutExpired:
@@ -153,7 +153,7 @@ def check_sftp(client: Client) -> Finding:
 
 
 def check_quiet(printed: str, *, seconds: float = 0) -> Finding:
-    """Whether the login shell prints nothing of its own, as scp, rsync and VS Code need it.
+    """Check that the login shell prints nothing itself, as scp, rsync and VS Code require.
 
     `seconds` is how long a command took that does nothing, over a connection that was open.
     """
@@ -179,7 +179,7 @@ def check_quiet(printed: str, *, seconds: float = 0) -> Finding:
 
 
 def check_python(version: str) -> Finding:
-    """Whether the machine has a Python; the environment may bring its own."""
+    """Check that the machine has a Python; the environment may have its own."""
     if not version:
         return Finding(
             name="python",
@@ -200,7 +200,7 @@ def check_python(version: str) -> Finding:
 
 
 def check_git(version: str) -> Finding:
-    """Whether the machine has git, which commits are pushed to."""
+    """Check that the machine has git, which receives the commits."""
     if not version:
         return Finding(
             name="git",
@@ -223,7 +223,7 @@ def check_git(version: str) -> Finding:
 
 
 def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
-    """Whether the project's disk has room; `free_kib` is in KiB, `needed` in GiB."""
+    """Check that the project's disk has space; `free_kib` is in KiB, `needed` in GiB."""
     if not _DIGITS.fullmatch(free_kib):
         return unknown("disk", "df did not say how much is free")
     free = int(free_kib) / 1024**2
@@ -238,7 +238,7 @@ def check_disk(free_kib: str, *, needed: int = _FREE_GIB) -> Finding:
 
 
 def check_quota(word: str | None, output: str = "", *, needed: int = _FREE_GIB) -> Finding:
-    """Whether the quotas leave room; `output` is what quota.sh printed, `needed` in GiB.
+    """Check that the quotas leave space; `output` is from quota.sh, `needed` in GiB.
 
     `word` is "none" where the machine has no program that could tell.
     """
@@ -267,7 +267,7 @@ def check_quota(word: str | None, output: str = "", *, needed: int = _FREE_GIB) 
 
 
 def check_clock(there: str, *, before: float, after: float) -> Finding:
-    """Whether both clocks agree; `there` was asked for between `before` and `after`.
+    """Check that both clocks agree; `there` was read between `before` and `after`, in seconds.
 
     All are seconds since 1970.
     """
@@ -287,7 +287,7 @@ def check_clock(there: str, *, before: float, after: float) -> Finding:
 
 
 def check_logout(word: str | None) -> Finding:
-    """Whether what runs there may outlive the last connection; `word` is that of logout.sh.
+    """Check that programs on the machine may outlive the last connection; `word` is logout.sh's.
 
     It is empty where there is no systemd-logind.
     """

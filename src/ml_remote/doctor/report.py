@@ -45,7 +45,7 @@ _MAYBE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*\b")
 def doctor(
     context: Context, *, alias: str | None = None, copy: bool = False, as_json: bool = False
 ) -> bool:
-    """Carry out `lab doctor`, and return whether no check failed, and each could decide.
+    """Run `lab doctor`; return whether every check decided and none failed.
 
     `copy` takes names, addresses and paths out of the report. Raises LabError when there is nothing
     to check, as when `lab.toml` is damaged.
@@ -76,7 +76,7 @@ def doctor(
 
 
 def _say(console: Console, finding: Finding) -> None:
-    """Say what one check found."""
+    """Print what one check found."""
     label = f"{finding.state:<8}"
     for line in _lines(finding):
         console.say(f" {line}", label=label, fg=_COLOURS[finding.state])

@@ -19,7 +19,7 @@ _TOOL = re.compile(r"[a-z]{1,12}")
 
 
 def check_rsync(there: str | None, here: str, *, sftp: State) -> Finding:
-    """Whether results can be brought by rsync, or by sftp where it is missing or old.
+    """Check that results can be copied by rsync, or by sftp where rsync is missing or old.
 
     `there` and `here` are what it says of its version, `sftp` is what its own check found.
     """
@@ -48,7 +48,7 @@ def check_rsync(there: str | None, here: str, *, sftp: State) -> Finding:
 
 
 def check_tools(lacking: str | None) -> Finding:
-    """Whether the machine has the small programs that every Unix has, which our scripts use.
+    """Check that the machine has the usual small Unix programs, which our scripts use.
 
     `lacking` are the names of those that it has not.
     """

@@ -1,1 +1,1 @@
-"""VS Code and its kin on the folder on the machine: `lab code`."""
+"""VS Code and related editors on the project's folder on the machine: `lab code`."""

@@ -24,7 +24,7 @@ _LAPTOP_ONLY = ("ms-vscode-remote.remote-ssh", "ms-vscode-remote.remote-containe
 
 
 def code(context: Context, *, alias: str | None = None, named: str | None = None) -> None:
-    """Carry out `lab code`: write the workspace file and start the editor on it.
+    """Run `lab code`: write the workspace file and start the editor on it.
 
     `named` is the editor that is asked for. Without an editor here it says what to click instead.
     Raises LabError, as when the project is not on the machine yet.
@@ -84,7 +84,7 @@ def _first_files(context: Context, alias: str, folder: str) -> list[str]:
 
 
 def _say_what_windows_needs(context: Context, editor: Editor, alias: str) -> None:
-    """Say how the VS Code of Windows gets to know a machine that only WSL knows."""
+    """Explain how to make a machine that only WSL knows known to VS Code on Windows."""
     context.console.say(
         f"This terminal is in WSL, and {editor.kind.name} runs on Windows, where it reads Windows' "
         f"own SSH configuration and keys. It does not know {alias}, so nothing was opened.\n"
@@ -121,7 +121,7 @@ def extensions_in(recommended: object) -> list[str]:
 
 
 def _say_what_to_click(context: Context, alias: str, folder: str) -> None:
-    """Say how to open the folder by hand, when no editor can be started from here."""
+    """Explain how to open the folder by hand, when no editor can be started here."""
     console = context.console
     programs = ", ".join(kind.program for kind in EDITORS)
     console.say(

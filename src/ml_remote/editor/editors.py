@@ -1,4 +1,4 @@
-"""VS Code, its kin and other editors on this computer: which is here, starting it, extensions."""
+"""VS Code, related and other editors on this computer: finding, starting, extensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a machine opens in VS Code: the link to a folder there, and the setting that it needs."""
+"""Links that open a folder of the machine in VS Code, and the setting they need."""
 
 from __future__ import annotations
 

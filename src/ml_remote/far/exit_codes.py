@@ -1,4 +1,4 @@
-"""The exit codes by which programs on the machine, and ssh itself, say how they ended."""
+"""The exit codes with which programs on the machine, and ssh itself, end."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ __all__ = ["ExitCode"]
 
 
 class ExitCode(IntEnum):
-    """What ends with another exit code than 0, and why; scripts have them as variables."""
+    """Exit codes other than 0 and what they mean; scripts have them as variables."""
 
     NO_FOLDER = 3
     """The project's folder is not on the machine."""

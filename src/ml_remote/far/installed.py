@@ -98,7 +98,7 @@ def install(far: Path) -> Path:
 
 
 def ignore(state: Path) -> None:
-    """See that git ignores the folder `.lab`, whatever the project's own .gitignore says."""
+    """Ensure that git ignores the folder `.lab`, whatever the project's own .gitignore says."""
     mark = state / ".gitignore"
     if not mark.exists():
         with suppress(OSError):  # somebody else's folder, or a full disk
@@ -106,7 +106,7 @@ def ignore(state: Path) -> None:
 
 
 def make_current(folder: Path, commit: str = "") -> None:
-    """Let `current` lead to this folder, and keep the commit of the tool beside it."""
+    """Point `current` at this folder, and keep the commit of the tool beside it."""
     current = folder.with_name("current")
     beside = folder.with_name("current.commit")
     _unlink(beside)

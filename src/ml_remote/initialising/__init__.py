@@ -1,4 +1,4 @@
-"""`lab init`: a repository that exists becomes a project, and is one no longer after `--remove`.
+"""`lab init`: turns an existing repository into a project; `--remove` undoes it.
 
 | module | what it has |
 |---|---|

@@ -1,4 +1,4 @@
-"""`lab init`: writing and taking back."""
+"""`lab init`: writing the files, and removing them again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FILES = (PROJECT_FILE, _SCRIPT, LOCAL_FILE, ".gitignore", _SETTINGS, _EXCLUDE)
 
 
 def init(context: Context, answers: Answers) -> None:
-    """Carry out `lab init`. Raises LabError; nothing is changed then."""
+    """Run `lab init`. Raises LabError; nothing is changed then."""
     console = context.console
     found = look()
     root = found.root
@@ -220,7 +220,7 @@ def _write(root: Path, changes: list[Change]) -> None:
 
 
 def remove(context: Context, *, yes: bool) -> None:
-    """Carry out `lab init --remove`: take back what was added and has not changed since.
+    """Run `lab init --remove`: take back what was added and has not changed since.
 
     Raises LabError when it is not known what was added.
     """
@@ -287,7 +287,7 @@ def _bytes(text: str | None) -> bytes | None:
 
 
 def _keep_ignored(root: Path) -> None:
-    """Let git ignore what is left, in this clone: what it ignored once it never shows."""
+    """Make git ignore what is left, in this clone, so that files once ignored never show."""
     patterns = proposed_files.IGNORED.values()
     there = [one for one in patterns if any(root.glob(one.removeprefix("/")))]
     lines = [one for one in there if one in proposed_files.missing_lines(root)]

@@ -1,4 +1,4 @@
-"""What `lab init` cannot see for itself: options, or else questions at a terminal."""
+"""What `lab init` cannot find out itself: from options, or else by questions at a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Answers", "ask_machine", "ask_package"]
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What the command line answers; None is asked for."""
+    """The answers on the command line; None means that it is asked for."""
 
     alias: str | None = None
     address: str | None = None

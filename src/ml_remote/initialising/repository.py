@@ -26,7 +26,7 @@ _NEWEST = 30  # of Python 3, to look for one that is allowed
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository that is to become a project."""
+    """The repository that will become a project."""
 
     root: Path
     source: str

@@ -86,7 +86,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class JobStart:
-    """How a job is begun on the machine."""
+    """How a job is started on the machine."""
 
     script: str
     """The script that prepares its folder and begins it; see far/login/prepare.sh."""
@@ -171,7 +171,7 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
 
 
 def forget(machine: Machine, job_id: str) -> Job:
-    """Have a job count as over that ran on a machine that is gone or has another name now.
+    """Mark a job as ended if its machine is gone or has a new name.
 
     Should it be alive there, it ends within seconds. Raises LabError when there is no such job, or
     when the machine itself, or Slurm, can tell what becomes of it.

@@ -1,4 +1,4 @@
-"""What a job is about: `about.json` in its folder, one line of ASCII JSON, and older forms of it.
+"""The description of a job: `about.json` in its folder, one line of ASCII JSON, and older forms.
 
 `Run` says which lab a run runs, and how; `About` says that of any job. The laptop writes it when it
 starts a job, and every later command reads it back from the machine.
@@ -146,7 +146,7 @@ def _as_name(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a job is about."""
+    """The description of a job."""
 
     kind: str
     """`setup`, `run`, a kind of session, or `worker`: the part of a run on a further host."""

@@ -33,7 +33,7 @@ def listed(text: str, machine: Machine, *, console: Console, kind: str | None = 
 
 
 def tell_of_many(number: int, machine: Machine, console: Console) -> None:
-    """Say why each look at the jobs of a project takes long, where it does."""
+    """Explain why reading the jobs of a project takes long, if it does."""
     if number >= _MANY:
         console.note(
             f"{machine.alias} keeps {number:,} jobs of this project, and reading them takes a few "

@@ -34,7 +34,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # \r alone may yet become \r\n
 
 
 class CancelledError(Exception):
-    """Nobody wants to follow the job any more."""
+    """Following the job was cancelled."""
 
 
 class Cancel:
@@ -46,7 +46,7 @@ class Cancel:
         self.is_set = False
 
     def set(self) -> None:
-        """Let `follow` raise CancelledError."""
+        """Make `follow` raise CancelledError."""
         with self._lock:
             self.is_set = True
             if self._process is not None:
@@ -126,7 +126,7 @@ def _told_at_end(text: str, job_id: str) -> Job | None:
 
 
 def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
-    """Say why a job waits in Slurm's queue, and return when it waits no longer."""
+    """Show why a job waits in Slurm's queue, and return when it no longer waits."""
     while job.state == "queued" and job.slurm is not None:
         if job.slurm.reason:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")

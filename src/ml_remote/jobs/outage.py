@@ -1,4 +1,4 @@
-"""How long to try to reach a machine again that was lost while somebody follows its work."""
+"""How long to try to reach a lost machine again while somebody follows its work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAUSE = 2.0  # seconds between attempts to reach the machine again
 
 
 class Outage:
-    """How long the machine has not been reachable, in time that this computer was awake."""
+    """How long the machine has been unreachable while this computer was awake."""
 
     def __init__(self, alias: str, *, again: str, patience: float) -> None:
         self._alias, self._again, self._patience = alias, again, patience

@@ -1,1 +1,1 @@
-"""New labs: `lab new`, and the texts that it begins from."""
+"""New labs: `lab new`, and its templates."""

@@ -39,7 +39,7 @@ _OWN_DATA = {
 
 
 def new(context: Context, name: str, *, kind: str) -> None:
-    """Carry out `lab new`. Raises LabError; nothing is changed then."""
+    """Run `lab new`. Raises LabError; nothing is changed then."""
     project = context.project
     check_name(
         name, imported=_imported(project), again="" if kind == "images" else f" --kind {kind}"

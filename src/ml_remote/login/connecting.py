@@ -51,7 +51,7 @@ def connect(
     replace_other: bool = False,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab connect`; the arguments are those of the command line.
+    """Run `lab connect`; the arguments are those of the command line.
 
     Raises LabError, in words, when it cannot be done; what was done until then stays, and running
     it again continues from there.
@@ -140,7 +140,7 @@ def _choice(
 
 
 def _prove(entry: Entry, console: Console, before: Before, *, written: bool) -> None:
-    """Prove that the entry logs in: unasked, or by the connection that is shared otherwise."""
+    """Verify that the entry logs in: without asking, or else by the shared connection."""
     client = Client(alias=entry.alias)
     if not entry.asks:
         try:

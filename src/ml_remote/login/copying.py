@@ -38,7 +38,7 @@ class Copied:
 def copy_key(
     client: Client, choice: KeyChoice, login: Login, console: Console, *, only_this: bool, ask: bool
 ) -> Copied:
-    """Let the key in on the machine, with one password.
+    """Authorize the key on the machine, with one password.
 
     Servers do not say which types of key they take. So where a key is not used, one of another
     type is made and copied, unless `only_this` was asked for; `ask` lets ssh-keygen ask for a

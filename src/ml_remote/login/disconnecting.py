@@ -1,4 +1,4 @@
-"""`lab disconnect`: take our entry, and if wanted our key, away again."""
+"""`lab disconnect`: remove our entry and, if wanted, our key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def disconnect(
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab disconnect`; the arguments are those of the command line.
+    """Run `lab disconnect`; the arguments are those of the command line.
 
     The key is only removed on `remove_key`, or when somebody at the terminal says so: `yes` alone
     keeps it. Raises LabError.
@@ -84,7 +84,7 @@ def _others_with(key: Path, *, but: Collection[str], directory: Path) -> list[st
 def _say_nothing_is_removed(
     alias: str, nodes: Sequence[str], directory: Path, console: Console
 ) -> None:
-    """Say that there is no entry; ports that VS Code has left open are closed all the same."""
+    """Report that there is no entry; close ports that VS Code left open in any case."""
     for port in close_left_ports(Client(alias=alias, directory=directory)):
         console.say(f"Closed port {port} of this computer, which VS Code had left open.")
     console.say(f"lab has no entry for {alias}, so there is nothing to remove.")
@@ -106,7 +106,7 @@ def _show(plan: Plan, nodes: Sequence[str], console: Console, *, key: Path | Non
 
 
 def _say_what_is_kept(alias: str, key: Path, console: Console, *, is_deleted: bool) -> None:
-    """Say what is left of the machine: its key or what accepts it, and its host key."""
+    """Report what is kept: the key, or the line that accepts it, and the host key."""
     if is_deleted:
         console.say(
             "The machine still accepts the deleted key: its line in ~/.ssh/authorized_keys there "

@@ -1,4 +1,4 @@
-"""The SSH entry of a machine: which one is wanted, and writing it when it was agreed to.
+"""The SSH entry of a machine: what it should say, and writing it after consent.
 
 Nothing here contacts a machine: `lab connect --offline` needs no more than this.
 """
@@ -35,7 +35,7 @@ def write_entry(
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab connect --offline` and `lab connect --dry-run`.
+    """Run `lab connect --offline` and `lab connect --dry-run`.
 
     Raises LabError, in words, when the entry cannot be written.
     """
@@ -123,7 +123,7 @@ def write_plan(plan: Plan, console: Console, *, said: Collection[str] = ()) -> A
 
 
 def say_how_it_opens(alias: str, directory: Path, console: Console, *, folder: str) -> None:
-    """Say how the machine opens in VS Code; no link where a later step opens the project there."""
+    """Explain how to open the machine in VS Code; without a link if a later step opens it."""
     setting = editor_configuration(directory)
     if setting:
         console.say(setting)

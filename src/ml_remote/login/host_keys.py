@@ -1,4 +1,4 @@
-"""The remote machine's host key: seen, shown, and pinned when it is met for the first time."""
+"""The remote machine's host key: fetched, shown, and pinned at the first contact."""
 
 from __future__ import annotations
 

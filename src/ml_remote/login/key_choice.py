@@ -30,7 +30,7 @@ _MOST_TRIED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class KeyChoice:
-    """The key that is to log in, and what has to be done for it."""
+    """The key that will log in, and what must be done first."""
 
     path: Path | None
     """What IdentityFile names. None omits it: something other than a key logs in."""

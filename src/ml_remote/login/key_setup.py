@@ -22,7 +22,7 @@ __all__ = ["announce_key", "prepare_key", "type_to_make"]
 
 
 def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: str) -> None:
-    """Say what will happen to keys."""
+    """Announce what will happen to keys."""
     for fault in choice.passed_over:
         console.warn(fault)
     if choice.make:
@@ -85,7 +85,7 @@ def prepare_key(
 
 
 def _load_into_agent(key: Key, alias: str, console: Console) -> None:
-    """Have a key with a passphrase in the agent: nothing else lets VS Code use it unasked."""
+    """Load a key with a passphrase into the agent, so that VS Code can use it unasked."""
     resolved = Client(alias=alias).resolve()
     held = agent_keys(resolved)
     if held is not None and key.public.fingerprint in {public.fingerprint for public in held}:

@@ -1,4 +1,4 @@
-"""Keys: reading and checking them, making one, asking the agent, copying one to the remote machine.
+"""Keys: reading, checking and making them, asking the agent, copying one to the machine.
 
 Private keys are only ever read and written by OpenSSH's own programs; an existing one is never
 written to. A passphrase is asked for by ssh-keygen itself and never passes through here.
@@ -271,14 +271,14 @@ def agent_keys(resolved: Mapping[str, Sequence[str]]) -> list[PublicKey] | None:
 
 
 def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
-    """Let ssh-add ask for the passphrase of `path` and load it; return whether it did."""
+    """Load `path` with ssh-add, which asks for its passphrase; return whether it was loaded."""
     return processes.converse(["ssh-add", str(path)], variables=agent_variables(resolved)) == 0
 
 
 def copy_to(
     client: Client, public: PublicKey, *, connection: Sequence[str] = ("ControlPath=none",)
 ) -> bool:
-    """Let `public` in on the machine; return False when it was let in already.
+    """Authorize `public` on the machine; return False if it already was.
 
     ssh asks for the password itself, once; `connection` are the options by which copies share one.
     Raises KeyFileError when the machine does not take it, and the errors of `Client.run`.

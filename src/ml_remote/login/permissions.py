@@ -1,4 +1,4 @@
-"""Making a file the person's alone, the way the system has it."""
+"""Making a file private to its owner, on Unix and on Windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["icacls_command", "make_private"]
 
 
 def make_private(path: Path) -> None:
-    """Let nobody but its owner read or write the file `path`.
+    """Make the file `path` readable and writable by its owner only.
 
     Raises ConfigurationError when Windows does not take the change.
     """

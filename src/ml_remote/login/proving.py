@@ -1,4 +1,4 @@
-"""The proof of an entry, as the person will use it, and the way back where it does not log in."""
+"""Verifying that an entry logs in as the person will use it, and restoring if it does not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FRESH = ("-o", "ControlPath=none")
 
 @dataclass
 class Before:
-    """What was there before `lab connect` (keys, known hosts), and what came of it since."""
+    """The state before `lab connect` (keys, known hosts), and what changed since."""
 
     files: dict[Path, bytes | None]
     written: list[AppliedPlan] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Machines where every login asks a person: for a code after the key, or for all in its place."""
+"""Machines where every login asks a person: for a code after the key, or instead of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_gateway(client: Client, console: Console) -> None:
 
 
 def say_it_asks(login: Login, console: Console, *, alias: str, is_key_named: bool) -> None:
-    """Say that every login asks, and what that means for keys."""
+    """Report that every login asks, and what that means for keys."""
     if login.second_factor:
         console.note(f"{alias} accepts the key but also asks for a second factor, at every login.")
         return
@@ -36,7 +36,7 @@ def say_it_asks(login: Login, console: Console, *, alias: str, is_key_named: boo
 
 
 def say_it_is_open(console: Console, *, alias: str) -> None:
-    """Say that the connection is open, and for how long."""
+    """Report that the connection is open, and for how long."""
     hours = ASKED_PERSIST.removesuffix("h")
     console.say(
         f"Connected to {alias}. It asks at every login, so lab, git and VS Code share this "

@@ -51,7 +51,7 @@ _OPTIONS = (
 def ensure_alias(
     context: Context, machine: Machine, name: str, *, folder: str, yes: bool
 ) -> Client:
-    """See that the alias of a node leads to it, and that the machine lets it in; return it.
+    """Ensure that the alias of a node leads to it and its key is authorized; return its client.
 
     `folder` is the project's, absolute. An entry that leads to a node's own SSH server is left
     alone. Raises AliasTakenError when the alias stands for something else, and LabError when an
@@ -77,7 +77,7 @@ def ensure_alias(
 
 
 def use_proxy(context: Context, machine: Machine, name: str, *, folder: str) -> None:
-    """Let the alias lead to the sshd in the job, if it led to the node's own. Raises LabError."""
+    """Point the alias at the sshd in the job, if it led to the node's own. Raises LabError."""
     entry = _by_proxy(machine, name, folder)
     if _is_by_jump(_old(entry.alias), machine):
         _pin(entry, [_introduce(machine, _key_line(entry))])
@@ -86,7 +86,7 @@ def use_proxy(context: Context, machine: Machine, name: str, *, folder: str) -> 
 
 
 def use_jump(context: Context, machine: Machine, name: str, *, host: str) -> None:
-    """Let the alias lead to the node's own SSH server, by way of the login node.
+    """Point the alias at the node's own SSH server, by way of the login node.
 
     The node's host keys come over the connection to the login node. Raises LabError.
     """
@@ -187,7 +187,7 @@ def _key_line(entry: Entry) -> str:
 
 
 def _introduce(machine: Machine, key: str) -> str:
-    """Have the machine let the key in on its nodes; return their public host key."""
+    """Authorize the key on the machine's nodes; return their public host key."""
     said = run_script(
         machine,
         "prepare-node",

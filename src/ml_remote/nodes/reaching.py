@@ -1,4 +1,4 @@
-"""Finding out how a compute node can be reached: by an sshd in the job, or by the node's own.
+"""Finding how to reach a compute node: by an sshd in the job, or by the node's own.
 
 Some sites let nobody run an sshd, and some nodes have none. Where pam_slurm_adopt lets in who has a
 job there, the node's own SSH server does as well.

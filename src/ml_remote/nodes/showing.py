@@ -14,7 +14,7 @@ __all__ = ["show_nodes", "stop_node"]
 
 
 def show_nodes(context: Context, *, alias: str | None, as_json: bool) -> None:
-    """Carry out `lab node --list`. Raises LabError."""
+    """Run `lab node --list`. Raises LabError."""
     machine, console = login_node(context, alias), context.console
     nodes = list_nodes(machine)
     if as_json:
@@ -33,7 +33,7 @@ def show_nodes(context: Context, *, alias: str | None, as_json: bool) -> None:
 
 
 def stop_node(context: Context, *, alias: str | None, name: str | None) -> None:
-    """Carry out `lab node --stop`. Raises LabError."""
+    """Run `lab node --stop`. Raises LabError."""
     machine, console = login_node(context, alias), context.console
     called = name or DEFAULT
     meant = alias_of(machine.alias, called)

@@ -47,7 +47,7 @@ def start_node(
     partition: str | None,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab node`: return when the alias of the node leads to it.
+    """Run `lab node`: return when the alias of the node leads to it.
 
     Raises LabError, in words, when the alias is taken, Slurm does not take the job, or the job
     ends.
@@ -242,7 +242,7 @@ def _question(node: Node) -> str:
 
 
 def _tell(context: Context, client: Client, node: Node) -> None:
-    """Say how the node is reached, and when it ends."""
+    """Explain how the node is reached, and when it ends."""
     idle = context.project.settings.node.idle_minutes
     console = context.console
     console.say(

@@ -1,4 +1,4 @@
-"""The nodes that were asked for, as the login node describes them."""
+"""The requested nodes, as the login node describes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIELDS = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node that was asked for, and the job that it is."""
+    """A requested node, and its job."""
 
     name: str
     job: Job

@@ -30,7 +30,7 @@ _CARD, _MARK = "# card: ", "@EXPLICIT"
 
 
 def fetch_conda_lock(root: Path, machine: Machine, console: Console) -> None:
-    """Bring the lock of a setup with conda here, if there is a new one, for the person to commit.
+    """Fetch the conda lock of a setup, if there is a new one, for the person to commit.
 
     Raises UnreachableError, and MissingFolderError when the project is gone.
     """
@@ -40,7 +40,7 @@ def fetch_conda_lock(root: Path, machine: Machine, console: Console) -> None:
 
 
 def keep_lock_from_here(root: Path, console: Console) -> None:
-    """Do the same with the lock of a setup on this computer."""
+    """Store the conda lock of a setup on this computer, for the person to commit."""
     for path in sorted((root / ".lab").glob("conda-*.lock")):
         data = read_bytes(path) or b""
         keep_conda_lock(root, path.name, data.decode("utf-8", "replace"), console)

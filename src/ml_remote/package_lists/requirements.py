@@ -1,4 +1,4 @@
-"""What a person types behind `lab add` and `lab remove`, as requirements."""
+"""The arguments of `lab add` and `lab remove`, as requirements."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs have left about themselves in `outputs/`: their records and metrics."""
+"""The records and metrics of runs in `outputs/`."""

@@ -21,7 +21,7 @@ _NAMED = 10  # metrics in a message
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """Which metric says which run is the best, and whether by its largest or smallest value."""
+    """The metric by which a run is the best, and whether its largest or smallest value counts."""
 
     metric: str
     is_largest: bool
@@ -32,7 +32,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Runs side by side, the best first where a goal says which that is."""
+    """Runs side by side, the best first if there is a goal."""
 
     records: Sequence[Record]
     goal: Goal | None

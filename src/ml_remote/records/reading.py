@@ -34,7 +34,7 @@ _NOTHING = Known({}, is_full=False)
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known of a run; what is not known is empty, or None."""
+    """What is known about a run; unknown values are empty or None."""
 
     folder: Path
     id: str

@@ -1,1 +1,1 @@
-"""Labs that run without anybody watching: `lab run`, `runs`, `attach`, `stop`."""
+"""Headless runs of labs: `lab run`, `runs`, `attach`, `stop`."""

@@ -1,4 +1,4 @@
-"""Cards that a run has to itself: whether a machine has so many."""
+"""Cards that a run has to itself: whether a machine has that many."""
 
 from __future__ import annotations
 

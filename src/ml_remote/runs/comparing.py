@@ -40,7 +40,7 @@ def compare_runs(
     plot: str | None = None,
     show_all: bool = False,
 ) -> None:
-    """Carry out `lab runs --compare`. Raises LabError when there is nothing to compare."""
+    """Run `lab runs --compare`. Raises LabError when there is nothing to compare."""
     console, goal = context.console, parse_goal(by)
     bring_records(context, alias)
     records = chosen(records_in(context.project.outputs), pattern)
@@ -67,7 +67,7 @@ def compare_runs(
 
 
 def bring_records(context: Context, alias: str | None) -> None:
-    """Bring the records and metrics of all runs home; a machine that cannot be asked is named."""
+    """Fetch the records and metrics of all runs; name machines that do not answer."""
     for machine in machines_with_runs(context, alias):
         try:
             fetch_outputs(machine, context.project.outputs, choice=Choice(files=FILES))

@@ -17,7 +17,7 @@ _STOPPED_LOOKING = 1
 
 @contextmanager
 def detach_on_interrupt(context: Context, run: str, *, where: str) -> Iterator[None]:
-    """Say, when Ctrl-C ends the context, that the run continues; end the command then.
+    """Report, when Ctrl-C ends the context, that the run continues; then end the command.
 
     So do signals: who sends one to `lab` must not take it for one that has ended the run.
     """

@@ -25,7 +25,7 @@ __all__ = ["attach", "stop_runs", "wait_for"]
 def attach(
     context: Context, text: str | None, *, alias: str | None = None, verbose: bool = False
 ) -> int:
-    """Carry out `lab attach`: follow a run to its end and bring its results home.
+    """Run `lab attach`: follow a run to its end and fetch its results.
 
     Return the exit code of a program, 0 for a lab.
 
@@ -50,7 +50,7 @@ def attach(
 
 
 def wait_for(context: Context, text: str | None, *, alias: str | None = None) -> int:
-    """Carry out `lab runs --wait`: return the exit code of a run once it has ended.
+    """Run `lab runs --wait`: return the exit code of a run once it has ended.
 
     Raises LabError when that cannot be known.
     """
@@ -102,7 +102,7 @@ def stop_runs(
     stop_all: bool = False,
     forget: bool = False,
 ) -> None:
-    """Carry out `lab stop`: end one run (or setup), or all runs, with everything they have started.
+    """Run `lab stop`: end one run (or setup), or all runs, with everything they have started.
 
     Raises UsageError when it is not clear which one is meant.
     """
@@ -142,7 +142,7 @@ def _id(found: RemoteJob) -> str:
 
 
 def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
-    """Carry out `lab stop --forget`, for a job of any kind. Raises UsageError and LabError."""
+    """Run `lab stop --forget`, for a job of any kind. Raises UsageError and LabError."""
     if text is None:
         raise UsageError("`--forget` needs a job.", hint="List them: lab runs")
     known = find_jobs(context, alias, "run", "setup", "worker", *KINDS)
@@ -166,7 +166,7 @@ def _forget(context: Context, text: str | None, *, alias: str | None) -> None:
 
 
 def _say_what_next(context: Context, known: Sequence[RemoteJob], *, ended: Collection[str]) -> None:
-    """Say what to run next after these jobs have ended."""
+    """Report what to run next after these jobs have ended."""
     runs = [found.job for found in known if found.job.kind == "run"]
     left = known_from(context, runs, ended=ended)
     context.console.next_step(what_next(context, left, after="lab stop"))

@@ -1,4 +1,4 @@
-"""Doing something with each of several things, although it may fail with some of them."""
+"""Calling an action for each of several things, although it may fail for some."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Made = TypeVar("_Made")
 def for_each(
     things: Iterable[_Thing], action: Callable[[_Thing], _Made], *, console: Console
 ) -> list[_Made]:
-    """Do this with each of them and return what came of it.
+    """Call an action with each of them and return the results.
 
     Raises the last error; those before it are warnings.
     """

@@ -1,4 +1,4 @@
-"""`lab runs`: the headless runs of labs on the remote machine; and which one a person means."""
+"""`lab runs`: the headless runs on the remote machine, and finding the one a person means."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def list_runs(
     show_all: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Carry out `lab runs`, only of those whose id has `text` in it, if given.
+    """Run `lab runs`, only of those whose id has `text` in it, if given.
 
     Raises LabError when the machine or the folder is not there.
     """

@@ -32,7 +32,7 @@ def run_locally(
     *,
     verbose: bool = False,
 ) -> None:
-    """Carry out `lab run --local`; the arguments are those of the command line.
+    """Run `lab run --local`; the arguments are those of the command line.
 
     Raises UsageError for a lab or parameter that does not exist, and LabError when there is no
     environment or not every cell ran.

@@ -34,7 +34,7 @@ class RemoteJob:
 
 
 def remember_machine(project: Project, alias: str) -> None:
-    """Have `lab runs` look on this machine, too, from now on."""
+    """Add this machine to those that `lab runs` asks."""
     path = make_state(project.state) / _MEMORY
     if alias not in _remembered(project):
         with path.open("a", encoding="utf-8") as file:

@@ -38,7 +38,7 @@ _OWN_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Removal:
-    """One run that is to go."""
+    """One run that will be removed."""
 
     machine: Machine
     id: str

@@ -1,4 +1,4 @@
-"""`lab run --repeat` and `--resume` without a lab: what an earlier run says is asked for again."""
+"""`lab run --repeat` and `--resume` without a lab: the request of an earlier run, made again."""
 
 from __future__ import annotations
 

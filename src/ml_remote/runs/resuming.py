@@ -1,4 +1,4 @@
-"""`lab run --resume`: continuing from the last checkpoint of a run that did not come to its end.
+"""`lab run --resume`: continuing an unfinished run from its last checkpoint.
 
 The new run has a folder of its own, into which a copy of the checkpoint is put; `fit()` finds it.
 Nothing of the earlier run is changed, so it can be resumed more than once.

@@ -34,7 +34,7 @@ _HASH = 12  # characters of a commit or a sum that are shown
 def show_run(
     context: Context, text: str | None, *, alias: str | None = None, as_json: bool = False
 ) -> None:
-    """Carry out `lab show`; a sweep is shown as `lab runs SWEEP` shows it.
+    """Run `lab show`; a sweep is shown as `lab runs SWEEP` shows it.
 
     Raises UsageError when it is not clear which run is meant.
     """

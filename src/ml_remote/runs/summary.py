@@ -18,7 +18,7 @@ _OURS = (RECORD, DIFFERENCE)
 
 
 def show_results(console: Console, results: Path) -> None:
-    """Say where the results of a run are, and its metrics, or else what else is there."""
+    """Print where the results of a run are, and its metrics, or else its files."""
     console.say(f"Results: {results}")
     lines = metric_lines(metrics_of(results))
     for line in lines:

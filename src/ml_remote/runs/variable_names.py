@@ -1,4 +1,4 @@
-"""What a variable of a run, or a parameter that is swept, may be called."""
+"""Valid names of a run's variables and of swept parameters."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""JupyterLab and Open TensorBoard on the machine in your browser."""
+"""Sessions on the machine that open in the browser on the laptop: JupyterLab and TensorBoard."""

@@ -88,7 +88,7 @@ def _unusable(text: str, why: str) -> UsageError:
 def forward(
     context: Context, ports: Sequence[str], *, alias: str | None = None, open_page: bool = False
 ) -> None:
-    """Carry out `lab forward`: keep ports open until Ctrl-C.
+    """Run `lab forward`: keep ports open until Ctrl-C.
 
     Raises UsageError for ports that cannot be meant, and LabError when the machine or a port of
     this computer is not available.

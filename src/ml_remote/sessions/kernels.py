@@ -58,7 +58,7 @@ def _gib(size: int) -> str:
 
 
 def show_local_kernels(context: Context, *, as_json: bool = False) -> None:
-    """Carry out `lab status --local`: show the kernels of this project on this computer."""
+    """Run `lab status --local`: show the kernels of this project on this computer."""
     console, known = context.console, list_local_kernels(context.project.root)
     if as_json:
         console.json({"kernels": [kernel_document(kernel) for kernel in known.all]})
@@ -74,7 +74,7 @@ def show_local_kernels(context: Context, *, as_json: bool = False) -> None:
 def stop_kernel(
     context: Context, lab: str, *, alias: str | None = None, local: bool = False
 ) -> None:
-    """Carry out `lab stop --kernel`: end the kernel of a lab; without `lab`, the only one.
+    """Run `lab stop --kernel`: end the kernel of a lab; without `lab`, the only one.
 
     Raises UsageError when it is not clear which one is meant, and LabError.
     """

@@ -33,7 +33,7 @@ class OpenPort:
 
 @contextmanager
 def recorded(state: Path, ports: Sequence[OpenPort]) -> Iterator[None]:
-    """Let other commands know of these ports as long as the block lasts.
+    """Announce these ports to other commands during the block.
 
     `state` is the folder of what the tool remembers about the project.
     """

@@ -1,4 +1,4 @@
-"""A port of this computer that this process keeps, whether or not it leads anywhere at the moment.
+"""A port of this computer that this process keeps open, even while it leads nowhere.
 
 ssh could listen on it itself. But while the network is away there is no ssh: another user of this
 computer could take the port then, and the page that is open in the browser would send its secrets
@@ -62,7 +62,7 @@ def take_port(preferred: int, *, is_exact: bool = False) -> socket.socket:
 
 
 class KeptPort:
-    """A port that listens until the block ends; connections go the way that is open, or are closed.
+    """A port that listens until the block ends; connections are forwarded, or closed at once.
 
     It is `preferred` or, unless `is_exact` is set, one near it. Raises LabError when there is no
     port, or no private directory for ssh's socket.
@@ -107,7 +107,7 @@ class KeptPort:
         return port
 
     def lead(self, way: Way | None) -> None:
-        """Let connections go this way from now on; None closes them at once."""
+        """Send connections this way from now on; None closes them at once."""
         self._way = way
 
     async def _serve(self) -> None:

@@ -280,7 +280,7 @@ class Sessions:
 
 
 def _prove_way_back(machine: Machine) -> None:
-    """See that a tunnel will reach the machine: by a login of its own, or what is shared.
+    """Ensure that a tunnel can reach the machine, by its own login or the shared connection.
 
     Raises LabError when none will.
     """

@@ -93,7 +93,7 @@ class Route:
 
 
 def _leave_alone(said: str) -> None:
-    """Do nothing about what ssh has said."""
+    """Ignore what ssh printed."""
 
 
 def keep_open(
@@ -159,7 +159,7 @@ def keep_open(
 
 
 def _open_shared(route: Route, console: Console, *, is_known: bool) -> None:
-    """See that the shared connection is open; once there was one, ask until it is again."""
+    """Ensure that the shared connection is open; if it was lost, ask until it is open again."""
     told = ""
     while True:
         try:
@@ -224,7 +224,7 @@ def _connected(route: Route, patience: float) -> Iterator[_Connection]:
 
 
 class _Connection:
-    """What comes from the machine over one connection."""
+    """What the machine sends over one connection."""
 
     def __init__(
         self,

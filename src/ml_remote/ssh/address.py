@@ -223,7 +223,7 @@ def _parse_port(text: str, *, of: str) -> int:
 
 
 def _refuse_odd_characters(text: str) -> None:
-    """Refuse what would be shown wrongly, or end the line that a value is written to."""
+    """Reject characters that are shown wrongly, or end the line that a value is written to."""
     if any(not character.isprintable() for character in text):
         raise UsageError(
             f"{shown(text)} contains an invisible character.",
@@ -245,7 +245,7 @@ def _validate_host(host: str) -> None:
 
 
 def _validate_ipv4(host: str) -> None:
-    """Refuse what ssh would take for an address in a shortened form: 22 is 0.0.0.22 to it."""
+    """Reject what ssh would take for a shortened address: 22 means 0.0.0.22 to it."""
     import ipaddress  # costs milliseconds that few calls need
 
     try:

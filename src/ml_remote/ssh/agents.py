@@ -1,4 +1,4 @@
-"""The SSH agent that ssh would ask: where it is, and if it answers at all."""
+"""The SSH agent that ssh would ask: where it is, and whether it answers."""
 
 from __future__ import annotations
 

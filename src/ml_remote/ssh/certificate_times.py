@@ -1,4 +1,4 @@
-"""The time in which an SSH certificate is valid: many last for a day only."""
+"""When an SSH certificate is valid: many last only a day."""
 
 from __future__ import annotations
 

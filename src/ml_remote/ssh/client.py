@@ -103,7 +103,7 @@ PROOF = ("ControlPath=none", "BatchMode=yes")
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt(Result):
-    """What came of running ssh; where ssh itself failed, `stderr` is what it said of that."""
+    """The result of running ssh; if ssh itself failed, `stderr` is its own message."""
 
     others: str = ""
     """What the server, or a jump host, said beside ssh's own words."""
@@ -225,7 +225,7 @@ class Client:
         return self._attempt_once(*words, input=input, timeout=timeout)
 
     def get_ready(self) -> None:
-        """Do what comes before a program that uses the shared connection; see `attempt`.
+        """Prepare for a program that uses the shared connection; see `attempt`.
 
         Raises LabError where every login asks a person, and that connection could not be opened.
         """

@@ -1,4 +1,4 @@
-"""Where the sockets of shared connections are: beside our entries, or where a socket can be.
+"""The place of shared connections' sockets: beside our entries, or where sockets can be.
 
 A directory that ssh finds missing, or that takes no sockets, makes every login fail. So another
 place than our own directory must be there whenever the person is, and be private: ssh asks whoever

@@ -1,4 +1,4 @@
-"""The messages of OpenSSH's: what each means, in a sentence, and what to do about it.
+"""OpenSSH's messages: what each means, in a sentence, and what to do about it.
 
 The texts are those of ssh 7.6 to 10; what a person's own system adds (bash, csh) is kept apart.
 """

@@ -132,7 +132,7 @@ def note_that_it_answers(client: Client) -> None:
 
 
 def reopen(client: Client, *, away: bool = False) -> None:
-    """See that the shared connections are open again, as the machine, or one before it, has asked.
+    """Reopen the shared connections, because the machine, or a jump host, asked a person.
 
     Raises LabError, as `open_shared`.
     """
@@ -147,7 +147,7 @@ def note_that_it_asks(client: Client) -> None:
 
 
 def open_shared(client: Client, *, away: bool = False, is_hop: bool = False) -> None:
-    """See that the shared connection is open; ssh asks the person otherwise.
+    """Ensure that the shared connection is open; ssh asks the person otherwise.
 
     Where they may be `away`, it waits for Enter first: servers wait for an answer for two minutes
     at most. `is_hop` is for a jump host of the machine that a command is about. Raises
@@ -305,7 +305,7 @@ class _Asking:
 
 
 class _OwnProgram:
-    """What the person has set: ssh asks that."""
+    """The person's own SSH_ASKPASS setting, which ssh uses."""
 
     variables: dict[str, str] = {}  # noqa: RUF012
     has_asked = False

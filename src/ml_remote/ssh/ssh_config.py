@@ -48,7 +48,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be changed: the state of the disk before and after, nothing of it written yet.
+    """A planned change: the state of the disk before and after; nothing is written yet.
 
     `entry` is what `alias` will stand for, `None` if it is to be taken away. `instructions` tell
     how to do the same by hand. `notes` are sentences that the person should read. `again` computes
@@ -80,7 +80,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedPlan:
-    """What was written. `plan` may differ from the one that was shown if the disk did meanwhile.
+    """What was written. `plan` differs from the one shown if the disk changed meanwhile.
 
     `notes` are sentences that the person should read; `backups` are where the earlier contents are.
     """

@@ -55,7 +55,7 @@ ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}]")
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What is on the disk, as read at one time.
+    """The SSH directory's content, as read at one time.
 
     `config` is the person's file with symbolic links resolved, `data` what it holds (`None` when
     there is no such file); `entries` are the `*.conf` files of our own directory, by name.
@@ -278,7 +278,7 @@ def _read_ordinary_file(path: Path) -> bytes | None:
 
 
 def _check_encoding(path: Path, data: bytes) -> None:
-    """Refuse a configuration that is not plain UTF-8: ssh or VS Code could not read it either."""
+    """Reject a configuration that is not plain UTF-8: ssh or VS Code could not read it either."""
     fault = ""
     if b"\0" in data:
         fault = f"{path} is not a text file that ssh can read; it may be saved as UTF-16."

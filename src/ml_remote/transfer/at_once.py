@@ -1,4 +1,4 @@
-"""A push in one session: looking at the repository there, sending the commit and checking it out.
+"""A push in one session: read the machine's repository, send the commit and check it out.
 
 Each session costs round trips. So the program that git starts there for its own push does
 the rest, too: a script that an earlier push has kept in `.git`. It takes a commit
@@ -36,7 +36,7 @@ _END = "END OF THE SCRIPT THAT IS KEPT"
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """What came of a push in one session."""
+    """The result of a push in one session."""
 
     there: Result | None = None
     """What prepare-repository has found; None where it did not run."""

@@ -1,4 +1,4 @@
-"""Which results are asked for: a run, patterns of names, or all."""
+"""Choosing results: a run, patterns of names, or all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EVERYTHING", "Choice", "matches"]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a person asks for. Everything, if nothing is set."""
+    """The results that a person asks for; all of them if nothing is set."""
 
     run: str = ""
     """The id of a run, or a part of it."""

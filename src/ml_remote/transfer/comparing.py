@@ -21,7 +21,7 @@ _BLOCKED = "a link or a file is here where their folder would be"
 
 @dataclass(kw_only=True)
 class Comparison:
-    """Files of the machine, by what is to be done about them."""
+    """Files of the machine, by what to do with them."""
 
     missing: list[RemoteFile] = field(default_factory=list)
     """Not here."""

@@ -1,4 +1,4 @@
-"""Why rsync or sftp failed: what they said, what it means, and what to do.
+"""Why rsync or sftp failed: their messages, what each means, and what to do.
 
 Both sides write to one standard error. Which of them a line is about: rsync names the role of the
 process that writes it, sftp says `remote` or `local`.

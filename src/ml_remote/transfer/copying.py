@@ -203,7 +203,7 @@ class Copying(ABC):
 
 
 class _Rsync(Copying):
-    """rsync sends only what is missing of a file that has come in part."""
+    """rsync, which sends only what is missing of a file that was copied in part."""
 
     program = "rsync"
 
@@ -244,7 +244,7 @@ class _Rsync(Copying):
 
 
 class _Sftp(Copying):
-    """sftp continues at the end of what has come, so that must be of this very file."""
+    """sftp, which continues at the end of a partial file, so that must be of the same file."""
 
     program = "sftp"
     keeps_holes = False

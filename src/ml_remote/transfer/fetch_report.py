@@ -1,4 +1,4 @@
-"""Fetch results, and report what came, what was kept and what stays on the machine."""
+"""Fetch results, and report what was copied, what was kept and what stays on the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fetch_and_report(
     overwrite: bool = False,
     listing: Callable[[], Listing] | None = None,
 ) -> Fetched:
-    """Bring outputs home with a progress bar, and say in a line what came; see fetch_outputs."""
+    """Fetch outputs with a progress bar, and report in a line what came; see fetch_outputs."""
     console = context.console
     with transfer_bar("outputs/") as progress:
         fetched = fetch_outputs(
@@ -69,7 +69,7 @@ def fetch_and_report(
 
 
 def _tell_of_own(fetched: Fetched, machine: Machine, console: Console) -> None:
-    """Say what became of files that the person has changed."""
+    """Report what became of files that the person has changed."""
     if fetched.kept:
         verb = "differs here and was" if len(fetched.kept) == 1 else "differ here and were"
         beside = f" {machine.alias}'s versions are beside them (NAME.from-{machine.alias})."

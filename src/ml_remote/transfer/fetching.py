@@ -1,4 +1,4 @@
-"""Bringing `outputs/` home from the machine: what is new there, and nothing else.
+"""Fetching `outputs/` from the machine: what is new there, and nothing else.
 
 What comes is kept in `outputs/.incoming` until it is complete, so an interrupted transfer continues
 from there, and no file in `outputs/` is ever half there. A file that is here as it was fetched is
@@ -30,7 +30,7 @@ __all__ = ["Fetched", "fetch_outputs", "manifest_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """What came of bringing outputs home. Paths are relative to `outputs/`, with slashes."""
+    """The result of fetching outputs. Paths are relative to `outputs/`, with slashes."""
 
     new: tuple[str, ...] = ()
     """Files that were brought."""
@@ -69,7 +69,7 @@ def fetch_outputs(
     progress: Progress | None = None,
     listing: Callable[[], Listing] | None = None,
 ) -> Fetched:
-    """Bring the files below the machine's `outputs/` that are not here yet to the folder `outputs`.
+    """Fetch the files below the machine's `outputs/` that are not in the folder `outputs` yet.
 
     `only` names a folder below it, `choice` what is asked for. With `overwrite`, files that differ
     here are replaced, and kept beside. `listing` returns what is there, where that was asked

@@ -1,4 +1,4 @@
-"""Why git failed: what it and its hooks said, in full and without noise, and what to do.
+"""Why git failed: the full messages of git and its hooks without noise, and what to do.
 
 git's own last line is nearly always "failed to push some refs"; the reason is above it. What the
 machine said has the prefix `remote: `, and is about the machine; the rest is about where git ran.
@@ -39,7 +39,7 @@ _ERASE = re.compile(r"\x1b\[[0-9;]*[Km]")  # the rest of a line, and colours
 
 @dataclass(frozen=True)
 class Reason:
-    """A message of git's, what it means, and what to do; {place} is where it is so."""
+    """A message of git, what it means, and what to do; {place} is where it happened."""
 
     pattern: str
     sentence: str

@@ -1,4 +1,4 @@
-"""Who commits: the name that git has on this computer, for commits made on the machine."""
+"""The person's name in git on this computer, for commits made on the machine."""
 
 from __future__ import annotations
 

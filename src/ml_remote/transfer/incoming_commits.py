@@ -50,7 +50,7 @@ _COMMITS, _FILES, _LINES = 10, 5, 60  # how many are shown
 
 @dataclass(frozen=True, kw_only=True)
 class IncomingCommits:
-    """Commits that were fetched, and what they would change of what runs here."""
+    """Fetched commits, and what they would change in the code that runs on this computer."""
 
     root: Path
     old: str

@@ -18,7 +18,7 @@ __all__ = ["IncomingFiles"]
 
 
 class IncomingFiles:
-    """Takes each file that is complete to its place, and keeps what became of it.
+    """Moves each complete file to its place, and records what became of it.
 
     Each is written down in the manifest before it gets there. What has changed here since it was
     compared counts as the person's.

@@ -69,7 +69,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A file that does not come, and why."""
+    """A file that is not fetched, and why."""
 
     name: str
     reason: str
@@ -99,7 +99,7 @@ def list_outputs(machine: Machine, *, only: str = "") -> Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What one session has found in the project's folder there."""
+    """What one session found in the project's folder on the machine."""
 
     repository: Result
     """What read-repository has printed."""
@@ -116,7 +116,7 @@ class Looked:
 
 
 def look_and_list(machine: Machine, *, branch: str) -> Looked | None:
-    """Look at the repository there and list `outputs/`, in one session; None where that failed.
+    """Read the machine's repository and list `outputs/`, in one session; None if that failed.
 
     Raises UnreachableError where the machine does not answer.
     """

@@ -1,4 +1,4 @@
-"""`lab pull`: what was committed on the machine comes back, and what the labs saved there."""
+"""`lab pull`: fetch the commits made on the machine, and the labs' results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pull(
     overwrite: bool = False,
     accept_tool: bool = False,
 ) -> None:
-    """Carry out `lab pull`; `choice` says which results, and if any are named, no commits come.
+    """Run `lab pull`; `choice` selects results, and if any are named, no commits are fetched.
 
     `overwrite` replaces files in `outputs/` that differ here; `accept_tool` agrees beforehand to
     another commit of the tool.
@@ -106,7 +106,7 @@ def _files(number: int, one: str = "", more: str = "") -> str:
 def _pull_commits(
     machine: Machine, root: Path, console: Console, *, accept_tool: bool
 ) -> tuple[Known, Looked | None]:
-    """Bring the branch that is checked out here up to what it is there.
+    """Update the branch that is checked out here to its state on the machine.
 
     Returns what is known of the machine, and the results there where they were listed just now.
     """
@@ -149,7 +149,7 @@ def _make_way(root: Path, local: str) -> None:
 def _warn(
     machine: Machine, repository: Repository, there: RemoteRepository, console: Console
 ) -> None:
-    """Say what is not fetched: work there that is not committed, or is on another branch."""
+    """Report what is not fetched: uncommitted work on the machine, or another branch."""
     if there.changes:
         console.warn(
             f"On {machine.alias}, {_files(len(there.changes), 'is', 'are')} not committed and "

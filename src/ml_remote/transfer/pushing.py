@@ -1,4 +1,4 @@
-"""`lab push`: what is committed here goes to the machine and is checked out there."""
+"""`lab push`: send the commits to the machine, and check them out there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = ["push", "push_to"]
 
 
 def push(context: Context, *, alias: str | None = None, dirty: bool = False) -> None:
-    """Carry out `lab push`; `dirty` sends what is not committed, too.
+    """Run `lab push`; `dirty` also sends uncommitted changes.
 
     Raises LabError, in words, when it cannot be done; nothing is lost on either side then.
     """
@@ -99,7 +99,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
 
 @dataclass(frozen=True, kw_only=True)
 class _Coming:
-    """The commit that is to be checked out on the machine."""
+    """The commit to check out on the machine."""
 
     commit: str
     branch: str
@@ -123,7 +123,7 @@ def _try_at_once(machine: Machine, repository: Repository, coming: _Coming) -> T
 
 
 def _look(machine: Machine, repository: Repository, coming: _Coming) -> Result:
-    """Look at what is there, and have the machine keep what pushes in one session."""
+    """Read the repository on the machine, and store there the script that pushes in one session."""
     found = run_prepare(machine, branch=coming.branch, base=repository.branch, more=keeping())
     remember(repository.root, machine, "".join(named(found, "kept")))
     return found

@@ -1,4 +1,4 @@
-"""The repository on the machine: making it, reading it, and letting a branch lead to a commit.
+"""The repository on the machine: making it, reading it, and pointing a branch at a commit.
 
 A commit comes under a name that nothing uses, and is checked out by a script there, which first
 compares it with the files on the disk: git alone replaces files that it ignores without a word.
@@ -46,7 +46,7 @@ _UPDATE_TIMEOUT = 3600.0  # seconds: a large tree on a slow disk
 
 @dataclass(frozen=True, kw_only=True)
 class Incomplete:
-    """What a commit that is checked out there names, and git alone does not bring."""
+    """What the commit checked out on the machine names, but git alone does not send."""
 
     submodules: tuple[str, ...]
     """Submodules whose files are not what the commit says."""
@@ -111,7 +111,7 @@ def parse_prepared(machine: Machine, result: Result) -> RemoteRepository:
 
 
 def run_read(machine: Machine, *, branch: str) -> Result:
-    """Look at the repository there, and change nothing."""
+    """Read the state of the repository on the machine; change nothing."""
     return _run(machine, "read-repository", branch)
 
 
@@ -127,7 +127,7 @@ def parse_read(machine: Machine, result: Result) -> RemoteRepository | None:
 
 
 def update(machine: Machine, *, branch: str, commit: str, tip: str) -> Incomplete:
-    """Let a branch lead to a commit that is there, and check it out.
+    """Point a branch at a commit on the machine, and check it out.
 
     `tip` is what the branch led to before. Returns what did not come. Raises LabError when anything
     would be lost; nothing has changed then.

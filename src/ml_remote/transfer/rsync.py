@@ -1,4 +1,4 @@
-"""Which rsync is new enough: macOS has another program of that name, and old ones lack options."""
+"""Checking that rsync is new enough: macOS has another program of that name."""
 
 from __future__ import annotations
 

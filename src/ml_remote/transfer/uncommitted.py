@@ -1,4 +1,4 @@
-"""How much is not committed: what is large belongs in `data/`, and not into git."""
+"""Measuring uncommitted files: large ones belong in `data/`, not in git."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) 
 
 
 def tell_if_not_ignored(console: Console, root: Path) -> None:
-    """Say that git does not ignore `data/`: the next commit of everything would take it in."""
+    """Warn that git does not ignore `data/`: the next `git add .` would add it."""
     if git(root, "check-ignore", "--quiet", "--", "data", check=False).returncode == 1:
         console.warn(
             "git does not ignore data/, so `git add .` would commit it. Add this line to "

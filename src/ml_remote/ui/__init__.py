@@ -1,1 +1,1 @@
-"""Everything that is said and asked: console, progress, errors, help, completion."""
+"""All input and output: console, progress, errors, help, completion."""

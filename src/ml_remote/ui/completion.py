@@ -1,4 +1,4 @@
-"""`lab completion`: what makes `lab` a word of a shell, and lets the shell complete it."""
+"""`lab completion`: a script that adds the command `lab` to a shell, with completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the `lab` command says to the person, and asks."""
+"""What the `lab` command prints and asks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMMAND = (
 
 
 class Console:
-    """What one call of `lab` says and asks.
+    """The output and questions of one call of `lab`.
 
     Whatever it is given is text of others for it: what cannot be printed is shown as an escape.
     Only its own labels have colours, and what a run has printed (`log`).
@@ -44,11 +44,11 @@ class Console:
         """The commands that are shown as they are typed: `uv run lab.py NAME`, not `lab NAME`."""
 
     def say(self, text: str, *, label: str = "", fg: str | None = None) -> None:
-        """Say what was done; `label` comes before it, in the colour `fg`."""
+        """Print what was done, after `label` in the colour `fg`."""
         _write(_styled(label, fg=fg) + shown(text))
 
     def next_step(self, command: str, *, with_uv: bool = False) -> None:
-        """Say what to run next; always the last line of a command.
+        """Print what to run next; always the last line of a command.
 
         `with_uv` is for a project in which nobody may have the word `lab` yet.
         """
@@ -84,7 +84,7 @@ class Console:
         click.echo(json.dumps({"format": FORMAT, **document}, indent=2))
 
     def note(self, text: str) -> None:
-        """Say something about work in progress, on standard error: stdout is for results alone."""
+        """Print a note about work in progress, on standard error: stdout is for results only."""
         _write(shown(text), err=True)
 
     def log(self, line: str) -> None:
@@ -101,7 +101,7 @@ class Console:
             self._is_updated = True
 
     def ring(self) -> None:
-        """Ring the terminal's bell, where there is one."""
+        """Ring the terminal's bell, if there is one."""
         if sys.stderr.isatty():
             click.echo("\a", err=True, nl=False)
 
@@ -112,11 +112,11 @@ class Console:
             self._is_updated = False
 
     def warn(self, text: str) -> None:
-        """Say what the person should know although the command continues."""
+        """Print a warning; the command continues."""
         _write(_styled("Warning: ", fg="yellow") + shown(self._for_this_machine(text)), err=True)
 
     def error(self, text: str, *, hint: str | None = None) -> None:
-        """Say what went wrong, and what to do about it."""
+        """Print what went wrong, and what to do about it."""
         _write(f"{_styled('Error:', fg='red')} {shown(text)}", err=True)
         if hint:
             step = shown(self._for_this_machine(hint))

@@ -64,7 +64,7 @@ class Steps:
         return self._status is not None
 
     def begin(self, step: str) -> None:
-        """Say that a new step has begun."""
+        """Show that a new step has started."""
         if self._status is None:
             console.Console().note(step)
         else:

@@ -1,4 +1,4 @@
-"""Values that nobody may read: what `lab` writes about its own errors has none of them."""
+"""Hiding secret values in what `lab` writes about its own errors."""
 
 from __future__ import annotations
 

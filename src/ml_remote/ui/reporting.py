@@ -1,4 +1,4 @@
-"""Running a command line so that whatever goes wrong is told in sentences."""
+"""Running a command line so that every error is shown as a sentence."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ def run_reporting(
 
 
 def report(error: LabError, console: Console) -> None:
-    """Say what went wrong and what to do, on standard error."""
+    """Print what went wrong and what to do, on standard error."""
     more = f"\n{error.instructions}" if isinstance(error, UnsafeEditError) else ""
     console.error(f"{error}{more}", hint=error.hint)
 
 
 def report_unforeseen(error: Exception, console: Console) -> None:
-    """Say what went wrong that no part of lab has foreseen; its traceback is kept in a file."""
+    """Print an unexpected error; its traceback is kept in a file."""
     import traceback
 
     details = without_hidden("".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-r"""Text of others: what the machine, git, ssh or a file says, made fit for a terminal.
+r"""Untrusted text, of the machine, git, ssh or a file, made safe for a terminal.
 
 A terminal obeys what is in the text that it shows: it moves the cursor, sets the clipboard, hides
 what came before. So whatever cannot be printed is written as an escape such as `\x1b`. Characters

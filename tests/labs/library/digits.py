@@ -23,7 +23,7 @@ COUNTS = {"train": 50, "t10k": 20}
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A web server on this machine with a tiny MNIST of random pixels; yields its folder."""
+    """Serve a tiny MNIST of random pixels on this machine; yield its folder."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     random = np.random.default_rng(0)

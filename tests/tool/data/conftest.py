@@ -34,7 +34,7 @@ def sides(
 
 @pytest.fixture(params=["rsync", "sftp"])
 def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The program that copies; without rsync here it is sftp."""
+    """Return the program that copies; without rsync here it is sftp."""
     if request.param == "sftp":
         monkeypatch.setattr(programs, "_rsync_here", lambda: ())
     else:

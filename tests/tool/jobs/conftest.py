@@ -9,6 +9,6 @@ from tool.jobs.following import FOLDER
 
 @pytest.fixture
 def folder(account: Account) -> str:
-    """The project's folder on the machine, relative to the home directory."""
+    """Return the project's folder on the machine, relative to the home directory."""
     account.write(f"{FOLDER}/lab.toml", "")
     return FOLDER

@@ -98,7 +98,7 @@ def send(number: signal.Signals, processes: Iterable[int]) -> None:
 
 
 def is_alive(process: str) -> bool:
-    """Tell whether a process is there, and not only waiting for its parent to notice its end."""
+    """Return whether a process is there, and not only waiting for its parent to notice its end."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def is_alive(process: str) -> bool:
 
 
 def make_silent(job: Path) -> None:
-    """Let ten minutes pass since the job's last sign of life."""
+    """Date the job's last sign of life back by ten minutes."""
     os.utime(job / "sign", (time.time() - 600, time.time() - 600))
 
 

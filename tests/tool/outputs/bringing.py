@@ -44,6 +44,6 @@ def bring(
     client: Client, here: Path, *, folder: str = FOLDER, only: str = "", overwrite: bool = False,
     choice: Choice = EVERYTHING,
 ) -> Fetched:  # fmt: skip
-    """Bring the outputs of the project in `folder` on the machine to the project `here`."""
+    """Fetch the outputs of the project in `folder` on the machine to the project `here`."""
     machine = Machine(client=client, folder=folder)
     return fetch_outputs(machine, here / "outputs", only=only, choice=choice, overwrite=overwrite)

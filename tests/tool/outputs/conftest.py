@@ -14,7 +14,7 @@ from ml_remote.transfer import copying
 
 @pytest.fixture(params=["rsync", "sftp"])
 def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The program that copies; without rsync here it is sftp."""
+    """Return the program that copies; without rsync here it is sftp."""
     if request.param == "sftp":
         monkeypatch.setattr(copying, "said_here", lambda: "")
     else:
@@ -24,7 +24,7 @@ def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def outputs(account: Account) -> Path:
-    """The folder `outputs` on the machine."""
+    """Return the folder `outputs` on the machine."""
     folder = account.write(f"{FOLDER}/lab.toml", "").parent / "outputs"
     folder.mkdir()
     return folder

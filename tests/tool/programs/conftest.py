@@ -19,7 +19,7 @@ sys.exit(int(sys.argv[-1]))
 
 @pytest.fixture
 def there(remote_project: RemoteProject) -> RemoteProject:
-    """A project on both sides, with a Python as its environment there."""
+    """Return a project on both sides, with a Python as its environment there."""
     settings = remote_project.project.read("lab.toml")
     remote_project.commit(
         "lab.toml", settings + '\n[outputs]\nfolders = ["checkpoints", "missing"]\n'

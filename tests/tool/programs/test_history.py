@@ -88,7 +88,7 @@ def check_what_is_shown(there: RemoteProject, second: str) -> None:
 
 
 def check_repeating(there: RemoteProject, second: str) -> str:
-    """A run is repeated with the code as it is and as it was; return the id of the first time."""
+    """Repeat a run with the code as it is and as it was; return the id of the first one."""
     folder, head = there.project.path / "outputs" / "measure", there.git("rev-parse", "HEAD")
     there.write_there("measure.py", FIGURES.replace('"code": 1', '"code": 2'))
     done = there.lab("run", "--repeat", second)

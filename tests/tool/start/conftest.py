@@ -13,7 +13,7 @@ from tool.start.installed import SETTINGS, START, Start, script
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that pins another version than this one."""
+    """Return a project that pins another version than this one."""
     monkeypatch.delenv("LAB_TOOL", raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `uv` that says what it is told; PATH leads to it first."""
+    """Return a `uv` that prints its arguments; it is first on PATH."""
     program = tmp_path / "programs" / "uv"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho "uv $*"\n')

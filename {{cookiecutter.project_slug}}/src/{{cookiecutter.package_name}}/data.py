@@ -162,7 +162,7 @@ def load_folder(
 
 @dataclass(frozen=True)
 class shift:  # called as a function; a checkpoint notes its pixels
-    """Move every image by up to so many pixels in each direction; what comes in is 0.
+    """Move every image by up to this many pixels in each direction; new pixels are 0.
 
     Raises ParameterError when `pixels` is negative, or not less than a side of the images.
     """

@@ -157,7 +157,7 @@ def _is_intact(path: Path) -> bool:
 
 
 def _fetch_mnist(directory: Path, *, seconds: float) -> None:
-    """Bring the four files of MNIST into `directory` by torchvision, from one of its mirrors.
+    """Download the four files of MNIST into `directory` by torchvision, from one of its mirrors.
 
     A thread does the work because neither a dead network nor a slow name server can be
     interrupted. It writes to a folder of its own and moves finished files only, so leaving it

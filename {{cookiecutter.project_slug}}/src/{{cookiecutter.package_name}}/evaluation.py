@@ -162,7 +162,7 @@ def most_confused(matrix: Tensor, *, limit: int = 5) -> list[tuple[int, int, int
 
 
 def describe_confusions(confusions: list[tuple[int, int, int]], classes: Sequence[str]) -> str:
-    """Say in words which of the named classes were taken for which, one line a pair."""
+    """Return in words which of the named classes were taken for which, one line a pair."""
     if not confusions:
         return "No class was taken for another."
     return "\n".join(

@@ -41,7 +41,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class Batches(Protocol):
-    """What a training takes its steps from."""
+    """The source of a training's steps."""
 
     samples: int  # of one pass
     size: int  # samples of a batch, of all processes together
@@ -186,7 +186,7 @@ class _TensorBatches:
         return self.samples // self.size  # also after a restart with fewer processes
 
     def of_epoch(self, epoch: int, among: Tensor | None = None) -> Iterator[Batch]:
-        """All processes shuffle alike, and each takes another part of every batch."""
+        """Yield this process's part of every batch; all processes shuffle alike."""
         samples = self.samples if among is None else len(among)
         order = torch.randperm(samples, generator=self._generator)
         order = order if among is None else among.cpu()[order]
@@ -231,7 +231,7 @@ class _LoaderBatches:
         return len(self._loader)
 
     def of_epoch(self, epoch: int, among: Tensor | None = None) -> Iterator[Batch]:
-        """The order depends on the seed and the epoch: that of a run that resumes, too."""
+        """Yield the batches in an order that depends only on the seed and the epoch."""
         unknown = torch.empty(0, dtype=torch.int64)
         if self._sampler is not None:
             self._sampler.set_epoch(epoch)

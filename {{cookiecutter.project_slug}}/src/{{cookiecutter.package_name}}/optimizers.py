@@ -48,7 +48,7 @@ class _Updates(ABC):
     def _update(self, weights: list[Tensor], gradients: list[Tensor], kept: Kept) -> None: ...
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for weight in self._weights:
             weight.grad = None
 
@@ -57,7 +57,7 @@ class _Updates(ABC):
         return dict(self._kept)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what was kept."""
+        """Restore the state that `state_dict` returned."""
         for name, mine in self._kept.items():
             for tensor, saved in zip(mine, state_dict[name], strict=True):
                 tensor.copy_(saved)
@@ -88,7 +88,7 @@ class Momentum(_Updates):
 
 
 class AdamW(_Updates):
-    """Steps of its own size for each weight; quick where a training is short.
+    """AdamW: steps of its own size for each weight; quick for a short training.
 
     Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization (2019).
     """

@@ -55,7 +55,7 @@ _registered: set[str] = set()  # names of colormaps that are ours, so that they 
 
 
 class ColorError(LabError, ValueError):
-    """Something that no colormap can be made of; the message names it."""
+    """Colours that cannot form a colormap; the message names them."""
 
 
 def sample_grid(
@@ -256,7 +256,7 @@ def lightness(colormap: Colormap) -> NDArray[np.float64]:
 
 
 def check_lightness(colormap: Colormap) -> bool:
-    """Tell whether `colormap` only gets lighter, or only darker; warn if it does both.
+    """Return whether `colormap` only gets lighter, or only darker; warn if it does both.
 
     Such a map shows edges where the data has none, and two far values look alike in print without
     colours, and to some eyes. It suits only data with a middle that both sides lead away from.
@@ -315,7 +315,7 @@ def _to_rgba(color: ColorType, number: int) -> tuple[float, float, float, float]
 
 
 def _register(*colormaps: Colormap) -> None:
-    """Make colormaps known by their names; those that others registered are left alone."""
+    """Register colormaps by their names; leave those that others registered alone."""
     for colormap in colormaps:
         if colormap.name in mpl.colormaps and colormap.name not in _registered:
             raise ColorError(f"The colormap {colormap.name!r} already exists. Choose another name.")

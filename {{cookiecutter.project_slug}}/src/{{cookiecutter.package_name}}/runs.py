@@ -59,13 +59,13 @@ class Run:
         (self.folder / "metrics.json").write_text(text, encoding="utf-8")
 
     def end_other_processes(self) -> None:
-        """Under torchrun, end every process but the first, which shows and writes what follows."""
+        """End every process but the first under torchrun: only it shows and writes what follows."""
         if not self.is_first:
             sys.exit()
 
 
 def start_run(lab: str, parameters: Mapping[str, Any]) -> Run:
-    """Begin a run of `lab`: settle its parameters, make the folder of its results and name it.
+    """Start a run of `lab`: settle its parameters, make the folder of its results and print it.
 
     On a plain script's command line `-p NAME VALUE` replaces a parameter; ParameterError is raised
     if there is none of that name or type. The folder is `LAB_OUTPUT_DIR`, or outputs/<lab>/<time>/;
@@ -96,12 +96,12 @@ def project_root() -> Path:
 
 
 def is_watched() -> bool:
-    """Tell whether a person may be looking: at a terminal, or at a notebook not run headless."""
+    """Return whether a person may be looking: at a terminal, or at a notebook not run headless."""
     return sys.stdout.isatty() or (_in_notebook() and "LAB_OUTPUT_DIR" not in os.environ)
 
 
 def _in_notebook() -> bool:
-    """Tell whether cells are being run (Jupyter, VS Code, papermill) rather than a plain script."""
+    """Return whether cells are run (Jupyter, VS Code, papermill) rather than a plain script."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
 

@@ -146,7 +146,7 @@ def fit(
 def _check(
     train_data: Data, test_data: Data, hard_epochs: int, hard_part: float, **at_least_1: int
 ) -> None:
-    """Refuse what no training can be made of."""
+    """Raise ParameterError for data or settings that no training can use."""
     for data, purpose in ((train_data, "learn from"), (test_data, "test on")):
         if isinstance(data, DataLoader):
             least = (data.batch_size or 1) if data.drop_last and purpose == "test on" else 1

@@ -67,7 +67,7 @@ class TreeDrawing:
 
 
 class _Look(TypedDict):
-    """What scikit-learn's two ways of drawing a tree are told in the same words."""
+    """The options that both of scikit-learn's ways of drawing a tree share."""
 
     feature_names: list[str]
     class_names: list[str] | None
@@ -220,7 +220,7 @@ def _decimals(tree: BaseDecisionTree) -> int:
 
 @contextmanager
 def _depth_limit(tree: BaseDecisionTree) -> Iterator[None]:
-    """Say in a sentence that scikit-learn cannot follow the tree down to its deepest leaves."""
+    """Return a sentence: scikit-learn cannot follow the tree down to its deepest leaves."""
     try:
         yield
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Say in one line that this machine has a card that torch cannot use.
+"""Print in one line that this machine has a card that torch cannot use.
 
 A build for the CPU runs everything, slowly and without a word: on a cluster it is what conda takes
 on a login node, which has no card. Kernels say it once a cell has imported torch.
@@ -24,13 +24,13 @@ _JOB_HAS_CARDS = ("SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CU
 
 
 class Events(Protocol):
-    """What is used of IPython's EventManager."""
+    """The part of IPython's EventManager that is used."""
 
     def register(self, event: str, function: Callable[..., None]) -> None:
-        """Have a function called."""
+        """Register a function for an event."""
 
     def unregister(self, event: str, function: Callable[..., None]) -> None:
-        """Call it no more."""
+        """Stop calling a function."""
 
 
 def main(arguments: list[str]) -> int:
@@ -98,7 +98,7 @@ def say_unusable_card(torch: ModuleType) -> None:
 
 
 def say_after_import(events: Events) -> None:
-    """Have a kernel print the line after the first cell with which torch was imported."""
+    """Make a kernel print the line after the first cell that imported torch."""
     if not has_card():
         return
 

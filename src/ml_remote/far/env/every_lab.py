@@ -1,4 +1,4 @@
-"""Run every lab of the project without anybody watching, each as `headless` does.
+"""Run every lab of the project headless, each as `headless` does.
 
     .venv/bin/python .lab/far/current labs
 
@@ -47,6 +47,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _note(lab: str, text: str) -> None:
-    """Say something about a lab, so that GitHub shows it beside the file."""
+    """Print a notice about a lab, so that GitHub shows it beside the file."""
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     print(f"::notice file={lab}::{text}" if on_github else f"{lab}: {text}", flush=True)

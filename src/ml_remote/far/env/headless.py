@@ -1,4 +1,4 @@
-"""Run all cells of a lab without anybody watching.
+"""Run all cells of a lab headless.
 
     .venv/bin/python .lab/far/current headless labs/LAB.py -p epochs 5
 
@@ -224,7 +224,7 @@ def _execute(
 
 
 def _mask_secrets(output: Path) -> None:
-    """Let the notebook that is written have no value of a secret in it."""
+    """Mask the values of secrets in the notebook that is written."""
     values = secret_values(project_root())
     if not values:
         return
@@ -243,7 +243,7 @@ def _mask_secrets(output: Path) -> None:
 
 
 def _lacks_data(error: str, message: str) -> bool:
-    """Tell whether the error that ended a cell means that its data is not on this computer."""
+    """Return whether the error that ended a cell means that its data is not on this computer."""
     named = re.search("'([^']+)'$", message)
     if error != "FileNotFoundError" or named is None:
         return error == "DataError"

@@ -1,4 +1,4 @@
-"""Start an IPython kernel that listens on no TCP port; kernels.py has it started.
+"""Start an IPython kernel that listens on no TCP port; kernels.py starts it.
 
 With the transport `ipc` a kernel talks to Jupyter over Unix sockets, and yet ipykernel opens one
 TCP port: there it takes what forked processes print (ipykernel/iostream.py). Here that is a socket,
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
 
 def hide_far_half() -> None:
-    """Keep cells from importing the far half by accident; what has been imported is of use."""
+    """Prevent cells from importing the far half by accident; loaded modules remain usable."""
     sys.path.pop(0)
     for name in [name for name in sys.modules if name.partition(".")[0] == "ml_remote"]:
         del sys.modules[name]

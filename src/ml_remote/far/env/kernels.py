@@ -1,4 +1,4 @@
-"""How kernels are started, for runs and for sessions: on sockets in a private directory.
+"""The start of kernels, for runs and for sessions: on sockets in a private directory.
 
 Jupyter finds a kernel by its specification, a file that has its command, and talks to it over what
 its connection file names. Both are put into the private directory.
@@ -22,7 +22,7 @@ _FAR_HALF = Path(__file__).resolve().parents[3]
 
 
 def prepare_kernels(directory: Path, *, lasting: bool = False) -> None:
-    """Let all kernels that Jupyter starts from this process be private ones.
+    """Make all kernels that Jupyter starts from this process private.
 
     With `lasting` they are those that VS Code shows, too, and outlive this process.
     """

@@ -127,7 +127,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def fail(sentence: str, *, code: int) -> int:
-    """Say why it ended, and return the exit code."""
+    """Print why it ended, and return the exit code."""
     print(f"Error: {sentence}", file=sys.stderr, flush=True)
     return code
 
@@ -142,7 +142,7 @@ def set_up_threads(processes: int) -> None:
 
 
 def name_interface(interface: str) -> None:
-    """Have gradients go through the interface that was found to reach the others."""
+    """Send gradients through the network interface that reaches the other hosts."""
     os.environ["GLOO_SOCKET_IFNAME"] = interface
     os.environ["NCCL_SOCKET_IFNAME"] = f"={interface}"  # this one, none that begins like it
 
@@ -190,7 +190,7 @@ def watch(address: str, port: int) -> None:
 
 
 class SignedBackend(C10dRendezvousBackend):
-    """torch's backend, which takes nothing from the store that was not signed with the secret."""
+    """torch's backend, which accepts only data of the store that is signed with the secret."""
 
     def __init__(self, store: TCPStore, run_id: str, *, secret: bytes) -> None:
         self._secret = secret

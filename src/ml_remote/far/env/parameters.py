@@ -54,7 +54,7 @@ def split_parameters(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], l
 
 
 def add_parameter_option(parser: argparse.ArgumentParser) -> None:
-    """Let a command line explain `-p NAME VALUE`, and refuse one that is not complete."""
+    """Add `-p NAME VALUE` to a command line, and reject one that is incomplete."""
     parser.add_argument(
         *_PARAMETER_OPTION,
         nargs=2,

@@ -12,7 +12,7 @@ _IRI_GRAMMAR = "rfc3987_syntax"
 
 
 def skip_iri_grammar() -> None:
-    """Let jsonschema find no grammar of IRIs, as where that package is not installed.
+    """Hide the package of IRI grammars from jsonschema, as if it were not installed.
 
     None in the place of a module is how Python is told that there is none.
     """

@@ -40,7 +40,7 @@ _MOST_NAMED = 40  # cards in a ticket; one that names none may get any
 
 
 class CardError(Exception):
-    """Cards that cannot be handed out; the message is a sentence."""
+    """Cards that cannot be assigned; the message is a sentence."""
 
 
 class Ticket:

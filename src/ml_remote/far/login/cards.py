@@ -1,4 +1,4 @@
-"""Cards handed out on one machine, also among several people: free ones are taken, or waited for.
+"""Assigning the cards of one machine, also to several people: take free ones, or wait for some.
 
     .venv/bin/python .lab/far/current cards 2 -- python train.py
 
@@ -48,7 +48,7 @@ def check_count(count: int) -> List[str]:
 def held(
     count: int, told: Optional[Callable[[int, int], None]] = None, run: str = ""
 ) -> Iterator[List[str]]:
-    """Hold so many cards while the context lasts: their UUIDs. Wait in line for them.
+    """Hold this many cards while the context lasts, waiting in line; yield their UUIDs.
 
     `told` is called with the place in line, and how many wait, when it changes. Raises CardError
     when there are not so many.
@@ -104,7 +104,7 @@ def _held(count: int, told: Optional[Callable[[int, int], None]], run: str) -> I
 
 
 def main(arguments: List[str]) -> int:
-    """Carry out `cards N -- COMMAND`, `cards count N` or `cards show`; return the exit code."""
+    """Run `cards N -- COMMAND`, `cards count N` or `cards show`; return the exit code."""
     try:
         if arguments == ["show"]:
             for line in CardFolder().lines():
@@ -161,7 +161,7 @@ def _start(
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process with the one that has started it, even if that is killed."""
+    """Make the kernel end this process with its parent, even if that is killed."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError, AttributeError):
@@ -169,19 +169,19 @@ def _end_with_parent() -> None:
 
 
 class _Notes:
-    """Says in the log and in the job's folder that a run waits for cards, or has them."""
+    """Reports in the log and in the job's folder that a run waits for cards, or has them."""
 
     def __init__(self, job: Optional[Path], count: int) -> None:
         self._job = job
         self._what = "a card" if count == 1 else "{} cards".format(count)
 
     def waits(self, place: int, of: int) -> None:
-        """Say which place in line it has."""
+        """Print which place in line it has."""
         print("Waiting for {}: {} in line of {}.".format(self._what, place, of), flush=True)
         self._write("line", "{} {}\n".format(place, of))
 
     def begins(self, uuids: List[str]) -> None:
-        """Say which cards it has; the time that it waited is none of its own."""
+        """Report which cards it has; the time it waited does not count as its own."""
         print("Cards: {}.".format(", ".join(uuids) or "none"), flush=True)
         if self._job is not None and (self._job / "line").exists():
             self._write("began", "{}\n".format(int(time.time())))

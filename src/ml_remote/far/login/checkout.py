@@ -80,7 +80,7 @@ def variables(checkout: Path) -> Dict[str, str]:
 
 
 def use_checkout() -> List[str]:
-    """Let the programs that this process starts use the code of the run's checkout, if it has one.
+    """Make programs that this process starts use the code of the run's checkout, if it has one.
 
     Return where Python is to look first. A part of the far half that needs the environment begins
     without PYTHONPATH.
@@ -142,7 +142,7 @@ def finish(project: Path, run_id: str, results: Path, *, at_end: bool = False) -
 
 
 def main(arguments: List[str]) -> int:
-    """Carry out `begin`, `prove`, `kind` or `finish`; return the exit code."""
+    """Run `begin`, `prove`, `kind` or `finish`; return the exit code."""
     word, *words = arguments
     project = Path.cwd()
     try:
@@ -212,7 +212,7 @@ def _record_of(project: Path, repeated: str) -> Dict[str, Any]:
 
 
 def _prove(checkout: Path, job: Path) -> None:
-    """Say where packages of the project come from, if that is not the checkout."""
+    """Report where packages of the project come from, if that is not the checkout."""
     found = elsewhere(checkout)
     if found:
         remark = "uses the folder's code: {}".format(", ".join(found))
@@ -242,7 +242,7 @@ def _remove_abandoned(code: Path) -> None:
 
 
 def _link_own(project: Path, new: Path) -> None:
-    """Let what is the project's lead there; a folder for results is made, as every run has one."""
+    """Link the project's other files into it; make a folder for results, as every run has one."""
     (project / "outputs").mkdir(exist_ok=True)
     for name in OWN:
         if os.path.lexists(str(project / name)):
@@ -291,7 +291,7 @@ def _read(place: Path) -> Dict[str, Any]:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Be the only one who finishes this checkout."""
+    """Hold the lock of this checkout, so that only one process finishes it."""
     import fcntl  # Windows has none
 
     handle = os.open(str(_manifest(place)), os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,4 +1,4 @@
-"""What kernels that have ended have left behind is removed."""
+"""Removing what ended kernels left behind."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Say which kernels of a project live, a line of JSON each, and end one.
+"""List the live kernels of a project, one line of JSON each, and end one.
 
     .venv/bin/python .lab/far/current kernels list
     .venv/bin/python .lab/far/current kernels end 0123456789abcdef

@@ -333,7 +333,7 @@ def _is_of_another(path: Path, kernel: Kernel) -> bool:
 
 @contextlib.contextmanager
 def lock(name: str, *, patience: float = 30.0) -> Iterator[None]:
-    """Hold the lock of a kernel's id, so that two windows do not begin two kernels for one lab.
+    """Hold the lock of a kernel's id, so that two windows do not start two kernels for one lab.
 
     Its file is removed at the end. Raises TimeoutError after `patience` seconds, and OSError.
     """

@@ -1,4 +1,4 @@
-"""What a run has written beside its code: found, and moved into its results."""
+"""Finding what a run wrote beside its code, and moving it into its results."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ def _new(place: Path, known: Mapping[str, Sequence[int]]) -> Iterator[str]:
 
 
 def _open_up(folder: str) -> None:
-    """See that a folder can be read, and emptied."""
+    """Make a folder readable and writable for its owner, so that it can be emptied."""
     mode = stat.S_IMODE(os.lstat(folder).st_mode)
     if not os.path.islink(folder) and mode & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(folder, mode | stat.S_IRWXU)

@@ -1,4 +1,4 @@
-"""What nvidia-smi tells of the cards of this machine: which there are, and which are in use.
+"""The cards of this machine by nvidia-smi: which exist, and which are in use.
 
 A card may be divided (MIG): then its parts are what is taken. A process on a part is listed below
 the card, with the numbers of its part. Python 3.6 is enough.
@@ -20,7 +20,7 @@ _INSTANCE = ("gpu_instance_id", "compute_instance_id")
 
 
 class DriverError(CardError):
-    """nvidia-smi fails, or does not answer: perhaps for the moment."""
+    """nvidia-smi fails or does not answer, perhaps temporarily."""
 
 
 def cards() -> List[str]:

@@ -1,4 +1,4 @@
-"""Where a run comes from: its commit, what is not committed, its packages, and its device.
+"""The provenance of a run: its commit, uncommitted changes, packages and device.
 
 Each function asks for a bounded time, and answers with nothing where it cannot know.
 """

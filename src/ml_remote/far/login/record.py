@@ -79,7 +79,7 @@ def begin(
 
 
 def end(folder: Path, exit_code: int) -> None:
-    """Complete the record in `folder`: how the run ended, and when. Without one, do nothing."""
+    """Add to the record in `folder`, if there is one, how and when the run ended."""
     with suppress(OSError, ValueError):
         record = _read(folder / RECORD)
         now = datetime.now(timezone.utc)
@@ -99,7 +99,7 @@ def has_begun(folder: Path) -> bool:
 
 
 def main(arguments: List[str]) -> int:
-    """Carry out `begin` or `end`; return 0, whatever comes of it, or 2 for wrong usage."""
+    """Run `begin` or `end`; return 0, whatever comes of it, or 2 for wrong usage."""
     if arguments[:1] == ["end"] and len(arguments) == 3:
         with suppress(ValueError):
             end(Path(arguments[1]), int(arguments[2]))

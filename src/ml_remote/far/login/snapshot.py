@@ -180,7 +180,7 @@ def check_out(project: Path, commit: str, folder: Path) -> List[str]:
 
 
 class _Git:
-    """git in one folder, without what somebody's start-up files say of it."""
+    """git in one folder, without settings from start-up files."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self._folder = folder
@@ -309,7 +309,7 @@ def _copy_submodule(source: Path, target: Path) -> None:
 
 
 def _mend_link(project: Path, folder: Path, name: str) -> None:
-    """Let a link that leads out of the project lead to the same place from the checkout."""
+    """Rewrite a link that leads out of the project, to lead to the same place from the checkout."""
     path = folder / name
     leads_to = os.readlink(str(path))
     inside = os.path.normpath(os.path.join(os.path.dirname(name), leads_to))

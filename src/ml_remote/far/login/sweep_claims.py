@@ -1,4 +1,4 @@
-"""Who runs which set of a sweep: claims that succeed for one worker alone, and end with it.
+"""Claims of a sweep's sets: each succeeds for one worker only, and ends with it.
 
 A claim is a file that link(2) makes from one that is complete, so it is whole when it is there. The
 last claim of a set counts. Its worker is alive when its process is; on another machine, or after a
@@ -46,7 +46,7 @@ class Claims:
         }
 
     def take(self, numbers: List[int]) -> Tuple[Optional[int], bool]:
-        """Claim one of these sets: its number, or None; and whether others are at work on some.
+        """Claim one of these sets; return its number or None, and whether others work on some.
 
         Sets that nobody has begun come first, then those of workers that are dead.
         """

@@ -46,7 +46,7 @@ class Proposals:
         return bool(self._metric) and count < wanted(self._folder)
 
     def ask(self) -> None:
-        """Have one more set proposed; it is among the others then. Raises ProposalError."""
+        """Propose one more set, and add it to the others. Raises ProposalError."""
         self._start()
 
     def tell_the_rest(self) -> None:

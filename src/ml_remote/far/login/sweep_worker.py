@@ -146,7 +146,7 @@ class Worker:
         self._proposals.tell_the_rest()
 
     def _propose(self) -> None:
-        """Have one more set proposed, for whoever takes it first; stop the sweep if none can be."""
+        """Propose one more set, for any worker to take; stop the sweep if none can be proposed."""
         try:
             self._proposals.ask()
         except ProposalError as error:
@@ -199,7 +199,7 @@ class Worker:
 
     @contextmanager
     def _cards(self, run: str) -> Iterator[Dict[str, str]]:
-        """Hold the cards of a set, and yield what tells a program of them; wait in line for them.
+        """Hold the cards of a set, waiting in line; yield the variables that name them.
 
         While it waits, the set is this worker's all the same.
         """
@@ -266,7 +266,7 @@ class Worker:
         return make(project, run, commit, self._about["folders"])
 
     def _gather(self, run: str, results: Path, place: Optional[Path], began: float) -> None:
-        """Bring what a set has written beside its code into its results."""
+        """Move what a set wrote beside its code into its results."""
         try:
             if place is not None:
                 finish(Path.cwd(), run, results.resolve(), at_end=True)
@@ -283,7 +283,7 @@ class Worker:
             print("Some files of {} are still in {}. {}".format(run, where, what), flush=True)
 
     def _gather_rest(self) -> None:
-        """Bring home what sets have left that have ended: processes lived on, or a disk was full.
+        """Move results that ended sets left behind, because processes lived on or a disk was full.
 
         So it is with a set whose worker has died too often.
         """
@@ -365,7 +365,7 @@ class Worker:
 
 
 def _end_with_me() -> None:
-    """Have the kernel end the new process when its parent dies, however that happens."""
+    """Make the kernel end the new process when its parent dies, however that happens."""
     with suppress(OSError, AttributeError):  # not Linux: what is left ends with the next claim
         ctypes.CDLL(None).prctl(_KILL_ME_TOO, signal.SIGKILL)
 

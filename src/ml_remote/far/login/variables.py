@@ -1,4 +1,4 @@
-"""The variables by which another Python, or another one's packages, would get into ours.
+"""The variables that would add another Python, or its packages, to ours.
 
 `clean.sh` removes the same before a run, a session or a shell begins.
 """

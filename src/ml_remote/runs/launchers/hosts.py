@@ -1,4 +1,4 @@
-"""At which addresses the hosts of a run reach each other.
+"""The addresses at which the hosts of a run reach each other.
 
 A host may have several addresses, and the one that the laptop uses may be of no use to the others:
 a jump host, a forwarded port or a VPN may be in between. So all of them are tried, from every host

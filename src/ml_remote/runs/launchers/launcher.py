@@ -1,4 +1,4 @@
-"""What a launcher is: one way to start a lab, and to follow and stop what it has started.
+"""The interface of a launcher: one way to start a lab, and to follow and stop it.
 
 The modules of this package are imported for `lab run --help` too, for the sake of their options;
 what they need to do their work is imported by the functions that do it.
@@ -25,7 +25,7 @@ __all__ = ["Launcher", "OneMachine", "RunRequest", "Stopped", "Variables"]
 
 
 class Variables(NamedTuple):
-    """What `--env` and `--env-file` give a run."""
+    """The variables of `--env` and `--env-file`."""
 
     recorded: tuple[tuple[str, str], ...] = ()
     """Those that are kept with the run, names and values."""
@@ -58,7 +58,7 @@ class RunRequest(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """What came of stopping a run."""
+    """The result of stopping a run."""
 
     state: State
     silent: Sequence[str] = ()
@@ -78,7 +78,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def run(self, context: Context, request: RunRequest) -> int:
-        """Carry out `lab run`; return the exit code.
+        """Run `lab run`; return the exit code.
 
         Raises LabError when it cannot be started, or a lab fails.
         """

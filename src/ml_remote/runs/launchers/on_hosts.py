@@ -33,7 +33,7 @@ _MAX_RESTARTS = 3
 
 
 def run_on_hosts(context: Context, request: RunRequest) -> None:
-    """Carry out `lab run --hosts`.
+    """Run `lab run --hosts`.
 
     Without hosts it is the machine of `--alias`, or of `lab.toml`. Raises UsageError for what
     cannot be meant so, LabError when the run cannot be started or fails.
@@ -150,7 +150,7 @@ def _known(context: Context, machines: Sequence[Machine]) -> list[Job]:
 
 
 def _prepare(context: Context, machines: Sequence[Machine]) -> None:
-    """Bring the code and the environment to every host; environments are made at the same time."""
+    """Send the code to every host, and make the environments in parallel."""
     for machine in machines:
         push_to(context, machine)
     begun = [(machine, begin_setup(context, machine)) for machine in machines]
@@ -199,7 +199,7 @@ def _how(job: Job) -> str:
 
 
 def _what_is_left(context: Context, first: RemoteJob, lost: Sequence[str]) -> str:
-    """Bring home what rank 0 has saved so far, and return what to do next."""
+    """Fetch what rank 0 has saved so far, and return what to do next."""
     if first.machine.alias in lost:
         return f"When {first.machine.alias} is back, to fetch the results: lab attach"
     return fetch_results(context, first.machine, first.job)

@@ -43,7 +43,7 @@ _KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
 
 
 def run(launcher: OneMachine, context: Context, request: RunRequest) -> int:
-    """Carry out `lab run`; a run that is the same and not over is followed instead.
+    """Run `lab run`; a run that is the same and not over is followed instead.
 
     Return the exit code of a program, 0 for a lab. Raises UsageError for a lab or parameter that
     does not exist, and LabError when the run cannot be started or not every cell ran.
@@ -174,7 +174,7 @@ def code_is_changed(
 
 
 class _First(NamedTuple):
-    """What one session tells before a run."""
+    """What one session reports before a run."""
 
     jobs: str
     code: str
@@ -203,7 +203,7 @@ def _about_code(context: Context, wanted: Run, *, since: Job | None) -> tuple[st
 def _look(
     context: Context, machine: Machine, wanted: Run, told: str, *, is_of_now: bool
 ) -> tuple[bool, bool]:
-    """Do what `code_is_changed` does; return whether this tool's far half is there, too."""
+    """Do what `code_is_changed` does; also return whether the machine has this far half."""
     sources = sources_of(context.project, wanted)
     facts, _, source = told.partition("\n")
     environment, changed, lists, far = (*facts.split(), "", "", "-", "")[:4]

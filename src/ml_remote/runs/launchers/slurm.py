@@ -1,4 +1,4 @@
-"""`lab run --slurm`: a lab as a script on the nodes of a cluster, by torchrun where it is several.
+"""`lab run --slurm`: a lab as a script on a cluster, by torchrun on several nodes.
 
 A job that Slurm runs is a job like any other (see `jobs`), with one difference: its runner is the
 batch script, and Slurm starts it, on a compute node. The home directory is shared, so the login

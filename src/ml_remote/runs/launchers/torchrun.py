@@ -65,7 +65,7 @@ class Torchrun(Launcher):
     flags = "--hosts or --nproc-per-node"
 
     def run(self, context: Context, request: RunRequest) -> int:
-        """Bring code and environment to every host, start the run on all, and follow it."""
+        """Send code and environment to every host, start the run on all, and follow it."""
         from .on_hosts import run_on_hosts
 
         run_on_hosts(context, request)

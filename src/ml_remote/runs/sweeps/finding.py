@@ -1,4 +1,4 @@
-"""The sweeps that there are, and which one a person means."""
+"""Listing sweeps, and finding the one a person means."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def interrupted_among(found: Sequence[RemoteJob]) -> str:
 
 
 def offer_to_resume(context: Context, machine: Machine, known: Sequence[Job]) -> None:
-    """Say which sweep was interrupted, where all workers of one are over, and some were lost.
+    """Report which sweep was interrupted: all its workers have ended, and some were lost.
 
     `known` are the runs of the machine, which is asked only then. Raises LabError.
     """

@@ -94,7 +94,7 @@ def _next(context: Context, sweep: Sweep, seen: str, seconds: int) -> tuple[Swee
 
 
 def _end(context: Context, sweep: Sweep) -> int:
-    """Bring the results of a sweep home and say how it ended."""
+    """Fetch the results of a sweep and report how it ended."""
     console = context.console
     fetch_results(context, sweep)
     what = f"Sweep {sweep.id} on {sweep.where}"

@@ -1,4 +1,4 @@
-"""Merge what several machines say of one sweep, and divide its sets among machines.
+"""Merging the states of one sweep from several machines, and dividing its sets among them.
 
 Each machine has a folder of the sweep's id with its own sets, and the list of those that the others
 have. Machines that share their disk have one folder together. What a lost machine had can be given

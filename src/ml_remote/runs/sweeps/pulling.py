@@ -18,7 +18,7 @@ __all__ = ["pull_spread"]
 def pull_spread(
     context: Context, text: str, exclude: Sequence[str], *, overwrite: bool = False
 ) -> bool:
-    """Bring the results of a sweep home from all its machines, if several have parts of it.
+    """Fetch the results of a sweep from all its machines, if several have parts of it.
 
     Return whether that was done. Raises LabError.
     """

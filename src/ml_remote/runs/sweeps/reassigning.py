@@ -37,7 +37,7 @@ __all__ = ["reassign"]
 def reassign(
     context: Context, sweep: Sweep, request: RunRequest, asked: SweepRequest, *, cards: Cards
 ) -> None:
-    """Carry out `--resume SWEEP --spread a,b`: these machines do all that is left of it.
+    """Run `--resume SWEEP --spread a,b`: these machines run all its remaining sets.
 
     What another one had is given to them, without what it has done as far as that is known here or
     there. Interrupted, it can be carried out again. Raises LabError.
@@ -186,7 +186,7 @@ def _begin(
     ended: str,
     cards: Cards,
 ) -> bool:
-    """Begin a sweep on a machine that has had no part of it; return whether it has a folder now.
+    """Start a sweep on a machine that has had no part of it; return whether it has a folder now.
 
     It has none where it shares the disk of one that has. Raises LabError.
     """

@@ -1,4 +1,4 @@
-"""Having a sweep run on: what is left of it, what has failed, further sets, on other machines."""
+"""Resuming a sweep: its remaining, failed and added sets, also on other machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["resume"]
 
 
 def resume(context: Context, request: RunRequest, asked: SweepRequest, *, cards: Cards) -> int:
-    """Carry out `lab run --resume SWEEP`, adding sets to it where some are given.
+    """Run `lab run --resume SWEEP`, adding sets to it where some are given.
 
     What has failed runs again. Raises UsageError when no sweep is meant, and LabError.
     """

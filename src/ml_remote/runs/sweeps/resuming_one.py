@@ -29,7 +29,7 @@ def resume_on_machine(
     more: int = 0,
     name: str = "",
 ) -> None:
-    """Have one machine run on what it has, with these sets added under a name; start its workers.
+    """Continue the sets of one machine, with these added under a name; start its workers.
 
     Raises LabError.
     """

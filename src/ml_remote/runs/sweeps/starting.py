@@ -1,4 +1,4 @@
-"""How a sweep is started, on one machine or on several."""
+"""The start of a sweep, on one machine or on several."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Numbered = Sequence[tuple[int, ParameterSet]]
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one machine gets of a sweep."""
+    """The part of a sweep that one machine gets."""
 
     machine: Machine
     far: str
@@ -65,7 +65,7 @@ class Share:
 
 
 def start(context: Context, request: RunRequest, asked: SweepRequest, *, cards: Cards) -> int:
-    """Carry out `lab run --sweep`: start a sweep, and follow it; return the exit code.
+    """Run `lab run --sweep`: start a sweep, and follow it; return the exit code.
 
     Raises UsageError for what cannot be swept, and LabError when it cannot be started.
     """
@@ -281,7 +281,7 @@ def _prepared(
 
 
 def _show(context: Context, run: Run, asked: SweepRequest, shares: Sequence[Share]) -> None:
-    """Say what is about to start."""
+    """Report what is about to start."""
     console = context.console
     what = in_one_line(run.lab or shlex.join(run.command))
     if asked.spread:

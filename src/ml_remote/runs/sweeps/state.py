@@ -1,4 +1,4 @@
-"""How a sweep is getting on, as the scripts on the machine tell it."""
+"""The state of a sweep, as the scripts on the machine report it."""
 
 from __future__ import annotations
 

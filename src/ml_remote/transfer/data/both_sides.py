@@ -53,7 +53,7 @@ class Both:
     wanted: DataFolder
 
     def look_again(self) -> RemoteFolder:
-        """Look at the machine once more."""
+        """List the machine's files again."""
         return list_remote(
             self.machine, self.index, self.selection, way="look", folder=self.wanted.folder
         )
@@ -79,7 +79,7 @@ def _sum(results: Results, name: str) -> str:
 def both_sides(
     context: Context, paths: Sequence[str], *, alias: str | None, way: str, must_exist: bool = False
 ) -> Iterator[Both]:
-    """Look at both sides and compare them; `way` is that of data-folder.sh.
+    """List both sides and compare them; `way` is that of data-folder.sh.
 
     With `must_exist`, what is named must be here. Raises LabError.
     """

@@ -1,4 +1,4 @@
-"""The link `data` on the machine, made when the project comes there."""
+"""The link `data` on the machine, made when the project is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["link_data"]
 
 
 def link_data(context: Context, machine: Machine) -> None:
-    """Let `data` on the machine lead to the folder that [data] names, if it names one.
+    """Point `data` on the machine at the folder that [data] names, if it names one.
 
     What is there already stays; that, and a folder that cannot be, is a warning.
     """

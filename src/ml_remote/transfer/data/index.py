@@ -50,7 +50,7 @@ LAST = 2**63 // 10**9 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Amount:
-    """So many files, and their bytes."""
+    """A number of files, and their size in bytes."""
 
     files: int = 0
     size: int = 0

@@ -16,7 +16,7 @@ __all__ = ["only_one"]
 
 @contextmanager
 def only_one(state: Path) -> Iterator[Path]:
-    """Hold the lock of the project whose `.lab` this is; yield the folder of what is remembered.
+    """Hold the lock of the project with this `.lab`; yield the folder of the index.
 
     Raises LabError when another command holds it: it may do so for hours.
     """

@@ -150,7 +150,7 @@ class Rsync(_Program):
 
 @dataclass(frozen=True, kw_only=True)
 class Sftp(_Program):
-    """sftp, which continues at the end of what has come; so that must be of this very file."""
+    """sftp, which continues at the end of a partial file, so that must be of the same file."""
 
     @property
     def keeps_holes(self) -> bool:
@@ -287,7 +287,7 @@ def _run(command: list[str], folder: Path, take: Callable[[bytes], None]) -> Out
 
 
 class _Figures:
-    """Reads in what rsync prints how much has come."""
+    """Reads from rsync's output how much was copied."""
 
     def __init__(self, total: int, progress: Progress | None, *, adds: bool) -> None:
         self._total, self._progress, self._adds = total, progress, adds
@@ -306,7 +306,7 @@ class _Figures:
 
 
 class _Counting:
-    """Sees in what sftp prints which file it has come to; those before it are copied."""
+    """Reads from sftp's output which file it copies; those before it are complete."""
 
     def __init__(self, sizes: Iterator[int], total: int, progress: Progress | None) -> None:
         self._sizes, self._total, self._progress = sizes, total, progress
@@ -322,7 +322,7 @@ class _Counting:
 
 
 class _Looking:
-    """Sees in a folder how much has come of files that come one after the other."""
+    """Measures in a folder how much was copied of files that are sent one after the other."""
 
     def __init__(
         self, files: Iterator[tuple[Path, int]], total: int, progress: Progress | None
@@ -332,7 +332,7 @@ class _Looking:
         self._current, self._next = next(files, None), next(files, None)
 
     def look(self) -> None:
-        """Look at the file that is coming, and at those that have come since."""
+        """Report the file that is being copied, and those that were copied since."""
         if self._progress is None:
             return
         while self._current is not None and self._next is not None and self._next[0].exists():

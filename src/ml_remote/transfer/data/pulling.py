@@ -1,4 +1,4 @@
-"""`lab data pull`: what is new or changed in `data/` on the machine comes here."""
+"""`lab data pull`: fetch what is new or changed in `data/` on the machine."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pull(
     overwrite: bool = False,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab data pull`. Raises LabError, in words; what has come stays and counts."""
+    """Run `lab data pull`. Raises LabError; copied files are kept and recorded."""
     tell_if_not_ignored(context.console, context.project.root)
     with both_sides(context, paths, alias=alias, way="look") as both:
         _check_there(both)
@@ -86,7 +86,7 @@ def _check_there(both: Both) -> None:
 
 @dataclass
 class _Placed:
-    """What became of the files that were to come."""
+    """What became of the files that were to be fetched."""
 
     files: int = 0
     size: int = 0
@@ -100,7 +100,7 @@ class _Placed:
 
 
 def _bring(context: Context, both: Both) -> _Placed:
-    """Bring the files of the plan; return what became of them. Raises LabError."""
+    """Fetch the files of the plan; return what became of them. Raises LabError."""
     placed = _Placed()
     program = choose(both.machine.client, both.there)
     leave_out(context, both, program, "there")
@@ -262,7 +262,7 @@ def _explain(both: Both, outcome: Outcome, amount: Amount, placed: _Placed) -> N
 
 
 def _tell(context: Context, both: Both, came: _Placed, *, overwrite: bool) -> None:
-    """Say what came, and what was kept here."""
+    """Report what was copied, and what was kept here."""
     console, alias, index = context.console, both.machine.alias, both.index
     if came.files:
         console.say(f"{amount_in_words(came.files, came.size)} copied to data/ from {alias}.")

@@ -1,4 +1,4 @@
-"""`lab data push`: what is new or changed in `data/` here goes to the machine."""
+"""`lab data push`: send what is new or changed in `data/` to the machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def push(
     overwrite: bool = False,
     yes: bool = False,
 ) -> None:
-    """Carry out `lab data push`. Raises LabError, in words; what has come stays and counts."""
+    """Run `lab data push`. Raises LabError; copied files are kept and recorded."""
     project = context.project
     if project.settings.data_read_only:
         raise LabError(
@@ -227,7 +227,7 @@ def _folders_of(entries: Iterator[Entry]) -> Iterator[bytes]:
 
 
 def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -> Amount:
-    """See on the machine which files came, remember these, and raise LabError for the others."""
+    """Record which files reached the machine, and raise LabError for the others."""
     client, index = both.machine.client, both.index
     try:
         there = both.look_again()
@@ -269,7 +269,7 @@ def _explained(client: Client, outcome: Outcome, *, what: str) -> LabError:
 
 
 def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> None:
-    """Say what was sent, and what was kept on the machine."""
+    """Report what was sent, and what was kept on the machine."""
     console, alias, index = context.console, both.machine.alias, both.index
     if sent.files:
         console.say(

@@ -34,7 +34,7 @@ _ONE = re.compile(rb"([a-zA-Z]) " + _STATE.pattern + rb" (?:\./)?(.+)", re.DOTAL
 
 @dataclass(kw_only=True)
 class RemoteFolder:
-    """What the machine says of the folder."""
+    """The machine's report of the folder."""
 
     facts: dict[str, str] = field(default_factory=dict)
     partial: dict[str, int] = field(default_factory=dict)
@@ -229,7 +229,7 @@ def _pieces(
 
 
 class _Patience:
-    """Ends a program that takes too long, first of all to begin."""
+    """Ends a program that takes too long, above all to start."""
 
     def __init__(self, program: processes.Running) -> None:
         self._program = program

@@ -1,4 +1,4 @@
-"""Which files of `data/` a command is about: the paths that are named, without what is ignored.
+"""The files of `data/` that a command is about: the named paths, without ignored ones.
 
 Both `.labignore` in the project's folder and the one in `data/` have gitignore's syntax. We alone
 decide which files are meant, so it is the same for files here and there, and for any program.

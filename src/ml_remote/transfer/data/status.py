@@ -17,7 +17,7 @@ __all__ = ["status"]
 def status(
     context: Context, paths: Sequence[str], *, alias: str | None = None, as_json: bool = False
 ) -> None:
-    """Carry out `lab data status`. Nothing is copied, made or removed."""
+    """Run `lab data status`. Nothing is copied, made or removed."""
     with both_sides(context, paths, alias=alias, way="look") as both:
         amounts = {state: both.index.amount(state) for state in STATES}
         if as_json:

@@ -61,7 +61,7 @@ class Waiting:
         """The file that the window shows, once it has said so."""
 
     def takes(self, request: Message) -> bool:
-        """Keep a cell, and say in its output what it waits for; return whether it was one.
+        """Store a cell, and print in its output what it waits for; return whether it was one.
 
         The editor's own code is run now, and is kept as well.
         """

@@ -22,7 +22,7 @@ Execute = Callable[..., Awaitable[None] | None]
 
 
 class Cells:
-    """Stands between ipykernel and the requests that it gets; `mark` is told when a cell begins.
+    """Wraps ipykernel's handling of requests; `mark` is called when a cell starts.
 
     A window is its proxy's name. The identity of the proxy's sockets is the same.
     """

@@ -1,4 +1,4 @@
-"""Which kernel a lab gets: the one that lives, or a fresh one.
+"""Choosing a lab's kernel: the live one, or a fresh one.
 
 A proxy under an extension host that has served this lab already means *Restart*, for which the
 editor sends nothing but a signal. Under any other host it means that the window was reloaded.

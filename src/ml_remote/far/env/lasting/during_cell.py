@@ -1,4 +1,4 @@
-"""How a window answers the editor while another window's cell is running.
+"""Answering the editor in a window while another window's cell is running.
 
 It shows as ready: the start-up code and the editor's own questions run beside the cell, in a
 subshell. ipykernel 6 has none. There the editor is told that its code has run, and it runs later.
@@ -33,14 +33,14 @@ class DuringCell:
         self._later: list[Message] = []
 
     def begin(self, sockets: KernelSockets, busy_with: str, *, has_subshells: bool) -> None:
-        """Work beside the cell that this request has started."""
+        """Answer further requests while the cell of this request runs."""
         self._kernel_sockets, self._busy_with = sockets, busy_with
         if has_subshells:
             made = sockets.ask("create_subshell_request", {}, seconds=_PATIENCE)
             self._subshell = str(made.get("subshell_id", ""))
 
     def remember(self, reply: Message) -> None:
-        """Keep what a kernel says of itself."""
+        """Store what a kernel reports about itself."""
         if not self._info and reply.header.get("msg_type") == "kernel_info_reply":
             self._info = reply.content
 

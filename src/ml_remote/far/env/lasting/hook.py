@@ -22,7 +22,7 @@ _OWN = os.path.realpath(__file__)
 
 
 def replace(root: str) -> None:
-    """Become the proxy, if VS Code's extension starts this process; root is the project's folder.
+    """Run the proxy, if VS Code's extension starts this process; root is the project's folder.
 
     Only the extension writes `--f=`, and such names of files.
     """

@@ -1,4 +1,4 @@
-"""Run a kernel that no window takes along; starting.py has it started.
+"""Run a kernel that does not end with a window; starting.py starts it.
 
 .venv/bin/python .lab/far/<hash> lasting-kernel FOLDER ROOT WINDOW
 """

@@ -58,7 +58,7 @@ class KernelSockets:
         return [*self.channels.values(), self.iopub, self.own]
 
     def subscribe(self, topics: Iterable[bytes]) -> None:
-        """Have output of these topics come."""
+        """Subscribe to the output of these topics."""
         for topic in topics:
             self._topics.add(topic)
             self.iopub.subscribe(topic)

@@ -60,11 +60,11 @@ class Life:
         app.shell.register_magic_function(self._magic, "line", "kernel")
 
     def watch(self) -> None:
-        """Look after the folder, and end the kernel when nobody needs it, from a thread."""
+        """Start a thread that watches the folder, and ends the kernel when nobody needs it."""
         _start(threading.Thread(target=self._watch, name="lab"))
 
     def finish(self) -> None:
-        """Let no new window find this kernel, and see that it ends, whatever keeps it from that.
+        """Hide this kernel from new windows, and ensure that it ends, whatever it is doing.
 
         A cell may take no interrupt, and a thread that one has started may never end.
         """
@@ -93,7 +93,7 @@ class Life:
         return obey
 
     def _settle(self, stream: object, ident: object, parent: dict[str, Any]) -> None:
-        """Become the kernel of a lab: the proxy has given the folder another name."""
+        """Take over as the kernel of a lab: the proxy has renamed the folder."""
         self._folder = Path(parent["content"]["folder"])
         self._app.connection_file = str(self._folder / "kernel.json")
         self._kernel.session.send(stream, "lab_settle_reply", {"status": "ok"}, parent, ident)
@@ -118,7 +118,7 @@ class Life:
                 (self._folder / "used").touch()
 
     def _greet(self, info: object) -> None:
-        """Say, before a window's first cell, which kernel it has found."""
+        """Print, before a window's first cell, which kernel it is connected to."""
         if self._cells.window not in self._to_greet or not getattr(info, "store_history", False):
             return
         python = self._to_greet.pop(self._cells.window)
@@ -217,7 +217,7 @@ class Life:
                 self._end()
 
     def _touch(self) -> None:
-        """Keep what cleans up by age, in /tmp and among the far halves, from what is in use."""
+        """Protect files in use from clean-ups by age, in /tmp and among the far halves."""
         kept = [path for path in self._folder.rglob("*") if path.name != "used"]
         for path in [self._folder.parent, self._folder, *kept, self._far]:
             with suppress(OSError):

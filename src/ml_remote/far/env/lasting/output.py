@@ -1,4 +1,4 @@
-"""What a kernel printed lately, and what of it no window has shown."""
+"""What a kernel printed recently, and which part no window has shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Record:
         self._lock = threading.Lock()
 
     def add(self, frames: Sequence[Any]) -> None:
-        """Take a message that is sent to the subscribers."""
+        """Record a message that is sent to the subscribers."""
         parts = [bytes(frame) for frame in frames]
         if _DELIMITER not in parts:
             return
@@ -63,7 +63,7 @@ class Record:
         return [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
 
     def count_as_seen(self) -> None:
-        """Let what was printed until now count as shown."""
+        """Mark everything printed so far as shown."""
         with self._lock:
             seen = [piece._replace(was_shown=True) for piece in self._pieces]
             self._pieces = deque(seen)

@@ -173,7 +173,7 @@ class Window:
         self._kernel_sockets.send(channel, message)
 
     def _look_for_environment(self, waiting: Waiting) -> None:
-        """Go over to the complete environment, once it has taken the place of the first one."""
+        """Switch to the complete environment, once it has replaced the first one."""
         python = waiting.python
         if python is None:
             waiting.tell()

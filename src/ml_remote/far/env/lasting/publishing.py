@@ -40,7 +40,7 @@ class Publisher:
 
     @property
     def is_free(self) -> bool:
-        """Whether a message can be sent; asked again and again, it gives up who does not read."""
+        """Whether a message can be sent; repeated calls drop subscribers that do not read."""
         self._try()
         self._under_way = [one for one in self._under_way if not one[0].done]
         if not self._held and sum(size for _, size in self._under_way) < _MOST:
@@ -73,7 +73,7 @@ class Publisher:
                 self._patience = _PATIENCE
 
     def _give_up(self) -> None:
-        """Let those who read have what is held, and those who do not lose it."""
+        """Send the stored output to subscribers that read, and drop it for those that do not."""
         self._socket.setsockopt(zmq.XPUB_NODROP, 0)
         while self._held:
             self._socket.send_multipart(self._held.popleft())

@@ -1,4 +1,4 @@
-"""Start a kernel that nobody's end takes along: its folder, its variables, two forks."""
+"""Start a kernel that outlives its parent: its folder, its variables, two forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptors that are ready when a signal has come, or when a process has ended."""
+"""Descriptors that become ready when a signal arrives or a process ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Signals", "watch_process"]
 
 
 class Signals:
-    """Takes signals, to be dealt with when the loop has time for them."""
+    """Receives signals, to be handled when the loop has time for them."""
 
     def __init__(self, *numbers: int) -> None:
         self.descriptor, writing = os.pipe()

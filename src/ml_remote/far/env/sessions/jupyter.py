@@ -97,7 +97,7 @@ def _write_token(folder: Path, token: str) -> None:
 
 
 def _write_lab_settings(folder: Path) -> None:
-    """Have JupyterLab open scripts as notebooks, and leave out what no kernel here offers."""
+    """Make JupyterLab open scripts as notebooks, and hide what no kernel supports."""
     import json
 
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What is said of a kind of session: for the laptop, which opens it, and for the machine."""
+"""The description of a kind of session: for the laptop, which opens it, and for the machine."""
 
 from __future__ import annotations
 

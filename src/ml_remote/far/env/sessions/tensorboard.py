@@ -86,14 +86,14 @@ def serve(directory: Path, idle_seconds: float) -> None:
 
 
 def _keep_naming(runs: NamedRuns) -> None:
-    """Have TensorBoard find the runs that come, for as long as this process lives."""
+    """Make TensorBoard find new runs for as long as this process lives."""
     while True:
         time.sleep(_BETWEEN_LOOKS)
         runs.refresh()
 
 
 class Guard:
-    """Lets nobody through to an application without the token, which TensorBoard has no notion of.
+    """Rejects requests without the token, which TensorBoard itself does not check.
 
     A form posted to /login with the token sets a cookie; every other request must bring it. Who has
     no token can be anybody: nothing of theirs is read but a short form, and they keep no session

@@ -1,4 +1,4 @@
-"""The project's environment: found, made, changed, proved, exchanged. Python 3.6, no packages.
+"""The project's environment: found, made, changed, tested, replaced. Python 3.6, no packages.
 
     python3 .lab/far/<hash> environment [--check]
 

@@ -1,4 +1,4 @@
-"""Where managers keep what they download: where they always do, if there is room."""
+"""Where managers keep their downloads: in the usual place, if it has space."""
 
 import errno
 import os

@@ -21,7 +21,7 @@ def carried_wheels() -> Optional[Path]:
 
 
 def use_carried() -> None:
-    """Have uv and pip look in that folder alone; `--no-index` says the same to uv once more."""
+    """Make uv and pip use that folder only; `--no-index` repeats that for uv."""
     folder = carried_wheels()
     if folder is not None:
         os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(folder))
@@ -29,7 +29,7 @@ def use_carried() -> None:
 
 
 def unpack_python() -> None:
-    """Unpack the Python that has come with the wheels, if it is not there. Raises OSError."""
+    """Unpack the Python that was sent with the wheels, if it is missing. Raises OSError."""
     wheels = carried_wheels()
     for archive in sorted(wheels.glob("cpython-*.tar.gz")) if wheels else ():
         folder = CARRIED / archive.name[: -len(".tar.gz")]

@@ -84,7 +84,7 @@ def _kept(root: Path, settings: Settings, state: State) -> Optional[Manager]:
 
 
 def _brought_or_pip(root: Path) -> Manager:
-    """Bring uv, which needs a tenth of the time that pip takes; without it there is pip."""
+    """Install uv, which takes a tenth of pip's time; fall back to pip if that fails."""
     try:
         return Uv.bring(root)
     except Failure as failure:

@@ -126,7 +126,7 @@ def answer(
 
 
 def end_with_signals() -> None:
-    """Have SIGTERM and SIGHUP end this program with its clean-up."""
+    """Make SIGTERM and SIGHUP end this program through its clean-up."""
 
     def leave(number: int, _: object) -> NoReturn:
         sys.exit(128 + number)

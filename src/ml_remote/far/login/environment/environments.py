@@ -113,7 +113,7 @@ class Environments:
         return path
 
     def exchange(self, prefix: Path, *, keep: Optional[Path] = None) -> None:
-        """Let `.venv` lead to this environment from now on.
+        """Point `.venv` at this environment.
 
         A folder that is there instead of a link is kept as `keep`, or removed later.
         """
@@ -149,12 +149,12 @@ class Environments:
         return None
 
     def lead_to_spare(self, spare: Optional[Path]) -> None:
-        """Let `.venv` lead to the environment that is kept, if there still is no other."""
+        """Point `.venv` at the environment that was kept, if there still is no other."""
         if spare is not None and not self.link.exists():
             self._lead_to(spare)
 
     def repair(self) -> None:
-        """Finish an exchange that was killed between two renames, or before its last step."""
+        """Finish a replacement that was killed between two renames, or before its last step."""
         is_of_first = self.incomplete.is_file() and self.incomplete.read_bytes() == FIRST.encode()
         if is_of_first and not self.is_first:  # the complete one has taken its place
             self.incomplete.unlink()

@@ -1,4 +1,4 @@
-"""What can go wrong, in words.
+"""The errors of a setup, as sentences.
 
 Failure         a sentence, and what to do; it ends the setup
 ManagerError    a manager's program failed; `text` is what it printed. A manager explains it

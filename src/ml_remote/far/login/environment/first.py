@@ -22,7 +22,7 @@ __all__ = ["make_first"]
 
 
 def make_first(environments: Environments, manager: Manager, current: Work) -> None:
-    """Let `.venv` lead to a first environment, if there is none and that takes seconds only.
+    """Point `.venv` at a first environment, if there is none and that only takes seconds.
 
     Whoever looks at this setup hears of one that another setup has left, too.
 

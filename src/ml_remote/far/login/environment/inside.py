@@ -1,4 +1,4 @@
-"""What the environment's own Python answers: installed packages, and a device that computes.
+"""Questions to the environment's own Python: installed packages, and a device that computes.
 
 The programs are run by the environment's interpreter, alone (`-I`), from a file beside this one.
 """
@@ -21,7 +21,7 @@ _PROBES = Path(__file__).resolve().parent / "probes"
 
 
 class Inventory(NamedTuple):
-    """What is installed, and what of the lists is not fulfilled."""
+    """What is installed, and which entries of the lists are missing."""
 
     versions: Dict[str, str]
     """The version of each installed package, by its normalised name."""
@@ -32,7 +32,7 @@ class Inventory(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What of the installed packages the lists need."""
+    """Which installed packages the lists need."""
 
     needed: List[str]
     """The lists' packages, and all that those need."""

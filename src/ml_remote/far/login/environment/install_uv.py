@@ -1,4 +1,4 @@
-"""Bring uv into `.lab/uv`: by pip, or by Python's own urllib where there is no pip.
+"""Install uv into `.lab/uv`: by pip, or by Python's own urllib where there is no pip.
 
 Nothing else of the person's is changed: pip keeps no cache, and a uv that was brought keeps its own
 in `.lab/cache`. Without pip the wheel is taken from the index that pip is configured for; its

@@ -45,7 +45,7 @@ class _Holder(NamedTuple):
 
 @contextmanager
 def locked(lock: Path, *, patience: Optional[float] = None) -> Iterator[None]:
-    """Hold the lock for the duration of a block; wait for another setup that holds it.
+    """Hold the lock during the block; wait for another setup that holds it.
 
     `patience`, in seconds, bounds that: as LAB_WAIT_SECONDS says, else an hour. Raises Failure
     after it.

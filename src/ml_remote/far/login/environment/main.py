@@ -172,7 +172,7 @@ def _tidy(environments: Environments) -> None:
 
 
 def _update_hook(environments: Environments) -> None:
-    """Let kernels outlive the editor's window, or end with it, as the project has it now."""
+    """Make kernels outlive the editor's window, or end with it, as the project's settings say."""
     if environments.current is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""A new environment beside the old one, or a change in place; proved before it is believed."""
+"""Making a new environment beside the old one, or changing it in place; tested before use."""
 
 import os
 import signal
@@ -82,7 +82,7 @@ def _can_change(manager: Manager, work: Work) -> bool:
 
 
 def explained(manager: Manager, work: Work, task: Callable[[Work], object]) -> bool:
-    """Let a manager do something; return whether it returned something true.
+    """Run an action of a manager; return whether its result is true.
 
     Raises Failure: what went wrong in words, or the last lines that were printed.
     """
@@ -119,7 +119,7 @@ def _killed(error: ManagerError, name: str) -> Optional[Failure]:
 
 
 def _resolve_paths(prefix: Path) -> None:
-    """Let a program that was started as `.venv/bin/python` import by the resolved path.
+    """Make a program that was started as `.venv/bin/python` import by the resolved path.
 
     Else what it imports after an exchange would come from another environment.
     """

@@ -1,4 +1,4 @@
-"""What would make a setup fail later: recognised before anything is touched, each in words."""
+"""Obstacles to a setup, recognised before anything is changed, each with a sentence."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What a setup prints: steps and other events (JSON if `lab` asks for it), sentences, errors."""
+"""The output of a setup: steps and other events (JSON if `lab` asks for it), sentences, errors."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def note_in(path: Optional[Path]) -> None:
 
 
 def step(number: int, heading: str) -> None:
-    """Say which of four steps begins."""
+    """Print which of four steps starts."""
     text = "[{}/{}] {}".format(number, _STEPS, heading)
     _note(text)
     if not event("step", number=number, of=_STEPS, heading=heading):
@@ -35,7 +35,7 @@ def step(number: int, heading: str) -> None:
 
 
 def progress(text: str) -> None:
-    """Say how far a step is."""
+    """Print the progress of a step."""
     _note(text)
     say(text)
 

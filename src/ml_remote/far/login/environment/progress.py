@@ -24,7 +24,7 @@ _GB = 1e9
 
 
 class Progress:
-    """What has been announced, and what of it is there."""
+    """The announced packages, and which of them have arrived."""
 
     def __init__(self) -> None:
         self._sizes: Dict[str, float] = {}

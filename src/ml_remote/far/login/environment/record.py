@@ -1,4 +1,4 @@
-"""What is remembered in each environment: a file of JSON, written when the environment is complete.
+"""The record in each environment: a JSON file, written when the environment is complete.
 
 `.lab-environment`, three lines of text, is the record of earlier versions; it is read only.
 """

@@ -25,7 +25,7 @@ class Sign:
         self._path = prefix / _FOLDER / uuid.uuid4().hex
 
     def give(self) -> None:
-        """Say that this process lives. Raises OSError where the environment cannot be written."""
+        """Record that this process lives. Raises OSError if the environment cannot be written."""
         if self._path.exists():
             os.utime(str(self._path))
             return
@@ -38,7 +38,7 @@ class Sign:
         new.replace(self._path)
 
     def withdraw(self) -> None:
-        """Say that it ends. Raises OSError."""
+        """Record that it ends. Raises OSError."""
         if self._path.exists():
             self._path.unlink()
 

@@ -15,7 +15,7 @@ __all__ = ["State", "allowed_managers", "look"]
 
 
 class State(NamedTuple):
-    """What was found."""
+    """The state of the environment that was found."""
 
     prefix: Optional[Path]
     """The environment, by its resolved path; None if there is none whose Python runs."""

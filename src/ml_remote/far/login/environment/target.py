@@ -1,4 +1,4 @@
-"""What the laptop asks before it carries wheels here: which this machine takes."""
+"""Report to the laptop which wheels this machine accepts."""
 
 import json
 import os

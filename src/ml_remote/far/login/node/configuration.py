@@ -1,4 +1,4 @@
-"""What the sshd of a compute node is told: whom it lets in, and the environment of the job.
+"""The configuration of a compute node's sshd: whom it lets in, and the environment of the job.
 
 Python 3.6 is enough.
 """

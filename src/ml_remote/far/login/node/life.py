@@ -28,7 +28,7 @@ _PATIENCE = 5.0  # seconds from being asked to end until being killed
 
 
 def adopt_orphans() -> None:
-    """Have what the logins leave running become children of this process.
+    """Make this process the parent of what logins leave running.
 
     So Slurm, which may follow parents, finds all of it, and ends it with the job.
     """

@@ -92,7 +92,7 @@ def _fault_of(program: str, configuration: Path) -> str:
 
 
 def _say_fault(job: Path, idle: float, word: str, said: str = "") -> int:
-    """Say why no logins are served, and keep the job while somebody is logged in in another way.
+    """Report why no logins are served, and keep the job while somebody is logged in otherwise.
 
     Where the node's own SSH server lets people in who have a job there, the job is all it takes.
     """

@@ -1,4 +1,4 @@
-"""The managers, by the name that lab.toml has for them. A further one is a class and a line."""
+"""The managers by their names in lab.toml. A new one is a class and a line."""
 
 from typing import Dict, Type
 

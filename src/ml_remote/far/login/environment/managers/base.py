@@ -1,4 +1,4 @@
-"""What every manager can do. One is an object that has found its program."""
+"""The interface of every manager: an object that has found its program."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["Manager", "Work"]
 
 
 class Work(NamedTuple):
-    """What a manager is to do, and with what."""
+    """The work for a manager."""
 
     root: Path
     """The project's folder."""
@@ -55,7 +55,7 @@ class Manager(ABC):
 
     @abstractmethod
     def change(self, work: Work) -> None:
-        """Bring the environment at `work.prefix` up to date with the lists, in place."""
+        """Update the environment at `work.prefix` to match the lists, in place."""
 
     def only_adds(self, work: Work) -> bool:
         """Return whether the lists ask for more packages only; no installed version would change.

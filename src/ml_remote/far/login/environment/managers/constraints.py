@@ -1,4 +1,4 @@
-"""Bounds of a person's own, which pip and uv obey beside the lists: named where nothing fits."""
+"""A person's own constraints, which pip and uv also obey: named if no versions fit."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What uv and pip are told to install: the lists under the lock, and the project itself."""
+"""The arguments with which uv and pip install the lists under the lock, and the project."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What uv and pip print when they cannot get or write packages, in words."""
+"""Explanations of what uv and pip print when they cannot get or write packages."""
 
 import os
 import re

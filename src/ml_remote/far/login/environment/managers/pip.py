@@ -1,4 +1,4 @@
-"""Python's own venv and pip: slow, and there almost everywhere."""
+"""Python's own venv and pip: slow, but available almost everywhere."""
 
 import json
 import re

@@ -42,7 +42,7 @@ class Uv(Manager):
 
     @classmethod
     def bring(cls, root: Path) -> "Manager":
-        """Bring it into `.lab/uv`. Raises Failure if it is not available."""
+        """Install it into `.lab/uv`. Raises Failure if it is not available."""
         program = install_uv(root)
         if not _runs(str(program)):
             raise Failure("uv was downloaded, but does not run on this machine.")

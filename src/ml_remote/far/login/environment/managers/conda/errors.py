@@ -1,4 +1,4 @@
-"""Errors of conda, mamba and micromamba, explained."""
+"""Explanations of the errors of conda, mamba and micromamba."""
 
 import os
 import re
@@ -140,7 +140,7 @@ def _explain_pip(text: str, work: Work) -> Optional[Failure]:
 
 
 def _full_disk(text: str, work: Work, info: ClientInfo) -> Optional[Failure]:
-    """Tell which disk is full: that of the file that is named, else the one with the least room."""
+    """Return which disk is full: that of the named file, else the one with the least space."""
     places = (
         (
             work.prefix,

@@ -82,7 +82,7 @@ class Conda(Manager):
         )
 
     def change(self, work: Work) -> None:
-        """Bring it up to date, in place: its folder is a mount, or there are no links."""
+        """Update it in place: its folder is a mount, or links are not supported."""
         wanted = read_requirements(work.lists.environment_yml)
         _tell_python(work, wanted)
         before = card_of(work.prefix)
@@ -146,7 +146,7 @@ class Conda(Manager):
     def _solve(
         self, work: Work, wanted: Requirements, card: Dict[str, str], present: Optional[Path]
     ) -> None:
-        """Let the client choose versions: those of the lock or of what is there, if they fit."""
+        """Make the client choose versions: those of the lock, or installed ones, if they fit."""
         words = [self.verb, "--yes", "--prefix", str(work.prefix), *wanted.options, *wanted.specs]
         pins = self._pins(work, card, present)
         try:
@@ -316,7 +316,7 @@ class Micromamba(Mamba):
 
 
 def _tell_python(work: Work, wanted: Requirements) -> None:
-    """Say that conda takes Python from its own list, where lab.toml names another version."""
+    """Warn that conda takes Python from its own list, if lab.toml names another version."""
     settings = work.settings
     for spec in wanted.specs:
         if not settings.named_python or not re.match(r"python(?:[ <>=!~]|$)", spec):

@@ -1,4 +1,4 @@
-"""What a client prints: shown without its spinner, and what it says of damaged packages kept."""
+"""Output of a client: shown without its spinner; names of damaged packages are kept."""
 
 import re
 from typing import List

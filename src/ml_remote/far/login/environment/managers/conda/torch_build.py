@@ -88,7 +88,7 @@ def wants_card(variables: Dict[str, str]) -> bool:
 
 
 def propose_card(root: Path, choice: str, card: Optional[str]) -> None:
-    """Say how to get torch for cards where jobs have them and this machine has none."""
+    """Explain how to get torch for cards if only compute nodes have them."""
     if card == "" and choice in ("", "auto") and not _has_card() and _asks_for_cards(root):
         say(
             "This machine has no card, so conda chose torch for the CPU; [slurm] in lab.toml asks"
