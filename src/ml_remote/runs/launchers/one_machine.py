@@ -206,12 +206,17 @@ def _look(
     """Do what `code_is_changed` does; also return whether the machine has this far half."""
     sources = sources_of(context.project, wanted)
     facts, _, source = told.partition("\n")
-    environment, changed, lists, far = (*facts.split(), "", "", "-", "")[:4]
+    environment, changed, lists, far, files = (*facts.split(), "", "", "-", "", "")[:5]
     if environment not in ("complete", "incomplete", "missing") or changed not in ("yes", "no"):
         raise unusable("state of an environment", facts)
     if environment != "complete":
         raise LabError(
             f"The environment on {machine.alias} is {environment}.", hint="Make it: lab setup"
+        )
+    if wanted.lab and is_of_now and files == "missing":
+        raise LabError(
+            f"{wanted.lab} is not on {machine.alias}.",
+            hint="Commit it, then lab push; or add --push-dirty",
         )
     if wanted.lab:
         check_parameters(source, wanted.parameters)
