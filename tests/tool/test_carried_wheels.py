@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import threading
 import zipfile
 from pathlib import Path
 
@@ -82,6 +84,24 @@ def test_what_a_killed_call_has_left_is_removed(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (0, 0))
     fetching._remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wheels", "wheels-now"]
+
+
+def test_what_has_come_is_counted_while_pip_removes_folders(tmp_path: Path) -> None:
+    def unpack() -> None:
+        for _ in range(300):
+            (tmp_path / "pip-unpack" / "nested").mkdir(parents=True)
+            (tmp_path / "pip-unpack" / "torch.whl").write_bytes(b"1234567")
+            shutil.rmtree(tmp_path / "pip-unpack")
+
+    pip = threading.Thread(target=unpack)
+    pip.start()
+    found = set()
+    while pip.is_alive():
+        found.add(fetching._size(tmp_path))
+    pip.join()
+    assert found <= {0, 7}
+    (tmp_path / "torch.whl").write_bytes(b"1234567")
+    assert fetching._size(tmp_path) == 7
 
 
 def test_platform_is_named_as_uv_names_it() -> None:

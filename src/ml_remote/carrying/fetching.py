@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import time
@@ -117,7 +118,8 @@ def _remove_leftovers(state: Path) -> None:
 def _size(folder: Path) -> int:
     """Return how many bytes the wheels below a folder have that are on their way."""
     size = 0
-    for path in folder.rglob("*.whl"):
-        with suppress(OSError):  # pip moves it just now
-            size += path.stat().st_size
+    for place, _, names in os.walk(folder):  # a folder that pip removes just now is left out
+        for name in names:
+            with suppress(OSError):  # pip moves it just now
+                size += (Path(place) / name).stat().st_size if name.endswith(".whl") else 0
     return size
