@@ -189,6 +189,19 @@ def test_proposed_commands_begin_as_the_person_began(
     assert capsys.readouterr().out == f"Next: {expected}\n"
 
 
+def test_advice_below_an_error_begins_as_the_person_began(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console()
+    console.commands_of_script = list(cli.lab.commands)
+    console.error("The lab run ended.\n  On your laptop: lab setup --carry", hint="lab up")
+    assert capsys.readouterr().err == (
+        "Error: The lab run ended.\n"
+        "  On your laptop: uv run lab.py setup --carry\n"
+        "Next: uv run lab.py up\n"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "command"), [({}, "lab"), ({"UV": "/usr/bin/uv"}, "uv run lab.py")]

@@ -116,7 +116,9 @@ class Console:
         _write(_styled("Warning: ", fg="yellow") + shown(self._for_this_machine(text)), err=True)
 
     def error(self, text: str, *, hint: str | None = None) -> None:
-        """Print what went wrong, and what to do about it."""
+        """Print what went wrong, and what to do about it; lines below the first are advice, too."""
+        what, *advice = text.split("\n")
+        text = "\n".join([what, *map(self._for_this_machine, advice)])
         _write(f"{_styled('Error:', fg='red')} {shown(text)}", err=True)
         if hint:
             step = shown(self._for_this_machine(hint))
