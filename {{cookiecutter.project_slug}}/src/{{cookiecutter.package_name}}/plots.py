@@ -61,13 +61,16 @@ class ColorError(LabError, ValueError):
 def sample_grid(
     samples: Samples, classes: Sequence[str], *, rows: int = 4, columns: int | None = None
 ) -> Figure:
-    """Draw the first `rows` x `columns` images, each with the name of its class above it."""
+    """Draw `rows` x `columns` images, each with the name of its class above it.
+
+    They are taken at equal distances, since those of a folder come class by class.
+    """
     names = [_short(name) for name in classes]
     wide = max(map(len, names)) > 6
     columns = columns or (6 if wide else 10)
     figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.2)), layout="constrained")
     cells = _grid(figure, rows, columns)
-    shown = samples[: len(cells)]
+    shown = samples[:: max(1, len(samples) // len(cells))][: len(cells)]
     for axes, image, label in zip(cells, shown.inputs, shown.labels.tolist(), strict=False):
         _draw(axes, image)
         axes.set_title(names[label], fontsize=8 if wide else 10, parse_math=False)
