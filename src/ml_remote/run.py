@@ -15,10 +15,10 @@ from .runs.launchers.launcher import RunRequest
 from .runs.option_conflicts import check_run_options
 from .runs.variables import given_variables
 
-__all__ = ["carry_out"]
+__all__ = ["run"]
 
 
-def carry_out(
+def run(
     context: Context, lab: str | None, command: Sequence[str], options: Mapping[str, Any]
 ) -> int:
     """Run `lab run`; return the exit code of a program, 0 for a lab.
@@ -37,15 +37,15 @@ def carry_out(
 
         run_locally(context, lab or "", options["parameters"], verbose=options["verbose"])
         return 0
-    carry_it_out = _what_to_do({**options, "lab": lab, "command": command})
+    start = _starter({**options, "lab": lab, "command": command})
     request = _request(context, lab or "", command, options)
     if not options["notify"]:
-        return carry_it_out(context, request)
+        return start(context, request)
     from .notify import notifier, notify
 
     ring = notifier(context.project.settings.notify_command)
     try:
-        code = carry_it_out(context, request)
+        code = start(context, request)
     except LabError as error:
         notify(ring, context.console, error.message)
         raise
@@ -63,7 +63,7 @@ def _run(context: Context, request: RunRequest) -> int:
     return launcher_asked_for(request.options).run(context, request)
 
 
-def _what_to_do(options: Mapping[str, Any]) -> Callable[[Context, RunRequest], int]:
+def _starter(options: Mapping[str, Any]) -> Callable[[Context, RunRequest], int]:
     """Return what carries the request out: one run, or a sweep. Raises UsageError for a bad one."""
     if not options["sweep"] and options["resume"] is None:
         return _run
@@ -81,8 +81,8 @@ def _what_to_do(options: Mapping[str, Any]) -> Callable[[Context, RunRequest], i
     from .runs.sweeps.resuming import resume
     from .runs.sweeps.starting import start
 
-    carry_out = start if options["resume"] is None else resume
-    return partial(carry_out, asked=read_request(options), cards=_cards)
+    run_sweep = start if options["resume"] is None else resume
+    return partial(run_sweep, asked=read_request(options), cards=_cards)
 
 
 def _cards(machine: Machine) -> int:

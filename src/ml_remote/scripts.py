@@ -2,8 +2,8 @@
 
 A script may begin with a line `# needs: jobs slurm`: these files, and what they need, are put in
 front of it. `# needs: folder` makes it run in the project's folder, which is its first argument.
-`# functions: list look` makes functions of other scripts, which they do not notice: one session of
-ssh does the work of several then. A hyphen in a name becomes an underscore.
+`# functions: list-jobs code-state` makes functions of other scripts, which they do not notice: one
+session of ssh then does the work of several. A hyphen in a name becomes an underscore.
 """
 
 from __future__ import annotations

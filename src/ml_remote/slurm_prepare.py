@@ -15,4 +15,4 @@ def with_prepare(lines: Sequence[str], command: str) -> str:
     if not lines:
         return command
     words = shlex.join([str(len(lines)), *lines])
-    return f'prepare() {{ in_login_shell {words} "$@"; }}\n{script("prepared")}{command}'
+    return f'prepare() {{ in_login_shell {words} "$@"; }}\n{script("run-after-prepare")}{command}'

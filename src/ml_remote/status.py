@@ -280,7 +280,7 @@ def _about_quotas(load: Load, machine: Machine) -> Iterator[str]:
     for one in load.quotas:
         yield f"Quota       {one}"
     if load.has_project and is_short(load.quotas):
-        for line in advice(sizes_in(run_script(machine, "large").stdout)):
+        for line in advice(sizes_in(run_script(machine, "large-folders").stdout)):
             yield f"            {line}"
 
 

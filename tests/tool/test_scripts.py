@@ -49,7 +49,7 @@ def test_jobs_are_described_alike_by_every_shell(shell: str, tmp_path: Path) -> 
     (older / "about").write_text("run 90 labs/a.py -p epochs 5\n")
     done = subprocess.run(
         [*command, "-s", "the project"],
-        input=script("list"),
+        input=script("list-jobs"),
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -114,6 +114,9 @@ def test_free_room_is_found_where_a_disk_has_blanks_in_its_name(tmp_path: Path) 
     df.chmod(0o755)
     variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["sh", "-c", f"{script('free')}free_kib ."], env=variables, capture_output=True, text=True
+        ["sh", "-c", f"{script('free-space')}free_kib ."],
+        env=variables,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == "600\n"

@@ -198,7 +198,7 @@ def run(
     these machines, without a notebook. The code and the environment are first brought up to date on
     each of them. Example: lab run labs/LAB.py --hosts gpu1,gpu2
     """
-    from ..run import carry_out
+    from ..run import run as carry_out
 
     own: Context = context.obj
     code = carry_out(own, lab, command, options)

@@ -60,7 +60,9 @@ def examine_machine(client: Client, project: Project) -> Iterator[Finding]:
     """Yield what the machine itself says."""
     before = time.time()
     try:
-        printed = client.run_script(script("facts"), project.settings.folder, timeout=PATIENCE)
+        printed = client.run_script(
+            script("doctor-facts"), project.settings.folder, timeout=PATIENCE
+        )
     except (CommandNotRunError, UnreachableError) as error:
         # It let us in a moment ago: what does not answer is the login shell.
         swallowed = isinstance(error, CommandNotRunError)

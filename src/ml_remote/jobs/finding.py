@@ -20,7 +20,7 @@ def list_jobs(machine: Machine, *, console: Console, kind: str | None = None) ->
     Jobs that cannot be read, as newer versions may start them, are named in warnings. Raises
     MissingFolderError when the project is not on the machine yet, and UnreachableError.
     """
-    return listed(run_script(machine, "list").stdout, machine, console=console, kind=kind)
+    return listed(run_script(machine, "list-jobs").stdout, machine, console=console, kind=kind)
 
 
 def listed(text: str, machine: Machine, *, console: Console, kind: str | None = None) -> list[Job]:
@@ -43,7 +43,7 @@ def tell_of_many(number: int, machine: Machine, console: Console) -> None:
 
 def find_job(machine: Machine, job_id: str) -> Job:
     """Return one job as it is now. Raises LabError when there is no such job, or none to read."""
-    answer = parse_answer(run_script(machine, "list", job_id).stdout)
+    answer = parse_answer(run_script(machine, "list-jobs", job_id).stdout)
     if not answer.jobs and not answer.faults:
         raise failure(ExitCode.NO_JOB, "", machine=machine, job=job_id)
     return only_job(answer, machine)

@@ -132,7 +132,9 @@ def _wait_in_queue(machine: Machine, job: Job, console: Console) -> None:
             console.note(f"In the queue of Slurm: {waiting(job.slurm)}.")
         reason = job.slurm.reason or "None"
         asked = time.monotonic()
-        done = run_script(machine, "queue", job.id, reason, job=job.id, timeout=_LONGEST_QUEUE)
+        done = run_script(
+            machine, "wait-in-queue", job.id, reason, job=job.id, timeout=_LONGEST_QUEUE
+        )
         time.sleep(max(0.0, asked + _LEAST_WAIT - time.monotonic()))
         job = only_job(parse_answer(done.stdout), machine)
 

@@ -34,8 +34,8 @@ from .host_keys import ask_for_host_key, pin, whom_to_ask
 from .key_choice import KeyChoice, check_key_type, check_keys_are_used, choose_key, our_keys
 from .key_setup import announce_key, prepare_key, type_to_make
 from .logins import Login, log_in, with_key_alone
-from .proving import Before, prove, prove_shared
 from .second_factor import check_gateway, say_it_asks, say_it_is_open
+from .verifying import Before, verify_login, verify_shared_login
 
 __all__ = ["connect"]
 
@@ -117,7 +117,7 @@ def _connect(
             plan = plan_connect(entry, directory=directory, replace_other=replace_other)
             if not plan.is_empty:
                 before.written.append(write_plan(plan, console, said=notes))
-    _prove(entry, console, before, written=not unchanged)
+    _verify(entry, console, before, written=not unchanged)
     folder, known = _what_is_there(Client(alias=entry.alias), context.project.settings.folder)
     say_how_it_opens(entry.alias, directory, console, folder=folder)
     console.next_step(what_next(context, known, after="lab connect"))
@@ -139,12 +139,12 @@ def _choice(
     return choice
 
 
-def _prove(entry: Entry, console: Console, before: Before, *, written: bool) -> None:
+def _verify(entry: Entry, console: Console, before: Before, *, written: bool) -> None:
     """Verify that the entry logs in: without asking, or else by the shared connection."""
     client = Client(alias=entry.alias)
     if not entry.asks:
         try:
-            prove(client, console, before, written=written)
+            verify_login(client, console, before, written=written)
         except InteractiveLoginError:  # it shows once the key is there
             plan = plan_connect(
                 replace(entry, asks=True), directory=client.directory, replace_other=True
@@ -157,7 +157,7 @@ def _prove(entry: Entry, console: Console, before: Before, *, written: bool) -> 
                 "password."
             )
             return
-    prove_shared(client)
+    verify_shared_login(client)
     say_it_is_open(console, alias=entry.alias)
 
 
@@ -236,10 +236,10 @@ def _use_own_host(context: Context, client: Client, *, yes: bool) -> None:
     before = Before.of(client.alias, client)
     login = _first_login(client, console, yes=yes)
     if login.asks:
-        prove_shared(client)
+        verify_shared_login(client)
         say_it_is_open(console, alias=client.alias)
     else:
-        prove(client, console, before, written=False)
+        verify_login(client, console, before, written=False)
         console.say(f"`ssh {client.alias}` logs in without a password.")
     _, known = _what_is_there(client, context.project.settings.folder)
     console.next_step(what_next(context, known, after="lab connect"))

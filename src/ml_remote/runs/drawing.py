@@ -150,7 +150,12 @@ def _drawn(context: Context, wanted: dict[str, Any], alias: str | None) -> bytes
     )
     explanations: Explanations = {code: lambda _: lacking for code in (1, ExitCode.NO_ENVIRONMENT)}
     done = run_script(
-        machine, "draw", ensure_far(machine), text, timeout=_TIMEOUT, explanations=explanations
+        machine,
+        "draw-comparison",
+        ensure_far(machine),
+        text,
+        timeout=_TIMEOUT,
+        explanations=explanations,
     )
     picture = _decoded(done.stdout)
     if picture is None:

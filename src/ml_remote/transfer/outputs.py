@@ -121,7 +121,7 @@ def look_and_list(machine: Machine, *, branch: str) -> Looked | None:
     Raises UnreachableError where the machine does not answer.
     """
     machine.client.get_ready()
-    text = script_input(script("look-and-list"), machine.folder, branch)
+    text = script_input(script("repository-and-outputs"), machine.folder, branch)
     code, printed, said = _run(machine, text)
     if code == ExitCode.SSH:
         known = recognise(said, alias=machine.alias)
@@ -201,7 +201,7 @@ def sums_there(machine: Machine, files: Sequence[tuple[str, int]]) -> list[str]:
     for start in range(0, len(files), _SUMS_AT_ONCE):
         some = files[start : start + _SUMS_AT_ONCE]
         words = [word for name, size in some for word in (str(size), name)]
-        said = _ask(machine, "sums", *words).decode(errors="replace")
+        said = _ask(machine, "output-sums", *words).decode(errors="replace")
         found = re.findall(r"^\\?([0-9a-f]{64})\b", said, re.MULTILINE)
         sums += found if len(found) == len(some) else [""] * len(some)
     return sums

@@ -10,7 +10,6 @@ from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..next_steps import Known, what_next
 from ..processes import Result
-from .at_once import Tried, keeping, push_at_once, remember
 from .data.folder import link_data
 from .failures import explain_git
 from .local_repository import (
@@ -25,6 +24,7 @@ from .local_repository import (
     read_repository,
     snapshot,
 )
+from .push_session import Tried, keeping, push_in_one_session, remember
 from .remote_repository import (
     UNCOMMITTED,
     Incomplete,
@@ -58,7 +58,7 @@ def push_to(context: Context, machine: Machine, *, dirty: bool = False) -> Known
     repository = read_repository(context.project.root)
     check_uncommitted(context, repository, dirty=dirty)
     coming = _what_comes(repository, dirty=dirty)
-    tried = _try_at_once(machine, repository, coming)
+    tried = _try_in_one_session(machine, repository, coming)
     there = parse_prepared(machine, tried.there or _look(machine, repository, coming))
     incomplete = Incomplete(submodules=there.submodules)
     if there.tip == coming.commit and there.branch == coming.branch:
@@ -115,11 +115,11 @@ def _what_comes(repository: Repository, *, dirty: bool) -> _Coming:
     return _Coming(commit=commit, branch=UNCOMMITTED, name=name)
 
 
-def _try_at_once(machine: Machine, repository: Repository, coming: _Coming) -> Tried:
+def _try_in_one_session(machine: Machine, repository: Repository, coming: _Coming) -> Tried:
     """Push in one session; nothing is done where that is not possible."""
     if coming.branch != repository.branch:
         return Tried()
-    return push_at_once(machine, repository.root, branch=coming.branch, commit=coming.commit)
+    return push_in_one_session(machine, repository.root, branch=coming.branch, commit=coming.commit)
 
 
 def _look(machine: Machine, repository: Repository, coming: _Coming) -> Result:

@@ -1,4 +1,4 @@
-# needs: gather end-record until-done
+# needs: copy-results end-record until-done
 # shellcheck shell=sh disable=SC2034,SC2154
 # The same for a job that Slurm runs, behind the lines with its options; $until_done is set before if it
 # is put back into the queue at its time limit.
@@ -17,7 +17,7 @@ fi
 code=$?
 (
     trap '' TERM
-    gather "$job"
+    copy_results "$job"
     [ "$code" != 0 ] || [ ! -f "$job/finish" ] || sh "$job/finish" end # Slurm may start it again
     end_record "$job" "$code"
 )

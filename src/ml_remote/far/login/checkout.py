@@ -25,7 +25,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from ..exit_codes import ExitCode
 from .metrics import read_object
-from .moving import live_processes, move_new
+from .moving_results import live_processes, move_new
 from .record import DIFFERENCE, RECORD
 from .snapshot import OWN, CodeError, again, base, check_out, has_repository, snapshot
 from .untracked_files import copy_untracked

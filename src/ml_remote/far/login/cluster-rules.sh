@@ -1,4 +1,4 @@
-# needs: cluster in-login-shell quota free
+# needs: cluster in-login-shell quota free-space
 # shellcheck shell=sh disable=SC2154
 # What `lab doctor` asks a cluster: whether its controller answers, its nodes, whether the lines of
 # prepare can be run ($2 is how many there are, they follow), and how the folder for downloads is, $1.

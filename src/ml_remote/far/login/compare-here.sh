@@ -1,4 +1,4 @@
-# needs: trees
+# needs: compare-tree
 # shellcheck shell=sh disable=SC2034,SC2154
 # On this computer: names what would be in the way of a rebase onto the commit $1.
 changes HEAD "$1" | in_the_way

@@ -1,4 +1,4 @@
-# needs: owner
+# needs: folder-owner
 # shellcheck shell=sh disable=SC2034,SC2154
 # Go to the project's folder, $1, which is absolute or relative to the home directory. Code of
 # somebody else is not run, and what their folder says of jobs is not believed.

@@ -1,4 +1,4 @@
-# needs: data-folder free
+# needs: data-folder free-space
 # shellcheck shell=sh disable=SC2016,SC2034
 # Describes what is in `data`, or below $3, $4... in it and in .lab-partial, in words that end with
 # NUL. $1 and $2 are those of `data_folder`. First come `rsync`, `state`, `folder`, `free` (KiB) and

@@ -1,4 +1,4 @@
-# needs: free quota
+# needs: free-space quota
 # shellcheck shell=sh disable=SC2154
 # without_room: end, as nothing can be written in this folder; print how many KiB are free on its disk. Where a
 # quota is used up that says nothing: then whose it is, and what takes how much.

@@ -1,4 +1,4 @@
-# needs: jobs free
+# needs: jobs free-space
 # shellcheck shell=sh
 # Prepares logins on compute nodes: their host key, the key $1 that they take, and .lab/node-proxy with
 # the text $2. Prints the public host key.

@@ -1,4 +1,4 @@
-# needs: owner repository restore-worktree
+# needs: folder-owner repository restore-worktree
 # shellcheck shell=sh disable=SC2034,SC2154
 # Makes the repository in the folder $1 where it is missing, puts back what an interrupted push left,
 # and describes it for the branch $2; $3 is the branch that is checked out where the push comes from.

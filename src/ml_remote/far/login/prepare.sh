@@ -1,4 +1,4 @@
-# needs: jobs free no-room
+# needs: jobs free-space no-room
 # shellcheck shell=sh disable=SC2034,SC2154
 # Prepares the folder of a job, $job; then a launcher's own script starts $job/runner.
 # $4 is the far half that makes a checkout for it, or empty; $5 is where its results are (with a slash at

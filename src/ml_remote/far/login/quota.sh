@@ -1,4 +1,4 @@
-# needs: patience
+# needs: time-limit
 # shellcheck shell=sh disable=SC2154
 # quotas FOLDER...: what the programs that know quotas say of this person's, and of their groups': a line
 # `quota`, the program, and what it says. Folders are for Lustre, which is asked about one at a time.

@@ -1,4 +1,4 @@
-# needs: trees free environment-state
+# needs: compare-tree free-space environment-state
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts about the project's repository share.
 [ -n "$git_version" ] || exit "$NO_GIT"

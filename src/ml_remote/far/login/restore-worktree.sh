@@ -1,4 +1,4 @@
-# needs: trees
+# needs: compare-tree
 # shellcheck shell=sh disable=SC2034,SC2154
 # Puts back what an interrupted update of the working tree has left. The commit that is about to
 # come is noted beforehand; a file that is on its way from the old state to that one is nobody's work.

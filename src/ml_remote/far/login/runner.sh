@@ -1,4 +1,4 @@
-# needs: processes gather end-record
+# needs: processes copy-results end-record
 # shellcheck shell=sh disable=SC2034,SC2154
 # Written to the machine as $job/runner: runs the job's command and notes how it ended. $1 is its id.
 job=$(pwd -P)/.lab/jobs/$1
@@ -49,7 +49,7 @@ code=$?
 # Whoever stops the job ends what the runner has started, too; this is to come to its end.
 (
     trap '' HUP INT TERM
-    gather "$job"
+    copy_results "$job"
     [ ! -f "$job/finish" ] || sh "$job/finish" end
     end_record "$job" "$code"
 )

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Iterator, List, Sequence, Set
 
-from .moving import is_free
+from .moving_results import is_free
 from .snapshot import LARGEST, OWN, ignored, is_private, untracked
 
 __all__ = ["copy_untracked"]

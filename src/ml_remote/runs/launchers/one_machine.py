@@ -183,15 +183,15 @@ class _First(NamedTuple):
 def _ask_first(context: Context, machine: Machine, wanted: Run) -> _First:
     """Ask for the jobs on the machine and, as `_ask` does, for the code there."""
     words = _about_code(context, wanted, since=None)
-    listed, _, code = run_script(machine, "list-and-look", *words).stdout.partition(
+    listed, _, code = run_script(machine, "jobs-and-code-state", *words).stdout.partition(
         "== lab looks ==\n"
     )
     return _First(listed, code)
 
 
 def _ask(context: Context, machine: Machine, wanted: Run, *, since: Job | None) -> str:
-    """Ask what there is to know of the code on the machine; see far/login/look.sh."""
-    return run_script(machine, "look", *_about_code(context, wanted, since=since)).stdout
+    """Ask what there is to know of the code on the machine; see far/login/code-state.sh."""
+    return run_script(machine, "code-state", *_about_code(context, wanted, since=since)).stdout
 
 
 def _about_code(context: Context, wanted: Run, *, since: Job | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-# needs: owner free git logout quota environment-state
+# needs: folder-owner free-space git logout quota environment-state
 # shellcheck shell=sh disable=SC2154
 # What `lab doctor` asks the machine. $1 is the project's folder; the disk that counts is the one it
 # is on, or will be on. Every line begins with a mark: the login shell may print lines of its own.

@@ -26,7 +26,7 @@ from .host_keys import known_hosts_file
 from .keys import public_path
 from .logins import log_in
 
-__all__ = ["Before", "prove", "prove_shared"]
+__all__ = ["Before", "verify_login", "verify_shared_login"]
 
 _FRESH = ("-o", "ControlPath=none")
 
@@ -66,7 +66,7 @@ class Before:
             undo(applied)
 
 
-def prove(client: Client, console: Console, before: Before, *, written: bool) -> None:
+def verify_login(client: Client, console: Console, before: Before, *, written: bool) -> None:
     """Log in as `ssh ALIAS` does: afresh, then sharing a connection, then over the shared one.
 
     If that fails and something was `written`, what was there before is restored. Raises
@@ -77,7 +77,7 @@ def prove(client: Client, console: Console, before: Before, *, written: bool) ->
         if before.fault is not None:
             raise before.fault
         for flags in (_FRESH, (), ()):
-            _prove_once(client, flags)
+            _verify_once(client, flags)
     except InteractiveLoginError:
         raise  # the key is taken, and something else is asked for: nothing is taken back
     except (UnreachableError, ConfigurationError) as error:
@@ -86,7 +86,7 @@ def prove(client: Client, console: Console, before: Before, *, written: bool) ->
         raise
 
 
-def prove_shared(client: Client) -> None:
+def verify_shared_login(client: Client) -> None:
     """Open the connection that commands share, and run something over it as `ssh ALIAS` does.
 
     Raises InteractiveLoginError where nobody can be asked, and LabError where the login fails.
@@ -99,7 +99,7 @@ def prove_shared(client: Client) -> None:
         raise _as_configured(result, client)
 
 
-def _prove_once(client: Client, flags: Sequence[str]) -> None:
+def _verify_once(client: Client, flags: Sequence[str]) -> None:
     """Log in once as `ssh ALIAS` does. Raises LabError where that is refused, or runs nothing."""
     try:
         result = client.prove(*flags)

@@ -26,7 +26,9 @@ def test_every_new_file_is_copied(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     (job / "folders").write_text(f"{results}\na b\n")
-    subprocess.run(["sh", "-c", f"{script('gather')}\ngather job"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["sh", "-c", f"{script('copy-results')}\ncopy_results job"], cwd=tmp_path, check=True
+    )
     copied = {
         path.relative_to(results / "a b").as_posix(): path.read_text()
         for path in results.rglob("*")

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2016,SC2154
-# gather JOB: copy what the run has written into the folders that the file JOB/folders names, one a
+# copy_results JOB: copy what the run has written into the folders that the file JOB/folders names, one a
 # line, into its results. It is not moved: a program may need it, and may write it again.
-gather() {
+copy_results() {
     [ -s "$1/folders" ] || return 0
     { read -r results && while IFS= read -r folder; do
         [ ! -d "$folder" ] || find "$folder/" -type f -newer "$1/started" -exec sh -c '

@@ -26,7 +26,7 @@ from ..state import NAME, make_state
 from .failures import explain_git
 from .local_repository import UNSET, git, git_through, has_hook
 
-__all__ = ["Tried", "keeping", "push_at_once", "remember"]
+__all__ = ["Tried", "keeping", "push_in_one_session", "remember"]
 
 _KNOWN = 16
 """How many commits before the one that goes are named: more new ones go step by step."""
@@ -47,7 +47,7 @@ class Tried:
 @cache
 def _program() -> tuple[str, str]:
     """Return the script that is kept there, and the name that it is kept under."""
-    text = script("push-at-once")
+    text = script("push-in-one-session")
     return text, f"lab-push-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
@@ -69,7 +69,7 @@ def remember(root: Path, machine: Machine, kept: str) -> None:
             place.unlink(missing_ok=True)
 
 
-def push_at_once(machine: Machine, root: Path, *, branch: str, commit: str) -> Tried:
+def push_in_one_session(machine: Machine, root: Path, *, branch: str, commit: str) -> Tried:
     """Send a commit and have it checked out, where nothing else was done there since the last push.
 
     Raises LabError when git could not send it, or the machine is not reached.
