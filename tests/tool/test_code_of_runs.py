@@ -184,3 +184,11 @@ def test_cells_of_a_lab_use_the_checkout_though_the_package_is_installed_from_el
     assert f"{job.id} {code}" in (ready_project.folder / ".lab/jobs" / job.id / "log").read_text()
     assert "uses the folder" not in ready_project.lab("runs").stdout
     assert not code.exists()
+
+
+def test_lab_that_is_not_on_the_machine_is_not_started(ready_project: ReadyProject) -> None:
+    (ready_project.project.path / "labs" / "fresh.py").write_text("# %%\nprint(1)\n")
+    done = ready_project.lab("run", "fresh")
+    assert (done.returncode, "labs/fresh.py is not on machine." in done.stderr) == (1, True)
+    assert "Next: Commit it, then lab push; or add --push-dirty" in done.stderr
+    assert runs_there(ready_project) == []

@@ -330,16 +330,6 @@ def test_code_that_differs_from_what_runs_there_is_named(ready_project: ReadyPro
 
 
 @pytest.mark.slow
-def test_lab_that_is_not_on_the_machine_is_not_started(ready_project: ReadyProject) -> None:
-    before = len(runs_there(ready_project))
-    (ready_project.project.path / "labs" / "fresh.py").write_text(COUNTING)
-    done = ready_project.lab("run", "fresh")
-    assert (done.returncode, "labs/fresh.py is not on machine." in done.stderr) == (1, True)
-    assert "Next: Commit it, then lab push; or add --push-dirty" in done.stderr
-    assert len(runs_there(ready_project)) == before
-
-
-@pytest.mark.slow
 def test_repository_with_only_a_lab_toml_is_enough(
     ready_project: ReadyProject, tmp_path: Path
 ) -> None:
