@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ssh_tree import OURS, entry, lay_out, meaning, picture
 
-from ml_remote.ssh import ssh_config, verification
+from ml_remote.ssh import config_query as verification
+from ml_remote.ssh import ssh_config
 
 pytestmark = [
     pytest.mark.slow,

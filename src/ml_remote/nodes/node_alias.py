@@ -137,7 +137,7 @@ def _is_by_jump(old: Entry | None, machine: Machine) -> bool:
 
 def _check_project(old: Entry | None, entry: Entry) -> None:
     """Raise AliasTakenError when the alias leads to a node of another project."""
-    if old is not None and old.proxy is not None and old.leads_elsewhere_than(entry):
+    if old is not None and old.proxy is not None and old.way != entry.way:
         raise AliasTakenError(
             f"{entry.alias} already means a node of another project, or another way to it.",
             hint="Choose another name: lab node --name NAME. Or, if that entry is no longer "

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import (
-    ConfigurationError,
     InteractiveLoginError,
     LabError,
     LoginRefusedError,
@@ -320,14 +319,8 @@ class Client:
         ConfigurationError in ssh's words when the configuration cannot be read.
         """
         options = [part for option in self.options for part in ("-o", option)]
-        try:
-            with quietly(self.directory, default_keys=not self._names_key) as (flags, variables):
-                values, result = query(self.alias, [*flags, *options], variables=variables)
-        except subprocess.TimeoutExpired:
-            raise ConfigurationError(
-                f"ssh took more than {SECONDS:.0f} seconds to read your configuration.",
-                hint=f"To see it yourself: ssh -G {self.alias}",
-            ) from None
+        with quietly(self.directory, default_keys=not self._names_key) as (flags, variables):
+            values, result = query(self.alias, [*flags, *options], variables=variables)
         if result.returncode != 0:
             raise explain(result.stderr, alias=self.alias)
         return values

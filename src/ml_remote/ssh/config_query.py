@@ -4,46 +4,65 @@
 `SHELL` names: it gets one that runs nothing and fails, so that such a line holds for no host. On
 Windows ssh has a shell of its own for that, so there such lines are taken out of a copy, which has
 every included file in it. Only the ssh that logs in runs them.
+
+`check` asks about an edit before it is written, on a copy. Other hosts keep their meaning by
+construction: our line is the very first, and what it includes is a block that ends with its file,
+for an alias that nobody else names. So only our alias is asked about, and the bare address, which
+may mean something to the person's configuration already.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .. import processes
+from ..errors import AliasTakenError, ConfigurationError
 from ..files import read_bytes
 from ..processes import Result
-from .configuration import Line, count_commands, included_files, parse, read_sources
-from .entry import quote
+from .configuration import Line, included_files, parse, read_sources
+from .entry import Entry, plain_options
 from .ssh_directory import (
     State,
-    is_our_include,
     our_directory,
+    our_include,
     read_state,
     ssh_options,
     whole_configuration,
 )
 
-__all__ = ["SECONDS", "copied", "has_commands", "query", "quiet_shell", "quietly", "write_copy"]
+__all__ = ["SECONDS", "check", "has_commands", "query", "quiet_shell", "quietly", "write_copy"]
 
 SECONDS = 10.0
 """Seconds for ssh to read a configuration."""
+_NOISE = re.compile(r"$|Pseudo-terminal|.*terminating, ")
+
+Options = dict[str, list[str]]
 
 
 def query(
     alias: str, flags: Sequence[str], *, variables: Mapping[str, str]
-) -> tuple[dict[str, list[str]], Result]:
+) -> tuple[Options, Result]:
     """Ask ssh about an alias; return the values by lower-case keyword, and what came of it.
 
-    Raises ConfigurationError where there is no ssh, and subprocess.TimeoutExpired.
+    Raises ConfigurationError where there is no ssh, or where it takes too long.
     """
-    command = ["ssh", "-G", *flags, "--", alias]
-    result = processes.run(command, timeout=SECONDS, variables=variables)
-    options: dict[str, list[str]] = {}
+    try:
+        result = processes.run(
+            ["ssh", "-G", *flags, "--", alias], timeout=SECONDS, variables=variables
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError(
+            f"`ssh -G {alias}`, which reads your SSH configuration, did not end within "
+            f"{SECONDS:.0f} seconds.",
+            hint=f"To see it yourself: ssh -G {alias}",
+        ) from None
+    options: Options = {}
     for line in result.stdout.splitlines():
         keyword, _, value = line.partition(" ")
         options.setdefault(keyword.lower(), []).append(value)
@@ -60,7 +79,8 @@ def has_commands(directory: Path) -> bool:
     """Return whether the configuration has a `Match exec`: then only a login knows all it means."""
     config = directory / "config"
     with suppress(OSError):  # ssh itself says what is wrong with it
-        return count_commands(config, read_bytes(config) or b"") > 0
+        sources = read_sources(config, read_bytes(config) or b"").values()
+        return any(line.runs_command for lines in sources for line in lines)
     return False
 
 
@@ -76,17 +96,24 @@ def quietly(
     if shell:
         yield ssh_options(directory, default_keys=default_keys), shell
         return
-    with copied(read_state(directory), is_whole=True) as (config, _):
-        text = whole_configuration(directory, config, default_keys=default_keys)
+    with _copied(read_state(directory), is_whole=True) as (config, _):
         whole = config.with_name("whole")
+        text = whole_configuration(directory, config, default_keys=default_keys)
         whole.write_text(text, encoding="utf-8")
         yield ["-F", str(whole)], shell
 
 
 @contextmanager
-def copied(state: State, *, is_whole: bool) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Yield the file of a copy of the configuration, and what `write_copy` returns of it."""
-    with tempfile.TemporaryDirectory(prefix="lab-ssh-") as place, _removed_when_killed(place):
+def _copied(state: State, *, is_whole: bool) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yield the file of a copy of the configuration, and what `write_copy` returns of it.
+
+    It is removed even when this process is killed: a helper sees its input end then.
+    """
+    with tempfile.TemporaryDirectory(prefix="lab-ssh-") as place, ExitStack() as stack:
+        if shutil.which("sh"):  # not on Windows
+            remover = ["sh", "-c", 'cat >/dev/null; exec rm -rf -- "$1"', "sh", place]
+            # In a session of its own: what ends this process's group leaves it alone.
+            stack.enter_context(processes.running(remover, discard_output=True, own_session=True))
         folder = Path(place) / "copy"
         names = write_copy(state, folder, is_whole=is_whole)
         yield folder / "config", names
@@ -98,23 +125,22 @@ def write_copy(state: State, folder: Path, *, is_whole: bool) -> dict[str, str]:
     Returns the names of the originals by those of their copies. Our own entries are copied always.
     A whole copy has every included file in it, and no line that runs a command.
     """
-    ours = our_directory(state.directory)
-    contents = {state.config: parse(state.data or b"")}
-    copies = {state.config: folder / "config"}
-    for name, data in state.entries.items():
-        contents[ours / name], copies[ours / name] = parse(data), folder / "ours" / name
-    for path, lines in read_sources(state.config, state.data or b"").items() if is_whole else ():
-        contents.setdefault(path, lines)
-        copies.setdefault(path, folder / f"included-{len(copies)}")
+    ours, is_ours = our_directory(state.directory), our_include(state.directory).fullmatch
+    data = state.data or b""
+    contents = read_sources(state.config, data) if is_whole else {state.config: parse(data)}
+    copies = {path: folder / f"included-{number}" for number, path in enumerate(contents)}
+    copies[state.config] = folder / "config"
+    for name, entry in state.entries.items():
+        contents[ours / name], copies[ours / name] = parse(entry), folder / "ours" / name
 
     def copy_of(line: Line) -> bytes:
-        if is_our_include(line, directory=state.directory):
-            return f"Include {quote(f'{folder.as_posix()}/ours/*.conf')}\n".encode()
+        if is_ours(line.raw):
+            return f'Include "{folder.as_posix()}/ours/*.conf"\n'.encode()
         if is_whole and line.runs_command:
             return b"Host !*\n"  # a block that is for no host at all
-        if is_whole and line.bare.startswith(b"include"):
+        if is_whole and line.keyword.startswith("include"):
             files = [copies[path] for path in included_files(line) if path in copies]
-            names = " ".join(quote(path.as_posix()) for path in files)
+            names = " ".join(f'"{path.as_posix()}"' for path in files)
             return f"Include {names}\n".encode() if names else b"\n"
         return line.raw
 
@@ -125,13 +151,96 @@ def write_copy(state: State, folder: Path, *, is_whole: bool) -> dict[str, str]:
     return {str(copy): str(path) for path, copy in copies.items()}
 
 
-@contextmanager
-def _removed_when_killed(folder: str) -> Iterator[None]:
-    """Have a folder removed even when this process is killed: a helper sees its input end then."""
-    if shutil.which("sh") is None:  # as on Windows
-        yield
-        return
-    helper = ["sh", "-c", 'cat >/dev/null; exec rm -rf -- "$1"', "sh", folder]
-    # In a session of its own: what ends this process's group leaves it alone.
-    with processes.running(helper, discard_output=True, own_session=True):
-        yield
+def check(before: State, after: State, *, entry: Entry) -> list[str]:
+    """Check that the alias means `entry` after the edit; return sentences for the person.
+
+    Raises ConfigurationError when it does not, or cannot be asked about; AliasTakenError when the
+    entry's address is itself an alias of the person's.
+    """
+    address, fault = _ask(before, entry.destination.host)
+    options, new_fault = _ask(after, entry.alias)
+    if new_fault:  # the line numbers are those of the file as it is, where it has the fault already
+        fault = fault or new_fault
+        hint = "Fix that, then run the command again."
+        if "usekeychain" in fault.lower():
+            hint = (
+                "UseKeychain is known on macOS only. Put `IgnoreUnknown UseKeychain` on a line "
+                "before it, then run the command again."
+            )
+        raise ConfigurationError(f"ssh cannot read its configuration: {fault}", hint=hint)
+    for keyword, value in plain_options(entry).items():
+        got = next(iter(options.get(keyword.lower(), ())), "none")
+        if _comparable(got) != _comparable(value):
+            raise ConfigurationError(
+                f"`ssh {entry.alias}` would have {keyword} {got} instead of {value}.",
+                hint="Find what in your configuration affects it, or choose another alias.",
+            )
+    notes = [*_unasked_options(entry, options)]
+    if fault:
+        notes.append(f"ssh could not read its configuration before: {fault}")
+    else:
+        notes += _differences_from_address(entry, address, options)
+    if has_commands(before.directory):
+        notes.append("The check ran no command of Match exec lines, which your configuration has.")
+    return notes
+
+
+def _ask(state: State, alias: str) -> tuple[Options, str]:
+    """Return what ssh says about an alias, and why it failed if it did."""
+    shell = quiet_shell()
+    with _copied(state, is_whole=not shell) as (config, names):
+        # Names are looked up nowhere: without this, CanonicalizeHostname would ask the network.
+        flags = ["-F", str(config), "-o", "CanonicalizeHostname=no"]
+        options, result = query(alias, flags, variables=shell)
+    if result.returncode == 0:
+        return options, ""
+    said = [line for line in map(str.strip, result.stderr.splitlines()) if not _NOISE.match(line)]
+    fault = said[0] if said else "it gave no reason"
+    for copy in sorted(names, reverse=True):  # included-10 before included-1
+        fault = fault.replace(copy, names[copy])
+    return options, fault
+
+
+def _comparable(value: str) -> str:
+    """Return a value without what some versions of ssh print differently from what was written.
+
+    Jump hosts that are addresses come in brackets; `%` comes doubled or not; an IPv6 address has
+    many spellings.
+    """
+    import ipaddress  # costs milliseconds that few calls need
+
+    try:
+        return str(ipaddress.IPv6Address(value))
+    except ValueError:
+        return value.replace("[", "").replace("]", "").replace("%%", "%")
+
+
+def _unasked_options(entry: Entry, options: Options) -> Iterator[str]:
+    """Yield what the person's own wildcards add to the entry, where that is likely to matter."""
+    ours = {keyword.lower() for keyword in plain_options(entry)}
+    for keyword in ("proxyjump", "proxycommand", "remotecommand", "requesttty"):
+        for value in () if keyword in ours else options.get(keyword, ()):
+            sentence = f"Your configuration adds {keyword} {value} to {entry.alias}"
+            if keyword.startswith("proxy"):
+                yield f"{sentence}."
+            elif value not in ("auto", "false", "no", "none"):
+                yield f"{sentence}: VS Code cannot connect while it does."
+
+
+def _differences_from_address(entry: Entry, address: Options, options: Options) -> Iterator[str]:
+    """Compare the alias with what `ssh` makes of the bare address in the person's configuration."""
+    host = entry.destination.host
+    (meant, *_) = address.get("hostname", (host,))
+    if _comparable(meant) != _comparable(host):
+        raise AliasTakenError(
+            f"{host} is an alias in your configuration and means {meant}; ssh would look for a "
+            f"machine with the real name {host}.",
+            hint=f"Give the address {meant} instead, or use that entry as it is: in lab.toml, "
+            f'alias = "{host}" in [remote]',
+        )
+    for keyword, option in (("proxyjump", "; for the same, add --jump {}"), ("proxycommand", "")):
+        for through in () if options.get(keyword) or entry.jump else address.get(keyword, ()):
+            yield (
+                f"`ssh {host}` goes through {through} by your configuration, "
+                f"`ssh {entry.alias}` does not{option.format(through)}."
+            )

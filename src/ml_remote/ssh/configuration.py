@@ -8,12 +8,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 __all__ = [
     "Line",
-    "count_commands",
     "expanded",
     "home_directory",
     "include_home",
@@ -23,10 +21,11 @@ __all__ = [
     "read_sources",
 ]
 
-BLANKS = " \t\r\n\f"
-# ssh skips a stray = before the keyword, and takes one between keyword and value for a blank.
-_KEYWORD = re.compile(rf'[{BLANKS}=]*"?([^"={BLANKS}]*)"?[{BLANKS}]*=?')
-_WORD = re.compile(rf'(?:"[^"]*"?|[^"{BLANKS}])+')
+_BLANKS = " \t\r\n\f"
+# ssh takes a = between keyword and value for a blank.
+_KEYWORD = re.compile(rf"([^={_BLANKS}]+)[{_BLANKS}]*=?")
+_WORD = re.compile(rf'(?:"[^"]*"?|[^"{_BLANKS}])+')
+_QUOTES = re.compile(r"[\"'\\]")
 _NAMED_HOST = re.compile(r"[^*?!\s]+")
 
 
@@ -41,23 +40,29 @@ class Line:
     raw: bytes
     keyword: str = ""
     arguments: tuple[str, ...] = ()
-    has_comment: bool = False
-
-    @property
-    def bare(self) -> bytes:
-        """The line without what ssh skips: quotes, and blanks and `=` before the keyword."""
-        return re.sub(rb"[\"'\\]", b"", self.raw).lstrip(b" \t\r\f=").lower()
 
     @property
     def runs_command(self) -> bool:
         """Whether ssh may run a command on reading this line: rather too often than too seldom."""
-        return self.bare.startswith(b"match") and b"exec" in self.bare
+        text = _QUOTES.sub("", self.raw.decode("utf-8", "replace"))
+        return self.keyword.startswith("match") and "exec" in text.lower()
 
 
-@lru_cache(maxsize=64)  # a file is looked at several times on the way from reading to writing
-def parse(data: bytes) -> tuple[Line, ...]:
+def parse(data: bytes) -> list[Line]:
     """Return the lines of a configuration; joined, their `raw` is `data` again."""
-    return tuple(_parse_line(raw) for raw in re.findall(rb"[^\n]*\n|[^\n]+", data))
+    return [_parse_line(raw) for raw in re.findall(rb"[^\n]*\n|[^\n]+", data)]
+
+
+def _parse_line(raw: bytes) -> Line:
+    text = raw.decode("utf-8", "surrogateescape").lstrip(f"{_BLANKS}=")
+    start = _KEYWORD.match(text)
+    if start is None or text.startswith("#"):
+        return Line(raw)
+    words = itertools.takewhile(
+        lambda word: not word.startswith("#"), _WORD.findall(text, start.end())
+    )
+    keyword = _QUOTES.sub("", start[1]).lower()
+    return Line(raw, keyword, tuple(word.replace('"', "") for word in words))
 
 
 def home_directory() -> Path:
@@ -90,7 +95,7 @@ def include_home() -> Path:
     return home_directory()
 
 
-def read_sources(config: Path, data: bytes) -> dict[Path, tuple[Line, ...]]:
+def read_sources(config: Path, data: bytes) -> dict[Path, list[Line]]:
     """Return the lines of the configuration `data` of the file `config`, and of all it includes.
 
     Files that do not exist or cannot be read are left out.
@@ -100,18 +105,12 @@ def read_sources(config: Path, data: bytes) -> dict[Path, tuple[Line, ...]]:
     while waiting:
         for path in included_files(waiting.pop()):
             try:
-                found = () if path in sources else parse(path.read_bytes())
+                found = [] if path in sources else parse(path.read_bytes())
             except OSError:
                 continue  # ssh itself says what is wrong with it
             sources.setdefault(path, found)
             waiting += found
     return sources
-
-
-def count_commands(config: Path, data: bytes) -> int:
-    """Return how many lines there may run a command on being read; see read_sources."""
-    sources = read_sources(config, data).values()
-    return sum(line.runs_command for lines in sources for line in lines)
 
 
 def included_files(line: Line) -> list[Path]:
@@ -135,14 +134,3 @@ def named_hosts(line: Line) -> Iterator[str]:
             if criterion.lower() in ("host", "originalhost"):
                 names += value.split(",")
     return (name for name in names if _NAMED_HOST.fullmatch(name))
-
-
-def _parse_line(raw: bytes) -> Line:
-    text = raw.decode("utf-8", "surrogateescape").strip(BLANKS)
-    start = _KEYWORD.match(text)
-    if start is None or text.lstrip(BLANKS + "=").startswith("#"):
-        return Line(raw)
-    words = _WORD.findall(text, start.end())
-    end = next((n for n, word in enumerate(words) if word.startswith("#")), len(words))
-    arguments = tuple(word.replace('"', "") for word in words[:end])
-    return Line(raw, start[1].lower(), arguments, end < len(words))

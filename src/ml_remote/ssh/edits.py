@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from .ssh_directory import (
     State,
     control_path,
     include_line,
-    is_our_include,
     our_directory,
+    our_include,
 )
 
 __all__ = [
@@ -91,37 +91,40 @@ def with_include(state: State) -> State:
     Every other byte stays. A line of ours that is further down, where it would belong to a Host
     block or come too late, is moved.
     """
-    data, position = state.data or b"", state.include_position
-    if position != "first":
+    data = state.data or b""
+    if state.include_position != "first":
         ending = b"\r\n" if data.partition(b"\n")[0].endswith(b"\r") and b"\n" in data else b"\n"
-        data = include_line(state.directory).encode() + ending + _without_our_lines(state)
-    was_missing = state.data is None or (state.config_was_missing and position != "missing")
+        line = include_line(state.directory).encode() + ending
+        data = line + our_include(state.directory).sub(b"", data)
+    was_missing = state.data is None or state.config_was_missing
     return replace(state, data=data, config_was_missing=was_missing)
 
 
 def without_include(state: State) -> State:
     """Return the state without our Include, and without a configuration that only we had made."""
-    data = _without_our_lines(state)
+    data = our_include(state.directory).sub(b"", state.data or b"")
     gone = state.data is None or (not data and state.config_was_missing)
     return replace(state, data=None if gone else data, config_was_missing=False)
 
 
-def changes_between(before: State, after: State) -> Iterator[Change]:
-    """Yield the files that differ, so ordered that ssh works after each of the changes."""
-    ours = our_directory(before.directory)
-    mark = Change(
-        path=ours / NO_CONFIG_MARK,
-        before=b"" if before.config_was_missing else None,
-        after=b"" if after.config_was_missing else None,
-    )
-    entries = [
-        Change(path=ours / name, before=before.entries.get(name), after=after.entries.get(name))
-        for name in sorted({*before.entries, *after.entries})
+def changes_between(before: State, after: State) -> list[Change]:
+    """Return the files that differ, so ordered that ssh works after each of the changes."""
+    old, new = _own_files(before), _own_files(after)
+    own = [
+        Change(path=path, before=old.get(path), after=new.get(path))
+        for path in sorted({*old, *new})
     ]
     config = Change(path=before.config, before=before.data, after=after.data)
-    written = [one for one in (mark, *entries) if one.after is not None]
-    removed = [one for one in (*entries, mark) if one.after is None]
-    return (one for one in (*written, config, *removed) if one.before != one.after)
+    written = [one for one in own if one.after is not None]
+    removed = [one for one in own if one.after is None]
+    return [one for one in (*written, config, *removed) if one.before != one.after]
+
+
+def _own_files(state: State) -> dict[Path, bytes]:
+    """Return what our own files hold, and the mark that there was no configuration before us."""
+    ours = our_directory(state.directory)
+    mark = {ours / NO_CONFIG_MARK: b""} if state.config_was_missing else {}
+    return mark | {ours / name: data for name, data in state.entries.items()}
 
 
 def unified_diff(change: Change) -> str:
@@ -129,7 +132,7 @@ def unified_diff(change: Change) -> str:
     import difflib  # costs milliseconds that few calls need
 
     def lines(data: bytes | None) -> list[str]:
-        return [line.raw.decode("utf-8", "replace") for line in parse(data or b"")]
+        return [line.decode("utf-8", "replace") for line in io.BytesIO(data or b"")]
 
     diff = difflib.unified_diff(
         lines(change.before),
@@ -160,7 +163,7 @@ def check_alias_is_free(entry: Entry, state: State, *, replace_other: bool) -> N
         old = parse_entry(state.entries[path.name], alias=entry.alias, path=path)
     except DamagedEntryError:
         return  # it leads nowhere; writing it again fixes it
-    if old.leads_elsewhere_than(entry) and not replace_other:
+    if old.way != entry.way and not replace_other:
         raise AliasTakenError(
             f"{entry.alias} already means {_route(old)} (in {path}), not {_route(entry)}.",
             hint="Choose another alias (in lab.toml: alias in [remote]); or point it at the new "
@@ -198,12 +201,6 @@ def how_by_hand(alias: str, entry: Entry | None, directory: Path) -> str:
         f"Make this the very first line of {config}:\n\n{line}\n"
         f"and put this into {ours / f'{alias}.conf'}, a file that only you can write:\n\n"
         + "".join(f"    {one}\n" for one in text)
-    )
-
-
-def _without_our_lines(state: State) -> bytes:
-    return b"".join(
-        line.raw for line in state.lines if not is_our_include(line, directory=state.directory)
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .address import Destination, shown, validate_alias
 
-__all__ = ["ASKED_PERSIST", "Entry", "plain_options", "quote", "render"]
+__all__ = ["ASKED_PERSIST", "Entry", "plain_options", "render"]
 
 ASKED_PERSIST = "12h"
 """How long a shared connection stays after its last use where every login asks a person."""
@@ -50,12 +50,9 @@ class Entry:
                     hint="Give another alias with --alias.",
                 )
 
-    def leads_elsewhere_than(self, other: Entry) -> bool:
-        """Return whether the two entries reach different machines, or the same one differently."""
-        return self._way != other._way
-
     @property
-    def _way(self) -> tuple[object, ...]:
+    def way(self) -> tuple[object, ...]:
+        """Which machine it reaches, and how."""
         return (self.destination, self.jump, self.proxy)
 
 
@@ -66,26 +63,21 @@ def plain_options(entry: Entry) -> dict[str, str]:
     they are the person's own to set.
     """
     destination = entry.destination
-    options = {"HostName": destination.host}
-    if destination.user is not None:
-        options["User"] = destination.user
-    if destination.port is not None:
-        options["Port"] = str(destination.port)
-    if entry.proxy is not None:
-        options["ProxyCommand"] = entry.proxy
-    if entry.known_hosts is not None:
-        options["HostKeyAlias"] = entry.alias
-    if entry.jump:
-        options["ProxyJump"] = ",".join(_render_hop(hop) for hop in entry.jump)
-    if entry.identity is not None:
-        options["IdentityFile"] = _identity_text(entry.identity)
-        options["IdentitiesOnly"] = "yes"
-    if entry.without_agent:
-        options["IdentityAgent"] = "none"
-    options["ForwardAgent"] = "no"
-    options["ServerAliveInterval"] = "30"
-    options["ServerAliveCountMax"] = "4"
-    return options
+    options = {
+        "HostName": destination.host,
+        "User": destination.user,
+        "Port": destination.port and str(destination.port),
+        "ProxyCommand": entry.proxy,
+        "HostKeyAlias": entry.alias if entry.known_hosts is not None else None,
+        "ProxyJump": ",".join(map(_render_hop, entry.jump)),
+        "IdentityFile": entry.identity and _identity_text(entry.identity),
+        "IdentitiesOnly": "yes" if entry.identity is not None else None,
+        "IdentityAgent": "none" if entry.without_agent else None,
+        "ForwardAgent": "no",
+        "ServerAliveInterval": "30",
+        "ServerAliveCountMax": "4",
+    }
+    return {keyword: value for keyword, value in options.items() if value}
 
 
 def render(entry: Entry, *, control_path: str | None) -> str:
@@ -96,13 +88,13 @@ def render(entry: Entry, *, control_path: str | None) -> str:
     """
     options = plain_options(entry)
     if "IdentityFile" in options:
-        options["IdentityFile"] = quote(options["IdentityFile"].replace("%", "%%"))
+        options["IdentityFile"] = f'"{options["IdentityFile"].replace("%", "%%")}"'
     if entry.known_hosts is not None:
-        options["UserKnownHostsFile"] = quote(entry.known_hosts.as_posix())
+        options["UserKnownHostsFile"] = f'"{entry.known_hosts.as_posix()}"'
         options["StrictHostKeyChecking"] = "yes"
     if control_path is not None:
         options["ControlMaster"] = "auto"
-        options["ControlPath"] = quote(control_path)
+        options["ControlPath"] = f'"{control_path}"'
         options["ControlPersist"] = ASKED_PERSIST if entry.asks else _PERSIST
     by = "lab connect" if entry.known_hosts is None else "lab node"
     lines = [
@@ -112,11 +104,6 @@ def render(entry: Entry, *, control_path: str | None) -> str:
         *(f"    {keyword} {value}" for keyword, value in options.items()),
     ]
     return "\n".join(lines) + "\n"
-
-
-def quote(value: str) -> str:
-    """Return a value as one argument for ssh, in double quotes. It may contain none itself."""
-    return f'"{value}"'
 
 
 def _render_hop(hop: Destination) -> str:

@@ -15,23 +15,17 @@ the directory `ml-remote.d` beside it:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import files
-from ..errors import ConfigurationError, DamagedEntryError, UnsafeEditError
-from . import control_sockets, edits, verification
+from ..errors import AliasTakenError, ConfigurationError, DamagedEntryError, UnsafeEditError
+from . import config_query, control_sockets, edits
 from .address import validate_alias
 from .entry import Entry
-from .ssh_directory import (
-    BACKUPS,
-    State,
-    control_path,
-    our_directory,
-    read_state,
-)
+from .ssh_directory import BACKUPS, State, control_path, our_directory, read_state
 
 __all__ = [
     "AppliedPlan",
@@ -50,23 +44,19 @@ __all__ = [
 class Plan:
     """A planned change: the state of the disk before and after; nothing is written yet.
 
-    `entry` is what `alias` will stand for, `None` if it is to be taken away. `instructions` tell
-    how to do the same by hand. `notes` are sentences that the person should read. `again` computes
-    the plan again from what is on the disk then.
+    `entry` is what `alias` will stand for, `None` if it is to be taken away.
     """
 
     alias: str
     entry: Entry | None
     before: State
     after: State
-    instructions: str
-    notes: tuple[str, ...] = ()
-    again: Callable[[], Plan] = field(repr=False, compare=False)
+    replace_other: bool
 
     @property
-    def changes(self) -> tuple[files.Change, ...]:
+    def changes(self) -> list[files.Change]:
         """The files to change, so ordered that the configuration works after each of them."""
-        return tuple(edits.changes_between(self.before, self.after))
+        return edits.changes_between(self.before, self.after)
 
     @property
     def is_empty(self) -> bool:
@@ -114,16 +104,13 @@ def verify(plan: Plan) -> list[str]:
 
     No command of a `Match exec` line is run. Nothing is asked when an entry is taken away: nothing
     is left then that could mean anything else. Raises UnsafeEditError, with instructions, when the
-    alias would not resolve as meant.
+    alias would not resolve as meant; AliasTakenError when its address is an alias of the person's.
     """
-    notes = [*plan.notes, *_warnings(plan)]
-    if plan.entry is None:
-        return notes
-    try:
-        return [*verification.check(plan.before, plan.after, entry=plan.entry), *notes]
-    except UnsafeEditError as error:
-        error.instructions = plan.instructions
-        raise
+    notes: list[str] = []
+    if plan.entry is not None:
+        with _else_by_hand(plan.alias, plan.entry, plan.before.directory):
+            notes = config_query.check(plan.before, plan.after, entry=plan.entry)
+    return [*notes, *_warnings(plan)]
 
 
 def apply(plan: Plan) -> AppliedPlan:
@@ -132,17 +119,9 @@ def apply(plan: Plan) -> AppliedPlan:
     Raises UnsafeEditError when it was not possible, and then nothing has changed; LabError when
     another process keeps the lock.
     """
-    ours = our_directory(plan.before.directory)
-    try:
-        with files.exclusive(ours):
-            return _apply_alone(plan.again(), ours)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise UnsafeEditError(
-            f"Nothing was changed, because writing failed: {where}{error.strerror or error}.",
-            instructions=plan.instructions,
-            hint="Add the text by hand, or fix that and run the command again.",
-        ) from error
+    alias, entry, directory = plan.alias, plan.entry, plan.before.directory
+    with _else_by_hand(alias, entry, directory), files.exclusive(our_directory(directory)):
+        return _write(_plan(alias, entry, directory, replace_other=plan.replace_other))
 
 
 def undo(applied: AppliedPlan) -> None:
@@ -183,44 +162,54 @@ def list_entries(directory: Path) -> list[Entry]:
 
 
 def _plan(alias: str, entry: Entry | None, directory: Path, *, replace_other: bool = False) -> Plan:
-    instructions, name = edits.how_by_hand(alias, entry, directory), f"{alias}.conf"
-    try:
+    with _else_by_hand(alias, entry, directory):
         before = read_state(directory)
-    except ConfigurationError as error:
-        raise UnsafeEditError(error.message, instructions=instructions, hint=error.hint) from None
-    entries = {other: data for other, data in before.entries.items() if other != name}
-    if entry is not None:
-        edits.check_alias_is_free(entry, before, replace_other=replace_other)
-        entries[name] = edits.rendered(entry, directory)
-    after = kept = replace(before, entries=entries)
-    if entry is not None:
-        after = edits.with_include(kept)
-    elif not entries:
-        after = edits.without_include(kept)
-    notes: tuple[str, ...] = ()
-    obstacle = None if after.data == before.data else edits.obstacle_to_replacing(before)
-    if obstacle is not None and entry is not None:
-        raise UnsafeEditError(
-            obstacle,
-            instructions=instructions,
-            hint="Add the text by hand, then run the command again.",
-        )
-    if obstacle is not None:
-        after = kept
-        notes = (f"{obstacle} Our Include line was kept; without entries it does nothing.",)
+        entries = {**before.entries}
+        entries.pop(f"{alias}.conf", None)
+        if entry is not None:
+            edits.check_alias_is_free(entry, before, replace_other=replace_other)
+            entries[f"{alias}.conf"] = edits.rendered(entry, directory)
+        after = kept = replace(before, entries=entries)
+        if entry is not None:
+            after = edits.with_include(kept)
+        elif not entries:
+            after = edits.without_include(kept)
+        obstacle = None if after.data == before.data else edits.obstacle_to_replacing(before)
+        if obstacle is not None and entry is not None:
+            raise ConfigurationError(
+                obstacle, hint="Add the text by hand, then run the command again."
+            )
     return Plan(
         alias=alias,
         entry=entry,
         before=before,
-        after=after,
-        instructions=instructions,
-        notes=notes,
-        again=lambda: _plan(alias, entry, directory, replace_other=replace_other),
+        after=after if obstacle is None else kept,
+        replace_other=replace_other,
     )
 
 
-def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
+@contextmanager
+def _else_by_hand(alias: str, entry: Entry | None, directory: Path) -> Iterator[None]:
+    """Turn what keeps the configuration from being edited into an error with instructions."""
+    try:
+        yield
+        return
+    except (AliasTakenError, UnsafeEditError):
+        raise
+    except ConfigurationError as error:
+        message, hint = error.message, error.hint
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"Nothing was changed, because writing failed: {where}{error.strerror or error}."
+        hint = "Add the text by hand, or fix that and run the command again."
+    raise UnsafeEditError(
+        message, instructions=edits.how_by_hand(alias, entry, directory), hint=hint
+    )
+
+
+def _write(plan: Plan) -> AppliedPlan:
     """Verify and write a plan that was computed under the lock."""
+    ours = our_directory(plan.before.directory)
     folder = ours / BACKUPS
     for place in (ours, folder, plan.before.config.parent):
         files.remove_leftovers(place)
@@ -231,7 +220,7 @@ def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
                 path.chmod(mode)
         if plan.entry is not None:
             control_sockets.make_socket_folder(control_sockets.socket_place(ours))
-    notes = list(_warnings(plan)) if plan.is_empty else verify(plan)
+    notes = verify(plan)
     earlier = {*folder.glob("*")}
     backups: list[Path] = []
     try:
@@ -256,6 +245,9 @@ def _apply_alone(plan: Plan, ours: Path) -> AppliedPlan:
 def _warnings(plan: Plan) -> Iterator[str]:
     """Yield what is not ours to change and still keeps ssh or the entry from working well."""
     config, ours = plan.before.config, our_directory(plan.before.directory)
+    if not plan.after.entries and plan.after.include_position != "missing":
+        obstacle = edits.obstacle_to_replacing(plan.before)
+        yield f"{obstacle} Our Include line was kept; without entries it does nothing."
     if os.name != "posix":
         return
     if config.exists() and config.stat().st_mode & 0o022:

@@ -19,7 +19,7 @@ from typing import Literal
 
 from ..errors import ConfigurationError
 from ..files import read_bytes
-from .configuration import Line, home_directory, include_home, parse
+from .configuration import home_directory, include_home, parse
 from .control_sockets import socket_place
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
     "default_keys_for",
     "include_line",
     "is_default_directory",
-    "is_our_include",
     "known_hosts_path",
     "made_key_path",
     "our_directory",
+    "our_include",
     "pinned_key_path",
     "read_state",
     "shown_options",
@@ -68,15 +68,14 @@ class State:
     config_was_missing: bool
 
     @property
-    def lines(self) -> tuple[Line, ...]:
-        """The person's configuration, line by line."""
-        return parse(self.data or b"")
-
-    @property
     def include_position(self) -> Literal["first", "later", "missing"]:
         """Where our Include is: before everything but comments, further down, or nowhere."""
-        ours = [is_our_include(one, directory=self.directory) for one in self.lines if one.keyword]
-        return "missing" if True not in ours else "first" if ours[0] else "later"
+        data = self.data or b""
+        found = our_include(self.directory).search(data)
+        if found is None:
+            return "missing"
+        is_later = any(line.keyword for line in parse(data[: found.start()]))
+        return "later" if is_later else "first"
 
 
 def ssh_directory() -> Path:
@@ -121,13 +120,9 @@ def ssh_options(directory: Path, *, default_keys: bool = True) -> list[str]:
     """
     if is_default_directory(directory):
         return []
-    if not _is_ours(_made_folder()):  # something that tidies /tmp has removed it
-        _made_folder.cache_clear()
-    file = _made_folder() / sha256(os.fsencode(directory)).hexdigest()[:16]
-    if not default_keys:
-        file = file.with_suffix(".alone")
     text = whole_configuration(directory, directory / "config", default_keys=default_keys)
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
+    file = _own_folder() / sha256(text.encode()).hexdigest()[:16]
+    if not file.exists():
         file.write_text(text, encoding="utf-8")
     return ["-F", str(file)]
 
@@ -164,17 +159,19 @@ def _default_keys(directory: Path) -> list[Path]:
     return [path for name in _DEFAULT_KEYS if (path := directory / name).is_file()]
 
 
-def _is_ours(folder: Path) -> bool:
-    try:
-        status = folder.lstat()
-    except FileNotFoundError:
-        return False
-    return os.name != "posix" or status.st_uid == os.getuid()
+def _own_folder() -> Path:
+    """Return a folder of this process's own; another one where something has tidied /tmp."""
+    with suppress(FileNotFoundError):
+        status = _made_folder().lstat()
+        if os.name != "posix" or status.st_uid == os.getuid():
+            return _made_folder()
+    _made_folder.cache_clear()
+    return _made_folder()
 
 
 @cache
 def _made_folder() -> Path:
-    """Return a folder of this process's own, which is removed at its end."""
+    """Return a new folder, which is removed at the end of this process."""
     folder = Path(tempfile.mkdtemp(prefix="lab-ssh-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -211,14 +208,15 @@ def include_line(directory: Path) -> str:
     return f'Include "{pattern}"' if " " in pattern else f"Include {pattern}"
 
 
-def is_our_include(line: Line, *, directory: Path) -> bool:
-    """Return whether this is our line and nothing more, however indented or quoted."""
-    if line.keyword != "include" or line.has_comment or len(line.arguments) != 1:
-        return False
-    forms = {f"{our_directory(directory).as_posix()}/*.conf"}
+def our_include(directory: Path) -> re.Pattern[bytes]:
+    """Return the pattern of a line that is our Include and nothing more, indented or quoted."""
+    forms = [f"{our_directory(directory).as_posix()}/*.conf"]
     if is_default_directory(directory):
-        forms |= {f"{OURS}/*.conf", f"~/.ssh/{OURS}/*.conf"}
-    return line.arguments[0] in forms
+        forms += [f"{OURS}/*.conf", f"~/.ssh/{OURS}/*.conf"]
+    form = os.fsencode("|".join(map(re.escape, forms)))
+    blank = rb"[ \t\r\f=]"
+    line = rb'(?m)^%b*(?i:include)%b+"?(?:%b)"?%b*(?:\n|\Z)'
+    return re.compile(line % (blank, blank, form, blank))
 
 
 def control_path(directory: Path) -> str | None:
