@@ -11,7 +11,6 @@ from ..next_steps import Known, what_next
 from ..ssh.client import Client
 from ..ssh.compute_nodes import names_node
 from ..ssh.configuration import expanded
-from ..ssh.entry import Entry
 from ..ssh.left_ports import close_left_ports
 from ..ssh.ssh_config import Plan, list_entries, plan_disconnect
 from ..ssh.ssh_directory import known_hosts_path, made_key_path, pinned_key_path, ssh_directory
@@ -56,16 +55,9 @@ def disconnect(
         raise LabError("Nothing was changed.")
     if key.exists() and not others and not remove_key and not yes:
         remove_key = console.confirm(f"Delete the key {key} too?", yes=False, default=False)
-    if not plan.is_empty:
-        Client(alias=alias, directory=directory).close()
-    # What is in our directory goes first, so that an empty one can go with the last entry.
-    if remove_key:
-        _delete(key)
-    pinned_key_path(alias, directory).unlink(missing_ok=True)
-    known_hosts_path(alias, directory).unlink(missing_ok=True)
-    write_plan(plan, console)
+    _take_away(plan, console, with_key=remove_key)
     for node in nodes:
-        _take_node_away(node, directory, console)
+        _take_away(plan_disconnect(node, directory=directory), console, with_key=True)
     console.say(f"`ssh {alias}` means what it meant before.")
     if not is_node:
         _say_what_is_kept(alias, key, console, is_deleted=remove_key)
@@ -122,31 +114,27 @@ def _nodes_behind(alias: str, directory: Path) -> list[str]:
     return [
         entry.alias
         for entry in list_entries(directory)
-        if entry.known_hosts is not None and _is_behind(entry, alias)
+        if entry.known_hosts is not None
+        and (f" -- {alias} sh " in (entry.proxy or "") or alias in [hop.host for hop in entry.jump])
     ]
 
 
-def _is_behind(entry: Entry, alias: str) -> bool:
-    if entry.proxy is not None:
-        return f" -- {alias} sh " in entry.proxy
-    return any(hop.host == alias for hop in entry.jump)
-
-
-def _take_node_away(node: str, directory: Path, console: Console) -> None:
-    """Take the entry of a compute node away, with its keys, which are of no use without it."""
-    Client(alias=node, directory=directory).close()
-    _delete(made_key_path(node, directory))
-    known_hosts_path(node, directory).unlink(missing_ok=True)
-    write_plan(plan_disconnect(node, directory=directory), console)
+def _take_away(plan: Plan, console: Console, *, with_key: bool) -> None:
+    """Take an entry away, with what is of no use without it, and its key if wanted."""
+    alias, directory = plan.alias, plan.before.directory
+    if not plan.is_empty:
+        Client(alias=alias, directory=directory).close()
+    # What is in our directory goes first, so that an empty one can go with the last entry.
+    gone = [pinned_key_path(alias, directory), known_hosts_path(alias, directory)]
+    if with_key:
+        key = made_key_path(alias, directory)
+        gone += [key, public_path(key)]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    write_plan(plan, console)
 
 
 def _what_next(context: Context, alias: str, directory: Path) -> str:
     """Return what to run next: the person's own configuration may still have the alias."""
     has_way = Client(alias=alias, directory=directory).is_configured
     return what_next(context, Known(has_way=has_way, is_connected=False), after="lab disconnect")
-
-
-def _delete(key: Path) -> None:
-    """Delete a key that was made for this machine, both halves."""
-    for path in (key, public_path(key)):
-        path.unlink(missing_ok=True)

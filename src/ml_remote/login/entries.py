@@ -13,6 +13,7 @@ from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
 from ..next_steps import Known, what_next
 from ..ssh.address import parse_destination, parse_jump
+from ..ssh.client import Client
 from ..ssh.compute_nodes import names_node
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
@@ -78,15 +79,37 @@ def wanted_entry(
             f"{alias} is a compute node, whose entry `lab node` writes.",
             hint="lab node, or connect the machine under another alias: lab connect --alias NAME",
         )
-    if address == alias and jump is None and identity is None and _is_known(alias, directory):
-        address = None  # the machine that the alias means already
-    existing = _existing_entry(alias, directory, needed=address is None)
-    if address is None and existing is None:
-        if _is_own_host(alias, directory):
-            console.say(f"{alias} is in your own SSH configuration and is used as it is.")
-            return None
-        address = _ask_for_address(alias, console)
-    return _merged(address, existing, alias=alias, jump=jump, identity=identity)
+    is_known = address is None or (address == alias and jump is None and identity is None)
+    try:
+        existing = read_entry(alias, directory=directory)
+    except DamagedEntryError:
+        if is_known:
+            raise
+        existing = None
+    if is_known and existing is not None:
+        destination = existing.destination
+    elif is_known and Client(alias=alias, directory=directory).is_configured:
+        console.say(f"{alias} is in your own SSH configuration and is used as it is.")
+        return None
+    else:
+        destination = parse_destination(
+            _ask_for_address(alias, console) if address is None else address
+        )
+    same = existing if existing is not None and existing.destination == destination else None
+    path = None if existing is None else existing.identity
+    if identity is not None:
+        path = _named_identity(identity)
+    elif path is not None and not expanded(path).is_file():
+        path = None  # it has been deleted since: another key is looked for
+    hops = () if same is None else same.jump
+    return Entry(
+        alias=alias,
+        destination=destination,
+        jump=hops if jump is None else parse_jump(jump),
+        identity=path,
+        without_agent=existing is not None and identity is None and existing.without_agent,
+        asks=same is not None and same.asks,
+    )
 
 
 def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
@@ -94,10 +117,7 @@ def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
 
     Raises LabError when the person does not want it.
     """
-    notes = verify(plan)
-    for sentence in notes:
-        console.warn(sentence)
-    console.diff(plan.diff())
+    notes = _show(plan, console)
     if not console.confirm("Continue?", yes=yes):
         raise LabError("Nothing was changed.")
     return notes
@@ -131,16 +151,6 @@ def say_how_it_opens(alias: str, directory: Path, console: Console, *, folder: s
         console.say(f"In VS Code: {folder_link(alias, folder)}")
 
 
-def _existing_entry(alias: str, directory: Path, *, needed: bool) -> Entry | None:
-    """Return our entry for the alias; a damaged one counts as none unless it is `needed`."""
-    try:
-        return read_entry(alias, directory=directory)
-    except DamagedEntryError:
-        if needed:
-            raise
-        return None
-
-
 def _ask_for_address(alias: str, console: Console) -> str:
     """Print the command to type on the other machine, and ask for the address."""
     from .paste_command import ADDRESS_COMMAND
@@ -158,51 +168,6 @@ def _ask_for_address(alias: str, console: Console) -> str:
     return console.ask("Its address (user@address or user@address:port)")
 
 
-def _is_known(alias: str, directory: Path) -> bool:
-    """Return whether the alias leads to a machine, by an entry of ours or of the person's own."""
-    return _existing_entry(alias, directory, needed=False) is not None or _is_own_host(
-        alias, directory
-    )
-
-
-def _is_own_host(alias: str, directory: Path) -> bool:
-    """Return whether the person's own configuration already leads the alias to a machine."""
-    from ..ssh.client import Client
-
-    return Client(alias=alias, directory=directory).is_configured
-
-
-def _merged(
-    address: str | None,
-    existing: Entry | None,
-    *,
-    alias: str,
-    jump: str | None,
-    identity: str | None,
-) -> Entry:
-    """Return the entry: what was asked for, the rest as `existing` has it."""
-    if address is not None:
-        destination = parse_destination(address)
-    else:
-        assert existing is not None
-        destination = existing.destination
-    same = existing if existing is not None and existing.destination == destination else None
-    path = None if existing is None else existing.identity
-    if identity is not None:
-        path = _named_identity(identity)
-    elif path is not None and not expanded(path).is_file():
-        path = None  # it has been deleted since: another key is looked for
-    hops = () if same is None else same.jump
-    return Entry(
-        alias=alias,
-        destination=destination,
-        jump=hops if jump is None else parse_jump(jump),
-        identity=path,
-        without_agent=existing is not None and identity is None and existing.without_agent,
-        asks=same is not None and same.asks,
-    )
-
-
 def _named_identity(text: str) -> Path:
     """Return the key that --identity names: one that exists, or a place to make one."""
     path = Path(text).expanduser().absolute()
@@ -216,11 +181,18 @@ def _named_identity(text: str) -> Path:
     return path
 
 
-def _show_dry_run(plan: Plan, console: Console, *, offline: bool) -> None:
-    """Show what would be written; nothing is contacted."""
-    for sentence in verify(plan):
+def _show(plan: Plan, console: Console) -> list[str]:
+    """Show what will be written, and warnings; return these."""
+    notes = verify(plan)
+    for sentence in notes:
         console.warn(sentence)
     console.diff(plan.diff())
+    return notes
+
+
+def _show_dry_run(plan: Plan, console: Console, *, offline: bool) -> None:
+    """Show what would be written; nothing is contacted."""
+    _show(plan, console)
     if plan.is_empty:
         console.say("The SSH entry already exists; nothing would be written.")
     elif not offline:

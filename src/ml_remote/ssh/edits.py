@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,11 +197,10 @@ def how_by_hand(alias: str, entry: Entry | None, directory: Path) -> str:
             f"Remove the file {ours / f'{alias}.conf'}.\n"
             f"If it was the last one in {ours}, remove this line from {config}:\n\n{line}"
         )
-    text = rendered(entry, directory).decode().splitlines()
+    text = textwrap.indent(rendered(entry, directory).decode(), "    ")
     return (
         f"Make this the very first line of {config}:\n\n{line}\n"
-        f"and put this into {ours / f'{alias}.conf'}, a file that only you can write:\n\n"
-        + "".join(f"    {one}\n" for one in text)
+        f"and put this into {ours / f'{alias}.conf'}, a file that only you can write:\n\n{text}"
     )
 
 
