@@ -27,7 +27,7 @@ from ..far.exit_codes import ExitCode
 from ..processes import Result
 from .agents import fault_of_agent
 from .certificate_times import expired_certificate
-from .config_query import SECONDS, query, quietly
+from .config_query import SECONDS, query
 from .explaining import explain, recognise
 from .forwards import close_left_behind
 from .not_run import command_not_run
@@ -319,8 +319,9 @@ class Client:
         ConfigurationError in ssh's words when the configuration cannot be read.
         """
         options = [part for option in self.options for part in ("-o", option)]
-        with quietly(self.directory, default_keys=not self._names_key) as (flags, variables):
-            values, result = query(self.alias, [*flags, *options], variables=variables)
+        values, result = query(
+            self.alias, self.directory, options, default_keys=not self._names_key
+        )
         if result.returncode != 0:
             raise explain(result.stderr, alias=self.alias)
         return values

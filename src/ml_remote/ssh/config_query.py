@@ -36,7 +36,7 @@ from .ssh_directory import (
     whole_configuration,
 )
 
-__all__ = ["SECONDS", "check", "has_commands", "query", "quiet_shell", "quietly", "write_copy"]
+__all__ = ["SECONDS", "check", "has_commands", "query", "quiet_shell", "write_copy"]
 
 SECONDS = 10.0
 """Seconds for ssh to read a configuration."""
@@ -46,16 +46,27 @@ Options = dict[str, list[str]]
 
 
 def query(
-    alias: str, flags: Sequence[str], *, variables: Mapping[str, str]
+    alias: str, directory: Path, flags: Sequence[str] = (), *, default_keys: bool = True
 ) -> tuple[Options, Result]:
-    """Ask ssh about an alias; return the values by lower-case keyword, and what came of it.
+    """Ask ssh what it makes of an alias with the configuration in `directory`.
 
-    Raises ConfigurationError where there is no ssh, or where it takes too long.
+    Return the values by lower-case keyword, and what came of it. `flags` are further arguments of
+    ssh; for `default_keys` see ssh_options. Raises ConfigurationError where there is no ssh, or
+    where it takes too long.
     """
+    shell = quiet_shell()
+    if shell:
+        return _ask_ssh(alias, [*ssh_options(directory, default_keys=default_keys), *flags], shell)
+    with _copied(read_state(directory), is_whole=True) as (config, _):
+        whole = config.with_name("whole")
+        text = whole_configuration(directory, config, default_keys=default_keys)
+        whole.write_text(text, encoding="utf-8")
+        return _ask_ssh(alias, ["-F", str(whole), *flags], shell)
+
+
+def _ask_ssh(alias: str, flags: Sequence[str], shell: Mapping[str, str]) -> tuple[Options, Result]:
     try:
-        result = processes.run(
-            ["ssh", "-G", *flags, "--", alias], timeout=SECONDS, variables=variables
-        )
+        result = processes.run(["ssh", "-G", *flags, "--", alias], timeout=SECONDS, variables=shell)
     except subprocess.TimeoutExpired:
         raise ConfigurationError(
             f"`ssh -G {alias}`, which reads your SSH configuration, did not end within "
@@ -82,25 +93,6 @@ def has_commands(directory: Path) -> bool:
         sources = read_sources(config, read_bytes(config) or b"").values()
         return any(line.runs_command for lines in sources for line in lines)
     return False
-
-
-@contextmanager
-def quietly(
-    directory: Path, *, default_keys: bool = True
-) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Yield the options and variables with which ssh reads `directory` and runs no command.
-
-    See ssh_options. Raises ConfigurationError.
-    """
-    shell = quiet_shell()
-    if shell:
-        yield ssh_options(directory, default_keys=default_keys), shell
-        return
-    with _copied(read_state(directory), is_whole=True) as (config, _):
-        whole = config.with_name("whole")
-        text = whole_configuration(directory, config, default_keys=default_keys)
-        whole.write_text(text, encoding="utf-8")
-        yield ["-F", str(whole)], shell
 
 
 @contextmanager
@@ -191,7 +183,7 @@ def _ask(state: State, alias: str) -> tuple[Options, str]:
     with _copied(state, is_whole=not shell) as (config, names):
         # Names are looked up nowhere: without this, CanonicalizeHostname would ask the network.
         flags = ["-F", str(config), "-o", "CanonicalizeHostname=no"]
-        options, result = query(alias, flags, variables=shell)
+        options, result = _ask_ssh(alias, flags, shell)
     if result.returncode == 0:
         return options, ""
     said = [line for line in map(str.strip, result.stderr.splitlines()) if not _NOISE.match(line)]
