@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import sys
@@ -46,6 +47,21 @@ class Change:
     path: Path
     before: bytes | None
     after: bytes | None
+
+    def diff(self, name: str) -> str:
+        """Return a unified diff of the file, called `name`; empty when no line of text changes."""
+        import difflib  # costs milliseconds that few calls need
+
+        before, after = (
+            [line.decode("utf-8", "replace") for line in io.BytesIO(data or b"")]
+            for data in (self.before, self.after)
+        )
+        old = "/dev/null" if self.before is None else name
+        new = "/dev/null" if self.after is None else name
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in difflib.unified_diff(before, after, old, new)
+        )
 
 
 def read_bytes(path: Path) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -135,7 +134,7 @@ def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[C
         if read_bytes(root / name) != text.encode()
     ]
     for change in needed:
-        console.diff(_diff(change, root))
+        console.diff(change.diff(_name(change.path, root)))
     names = ", ".join(change.path.name for change in needed)
     if not console.confirm(f"Add {names}?", yes=yes):
         raise LabError("Nothing was changed.")
@@ -184,22 +183,10 @@ def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
 
 
 def _agreed(change: Change, root: Path, console: Console, *, yes: bool) -> bool:
-    console.diff(_diff(change, root))
-    what = "Change" if change.before is not None else "Add"
-    return console.confirm(f"{what} {_name(change.path, root)}?", yes=yes)
-
-
-def _diff(change: Change, root: Path) -> str:
     name = _name(change.path, root)
-    before, after = (
-        (data or b"").decode(errors="replace").splitlines(keepends=True)
-        for data in (change.before, change.after)
-    )
-    old = name if change.before is not None else "/dev/null"
-    lines = difflib.unified_diff(before, after, old, name)
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    )
+    console.diff(change.diff(name))
+    what = "Change" if change.before is not None else "Add"
+    return console.confirm(f"{what} {name}?", yes=yes)
 
 
 def _write(root: Path, changes: list[Change]) -> None:
@@ -244,7 +231,7 @@ def remove(context: Context, *, yes: bool) -> None:
             continue
         changes.append(Change(path=path, before=now, after=before))
     for change in changes:
-        console.diff(_diff(change, root))
+        console.diff(change.diff(_name(change.path, root)))
     if not console.confirm("Undo this?", yes=yes):
         raise LabError("Nothing was changed.")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import textwrap
@@ -31,7 +30,6 @@ __all__ = [
     "obstacle_to_replacing",
     "parse_entry",
     "rendered",
-    "unified_diff",
     "with_include",
     "without_include",
 ]
@@ -126,24 +124,6 @@ def _own_files(state: State) -> dict[Path, bytes]:
     ours = our_directory(state.directory)
     mark = {ours / NO_CONFIG_MARK: b""} if state.config_was_missing else {}
     return mark | {ours / name: data for name, data in state.entries.items()}
-
-
-def unified_diff(change: Change) -> str:
-    """Return one change as a unified diff; empty when no line of text changes."""
-    import difflib  # costs milliseconds that few calls need
-
-    def lines(data: bytes | None) -> list[str]:
-        return [line.decode("utf-8", "replace") for line in io.BytesIO(data or b"")]
-
-    diff = difflib.unified_diff(
-        lines(change.before),
-        lines(change.after),
-        fromfile=os.devnull if change.before is None else str(change.path),
-        tofile=os.devnull if change.after is None else str(change.path),
-    )
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff
-    )
 
 
 def check_alias_is_free(entry: Entry, state: State, *, replace_other: bool) -> None:

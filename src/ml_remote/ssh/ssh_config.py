@@ -65,7 +65,7 @@ class Plan:
 
     def diff(self) -> str:
         """Return the changes as a unified diff; empty when there are none."""
-        return "".join(edits.unified_diff(change) for change in self.changes)
+        return "".join(change.diff(str(change.path)) for change in self.changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,9 +215,9 @@ def _write(plan: Plan) -> AppliedPlan:
         files.remove_leftovers(place)
     if os.name == "posix":
         # ssh fails for every host when an included file is writable for others.
-        for path, mode in [(ours, 0o700), *((one, 0o600) for one in ours.glob("*.conf"))]:
+        for path in (ours, *ours.glob("*.conf")):
             if path.exists() and path.stat().st_mode & 0o077:
-                path.chmod(mode)
+                path.chmod(path.stat().st_mode & 0o700)
         if plan.entry is not None:
             control_sockets.make_socket_folder(control_sockets.socket_place(ours))
     notes = verify(plan)
@@ -226,7 +226,7 @@ def _write(plan: Plan) -> AppliedPlan:
     try:
         for change in plan.changes:
             path, data = change.path, change.before
-            if data and not (path.parent == ours and edits.is_as_rendered(path, data, ours.parent)):
+            if data and not edits.is_as_rendered(path, data, ours.parent):
                 backups.append(files.keep_backup(path, data, folder=folder))
         files.apply_changes(plan.changes)
     except BaseException:
