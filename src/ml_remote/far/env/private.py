@@ -19,6 +19,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from ..login.kernels import check_base
+
 __all__ = ["LONGEST_NAME", "NoPrivateDirectoryError", "PrivateDirectory"]
 
 LONGEST_NAME = 64
@@ -27,8 +29,6 @@ LONGEST_NAME = 64
 _LONGEST_PATH = 103  # bytes of a socket's path on macOS; Linux has four more
 _PREFIX = "lab-"
 _MARK = ".private"  # a directory that has this file is one of these
-# As whom the owner of /tmp appears in a container that does not know him.
-_UNKNOWN_USER = 65534
 
 
 class NoPrivateDirectoryError(OSError):
@@ -79,13 +79,7 @@ def _checked(folder: str) -> Path:
         raise OSError("its path is relative")
     if len(os.fsencode(base)) + len(f"/{_PREFIX}12345678/") + LONGEST_NAME > _LONGEST_PATH:
         raise OSError("its path is too long for sockets")
-    status = base.stat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise OSError("it is not a directory")
-    if status.st_uid not in (0, os.getuid(), _UNKNOWN_USER):
-        raise OSError("it belongs to another user")
-    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-        raise OSError("others can rename what is in it")
+    check_base(base)
     return base
 
 

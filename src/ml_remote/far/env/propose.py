@@ -13,9 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import random
-import socket
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,6 +30,7 @@ from optuna.distributions import (
 from optuna.storages.journal import BaseJournalBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from ..login.files import replace_text
 from ..login.sweep_sets import Pairs, add_set, outcomes_in, sets_in, wanted
 
 __all__ = ["JOURNAL", "main"]
@@ -184,7 +183,5 @@ def _write_study(
     study.add_trials(_trials(folder, space).values())
     results = Path("outputs", about["output_folder"], f"{folder.name}-0")
     results.mkdir(parents=True, exist_ok=True)
-    new = results / f".{JOURNAL}.new-{socket.gethostname()}-{os.getpid()}"
     text = "".join(f"{json.dumps(one, separators=(',', ':'))}\n" for one in lines.logs)
-    new.write_text(text, encoding="utf-8")
-    new.replace(results / JOURNAL)
+    replace_text(results / JOURNAL, text)

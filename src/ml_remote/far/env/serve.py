@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from ..exit_codes import ExitCode
+from ..login.files import replace_text
 from .parameters import project_root
 from .private import NoPrivateDirectoryError, PrivateDirectory
 from .sessions import KINDS, find_kind
@@ -95,8 +96,5 @@ def make_session_directory() -> Path:
     atexit.register(directory.remove)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     (directory.path / "token").write_text(secrets.token_hex(24))
-    announcement = Path(os.environ["LAB_JOB_FOLDER"]) / "session"
-    complete = announcement.with_suffix(".new")
-    complete.write_text(f"{directory.path}\n")
-    complete.replace(announcement)
+    replace_text(Path(os.environ["LAB_JOB_FOLDER"]) / "session", f"{directory.path}\n")
     return directory.path

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Dict
 
+from .files import read_text, update_text
+
 __all__ = ["CACHES", "cache_variables", "note_caches", "read_caches"]
 
 CACHES = {
@@ -33,25 +35,13 @@ def note_caches(root: Path, variables: Dict[str, str]) -> None:
     """Note the variables for what is started later. Raises OSError."""
     path = root / ".lab" / "caches"
     text = "".join("{}={}\n".format(name, variables[name]) for name in sorted(variables))
-    if _text(path) == text:
-        return
-    if not text:
-        path.unlink()
-        return
-    path.parent.mkdir(exist_ok=True)
-    new = path.with_name("{}.{}.new".format(path.name, os.getpid()))
-    new.write_text(text, encoding="utf-8")
-    os.replace(str(new), str(path))
+    if text:
+        path.parent.mkdir(exist_ok=True)
+    update_text(path, text)
 
 
 def read_caches(root: Path) -> Dict[str, str]:
     """Return the variables that a setup has noted."""
-    pairs = [line.partition("=") for line in _text(root / ".lab" / "caches").split("\n")]
+    text = read_text(root / ".lab" / "caches", errors="surrogateescape")
+    pairs = [line.partition("=") for line in text.split("\n")]
     return {name: value for name, _, value in pairs if name in CACHES and value}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""

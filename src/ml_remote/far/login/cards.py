@@ -23,6 +23,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..exit_codes import ExitCode
 from .card_locks import CardError, CardFolder, Ticket
+from .files import replace_text
 from .nvidia_smi import DriverError, busy, cards
 
 __all__ = ["CardError", "held", "main"]
@@ -192,9 +193,7 @@ class _Notes:
         if self._job is None:
             return
         with suppress(OSError):  # a full disk, which the run will tell of
-            new = self._job / (name + ".new")
-            new.write_text(text, encoding="ascii")
-            new.rename(self._job / name)
+            replace_text(self._job / name, text)
 
 
 def _wait(

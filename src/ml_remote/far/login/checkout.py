@@ -24,6 +24,7 @@ from shlex import quote
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from ..exit_codes import ExitCode
+from .files import replace_text
 from .metrics import read_object
 from .moving_results import live_processes, move_new
 from .record import DIFFERENCE, RECORD
@@ -222,9 +223,7 @@ def _prove(checkout: Path, job: Path) -> None:
 
 
 def _note(job: Path, lines: Sequence[str]) -> None:
-    new = job / "code.new"
-    new.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    new.rename(job / "code")
+    replace_text(job / "code", "".join(line + "\n" for line in lines))
 
 
 def _remove_abandoned(code: Path) -> None:

@@ -30,11 +30,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .environment.processes import descendants, started, this_boot
+from .files import replace_text
 
 __all__ = [
     "FORMAT",
     "Kernel",
     "NoKernelFolderError",
+    "check_base",
     "end",
     "find",
     "folder",
@@ -110,7 +112,7 @@ def folder(*, make: bool = False) -> Path:
 
 def _checked(base: Path, *, make: bool) -> Path:
     """Return the folder below one base. Raises OSError if others could reach into it."""
-    _check_base(base)
+    check_base(base)
     path = base / "lab-kernels-{}".format(os.getuid())
     if make:
         with contextlib.suppress(FileExistsError):
@@ -125,10 +127,11 @@ def _checked(base: Path, *, make: bool) -> Path:
     return path
 
 
-def _check_base(base: Path) -> None:
+def check_base(base: Path) -> None:
+    """Raise OSError if others could exchange a folder in `base`."""
     status = os.stat(str(base))
     if not stat.S_ISDIR(status.st_mode):
-        raise OSError("it is not a folder")
+        raise OSError("it is not a directory")
     if status.st_uid not in (0, os.getuid(), _UNKNOWN_USER):
         raise OSError("it belongs to another user")
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
@@ -222,9 +225,7 @@ def write_about(path: Path, *, root: str, lab: str, pid: int, python: str) -> Ke
         python=python,
     )
     values = {name: value for name, value in kernel._asdict().items() if name != "folder"}
-    new = path / "about.new"
-    new.write_text(json.dumps(dict(values, format=FORMAT)), encoding="utf-8")
-    new.replace(path / "about.json")
+    replace_text(path / "about.json", json.dumps(dict(values, format=FORMAT)))
     return kernel
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .files import replace_bytes, replace_text
 from .masking import masked_text, secret_values
 from .provenance import device, difference_of, lock_hash, source_of, versions
 
@@ -64,7 +65,7 @@ def begin(
             text = difference_of(root, record["commit"], secrets, until=code, apart=apart)
             record["difference"] = DIFFERENCE if text else ""
             if text:
-                _replace(folder / DIFFERENCE, text)
+                replace_bytes(folder / DIFFERENCE, text)
         found = {
             "lock": lock_hash(root),
             "versions": versions(root),
@@ -153,16 +154,4 @@ def _read(path: Path) -> Dict[str, Any]:
 
 def _write(folder: Path, record: object) -> None:
     text = json.dumps(record, indent=1, sort_keys=True)
-    _replace(folder / RECORD, text.encode("ascii") + b"\n")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step."""
-    new = path.with_name(".{}.{}".format(path.name, os.getpid()))
-    try:
-        new.write_bytes(content)
-        os.replace(str(new), str(path))
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
+    replace_text(folder / RECORD, text + "\n")

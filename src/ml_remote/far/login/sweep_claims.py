@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+from .environment.processes import started, this_boot
+from .files import replace_text
 from .metrics import read_object
 
 __all__ = ["SILENT", "TAKEOVERS", "Claims", "end_leftovers"]
@@ -25,7 +26,6 @@ TAKEOVERS = 3  # of one set, until it counts as lost
 _LOOKS = 50  # at what was killed, until it is gone
 _OUTCOME = frozenset(("set", "exit_code", "ended", "said", "attempt", "round"))
 _CLAIM = frozenset(("boot", "pid", "start", "task"))
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Claims:
@@ -37,9 +37,9 @@ class Claims:
         self._held = None  # type: Optional[Path]
         self._ended = {}  # type: Dict[int, Dict[str, Any]]
         self._me = {
-            "boot": _boot(),
+            "boot": this_boot(),
             "pid": os.getpid(),
-            "start": _started(os.getpid()),
+            "start": started(os.getpid()),
             "host": socket.gethostname(),
             "job": os.environ.get("LAB_JOB", ""),
             "task": _task(),
@@ -142,7 +142,7 @@ class Claims:
     def _is_alive(self, path: Path, claim: Dict[str, Any]) -> bool:
         """Return whether the worker that has made a claim lives."""
         if claim["boot"] == self._me["boot"]:
-            return bool(claim["start"]) and _started(claim["pid"]) == claim["start"]
+            return bool(claim["start"]) and started(claim["pid"]) == claim["start"]
         if claim["task"] and claim["task"] == self._me["task"]:
             return False  # Slurm has started this very task again
         # Clocks differ, so the file is compared with one that is touched now.
@@ -182,13 +182,8 @@ class Claims:
         return True
 
     def _note(self, number: int, outcome: Dict[str, Any]) -> None:
-        path = self._done / "{}.json".format(number)
-        new = self._done / ".new-{}-{}".format(socket.gethostname(), os.getpid())
-        with new.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(dict(outcome, round=self._round())) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        text = json.dumps(dict(outcome, round=self._round())) + "\n"
+        replace_text(self._done / "{}.json".format(number), text, is_synced=True)
 
 
 def end_leftovers(mark: str) -> None:
@@ -217,29 +212,3 @@ def _task() -> str:
     """Return Slurm's name for the task of an array that this is; nothing elsewhere."""
     names = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
     return "_".join(os.environ.get(name, "") for name in names).strip("_")
-
-
-def _boot() -> str:
-    """Return what this machine keeps until it is restarted, and the namespace of its processes."""
-    try:
-        return "{} {}".format(_BOOT.read_text().strip(), os.readlink("/proc/self/ns/pid"))
-    except OSError:
-        return _said("sysctl", "-n", "kern.bootsessionuuid")
-
-
-def _started(pid: int) -> str:
-    """Return when a process began; nothing when there is none, or it has ended."""
-    if _BOOT.exists():
-        try:
-            fields = Path("/proc/{}/stat".format(pid)).read_text().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] in "ZX" else fields[19]
-    return _said("ps", "-p", str(pid), "-o", "lstart=")
-
-
-def _said(*command: str) -> str:
-    try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""

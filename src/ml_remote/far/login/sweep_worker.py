@@ -38,6 +38,7 @@ from ..exit_codes import ExitCode
 from . import record
 from .cards import CardError, held
 from .checkout import finish, make, variables
+from .files import replace_text
 from .snapshot import CodeError, base, snapshot
 from .sweep_claims import SILENT, Claims, end_leftovers
 from .sweep_proposals import ProposalError, Proposals, is_installed
@@ -96,7 +97,7 @@ def _take_code(folder: Path) -> int:
             commit, is_dirty = taken
             follows = base(project)
             code = {"commit": commit, "base": follows, "dirty": is_dirty or follows != commit}
-        _write(folder / "code", code)
+        replace_text(folder / "code", json.dumps(code) + "\n")
     except (CodeError, OSError) as error:
         print(error)
         return ExitCode.NO_CODE
@@ -353,7 +354,7 @@ class Worker:
                 _end(process)
 
     def _stop(self, why: Dict[str, Any]) -> None:
-        _write(self._folder / "stopped", why)
+        replace_text(self._folder / "stopped", json.dumps(why) + "\n")
 
     def _stop_if_hopeless(self) -> None:
         """Stop the sweep when the last failures were the same, and nothing succeeded between."""
@@ -392,9 +393,3 @@ def _last_line(log: Path) -> str:
         file.seek(max(0, log.stat().st_size - LAST))
         lines = file.read().decode("utf-8", "replace").splitlines()
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
-
-
-def _write(path: Path, content: Dict[str, Any]) -> None:
-    new = path.with_name("{}.new.{}".format(path.name, os.getpid()))
-    new.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    new.replace(path)

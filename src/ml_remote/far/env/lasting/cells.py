@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...login.environment.processes import started
+from ...login.environment.processes import exists, started
 
 __all__ = ["Cells", "lives"]
 
@@ -116,12 +116,4 @@ def lives(window: str) -> bool:
     pid, _, start = window.partition("-")
     if not pid.isdigit():
         return False
-    return started(int(pid)) == start if _HAS_PROC else _is_process(int(pid))
-
-
-def _is_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+    return started(int(pid)) == start if _HAS_PROC else exists(int(pid))

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Iterator
 
+from ..files import update_text
+
 __all__ = ["update_hook"]
 
 _PROGRAM = Path(__file__).resolve().parents[2] / "env" / "lasting" / "hook.py"
@@ -27,7 +29,7 @@ def update_hook(prefix: Path, root: Path, *, wanted: bool) -> None:
     for folder in _folders(prefix):
         # The line comes last, and goes first: it needs the other file.
         for name in sorted(files, reverse=wanted):
-            _update(folder / name, files[name])
+            update_text(folder / name, files[name])
 
 
 def _folders(prefix: Path) -> Iterator[Path]:
@@ -36,19 +38,3 @@ def _folders(prefix: Path) -> Iterator[Path]:
     for folder in sorted(prefix.glob("lib/python3*/site-packages")):
         if folder.is_dir() and not folder.is_symlink():
             yield folder
-
-
-def _update(path: Path, text: str) -> None:
-    """Write a file whole, or remove it if there is no text for it."""
-    try:
-        if path.read_text(encoding="utf-8", errors="replace") == text:
-            return
-    except FileNotFoundError:
-        if not text:
-            return
-    if not text:
-        path.unlink()
-        return
-    new = path.with_name("{}.{}.new".format(path.name, os.getpid()))
-    new.write_text(text, encoding="utf-8")
-    os.replace(str(new), str(path))

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
+from ..files import replace_text
+
 __all__ = ["FOLDER", "NAMES", "Lists", "digest_of", "find_lists"]
 
 NAMES = ("environment.yml", "pyproject.toml", "requirements.lock")
@@ -112,10 +114,7 @@ def _lists(folder: Path) -> Lists:
 
 def _remember(root: Path, name: str) -> None:
     """Keep which lists were handed over last, for calls without a laptop."""
-    used = root / FOLDER / "used"
-    new = used.with_name("used-{}".format(os.getpid()))
-    new.write_text(name + "\n", encoding="utf-8")
-    os.replace(str(new), str(used))
+    replace_text(root / FOLDER / "used", name + "\n")
 
 
 def _last_handed_over(root: Path) -> Optional[Lists]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional
 
 from ...installed import ignore
+from ..files import read_text
 from .failures import Failure
 from .output import say
-from .processes import is_same_boot, started, this_boot
+from .processes import exists, is_same_boot, started, this_boot
 
 __all__ = ["locked"]
 
@@ -98,7 +99,7 @@ def _take(lock: Path, patience: float) -> None:
         if holder.process != told:
             told = holder.process
             say("Waiting for the setup that is already running ({}) ...".format(holder))
-        step = _line(lock / "step")
+        step = read_text(lock / "step").strip()
         if step not in ("", shown):
             shown = step
             say("Its progress: {}".format(step))
@@ -148,7 +149,7 @@ def _holder(lock: Path) -> Optional[_Holder]:
             owner = "another container on {}".format(here)
     if owner != here:
         return _Holder(process, owner, since)
-    return _Holder(process, "", since) if _is_alive(int(process)) else None
+    return _Holder(process, "", since) if exists(int(process)) else None
 
 
 def _changed(path: Path) -> Optional[float]:
@@ -159,27 +160,5 @@ def _changed(path: Path) -> Optional[float]:
 
 
 def _words(path: Path) -> List[str]:
-    try:
-        words = path.read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return []
+    words = read_text(path).split()
     return words if words and words[0].isdigit() else []
-
-
-def _line(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # there os.kill would end it
-        return False
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True

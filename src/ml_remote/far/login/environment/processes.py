@@ -6,7 +6,7 @@ from typing import Dict, List, Tuple
 
 from .commands import answer
 
-__all__ = ["descendants", "is_same_boot", "started", "this_boot"]
+__all__ = ["descendants", "exists", "is_same_boot", "started", "this_boot"]
 
 
 def this_boot() -> str:
@@ -36,6 +36,19 @@ def _started_by_ps(process: int) -> str:
     said = answer(["ps", "-p", str(process), "-o", "stat=", "-o", "lstart="], seconds=5) or ""
     state, _, start = said.strip().partition(" ")
     return "" if state.startswith("Z") else start.strip()
+
+
+def exists(process: int) -> bool:
+    """Return whether there is a process of this number, whoever it belongs to."""
+    if os.name == "nt":  # there os.kill would end it
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def descendants(pid: int) -> List[Tuple[int, str]]:

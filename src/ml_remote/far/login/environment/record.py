@@ -4,10 +4,11 @@
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Sequence
+
+from ..files import replace_text
 
 __all__ = ["RECORD", "Record", "read_record", "write_record"]
 
@@ -52,10 +53,8 @@ def read_record(prefix: Path) -> Optional[Record]:
 
 def write_record(prefix: Path, record: Record) -> None:
     """Write the record in one step."""
-    new = prefix / (RECORD + ".new")
     text = json.dumps(dict(record._replace(made=time.time())._asdict()), indent=1, sort_keys=True)
-    new.write_text(text + "\n", encoding="utf-8")
-    os.replace(str(new), str(prefix / RECORD))
+    replace_text(prefix / RECORD, text + "\n")
 
 
 def _earlier(prefix: Path) -> Optional[Record]:

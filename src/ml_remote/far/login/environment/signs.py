@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Dict, Iterator
 
+from ..files import replace_text
 from .processes import started, this_boot
 
 __all__ = ["Sign", "signs_in"]
@@ -33,9 +34,7 @@ class Sign:
         host = os.uname().nodename
         values = {"host": host, "pid": pid, "start": started(pid), "boot": this_boot()}
         self._path.parent.mkdir(exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(values), encoding="utf-8")
-        new.replace(self._path)
+        replace_text(self._path, json.dumps(values))
 
     def withdraw(self) -> None:
         """Record that it ends. Raises OSError."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Iterator, Optional, Set
 
 from ..environment.processes import descendants
+from ..files import replace_text
 from ..kernels import is_busy as kernel_is_busy
 from ..kernels import list_kernels
 
@@ -87,9 +88,7 @@ class End:
         self._asked = time.monotonic()
         seconds = _seconds_left()
         if seconds is not None:
-            new = self._job / "ends.new"
-            new.write_text("{}\n".format(int(time.time()) + seconds))
-            new.replace(self._job / "ends")
+            replace_text(self._job / "ends", "{}\n".format(int(time.time()) + seconds))
 
 
 def _seconds_left() -> Optional[int]:

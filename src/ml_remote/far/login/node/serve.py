@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import List
 
+from ..files import replace_text
 from .configuration import write_configuration
 from .life import End, adopt_orphans, end_children, is_busy, is_logged_in
 
@@ -115,9 +116,7 @@ def _pause(idle: float) -> float:
 
 def _announce(job: Path, lines: List[str]) -> None:
     """Write the file `node`, which is complete when it is there."""
-    new = job / "node.new"
-    new.write_text("".join(line + "\n" for line in lines))
-    new.replace(job / "node")
+    replace_text(job / "node", "".join(line + "\n" for line in lines))
 
 
 class _Server:

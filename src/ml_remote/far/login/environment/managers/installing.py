@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Dict, List
 
+from ...files import read_text
 from ..carried import carried_wheels
 from ..commands import answer
 from ..failures import Failure
@@ -38,7 +39,7 @@ def refuse_other_target(python: str, variables: Dict[str, str]) -> None:
 def refuse_other_target_of_uv(root: Path) -> None:
     """Raise Failure if uv's configuration has packages go elsewhere: no option takes that back."""
     for file in files_of_uv(root):
-        found = _OF_UV.search(_text(file))
+        found = _OF_UV.search(read_text(file))
         if found:
             raise Failure(
                 "{} says {} = {} under [pip], so no package would be installed into the "
@@ -70,18 +71,13 @@ def is_installable(root: Path) -> bool:
 
     Without that, setuptools would take whatever folders there are for packages, and fail.
     """
-    if (root / "setup.py").is_file() or re.search(r"(?m)^\[metadata\]", _text(root / "setup.cfg")):
+    if (root / "setup.py").is_file() or re.search(
+        r"(?m)^\[metadata\]", read_text(root / "setup.cfg")
+    ):
         return True
-    text = _text(root / "pyproject.toml")
+    text = read_text(root / "pyproject.toml")
     if re.search(r"(?m)^\s*package-mode\s*=\s*false", text):  # of poetry: a list, no package
         return False
     if re.search(r"(?m)^\s*\[\s*build-system\s*\]", text):
         return True
     return (root / "src").is_dir() and bool(re.search(r"(?m)^\s*\[\s*project\s*[\].]", text))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

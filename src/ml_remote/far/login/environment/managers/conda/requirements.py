@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from ....files import replace_text
 from ...failures import Failure
 from .packages import Package
 
@@ -186,6 +187,4 @@ def write_lock(path: Path, packages: List[Package], *, digest: str, card: str) -
     ]
     lines += [_SECRET.sub("", "{}#{}".format(package.url, package.md5)) for package in packages]
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    new.replace(path)
+    replace_text(path, "\n".join(lines) + "\n")
