@@ -6,6 +6,7 @@ hint: what is not known counts as in order, and the command that is proposed say
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from .context import Context
 from .errors import LabError
 from .project import Project
 
-__all__ = ["Known", "read_environment", "what_next", "what_to_open"]
+__all__ = ["Known", "look_at", "read_environment", "what_next", "what_to_open"]
 
 _STATES = ("complete", "incomplete", "missing")
 _A_LIST = (
@@ -69,6 +70,11 @@ def what_next(context: Context, known: Known | None = None, *, after: str = "") 
         return known.left or _WITHOUT_PROJECT
     proposals = _proposals(context.project, known)
     return next(step for step in proposals if step != after)
+
+
+def look_at(folder: str) -> str:
+    """Return the step that looks at results in this folder of outputs/."""
+    return f"look at {shlex.quote(f'outputs/{folder}')}"
 
 
 def what_to_open(project: Project) -> str:

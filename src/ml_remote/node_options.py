@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import ConfigurationError
-from .slurm_options import SlurmOptions, allowed, sbatch_words
+from .slurm_options import Request, SlurmOptions, allowed
 from .tables import Tables
 
 __all__ = ["NODE_KEYS", "NodeOptions", "read_node_options"]
@@ -18,17 +17,11 @@ DEFAULT_IDLE_MINUTES = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeOptions:
-    """The options with which a compute node is requested. None leaves one to the cluster."""
+class NodeOptions(Request):
+    """The options with which a compute node is requested."""
 
-    partition: str | None = None
-    time: str | None = None
-    gpus: int = 0
-    options: tuple[str, ...] = ()
     idle_minutes: float = DEFAULT_IDLE_MINUTES
     """After how many minutes without use the job ends; 0 means that only its time limit ends it."""
-    ignored: tuple[str, ...] = ()
-    """A sentence for each key that is not known."""
 
     def lines(self, *, name: str) -> str:
         """Return the lines of the batch script that tell sbatch; `name` is what squeue shows.
@@ -36,8 +29,7 @@ class NodeOptions:
         A job that was ended to make room does not come back by itself: nobody waits for it.
         """
         words = [f"--job-name={name}", "--nodes=1", "--ntasks-per-node=1", "--no-requeue"]
-        words += sbatch_words(self.partition, self.time, self.gpus)
-        return "\n".join(f"#SBATCH {shlex.quote(word)}" for word in (*words, *self.options))
+        return self._lines(words)
 
     @property
     def names_partitions(self) -> bool:
@@ -45,12 +37,6 @@ class NodeOptions:
         return "," in (self.partition or "") or any(
             option.startswith(("-p", "--partition")) and "," in option for option in self.options
         )
-
-    def __str__(self) -> str:
-        gpus = {0: "no GPU", 1: "1 GPU"}.get(self.gpus, f"{self.gpus} GPUs")
-        parts = [gpus, f"partition {self.partition}" if self.partition else "the usual partition"]
-        parts.append(f"at most {self.time}" if self.time else "the usual time limit")
-        return ", ".join((*parts, *self.options))
 
 
 def read_node_options(tables: Tables, runs: SlurmOptions) -> NodeOptions:

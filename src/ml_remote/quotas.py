@@ -14,6 +14,7 @@ from .answers import FOLDER, USER, is_a
 from .errors import RemoteCommandError
 from .machine import Machine
 from .ui.text import in_one_line
+from .ui.words import in_gib
 
 __all__ = ["Quota", "advice", "exceeded_in", "is_short", "parse_quotas", "quota_error", "sizes_in"]
 
@@ -74,7 +75,7 @@ class Quota:
         return bool(self.limit) and self.limit - self.used < gibibytes * 1024**2
 
     def __str__(self) -> str:
-        parts = [f"{_gib(self.used)} of {_gib(self.limit)} GiB"] if self.limit else []
+        parts = [f"{in_gib(self.used)} of {in_gib(self.limit)} GiB"] if self.limit else []
         if self.files_limit:
             parts.append(f"{self.files:,} of {self.files_limit:,} files")
         whose = self.name if self.kind == "user" else f"{self.kind} {self.name}"
@@ -172,7 +173,7 @@ def advice(sizes: dict[str, int], *, most: int = 3) -> list[str]:
     for folder, taken in list(sizes.items())[:most]:
         how = next((how for end, how in _ELSEWHERE if folder.endswith(end)), "")
         if how and taken >= 2**10:
-            told.append(f"{in_one_line(folder)} takes {_gib(taken)} GiB: {how}")
+            told.append(f"{in_one_line(folder)} takes {in_gib(taken)} GiB: {how}")
     return told
 
 
@@ -189,8 +190,3 @@ def quota_error(output: str, machine: Machine) -> RemoteCommandError:
         f"up.{which}" + (f" What could be moved:{room}" if room else ""),
         hint="Free disk space there, or use another disk; lab status shows your quotas",
     )
-
-
-def _gib(kibibytes: int) -> str:
-    gibibytes = kibibytes / 1024**2
-    return f"{gibibytes:.1f}" if gibibytes < 10 else f"{gibibytes:.0f}"

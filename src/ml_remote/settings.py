@@ -234,11 +234,20 @@ def _torch(tables: Tables) -> str:
 
 def _hours(tables: Tables, key: str, default: float) -> float:
     """Return an optional number of hours in [sessions], which must not be negative."""
-    value = tables.table("sessions").get(key, default)
+    must_be = f"a number of hours, such as {default:g} or 0.5; 0 means never."
+    return _number(tables, "sessions", key, default, must_be=must_be)
+
+
+def _limit(tables: Tables, key: str, default: float) -> float:
+    """Return an optional number in [push], which must not be negative."""
+    return _number(tables, "push", key, default, must_be=f"a number such as {default:g}.")
+
+
+def _number(tables: Tables, table: str, key: str, default: float, *, must_be: str) -> float:
+    value = tables.table(table).get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ConfigurationError(
-            f"{tables.source('sessions', key)}: {key} in [sessions] is {value!r}; it must be a "
-            f"number of hours, such as {default:g} or 0.5; 0 means never."
+            f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; it must be {must_be}"
         )
     return float(value)
 
@@ -310,17 +319,6 @@ def _check_variables(tables: Tables, table: str, key: str) -> None:
             f"{tables.source(table, key)}: {key} in [{table}] is {value!r}; the only variables "
             f"allowed are {allowed}."
         ) from None
-
-
-def _limit(tables: Tables, key: str, default: float) -> float:
-    """Return an optional number in [push], which must not be negative."""
-    value = tables.table("push").get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ConfigurationError(
-            f"{tables.source('push', key)}: {key} in [push] is {value!r}; it must be a number such "
-            f"as {default:g}."
-        )
-    return float(value)
 
 
 def _notify_command(tables: Tables) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigurationError
 from .tables import Tables
 
-__all__ = ["SlurmOptions", "allowed", "read_options", "sbatch_words", "seconds_of"]
+__all__ = ["Request", "SlurmOptions", "allowed", "read_options", "seconds_of"]
 
 _KEYS = ("partition", "time", "gpus", "nodes", "options", "prepare")
 _LONGEST_WARNING, _SHORTEST_WARNING = 120, 10
@@ -23,21 +24,43 @@ _OURS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlurmOptions:
-    """The options with which a run asks Slurm. None leaves one to the cluster."""
+class Request:
+    """The options that every job asks Slurm with. None leaves one to the cluster."""
 
     partition: str | None = None
     time: str | None = None
     """How long it may take, as Slurm writes it: "30" minutes, "04:00:00" or "1-12"."""
     gpus: int = 0
     """On each node; a process for each."""
-    nodes: int = 1
     options: tuple[str, ...] = ()
     """Further options of sbatch, such as "--account=physics"."""
-    prepare: tuple[str, ...] = ()
-    """Lines of bash, such as "module load cuda/12", that a login shell runs before each job."""
     ignored: tuple[str, ...] = ()
     """A sentence for each key that is not known: of a newer `lab`, or mistyped."""
+
+    def _lines(self, words: Sequence[str]) -> str:
+        """Return the lines of a batch script that tell sbatch these words and the request."""
+        asked = [] if self.partition is None else [f"--partition={self.partition}"]
+        asked += [] if self.time is None else [f"--time={self.time}"]
+        asked += [f"--gpus-per-node={self.gpus}"] if self.gpus else []
+        return "\n".join(f"#SBATCH {shlex.quote(one)}" for one in (*words, *asked, *self.options))
+
+    def _cards(self) -> str:
+        return {0: "no GPU", 1: "1 GPU"}.get(self.gpus, f"{self.gpus} GPUs")
+
+    def __str__(self) -> str:
+        parts = [self._cards()]
+        parts.append(f"partition {self.partition}" if self.partition else "the usual partition")
+        parts.append(f"at most {self.time}" if self.time else "the usual time limit")
+        return ", ".join((*parts, *self.options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmOptions(Request):
+    """The options with which a run asks Slurm."""
+
+    nodes: int = 1
+    prepare: tuple[str, ...] = ()
+    """Lines of bash, such as "module load cuda/12", that a login shell runs before each job."""
 
     def lines(self, *, name: str, until_done: bool = False) -> str:
         """Return the lines of the batch script that tell sbatch; `name` is what squeue shows.
@@ -45,10 +68,9 @@ class SlurmOptions:
         With `until_done` the batch script gets a signal before the time limit.
         """
         words = [f"--job-name={name}", f"--nodes={self.nodes}", "--ntasks-per-node=1", "--requeue"]
-        words += sbatch_words(self.partition, self.time, self.gpus)
         if until_done:
             words.append(f"--signal=B:USR1@{self._warning}")
-        return "\n".join(f"#SBATCH {shlex.quote(word)}" for word in (*words, *self.options))
+        return self._lines(words)
 
     @property
     def _warning(self) -> int:
@@ -57,20 +79,12 @@ class SlurmOptions:
             return _LONGEST_WARNING
         return max(_SHORTEST_WARNING, min(_LONGEST_WARNING, seconds_of(self.time) // 10))
 
+    def _cards(self) -> str:
+        return f"{super()._cards()} on each" if self.gpus and self.nodes > 1 else super()._cards()
+
     def __str__(self) -> str:
         nodes = "1 node" if self.nodes == 1 else f"{self.nodes} nodes"
-        gpus = {0: "no GPU", 1: "1 GPU"}.get(self.gpus, f"{self.gpus} GPUs")
-        parts = [nodes, f"{gpus} on each" if self.gpus and self.nodes > 1 else gpus]
-        parts.append(f"partition {self.partition}" if self.partition else "the usual partition")
-        parts.append(f"at most {self.time}" if self.time else "the usual time limit")
-        return ", ".join((*parts, *self.options))
-
-
-def sbatch_words(partition: str | None, time: str | None, gpus: int) -> list[str]:
-    """Return the words for sbatch that name a partition, a time limit and the GPUs of a node."""
-    words = [] if partition is None else [f"--partition={partition}"]
-    words += [] if time is None else [f"--time={time}"]
-    return words + ([f"--gpus-per-node={gpus}"] if gpus else [])
+        return f"{nodes}, {super().__str__()}"
 
 
 def seconds_of(time: str) -> int:

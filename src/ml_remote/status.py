@@ -27,13 +27,13 @@ from .next_steps import Known, read_environment, what_next
 from .nodes.document import about_node, node_document
 from .nodes.state import Node, parse_nodes
 from .quotas import Quota, advice, is_short, parse_quotas, sizes_in
-from .runs.duration import duration_in_words
 from .runs.machines import RemoteJob
 from .runs.sweeps.finding import interrupted_among
 from .scripts import ExitCode, check, run_script, script
 from .sessions.kernels import about_kernels
 from .sessions.open_ports import OpenPort, open_ports
 from .slurm_options import SlurmOptions
+from .ui.words import counted, duration_in_words, in_gib
 
 __all__ = ["Gpu", "Load", "look_at", "parse", "status", "status_document"]
 
@@ -297,15 +297,15 @@ def _lines(load: Load, folder: str) -> Iterator[str]:
     for gpu in load.gpus:
         yield f"GPU {gpu.index:<8}{', '.join(_about(gpu))}"
     for one in load.waiting:
-        what = "1 card" if one.cards == 1 else f"{one.cards} cards"
+        what = counted(one.cards, "card")
         run = f", run {one.run}" if one.run else ""
         yield f"In line {one.place:<4}{one.user} for {what}{run}"
     if load.load is not None:
         yield f"Load        {load.load:.1f} on {load.cores or '?'} cores"
     if load.memory is not None:
-        yield f"Memory      {_gib(load.memory[0])} of {_gib(load.memory[1])} GiB free"
+        yield f"Memory      {in_gib(load.memory[0])} of {in_gib(load.memory[1])} GiB free"
     if load.disk is not None:
-        yield f"Disk        {_gib(load.disk[0])} of {_gib(load.disk[1])} GiB free ({folder})"
+        yield f"Disk        {in_gib(load.disk[0])} of {in_gib(load.disk[1])} GiB free ({folder})"
 
 
 def _about(gpu: Gpu) -> Iterator[str]:
@@ -313,17 +313,12 @@ def _about(gpu: Gpu) -> Iterator[str]:
     if gpu.busy_percent is not None:
         yield f"{gpu.busy_percent} % busy"
     if gpu.used is not None and gpu.total:
-        yield f"{_gib(gpu.used * 1024)} of {_gib(gpu.total * 1024)} GiB used"
+        yield f"{in_gib(gpu.used * 1024)} of {in_gib(gpu.total * 1024)} GiB used"
     for user, used in sorted(gpu.users.items(), key=lambda item: -item[1]):
-        yield f"{user}: {_gib(used * 1024)}"
+        yield f"{user}: {in_gib(used * 1024)}"
     if gpu.held_by:
         run = f" for run {gpu.held_for}" if gpu.held_for else ""
         yield f"held by {gpu.held_by}{run}"
-
-
-def _gib(kibibytes: int) -> str:
-    gibibytes = kibibytes / 1024**2
-    return f"{gibibytes:.1f}" if gibibytes < 10 else f"{gibibytes:.0f}"
 
 
 def _number(text: str) -> int | None:

@@ -12,8 +12,8 @@ from ml_remote.jobs.about import About, Run
 from ml_remote.jobs.job import Job, State
 from ml_remote.project import Project
 from ml_remote.runs import labs
-from ml_remote.runs.duration import duration_in_words
 from ml_remote.runs.listing import choose_run, table
+from ml_remote.ui.words import duration_in_words
 
 
 def job(id: str, *, state: State = "done", minutes: int = 1) -> Job:

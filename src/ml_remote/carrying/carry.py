@@ -7,6 +7,7 @@ from ..errors import UsageError
 from ..machine import Machine
 from ..remote_folders import settings_for_machine
 from ..ui.display import transfer_bar
+from ..ui.words import size_in_words
 from .fetching import fetch_wheels, missing_here
 from .python import fetch_python
 from .sending import FOLDER, send_wheels
@@ -16,7 +17,6 @@ from .wheels import find_wheels
 __all__ = ["carry_wheels"]
 
 _BY_INDEX = ("auto", "uv", "venv")
-_MIB = 2**20
 
 
 def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = False) -> str:
@@ -37,7 +37,7 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
     uv_too = not target.has_uv and settings.manager != "venv"
     wheels = find_wheels(project.root, target, torch=settings.torch, uv_too=uv_too)
     folder = project.root / FOLDER
-    total = _size(sum(wheel.size for wheel in wheels))
+    total = size_in_words(sum(wheel.size for wheel in wheels))
     console.say(
         f"Wheels for {machine.alias} ({target.platforms[0]}): {len(wheels)}, {total}; still to "
         f"download: {len(missing_here(wheels, folder))}."
@@ -64,8 +64,3 @@ def carry_wheels(context: Context, machine: Machine, far: str, *, yes: bool = Fa
         send_wheels(machine, wheels, folder, progress)
     console.say(f"{len(wheels)} files are on {machine.alias}.")
     return FOLDER
-
-
-def _size(size: int) -> str:
-    """Return a size for people."""
-    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{max(1, round(size / _MIB))} MB"

@@ -15,8 +15,9 @@ from ..machine import Machine
 from ..processes import Result
 from ..scripts import run_script
 from ..ssh.ssh_log import SshLog, ThroughSsh, ssh_log
+from ..transfer.copying import sftp_quoted
 from ..transfer.failures import explain_failure
-from ..transfer.rsync import is_new_enough, said_here
+from ..transfer.rsync import is_new_enough, remote_shell, said_here
 from ..ui.display import Progress
 from .wheels import Wheel
 
@@ -127,9 +128,8 @@ def _by_rsync(machine: Machine, names: Sequence[str], folder: str) -> _Sending:
 
     def command(own: SshLog) -> list[str]:
         *ssh, _, _ = machine.client.with_options("BatchMode=yes").command(flags=own.flags)
-        words = ['"' + word.replace('"', '""') + '"' for word in ssh]
         start = ["rsync", "-s", "--times", "--inplace", "--from0", "--files-from=-"]
-        return [*start, "-e", " ".join(words), "./", f"{machine.alias}:{folder}/"]
+        return [*start, "-e", remote_shell(ssh), "./", f"{machine.alias}:{folder}/"]
 
     return _Sending(command, "".join(f"{name}\0" for name in names))
 
@@ -144,10 +144,6 @@ def _by_sftp(
         (_, *options, _, _) = client.command()
         return ["sftp", *options, "-b", "-", machine.alias]
 
-    orders = [f"cd {_quoted(folder)}"]
-    orders += [f"-put {'-a ' if name in begun else ''}{_quoted(name)}" for name in names]
+    orders = [f"cd {sftp_quoted(folder)}"]
+    orders += [f"-put {'-a ' if name in begun else ''}{sftp_quoted(name)}" for name in names]
     return _Sending(command, "".join(f"{line}\n" for line in orders))
-
-
-def _quoted(path: str) -> str:
-    return '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'

@@ -13,6 +13,7 @@ from ..machine import Machine
 from ..scripts import run_script
 from ..ssh.compute_nodes import NODE
 from ..ui.text import in_one_line
+from ..ui.words import duration_in_words
 
 __all__ = ["Node", "find_node", "left_in_words", "list_nodes", "parse_nodes"]
 
@@ -111,6 +112,4 @@ def _duration(text: str) -> timedelta | None:
 
 def left_in_words(node: Node) -> str:
     """Return how long the job of a node may still run, as a part of a sentence."""
-    from ..runs.duration import duration_in_words
-
     return "no time limit" if node.left is None else f"{duration_in_words(node.left)} left"

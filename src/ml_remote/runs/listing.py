@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 
 from ..context import Context
@@ -10,8 +9,8 @@ from ..errors import UsageError
 from ..jobs import no_sign
 from ..jobs.document import job_document
 from ..jobs.job import Job
-from ..next_steps import Known, what_next
-from .duration import duration_in_words
+from ..next_steps import Known, look_at, what_next
+from ..ui.words import duration_in_words
 from .machines import find_jobs
 from .sweeps.finding import find_set, find_sweep_id, sweep_of, sweeps_among
 from .sweeps.showing import show_sweep, sweep_document
@@ -183,7 +182,7 @@ def known_from(
         folder = f"{last.output_folder}/{f'{last.sweep}-1' if last.sweep else over[-1].id}"
         is_here = (context.project.outputs / folder).is_dir()
         shown = last.output_folder if last.sweep else folder
-        results = f"look at {shlex.quote(f'outputs/{shown}')}" if is_here else _BRING
+        results = look_at(shown) if is_here else _BRING
     interrupted = [sweep.id for sweep in sweeps if sweep.state == "interrupted"]
     return Known(
         running=list(dict.fromkeys(run.run.sweep or run.id for run in going_on)),

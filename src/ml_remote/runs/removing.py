@@ -22,7 +22,7 @@ from ..scripts import ExitCode, Explanations, run_script
 from ..transfer.fetching import manifest_of
 from ..transfer.outputs import INCOMING
 from ..transfer.results import BlockedError, Results
-from ..ui.text import in_one_line
+from ..ui.words import counted, size_in_words, some
 from .comparing import bring_records
 from .listing import choose_run, known_from
 from .machines import RemoteJob, find_jobs
@@ -33,7 +33,6 @@ __all__ = ["remove_runs"]
 
 _PART = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")
 _TIMEOUT = 600.0  # seconds
-_OWN_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +219,7 @@ def _all_but_the_best(
             for machine in machines
         ]
     if not removals:
-        raise UsageError(f"There is nothing to remove: {_runs(len(matching))} matched.")
+        raise UsageError(f"There is nothing to remove: {counted(len(matching), 'run')} matched.")
     return removals
 
 
@@ -253,8 +252,8 @@ def _there(removal: _Removal) -> str:
     if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,15}", one) for one in numbers):
         return "no results, only its log"
     sets = "-*" if removal.is_sweep else ""
-    size = int(numbers[1]) / 1000
-    return f"outputs/{removal.folder}{sets} ({_files(int(numbers[0]))}, {size:.1f} MB)"
+    files, size = counted(int(numbers[0]), "file"), size_in_words(int(numbers[1]) * 1024)
+    return f"outputs/{removal.folder}{sets} ({files}, {size})"
 
 
 def _here(outputs: Path, removal: _Removal) -> str:
@@ -269,11 +268,11 @@ def _here(outputs: Path, removal: _Removal) -> str:
     for path in files:
         name = path.relative_to(outputs).as_posix()
         if not any(record.agrees(path.lstat()) for record in manifest.records(name)):
-            own.append(in_one_line(path.name))
-    more = ", ..." if len(own) > _OWN_SHOWN else ""
-    changed = f"; not from the machine: {', '.join(own[:_OWN_SHOWN])}{more}" if own else ""
+            own.append(path.name)
+    changed = f"; not from the machine: {some(own)}" if own else ""
     sets = "-*" if removal.is_sweep else ""
-    return f"outputs/{removal.folder}{sets} ({_files(len(files))}, {size / 1e6:.1f} MB{changed})"
+    what = f"{counted(len(files), 'file')}, {size_in_words(size)}{changed}"
+    return f"outputs/{removal.folder}{sets} ({what})"
 
 
 def _remove_here(results: Results, folder: str) -> None:
@@ -301,11 +300,3 @@ def _remove_here(results: Results, folder: str) -> None:
 
 def _is_link(leaf: str, above: int | None) -> bool:
     return stat.S_ISLNK(os.stat(leaf, dir_fd=above, follow_symlinks=False).st_mode)
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"

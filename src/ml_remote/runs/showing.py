@@ -18,8 +18,8 @@ from ..records.reading import FILES, Record, read_record, records_in
 from ..transfer.choosing import Choice
 from ..transfer.fetching import fetch_outputs
 from ..ui.text import in_one_line
+from ..ui.words import duration_in_words
 from .comparing import bring_records
-from .duration import duration_in_words
 from .listing import choose_run
 from .machines import RemoteJob, find_jobs
 from .summary import metric_lines

@@ -20,9 +20,9 @@ from ..lasting_kernels import (
 )
 from ..next_steps import Known, what_next
 from ..project import Project
-from ..runs.duration import duration_in_words
 from ..runs.labs import find_lab
 from ..scripts import run_script
+from ..ui.words import duration_in_words, in_gib
 
 __all__ = ["about_kernels", "show_local_kernels", "stop_kernel"]
 
@@ -42,19 +42,15 @@ def about_kernels(kernels: Kernels) -> Iterator[str]:
 def _about(kernel: LastingKernel) -> Iterator[str]:
     yield f"for {duration_in_words(kernel.age)}"
     if kernel.memory is not None:
-        yield _gib(kernel.memory)
+        yield f"{in_gib(kernel.memory / 1024)} GiB"
     if kernel.card_memory is None:
         yield "perhaps memory on the card"
     elif kernel.card_memory:
-        yield f"{_gib(kernel.card_memory)} on the card"
+        yield f"{in_gib(kernel.card_memory / 1024)} GiB on the card"
     yield "shown in a window" if kernel.is_shown else "in no window"
     yield "busy" if kernel.is_busy else "idle"
     if kernel.has_old_environment:
         yield "old environment until restarted"
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
 
 
 def show_local_kernels(context: Context, *, as_json: bool = False) -> None:

@@ -18,18 +18,18 @@ from ..ssh.client import Client
 from ..ssh.ssh_log import SshLog, ThroughSsh, ssh_log
 from ..ui.display import Progress
 from ..ui.text import in_one_line
+from ..ui.words import size_in_words
 from .copy_errors import copy_reason
 from .failures import explain_failure
 from .git_errors import cleaned_output
 from .outputs import LeftOut, Listing, RemoteFile
 from .results import make_holes
-from .rsync import is_new_enough, said_here, version_in
+from .rsync import is_new_enough, remote_shell, said_here, version_in
 
 __all__ = [
     "LONGEST_LINE",
     "Copying",
     "choose_program",
-    "in_words",
     "is_on_its_way",
     "program_variables",
     "sftp_quoted",
@@ -133,8 +133,8 @@ class Copying(ABC):
         free = shutil.disk_usage(self.folder.parent).free
         if needed > free:
             raise LabError(
-                f"The results need {in_words(needed)}, but the disk here has only "
-                f"{in_words(free)} free. Nothing was copied.",
+                f"The results need {size_in_words(needed)}, but the disk here has only "
+                f"{size_in_words(free)} free. Nothing was copied.",
                 hint="Free disk space, or choose: lab pull RUN, lab pull --only PATTERN, or lab "
                 "pull --exclude '*.pt'",
             )
@@ -228,8 +228,6 @@ class _Rsync(Copying):
 
     def _command(self, client: Client, own: SshLog) -> list[str]:
         *ssh, _, _ = client.command(flags=own.flags)
-        # Between quotes, rsync takes a doubled quote for the quote itself.
-        words = ['"' + word.replace('"', '""') + '"' for word in ssh]
         # In place, so that what has come stays even when rsync itself is killed.
         options = ["-s", "--times", "--inplace", "--from0", "--files-from=-"]
         if self.keeps_holes:
@@ -237,7 +235,7 @@ class _Rsync(Copying):
         if not all(file.is_settled for file in self.files):
             options.append("--ignore-times")  # equal size and time do not mean equal
         source = f"{self._client.alias}:{self._listing.folder}/"
-        return ["rsync", *options, "-e", " ".join(words), source, "./"]
+        return ["rsync", *options, "-e", remote_shell(ssh), source, "./"]
 
     def _orders(self) -> str:
         return "".join(f"{file.name}\0" for file in self.files)
@@ -313,10 +311,3 @@ def _held(path: Path) -> int:
         return 0
     blocks: int = getattr(state, "st_blocks", -1)
     return state.st_size if blocks < 0 else blocks * 512
-
-
-def in_words(size: int) -> str:
-    """Return a number of bytes for people."""
-    if size < 1e5:
-        return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} bytes"
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

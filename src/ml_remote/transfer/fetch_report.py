@@ -8,14 +8,13 @@ from ..context import Context
 from ..machine import Machine
 from ..ui.console import Console
 from ..ui.display import transfer_bar
-from ..ui.text import in_one_line
+from ..ui.words import counted, size_in_words, some
 from .choosing import EVERYTHING, Choice
 from .fetching import Fetched, fetch_outputs
 from .outputs import LeftOut, Listing
 
 __all__ = ["fetch_and_report"]
 
-_NAMED = 5  # names in one message
 _MANY = 10_000  # files; on both sides each is looked at, and thousands take a second
 
 
@@ -42,7 +41,7 @@ def fetch_and_report(
         )
     came = len(fetched.new) + len(fetched.replaced) + len(fetched.beside)
     if came:
-        console.say(f"{_files(came)} copied to outputs/ ({fetched.size / 1e6:.1f} MB).")
+        console.say(f"{counted(came, 'file')} copied to outputs/ ({size_in_words(fetched.size)}).")
     elif not (fetched.deleted or fetched.left_out):
         console.say("outputs/ is already up to date.")
     else:
@@ -50,11 +49,11 @@ def fetch_and_report(
     _tell_of_own(fetched, machine, console)
     if fetched.deleted:
         console.say(
-            f"{_files(len(fetched.deleted))} that you deleted here were skipped. To get a run "
-            "back: lab pull RUN"
+            f"{counted(len(fetched.deleted), 'file')} that you deleted here were skipped. To get a "
+            "run back: lab pull RUN"
         )
     for reason, names in _by_reason(fetched.left_out).items():
-        console.warn(f"{_files(len(names))} skipped: {reason} ({_some(names)}).")
+        console.warn(f"{counted(len(names), 'file')} skipped: {reason} ({some(names)}).")
     if fetched.same >= _MANY:
         console.note(
             f"outputs/ has {fetched.same:,} files, and comparing them takes a while each time. To "
@@ -63,7 +62,7 @@ def fetch_and_report(
     if fetched.running:
         console.warn(
             f"These runs are still in progress on {machine.alias}, so their files are not final: "
-            f"{_some(fetched.running)}. When they have ended: lab pull"
+            f"{some(fetched.running)}. When they have ended: lab pull"
         )
     return fetched
 
@@ -74,11 +73,11 @@ def _tell_of_own(fetched: Fetched, machine: Machine, console: Console) -> None:
         verb = "differs here and was" if len(fetched.kept) == 1 else "differ here and were"
         beside = f" {machine.alias}'s versions are beside them (NAME.from-{machine.alias})."
         console.warn(
-            f"{_files(len(fetched.kept))} {verb} kept: {_some(fetched.kept)}.{beside} To replace "
-            "them: lab pull --overwrite"
+            f"{counted(len(fetched.kept), 'file')} {verb} kept: {some(fetched.kept)}.{beside} To "
+            "replace them: lab pull --overwrite"
         )
     if fetched.backups:
-        console.say(f"Your versions are kept as {_some(fetched.backups)}.")
+        console.say(f"Your versions are kept as {some(fetched.backups)}.")
 
 
 def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:
@@ -86,12 +85,3 @@ def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:
     for one in left_out:
         reasons.setdefault(one.reason, []).append(one.name)
     return reasons
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _NAMED else ""
-    return ", ".join(map(in_one_line, names[:_NAMED])) + more

@@ -29,6 +29,7 @@ from ..pins import (
 from ..tables import LOCAL_FILE, PROJECT_FILE
 from ..ui.console import Console
 from ..ui.text import in_one_line
+from ..ui.words import some
 from .local_repository import git
 
 __all__ = ["ACCEPT", "IncomingCommits", "examine", "settle"]
@@ -45,7 +46,7 @@ _OURS_ALONE = (LOCAL_FILE, ".lab", ".venv")
 """What git ignores because it is this computer's: from a commit it would be somebody else's."""
 _PLAIN_FILES = (SCRIPT, LOCK, PROJECT_FILE, *_SETTINGS)
 _LARGEST = 4_000_000  # bytes
-_COMMITS, _FILES, _LINES = 10, 5, 60  # how many are shown
+_COMMITS, _LINES = 10, 60  # how many are shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ class IncomingCommits:
                 files = named.setdefault(subject, [])
                 files += [] if word in files else [word]
         for subject, files in named.items():
-            yield f"  {subject}: {_some(files)}"
+            yield f"  {subject}: {some(files)}"
 
     def _pin(self, text: str) -> str:
         """Return where a text of lab.py takes the tool from; nothing if nowhere."""
@@ -187,7 +188,7 @@ def settle(incoming: IncomingCommits, console: Console, *, accepted: bool, sourc
     if incoming.touched:
         lines = [in_one_line(line) for line in incoming.commits()]
         more = ["  ... and more commits"] if len(lines) > _COMMITS else []
-        names = lines[:_COMMITS] or [f"  {in_one_line(_some(list(incoming.touched)))}"]
+        names = lines[:_COMMITS] or [f"  {some(incoming.touched)}"]
         console.warn(
             f"New commits from {source} change what runs on this computer. git's hooks do not run "
             "for them:\n" + "\n".join([*names, *more])
@@ -257,8 +258,3 @@ def _in_words(source: str) -> str:
 
 def _see(old: str, new: str) -> str:
     return f"git diff {old[:7]} {new}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _FILES} more" if len(names) > _FILES else ""
-    return ", ".join(names[:_FILES]) + more

@@ -21,6 +21,7 @@ from ..ssh.client import SCRIPT_BEGINS, Client, script_input
 from ..ssh.ssh_log import ThroughSsh, ssh_log
 from ..tables import LOCAL_FILE
 from ..ui.display import steps
+from ..ui.words import some
 from .git_errors import git_failure
 
 __all__ = [
@@ -44,7 +45,6 @@ _IDENTITY = (
     'git config --global user.name "Your Name" && git config --global user.email you@example.com'
 )
 _UNFINISHED = {"rebase-merge": "rebase", "rebase-apply": "rebase", "BISECT_LOG": "bisect"}
-_NAMED = 5  # names in one message
 _NO_HOOK = re.compile(r"(?m)^fatal: cannot (?:run|exec) '?\S*hooks/pre-push'?: ")
 _OF_OURS = "== lab "
 """Begins a line of our own script there."""
@@ -217,14 +217,16 @@ def about_submodules(
     known = [name for name in names if name in addressed or name.startswith('"')]
     nested = [name for name in names if name not in known]
     if known:
-        said = ", ".join(known[:_NAMED]) + (", ..." if len(known) > _NAMED else "")
-        yield f"The files of these submodules {where} are not what the commit says: {said}. {how}"
-    if nested:
-        said = ", ".join(nested[:_NAMED]) + (", ..." if len(nested) > _NAMED else "")
         yield (
-            f"These folders are repositories of their own, so their files are not {where}: {said}. "
-            "The project keeps only the number of a commit of theirs. To keep their files: move "
-            "the .git in each away, then: git rm --cached FOLDER, git add FOLDER, and commit"
+            f"The files of these submodules {where} are not what the commit says: {some(known)}. "
+            f"{how}"
+        )
+    if nested:
+        yield (
+            f"These folders are repositories of their own, so their files are not {where}: "
+            f"{some(nested)}. The project keeps only the number of a commit of theirs. To keep "
+            "their files: move the .git in each away, then: git rm --cached FOLDER, git add "
+            "FOLDER, and commit"
         )
 
 

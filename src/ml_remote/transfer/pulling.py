@@ -12,6 +12,7 @@ from ..errors import LabError, WrongFolderError
 from ..machine import Machine
 from ..next_steps import Known, what_next
 from ..ui.console import Console
+from ..ui.words import some
 from .choosing import EVERYTHING, Choice
 from .failures import explain_git
 from .fetch_report import fetch_and_report
@@ -36,7 +37,6 @@ from .remote_repository import (
     named,
     parse_read,
     run_read,
-    some,
 )
 
 __all__ = ["pull"]

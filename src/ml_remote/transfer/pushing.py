@@ -10,6 +10,7 @@ from ..errors import RemoteCommandError
 from ..machine import Machine
 from ..next_steps import Known, what_next
 from ..processes import Result
+from ..ui.words import some
 from .data.folder import link_data
 from .failures import explain_git
 from .local_repository import (
@@ -35,7 +36,6 @@ from .remote_repository import (
     parse_prepared,
     parse_update,
     run_prepare,
-    some,
     update,
 )
 from .uncommitted import check_uncommitted

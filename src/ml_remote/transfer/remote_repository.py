@@ -9,7 +9,6 @@ is noted beforehand, and a file that is on its way from the old state to the not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import answers, git
@@ -18,6 +17,7 @@ from ..machine import Machine
 from ..next_steps import Known, read_environment
 from ..processes import Result
 from ..scripts import ExitCode, Explanations, check, script
+from ..ui.words import some
 from .git_errors import git_failure
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "parse_update",
     "run_prepare",
     "run_read",
-    "some",
     "update",
 ]
 
@@ -211,12 +210,6 @@ def named(result: Result, word: str) -> tuple[str, ...]:
     """Return what a script printed in lines that begin with a word."""
     lines = [line.partition(" ") for line in result.stdout.split("\n")]
     return tuple(text for first, _, text in lines if first == word)
-
-
-def some(files: Sequence[str]) -> str:
-    """Return the first few names."""
-    more = f" and {len(files) - 5} more" if len(files) > 5 else ""
-    return ", ".join(files[:5]) + more
 
 
 def _run(machine: Machine, name: str, *arguments: str, timeout: float = 120) -> Result:

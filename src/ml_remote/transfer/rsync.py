@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterable
 
 from .. import processes
 
-__all__ = ["OLDEST", "is_new_enough", "said_here", "version_in"]
+__all__ = ["OLDEST", "is_new_enough", "is_plain", "remote_shell", "said_here", "version_in"]
 
 OLDEST = (3, 0)
 """The first version with --protect-args."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@=,-]+")
 _VERSION = re.compile(r"rsync\s+version v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
 
 
@@ -22,6 +24,18 @@ def version_in(said: str) -> tuple[int, ...]:
     """
     found = _VERSION.search(said)
     return tuple(int(number or 0) for number in found.groups()) if found else ()
+
+
+def is_plain(word: str) -> bool:
+    """Return whether a word is the same to rsync, and to every shell, without quotes."""
+    return bool(_PLAIN.fullmatch(word))
+
+
+def remote_shell(words: Iterable[str]) -> str:
+    """Return a command as rsync's -e takes it: between quotes, a doubled quote is the quote."""
+    return " ".join(
+        word if is_plain(word) else '"' + word.replace('"', '""') + '"' for word in words
+    )
 
 
 def is_new_enough(said: str) -> bool:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..context import Context
 from ..errors import LabError
 from ..ui.console import Console
-from ..ui.text import in_one_line
-from .copying import in_words
+from ..ui.words import counted, size_in_words, some
 from .local_repository import OWN, Repository, git
 
 __all__ = ["check_uncommitted", "tell_if_not_ignored"]
-
-_NAMED = 3  # names in one message
 
 
 def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) -> None:
@@ -35,16 +31,18 @@ def check_uncommitted(context: Context, repository: Repository, *, dirty: bool) 
         return
     largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)
     what = "is not committed" if dirty else "is neither committed nor ignored by git"
-    limit = _files(settings.most_files) if is_many else in_words(int(settings.most_mb * 1e6))
+    found = (
+        f"{size_in_words(total)} in {counted(len(sizes), 'file')} {what}: {some(largest, most=3)}"
+    )
     if largest[0].startswith("data/"):
         raise LabError(
-            f"{_amount(len(sizes), total)} {what}: {_some(largest)}. git does not ignore data/. "
-            "Nothing was pushed.",
+            f"{found}. git does not ignore data/. Nothing was pushed.",
             hint="Add the line /data to .gitignore, then: lab data push",
         )
+    most = int(settings.most_mb * 1e6)
+    limit = counted(settings.most_files, "file") if is_many else size_in_words(most)
     raise LabError(
-        f"{_amount(len(sizes), total)} {what}: {_some(largest)}. That is more than {limit}. "
-        "Nothing was pushed.",
+        f"{found}. That is more than {limit}. Nothing was pushed.",
         hint="For data: move it into data/, then: lab data push. To never send it: name it in "
         ".gitignore. To push it anyway: most_mb or most_files in [push], in lab.toml",
     )
@@ -64,16 +62,3 @@ def _size(path: Path) -> int:
         return path.lstat().st_size
     except (OSError, ValueError):
         return 0
-
-
-def _amount(number: int, size: int) -> str:
-    return f"{in_words(size)} in {_files(number)}"
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number:,} files"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _NAMED else ""
-    return ", ".join(map(in_one_line, names[:_NAMED])) + more

@@ -15,8 +15,8 @@ from ...machine import Machine
 from ...next_steps import Known, what_next
 from ...scripts import ExitCode
 from ...transfer.pushing import push_to
+from ...ui.words import duration_in_words
 from ..detaching import detach_on_interrupt
-from ..duration import duration_in_words
 from ..folders import refuse_mixing
 from ..labs import find_lab
 from ..machines import RemoteJob, remember_machine

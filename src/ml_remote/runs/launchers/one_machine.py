@@ -23,9 +23,9 @@ from ...project import Project
 from ...quotas import exceeded_in
 from ...scripts import run_script
 from ...ui.text import in_one_line
+from ...ui.words import duration_in_words
 from ..cards import check_cards
 from ..detaching import detach_on_interrupt
-from ..duration import duration_in_words
 from ..folders import refuse_mixing
 from ..labs import check_parameters, find_lab, sources_of, text_of
 from ..machines import remember_machine
@@ -247,18 +247,7 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
 
     console = context.console
     verbose = verbose or job.about.format == 1  # what it prints has no events
-    with (
-        detach_on_interrupt(context, job.id, where=machine.alias),
-        show_progress(console, verbose=verbose) as progress,
-    ):
-        ended = jobs.follow(
-            machine,
-            job.id,
-            console=console,
-            on_line=progress.on_line,
-            again=f"lab attach {job.id}",
-            known=job,
-        )
+    ended, progress = _followed(context, machine, job, verbose=verbose)
     took = duration_in_words(ended.duration)
     if ended.state == "done":
         what = "All cells of " if ended.slurm is None else ""
@@ -282,19 +271,7 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
     from ..results import fetch_results
 
     console = context.console
-    with (
-        detach_on_interrupt(context, job.id, where=machine.alias),
-        show_progress(console, verbose=True) as progress,
-    ):
-        ended = jobs.follow(
-            machine,
-            job.id,
-            console=console,
-            on_line=progress.on_line,
-            on_update=progress.on_update,
-            again=f"lab attach {job.id}",
-            known=job,
-        )
+    ended, progress = _followed(context, machine, job, verbose=True)
     results = fetch_results(context, machine, ended)
     more = _remedy(context, ended, progress)
     if ended.exit_code is None:
@@ -307,6 +284,26 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
         return 0
     console.error(failure(ended, progress, where=machine.alias), hint=more or results)
     return ended.exit_code
+
+
+def _followed(
+    context: Context, machine: Machine, job: Job, *, verbose: bool
+) -> tuple[Job, Progress]:
+    """Show what a run prints until it ends; return it as it is then, and what was shown."""
+    with (
+        detach_on_interrupt(context, job.id, where=machine.alias),
+        show_progress(context.console, verbose=verbose) as progress,
+    ):
+        ended = jobs.follow(
+            machine,
+            job.id,
+            console=context.console,
+            on_line=progress.on_line,
+            on_update=progress.on_update if job.run.command else None,
+            again=f"lab attach {job.id}",
+            known=job,
+        )
+    return ended, progress
 
 
 def _remedy(context: Context, ended: Job, progress: Progress) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +9,7 @@ from ... import jobs
 from ...context import Context
 from ...errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
 from ...jobs.outage import Outage
-from ...next_steps import Known, what_next
+from ...next_steps import Known, look_at, what_next
 from ...scripts import run_script
 from ...transfer.choosing import Choice
 from ...transfer.fetch_report import fetch_and_report
@@ -101,7 +100,7 @@ def _end(context: Context, sweep: Sweep) -> int:
     if sweep.state == "done":
         sets = "its one set is" if sweep.total == 1 else f"all {sweep.total} sets are"
         console.say(f"{what}: {sets} done.")
-        results = f"look at {shlex.quote(f'outputs/{sweep.run.output_folder}')}"
+        results = look_at(sweep.run.output_folder)
         if sweep.run.optimize:
             results = f"lab runs --compare {sweep.id} --by {sweep.run.optimize}"
         console.next_step(what_next(context, Known(results=results)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from ...context import Context
-from ...next_steps import Known, what_next
+from ...next_steps import Known, look_at, what_next
 from ...transfer.choosing import Choice
 from ...transfer.fetch_report import fetch_and_report
 from ..machines import find_jobs, machines_with_runs
@@ -40,6 +39,6 @@ def pull_spread(
             choice=choice,
             overwrite=overwrite,
         )
-    results = f"look at {shlex.quote(f'outputs/{sweep.run.output_folder}')}"
+    results = look_at(sweep.run.output_folder)
     context.console.next_step(what_next(context, Known(results=results), after="lab pull"))
     return True

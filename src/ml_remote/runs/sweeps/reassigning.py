@@ -17,6 +17,7 @@ from ...transfer.fetching import manifest_of
 from ...transfer.outputs import INCOMING
 from ...transfer.results import Results
 from ...ui.text import in_one_line
+from ...ui.words import counted
 from ..folders import shared_folders
 from ..launchers.launcher import RunRequest
 from ..launchers.one_machine import code_is_changed
@@ -27,7 +28,7 @@ from .following import fetch_results, stop
 from .merging import divide
 from .request import SweepRequest
 from .resuming_one import resume_on_machine
-from .starting import Share, make_folder, runs_in_words, tell_machine
+from .starting import Share, make_folder, tell_machine
 from .state import Sets, Sweep
 from .workers import Cards, cards_of_a_set, how_many_at_once, launcher_for, start_workers
 
@@ -79,7 +80,7 @@ def reassign(
     for machine in [*(share.machine for share in shares), *(one.machine for one in leaving)]:
         tell_machine(machine, sweep.id, others=[], gone=gone)
     left = len(sets) - len(ended)
-    given = f", with {runs_in_words(left)} of {', '.join(gone)}" if left else ""
+    given = f", with {counted(left, 'run')} of {', '.join(gone)}" if left else ""
     context.console.note(f"{sweep.id} continues on {', '.join(asked.spread)}{given}.")
 
 

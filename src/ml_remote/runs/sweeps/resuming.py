@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...context import Context
 from ...errors import UsageError
+from ...ui.words import counted
 from ..launchers.launcher import RunRequest
 from .expanding import check_size
 from .finding import read_sweep, sets_of
@@ -11,7 +12,7 @@ from .merging import divide
 from .reassigning import reassign
 from .request import SweepRequest
 from .resuming_one import resume_on_machine
-from .starting import Numbered, Share, after_start, runs_in_words, tell_machine
+from .starting import Numbered, Share, after_start, tell_machine
 from .state import Sweep
 from .workers import Cards
 
@@ -54,8 +55,8 @@ def resume(context: Context, request: RunRequest, asked: SweepRequest, *, cards:
 def _open_in_words(count: int, new: int) -> str:
     """Return how many runs are to be done, and how many of them are new."""
     if count == new:
-        return f"{new:,} new {'run' if new == 1 else 'runs'}"
-    return f"{runs_in_words(count)} left{f', {new:,} of them new' if new else ''}"
+        return counted(new, "new run")
+    return f"{counted(count, 'run')} left{f', {new:,} of them new' if new else ''}"
 
 
 def _tell_of_silent(context: Context, sweep: Sweep) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import timedelta
 
 from ...context import Context
 from ...errors import UsageError
-from ...next_steps import Known, what_next
+from ...next_steps import Known, look_at, what_next
 from ...records.comparison import rounded
-from ..duration import duration_in_words
+from ...ui.words import duration_in_words
 from .finding import sets_of
 from .following import reason_of
 from .state import Outcome, Sets, Sweep
@@ -100,7 +99,7 @@ def _known(context: Context, sweep: Sweep) -> Known:
         return Known(interrupted=sweep.id)
     folder = f"{sweep.run.output_folder}/{sweep.id}-1"
     if (context.project.outputs / folder).is_dir():
-        results = f"look at {shlex.quote(f'outputs/{sweep.run.output_folder}')}"
+        results = look_at(sweep.run.output_folder)
         return Known(results=results)
     return Known(results="lab pull fetches all results")
 

@@ -18,6 +18,7 @@ from ...next_steps import Known, what_next
 from ...scripts import ExitCode, run_script
 from ...ssh.address import validate_alias
 from ...ui.text import in_one_line
+from ...ui.words import counted
 from ..cards import check_cards
 from ..folders import shared_folders
 from ..labs import find_lab
@@ -40,7 +41,7 @@ from .workers import (
     start_workers,
 )
 
-__all__ = ["Numbered", "Share", "after_start", "in_lines", "make_folder", "runs_in_words", "start"]
+__all__ = ["Numbered", "Share", "after_start", "in_lines", "make_folder", "start"]
 
 _SHOWN = 5  # sets that are shown before a sweep starts
 
@@ -233,11 +234,6 @@ def in_lines(sets: Numbered) -> str:
     return "\n".join(json.dumps({"set": number, "parameters": pairs}) for number, pairs in sets)
 
 
-def runs_in_words(count: int) -> str:
-    """Return how many runs these are."""
-    return "1 run" if count == 1 else f"{count:,} runs"
-
-
 def _wanted(context: Context, request: RunRequest, asked: SweepRequest) -> Run:
     """Return what each worker is to run. Raises UsageError."""
     names = [axis.name for axis in asked.axes]
@@ -285,14 +281,14 @@ def _show(context: Context, run: Run, asked: SweepRequest, shares: Sequence[Shar
     console = context.console
     what = in_one_line(run.lab or shlex.join(run.command))
     if asked.spread:
-        console.note(f"{runs_in_words(asked.wanted)}: {what}")
+        console.note(f"{counted(asked.wanted, 'run')}: {what}")
         for share in shares:
             console.note(
-                f"  {share.machine.alias}: {runs_in_words(len(share.sets))}, {_limit(share)}"
+                f"  {share.machine.alias}: {counted(len(share.sets), 'run')}, {_limit(share)}"
             )
     else:
         (share,) = shares
-        count = runs_in_words(asked.wanted)
+        count = counted(asked.wanted, "run")
         console.note(f"{count}, {_limit(share)}: {what} on {share.machine.alias}")
     if asked.optimize:
         console.note(f"  Optuna proposes each, for {asked.optimize}:")

@@ -15,7 +15,7 @@ from ...remote_folders import DataFolder, data_folder
 from ...signals import interrupt_on_signals
 from ...ui.display import steps
 from ...ui.text import in_one_line
-from ..copying import in_words
+from ...ui.words import counted, size_in_words, some
 from ..results import BlockedError, Results
 from .index import Index, Side
 from .local_files import check_folder, list_local
@@ -30,10 +30,9 @@ __all__ = [
     "amount_in_words",
     "both_sides",
     "check_room",
-    "files_in_words",
     "leave_out",
-    "some",
     "warn",
+    "warn_of",
 ]
 
 LEAVE_OUT = "; or skip these files: name them in .labignore"
@@ -132,8 +131,8 @@ def check_room(needed: int, free: int | None, *, where: str, hint: str) -> None:
     """Raise LabError when there is less room than needed; what is not known counts as enough."""
     if free is not None and needed > free:
         raise LabError(
-            f"The files need {in_words(needed)}, but the disk {where} has only {in_words(free)} "
-            "free. Nothing was copied.",
+            f"The files need {size_in_words(needed)}, but the disk {where} has only "
+            f"{size_in_words(free)} free. Nothing was copied.",
             hint=hint,
         )
 
@@ -160,7 +159,16 @@ def warn(context: Context, both: Both) -> None:
         reason = "a link or another kind of file on one of the sides, or are below one"
         reasons.setdefault(reason, []).extend(blocked)
     for reason, names in reasons.items():
-        context.console.warn(f"{files_in_words(len(names))} skipped, {reason}: {some(names)}.")
+        context.console.warn(f"{counted(len(names), 'file')} skipped, {reason}: {some(names)}.")
+
+
+def warn_of(context: Context, both: Both, state: str, what: str, how: str) -> None:
+    """Name the files in a state, if there are any: `what` became of them, and `how` to go on."""
+    names = [text_of(name) for name in both.index.names(state, most=_NAMED)]
+    if names:
+        number = both.index.amount(state).files
+        named = some(names, total=number)
+        context.console.warn(f"{counted(number, 'file')} {what}: {named}. {how}")
 
 
 def leave_out(context: Context, both: Both, program: Rsync | Sftp, side: Side) -> None:
@@ -172,20 +180,9 @@ def leave_out(context: Context, both: Both, program: Rsync | Sftp, side: Side) -
     for reason, names in reasons.items():
         for name in names:
             both.index.drop(name.encode(errors="surrogateescape"))
-        context.console.warn(f"{files_in_words(len(names))} skipped: {reason} ({some(names)}).")
-
-
-def files_in_words(number: int) -> str:
-    """Return a number of files for people."""
-    return "1 file" if number == 1 else f"{number:,} files"
+        context.console.warn(f"{counted(len(names), 'file')} skipped: {reason} ({some(names)}).")
 
 
 def amount_in_words(files: int, size: int) -> str:
     """Return a number of files and their size for people."""
-    return f"{files_in_words(files)} ({in_words(size)})"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first of these names, for a sentence."""
-    more = ", ..." if len(names) > _NAMED else ""
-    return ", ".join(map(in_one_line, names[:_NAMED])) + more
+    return f"{counted(files, 'file')} ({size_in_words(size)})"

@@ -10,8 +10,9 @@ from itertools import islice
 from ...context import Context
 from ...errors import LabError
 from ...ui.text import in_one_line
+from ...ui.words import counted, some
 from ..results import BlockedError, Results
-from .both_sides import Both, amount_in_words, files_in_words, some
+from .both_sides import Both, amount_in_words
 from .index import Entry
 from .remote_files import remove_on_machine, text_of
 
@@ -56,7 +57,7 @@ def _ask(context: Context, both: Both, state: str, place: str, never: str, *, ye
     if found.files > _SHOWN:
         context.console.say(f"  ... and {found.files - _SHOWN:,} more")
     unknown = found.files - both.index.known(state)
-    which = f" ({never}: {files_in_words(unknown)})" if unknown else ""
+    which = f" ({never}: {counted(unknown, 'file')})" if unknown else ""
     return context.console.confirm(
         f"Delete {amount_in_words(found.files, found.size)} {place}{which}?", yes=yes, default=False
     )
@@ -103,10 +104,10 @@ def _remove_empty(results: Results, name: str) -> None:
 
 
 def _tell(context: Context, number: int, left: list[str], place: str) -> None:
-    context.console.say(f"Deleted {files_in_words(number - len(left))} {place}.")
+    context.console.say(f"Deleted {counted(number - len(left), 'file')} {place}.")
     if left:
         context.console.warn(
-            f"{files_in_words(len(left))} stayed {place}, changed since or not removable: "
+            f"{counted(len(left), 'file')} stayed {place}, changed since or not removable: "
             f"{some(left)}."
         )
 

@@ -18,12 +18,13 @@ from itertools import chain
 from pathlib import Path
 
 from ... import processes
+from ...kept_output import bytes_of, kept_file
 from ...processes import Result
 from ...ssh.client import Client
 from ...ssh.ssh_log import SshLog, ssh_log
 from ...ui.display import Progress
 from ..copying import LONGEST_LINE, program_variables, sftp_quoted
-from ..rsync import version_in
+from ..rsync import is_plain, remote_shell, version_in
 from .index import Entry, Keep
 from .remote_files import RemoteFolder, text_of
 from .selection import PARTIAL
@@ -40,7 +41,6 @@ _TOTAL = (3, 1, 0)  # the first that tells how much of all has come
 _HOLES_IN_PLACE = (3, 1, 3)
 _KEEPING: dict[Keep, list[str]] = {"existing": ["--ignore-existing"], "newer": ["-u"], "none": []}
 _LOOK_EVERY = 0.2  # seconds between two looks at what has come
-_PLAIN = re.compile(r"[A-Za-z0-9/._+@=,-]+")
 _FIGURE = re.compile(rb"\s([0-9][0-9.,]*)\s+([0-9]{1,3})%")
 
 
@@ -139,7 +139,7 @@ class Rsync(_Program):
                 "rsync", "-t", "-I", "-0", "--no-implied-dirs",
                 f"--files-from={names}", *(["-s"] if min(self.here, self.there) >= _FULL else []),
                 *options, "--info=progress2" if has_total else "--progress",
-                "-e", " ".join(map(_rsync_quoted, self._connection(own))), *ends,
+                "-e", remote_shell(self._connection(own)), *ends,
             ]  # fmt: skip
             told = _Figures(total, progress, adds=not has_total)
             done = _run(command, folder, told.take)
@@ -234,8 +234,7 @@ def choose(client: Client, there: RemoteFolder) -> Rsync | Sftp:
     program = Rsync(client=client, folder=there.folder, here=here, there=far)
     # An older one has the path read by the login shell there, and splits ssh's options at blanks.
     words = [there.folder, tempfile.gettempdir(), *program._connection()]
-    is_plain = all(_PLAIN.fullmatch(word) for word in words)
-    if here and far and (is_plain or min(here, far) >= _FULL):
+    if here and far and (all(map(is_plain, words)) or min(here, far) >= _FULL):
         return program
     return Sftp(client=client, folder=there.folder)
 
@@ -253,11 +252,6 @@ def _rsync_here() -> tuple[int, ...]:
     return version_in(processes.run(["rsync", "--version"]).stdout)
 
 
-def _rsync_quoted(word: str) -> str:
-    """Return a word of rsync's -e; between quotes it takes a doubled quote for the quote itself."""
-    return word if _PLAIN.fullmatch(word) else '"' + word.replace('"', '""') + '"'
-
-
 def _dotted(name: bytes) -> str:
     return sftp_quoted(f"./{text_of(name)}")
 
@@ -265,15 +259,10 @@ def _dotted(name: bytes) -> str:
 @contextmanager
 def _list_of(lines: Iterable[str]) -> Iterator[Path]:
     """Yield a file that holds these lines."""
-    descriptor, name = tempfile.mkstemp(prefix="lab-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for line in lines:
-                file.write(line.encode(errors="surrogateescape"))
-        yield Path(name)
-    finally:
-        with suppress(OSError):
-            Path(name).unlink()
+    with kept_file() as path:
+        with path.open("wb") as file:
+            file.writelines(map(bytes_of, lines))
+        yield path
 
 
 def _run(command: list[str], folder: Path, take: Callable[[bytes], None]) -> Outcome:

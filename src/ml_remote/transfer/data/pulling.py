@@ -14,6 +14,7 @@ from ...errors import LabError, RemoteCommandError
 from ...next_steps import what_next
 from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
+from ...ui.words import counted, some
 from ..failures import explain_failure
 from ..git_errors import cleaned_output
 from ..results import BlockedError, Results, links_below, make_holes
@@ -24,10 +25,9 @@ from .both_sides import (
     amount_in_words,
     both_sides,
     check_room,
-    files_in_words,
     leave_out,
-    some,
     warn,
+    warn_of,
 )
 from .deleting import ask_to_delete_here, delete_here
 from .index import Amount, Entry
@@ -124,7 +124,7 @@ def _bring(context: Context, both: Both) -> _Placed:
     _explain(both, outcome, amount, placed)
     if placed.blocked:
         raise LabError(
-            f"{files_in_words(len(placed.blocked))} cannot be written here: "
+            f"{counted(len(placed.blocked), 'file')} cannot be written here: "
             f"{some(placed.blocked)} ({placed.reason}). All others were copied.",
             hint="Check that these can be written, then: lab data pull",
         )
@@ -132,7 +132,7 @@ def _bring(context: Context, both: Both) -> _Placed:
         _clear(both)
     if placed.kept:
         context.console.warn(
-            f"{files_in_words(len(placed.kept))} changed here meanwhile and kept: "
+            f"{counted(len(placed.kept), 'file')} changed here meanwhile and kept: "
             f"{some(placed.kept)}."
         )
     return placed
@@ -247,7 +247,7 @@ def _explain(both: Both, outcome: Outcome, amount: Amount, placed: _Placed) -> N
     if not placed.incomplete or outcome.returncode == VANISHED:
         return
     client = both.machine.client
-    what = f"Bringing {len(placed.incomplete):,} of {files_in_words(amount.files)}"
+    what = f"Bringing {len(placed.incomplete):,} of {counted(amount.files, 'file')}"
     if outcome.returncode not in (0, FILES_FAILED):
         raise explain_failure(
             client, outcome.errors, what=what, of_ssh=outcome.of_ssh, leave_out=LEAVE_OUT
@@ -263,22 +263,25 @@ def _explain(both: Both, outcome: Outcome, amount: Amount, placed: _Placed) -> N
 
 def _tell(context: Context, both: Both, came: _Placed, *, overwrite: bool) -> None:
     """Report what was copied, and what was kept here."""
-    console, alias, index = context.console, both.machine.alias, both.index
+    console, alias = context.console, both.machine.alias
     if came.files:
         console.say(f"{amount_in_words(came.files, came.size)} copied to data/ from {alias}.")
     elif not came.kept:
         console.say(f"Nothing to fetch: data/ has everything in {both.there.folder} on {alias}.")
     if overwrite:
         return
-    for state, what, hint in (
-        ("changed_here", "changed here", "To send them: lab data push"),
-        ("changed_both", f"different here and on {alias}", 
-            "To send yours: lab data push --overwrite PATH"),
-    ):  # fmt: skip
-        names = [text_of(name) for name in index.names(state, most=6)]
-        if names:
-            number = files_in_words(index.amount(state).files)
-            console.warn(
-                f"{number} {what}, kept: {some(names)}. {hint}. To replace them here: lab data "
-                "pull --overwrite PATH"
-            )
+    replacing = "To replace them here: lab data pull --overwrite PATH"
+    warn_of(
+        context,
+        both,
+        "changed_here",
+        "changed here, kept",
+        f"To send them: lab data push. {replacing}",
+    )
+    warn_of(
+        context,
+        both,
+        "changed_both",
+        f"different here and on {alias}, kept",
+        f"To send yours: lab data push --overwrite PATH. {replacing}",
+    )

@@ -13,6 +13,7 @@ from ...scripts import run_script
 from ...ssh.client import Client
 from ...ui.display import Progress, transfer_bar
 from ...ui.text import in_one_line
+from ...ui.words import counted, some
 from ..failures import explain_failure
 from ..git_errors import cleaned_output
 from ..uncommitted import tell_if_not_ignored
@@ -22,10 +23,9 @@ from .both_sides import (
     amount_in_words,
     both_sides,
     check_room,
-    files_in_words,
     leave_out,
-    some,
     warn,
+    warn_of,
 )
 from .deleting import ask_to_delete_there, delete_there
 from .index import Amount, Entry
@@ -151,7 +151,7 @@ def _remember(context: Context, both: Both) -> Amount:
     ):  # fmt: skip
         if names:
             context.console.warn(
-                f"{files_in_words(len(names))} {what}: {some([text_of(one) for one in names])}. "
+                f"{counted(len(names), 'file')} {what}: {some([text_of(one) for one in names])}. "
                 f"{how}"
             )
     return sent
@@ -232,7 +232,7 @@ def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -
     try:
         there = both.look_again()
     except LabError:
-        what = f"Sending {files_in_words(amount.files)}"
+        what = f"Sending {counted(amount.files, 'file')}"
         raise _explained(client, outcome, what=what) from None
     incomplete = index.incomplete()
     for name in incomplete:
@@ -241,7 +241,7 @@ def _what_came(context: Context, both: Both, outcome: Outcome, amount: Amount) -
     index.note_ended()
     if not incomplete:
         return amount
-    what = f"Sending {len(incomplete):,} of {files_in_words(amount.files)}"
+    what = f"Sending {len(incomplete):,} of {counted(amount.files, 'file')}"
     if there.free is not None and there.free < _FULL:
         raise RemoteCommandError(
             f"{what} failed: the disk of {both.machine.alias} is full.",
@@ -283,15 +283,18 @@ def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> Non
         )
     if overwrite:
         return
-    for state, what, hint in (
-        ("changed_there", f"changed on {alias}", "To bring them: lab data pull"),
-        ("changed_both", f"different here and on {alias}", 
-            "To fetch the machine's versions: lab data pull --overwrite PATH"),
-    ):  # fmt: skip
-        names = [text_of(name) for name in index.names(state, most=6)]
-        if names:
-            number = files_in_words(index.amount(state).files)
-            console.warn(
-                f"{number} {what}, not sent: {some(names)}. {hint}. To replace them there: lab "
-                "data push --overwrite PATH"
-            )
+    replacing = "To replace them there: lab data push --overwrite PATH"
+    warn_of(
+        context,
+        both,
+        "changed_there",
+        f"changed on {alias}, not sent",
+        f"To bring them: lab data pull. {replacing}",
+    )
+    warn_of(
+        context,
+        both,
+        "changed_both",
+        f"different here and on {alias}, not sent",
+        f"To fetch the machine's versions: lab data pull --overwrite PATH. {replacing}",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...context import Context
 from ...next_steps import Known, what_next
-from ..copying import in_words
+from ...ui.words import size_in_words
 from .both_sides import Both, amount_in_words, both_sides, warn
 from .index import STATES, Amount
 
@@ -68,7 +68,7 @@ def _show(context: Context, both: Both, amounts: dict[str, Amount]) -> None:
         if amount.files or state == "same":
             console.say(f"{label:<{width}}  {amount_in_words(amount.files, amount.size)}")
     if there.folder:
-        free = "" if there.free is None else f", {in_words(there.free)} free"
+        free = "" if there.free is None else f", {size_in_words(there.free)} free"
         only_read = ", only read" if both.wanted.is_read_only else ""
         console.say(f"{'on ' + alias:<{width}}  {there.folder}{only_read}{free}")
 
