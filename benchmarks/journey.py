@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import generation
-from rig import ALIAS, TEMPLATE_ROOT, Rig, Step, measure, print_table, rig
+from rig import ALIAS, TEMPLATE_ROOT, Rig, Step, answers, measure, print_table, rig
 
 FIRST_LINE = "the first line"
 NOTHING = "# /// script\n# dependencies = []\n# ///\n"
@@ -209,25 +210,15 @@ def jupyterlab_alone(made: Rig) -> float:
             stderr=subprocess.DEVNULL,
         ) as process:
             session = Path(folder) / "session"
-            while not (session.exists() and _answers(f"{session.read_text().strip()}/socket")):
+            while not (
+                session.exists()
+                and answers(socket.AF_UNIX, f"{session.read_text().strip()}/socket")
+            ):
                 assert process.poll() is None, "JupyterLab has ended"
                 time.sleep(0.01)
             took = time.perf_counter() - start
             process.terminate()
     return took
-
-
-def _answers(path: str) -> bool:
-    """Return whether somebody answers an HTTP request at a socket."""
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(path)
-            connection.sendall(b"GET /login HTTP/1.0\r\n\r\n")
-            return connection.recv(1) != b""
-        except OSError:
-            return False
 
 
 if __name__ == "__main__":

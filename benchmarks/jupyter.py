@@ -21,9 +21,11 @@ from pathlib import Path
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TEMPLATE_ROOT / "tests"), str(TEMPLATE_ROOT / "src")]
 
+import openssh_server  # noqa: E402
 import session_fixtures  # noqa: E402
 from baking import environment_variables, isolated_variables  # noqa: E402
 from environment import lab_environment  # noqa: E402
+from rig import answers  # noqa: E402
 from session_fixtures import Desk  # noqa: E402
 
 from ml_remote.far.installed import FAR, install  # noqa: E402
@@ -141,8 +143,7 @@ def install_jupyter_forward() -> None:
 def jupyter_forward(desk: Desk) -> float:
     """Return how long jupyter-forward takes until its first request is answered."""
     prepare_for_jupyter_forward(desk)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = openssh_server.free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
         [
@@ -174,17 +175,6 @@ def prepare_for_jupyter_forward(desk: Desk) -> None:
     account.write(".bash_profile", f'export PATH="{account.home}/bin:{environment}:$PATH"\n')
     if os.geteuid() == 0:
         account.write(".jupyter/jupyter_server_config.py", "c.ServerApp.allow_root = True\n")
-
-
-def answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
-    """Return whether somebody answers an HTTP request there."""
-    with socket.socket(family) as connection:
-        try:
-            connection.connect(address)
-            connection.sendall(b"GET /login HTTP/1.0\r\n\r\n")
-            return connection.recv(1) != b""
-        except OSError:
-            return False
 
 
 def wait_until(

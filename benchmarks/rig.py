@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from delaying_proxy import DelayingProxy, delaying_proxy  # noqa: E402
 from fresh_machine import machine  # noqa: E402
 from openssh_server import Laptop  # noqa: E402
 
-__all__ = ["Rig", "Step", "measure", "print_table", "rig", "seconds"]
+__all__ = ["Rig", "Step", "answers", "measure", "print_table", "rig", "seconds"]
 
 ALIAS = "handwriting-lab"
 EMPTY_LAB = '# %% tags=["parameters"]\nseed = 0\n'
@@ -40,6 +41,17 @@ def seconds(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
+
+
+def answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    """Return whether somebody answers an HTTP request there."""
+    with socket.socket(family) as connection:
+        try:
+            connection.connect(address)
+            connection.sendall(b"GET /login HTTP/1.0\r\n\r\n")
+            return connection.recv(1) != b""
+        except OSError:
+            return False
 
 
 @dataclass

@@ -116,6 +116,7 @@ def run_as_another_user(code: str, *arguments: str) -> list[str]:
         done = subprocess.run(
             [python, "-c", code, *arguments],
             user=stranger.user,
+            group=pwd.getpwnam(stranger.user).pw_gid,
             extra_groups=[],
             cwd="/",
             capture_output=True,

@@ -276,23 +276,21 @@ class Trial:
         self.wanted[self.chance.choice(["alpha", "beta", "gamma"])] = self.chance.choice(
             ["==1.0", "==1.1", "==2.0"]
         )
-        self.write_lists()
-        with self.start() as process:
-            try:
-                process.wait(timeout=self.chance.uniform(0.05, 1.2))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            self.said = process.communicate()[0]
+        self._set_up_until(signal.SIGKILL)
 
     def end_politely(self) -> None:
         """Stop a setup; nothing of it may be left running."""
         self.wanted["beta"] = self.chance.choice(["==1.0", "==1.1", "==2.0"])
+        self._set_up_until(signal.SIGTERM)
+
+    def _set_up_until(self, number: int) -> None:
+        """Begin a setup, and send it a signal at some moment unless it has ended."""
         self.write_lists()
         with self.start() as process:
             try:
                 process.wait(timeout=self.chance.uniform(0.05, 1.2))
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGTERM)
+                os.killpg(process.pid, number)
             self.said = process.communicate(timeout=60)[0]
 
     def run_while_it_changes(self) -> None:

@@ -201,6 +201,19 @@ class Laptop:
         run("ssh-keygen", "-q", "-t", key_type, *bits, "-N", passphrase, *comment)
         return path
 
+    def connect_to(self, server: OpenSSHServer, *, alias: str = "machine") -> None:
+        """Authorize a key of this laptop on the server, and lead an alias there, as lab would."""
+        key = self.ssh / "id_ed25519"
+        if not key.exists():
+            self.make_key(key.name)
+        server.account.authorize(key.with_suffix(".pub").read_text())
+        self.pin_host_key(server)
+        self.config.write_text(
+            f"Host {alias}\n  HostName 127.0.0.1\n  Port {server.port}\n"
+            f"  User {server.account.user}\n  ControlMaster auto\n  ControlPersist 1m\n"
+            f"  ControlPath {self.ssh}/%C\n" + self.config.read_text()
+        )
+
     def run_ssh(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the person's own ssh, with this laptop's configuration."""
         return subprocess.run(
@@ -267,7 +280,7 @@ def openssh_server(
     if IS_ROOT:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd changes its root to it
     folder = Path(tempfile.mkdtemp(prefix="lab-sshd-"))
-    server = OpenSSHServer(folder=folder, account=account, port=_free_port(), prefix=prefix)
+    server = OpenSSHServer(folder=folder, account=account, port=free_port(), prefix=prefix)
     server.new_host_key()
     try:
         server.start(**options)
@@ -311,7 +324,8 @@ def _descendants(process: int) -> list[int]:
     return found[1:]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this computer that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

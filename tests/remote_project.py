@@ -42,6 +42,11 @@ class RemoteProject(LocalProject):
         self.git("commit", "--quiet", "--message", f"Change {name}")
         return self.git("rev-parse", "HEAD")
 
+    def push(self, *options: str) -> None:
+        """Send what is committed here; it must succeed."""
+        done = self.lab("push", *options)
+        assert done.returncode == 0, done.stderr
+
     def there(self, *arguments: str) -> str:
         """Run git in the project's folder there, as the account."""
         identity = ("-c", "user.name=Tess There", "-c", "user.email=there@example.com")
@@ -84,16 +89,7 @@ def new_remote_project(
     """Bake a project whose lab.toml names `folder`, and let `laptop` in on the machine by a key."""
     where = {} if destination is None else {"destination": destination}
     project = bake(ssh_alias=alias, copied=True, **where)
-    key = laptop.ssh / "id_ed25519"
-    if not key.exists():
-        laptop.make_key(key.name)
-    server.account.authorize(key.with_suffix(".pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host {alias}\n  HostName 127.0.0.1\n  Port {server.port}\n"
-        f"  User {server.account.user}\n  ControlMaster auto\n  ControlPersist 1m\n"
-        f"  ControlPath {laptop.ssh}/%C\n" + laptop.config.read_text()
-    )
+    laptop.connect_to(server, alias=alias)
     client = Client(alias=alias, directory=laptop.ssh)
     remote_project = RemoteProject(project=project, server=server, client=client, name=folder)
     settings = project.read("lab.toml")

@@ -178,7 +178,7 @@ def desk(environment: LabEnvironment) -> Iterator[Desk]:
         settings.write_text(
             re.sub(r'(?m)^folder = "[^"]*"', f'folder = "{FOLDER}"', settings.read_text())
         )
-        connect(laptop, server, alias=project.path.name)
+        laptop.connect_to(server, alias=project.path.name)
         there = project_on_server(account, environment)
         made = Desk(project=project, laptop=laptop, server=server, there=there)
         try:
@@ -186,15 +186,3 @@ def desk(environment: LabEnvironment) -> Iterator[Desk]:
         finally:
             made.end_sessions()
             laptop.run_ssh("-O", "exit", project.path.name)
-
-
-def connect(laptop: Laptop, server: OpenSSHServer, *, alias: str) -> None:
-    """Connect the laptop to the server by a key, under the alias, as `lab connect` does."""
-    key = laptop.make_key("id_ed25519")
-    server.account.authorize(key.with_suffix(".pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host {alias}\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
-        f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
-        + laptop.config.read_text()
-    )

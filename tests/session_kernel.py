@@ -13,7 +13,17 @@ from typing import Any
 
 import websocket
 
-__all__ = ["Kernel"]
+__all__ = ["FORK", "Kernel"]
+
+FORK = """
+import os
+child = os.fork()
+if child == 0:
+    print("from the fork", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+"""What a forked process prints takes a way of its own to the page."""
 
 
 class Kernel:

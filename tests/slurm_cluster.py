@@ -37,6 +37,7 @@ __all__ = [
     "Cluster",
     "ClusterProject",
     "OrdinaryProject",
+    "number_of",
     "ordinary_project",
     "slurm_cluster",
 ]
@@ -93,6 +94,11 @@ class ClusterProject:
     here: ReadyProject
     cluster: Cluster
 
+    def only_run(self) -> Job:
+        """Return the run; it is the only one."""
+        (job,) = jobs.list_jobs(self.here.machine, console=Console(), kind="run")
+        return job
+
     def ask_for(self, text: str) -> None:
         """Write the table [slurm] of lab.toml here."""
         path = self.here.project.path / "lab.toml"
@@ -147,6 +153,12 @@ class OrdinaryProject:
     def machine(self) -> Machine:
         """The login node, with the project's folder there."""
         return Machine(client=self.client, folder=str(self.there))
+
+
+def number_of(job: Job) -> str:
+    """Return Slurm's number of a job."""
+    assert job.slurm is not None
+    return job.slurm.id
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,7 @@ __all__ = [
     "ready_project_of",
     "run_tool",
     "runs_there",
+    "that_sends",
     "wait_until",
 ]
 
@@ -143,14 +146,7 @@ def runs_there(ready_project: ReadyProject) -> list[Job]:
 
 def known_machine(laptop: Laptop, server: OpenSSHServer) -> Client:
     """Authorize the laptop's key, under the alias `machine`, over shared connections."""
-    key = laptop.make_key("id_ed25519")
-    server.account.authorize(key.with_suffix(".pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.account.user}\n"
-        + f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
-        + laptop.config.read_text()
-    )
+    laptop.connect_to(server)
     return Client(alias="machine", directory=laptop.ssh)
 
 
@@ -177,6 +173,30 @@ def ready_project_of(
             (folder / ".venv").symlink_to(environment.project.path / ".venv")
             client = known_machine(laptop, server)
             yield ReadyProject(project=project, folder=folder, server=server, client=client)
+
+
+@contextmanager
+def that_sends(text: bytes) -> Iterator[int]:
+    """Serve each connection with a text and its end, and take its first words; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    other, _ = listener.accept()
+                except OSError:
+                    return
+                with other, suppress(OSError):
+                    other.sendall(text)
+                    other.recv(1024)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def files_in(laptop: Laptop) -> dict[str, bytes]:

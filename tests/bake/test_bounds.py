@@ -13,7 +13,7 @@ from baking import BakedProject
 from conftest import Bake
 from environment import LabEnvironment
 from packaging.requirements import Requirement
-from session_kernel import Kernel
+from session_kernel import FORK, Kernel
 from workflows import check_workflow
 
 from ml_remote.far import installed
@@ -23,13 +23,9 @@ LARGE = ("torch", "torchvision")
 PROGRAMS = ("jupytext", "papermill")
 MODULES = ("graphviz", "ipywidgets", "pandas", "psutil", "seaborn")
 
-PRINT = """
-import os, ipykernel, jupyterlab
-child = os.fork()
-if child == 0:
-    print("from the fork", flush=True)
-    os._exit(0)
-os.waitpid(child, 0)
+PRINT = f"""
+import ipykernel, jupyterlab
+{FORK}
 print(ipykernel.__version__, jupyterlab.__version__)
 """
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import pytest
 from baking import TEMPLATE_ROOT, BakedProject, bake_project
 from cluster_machine import ClusterMachine
 from cluster_site import Factor, Person, Site
-from openssh_server import Laptop
+from openssh_server import Laptop, free_port
 from started import read_until
 from terminal_picture import COLUMNS, draw_terminal
 from terminal_session import terminal_session
@@ -45,6 +44,14 @@ class Work(LocalProject):
         done = self.lab("node", "--yes", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    def node_with(self, text: str) -> None:
+        """Run `lab node` with these lines in lab.toml, which is then as before."""
+        settings = self.project.path / "lab.toml"
+        before = settings.read_text()
+        settings.write_text(f"{before}\n{text}\n")
+        self.node()
+        settings.write_text(before)
 
     def ssh_command(self, *words: str, options: Sequence[str] = ()) -> list[str]:
         """Return the person's own ssh, with the options of VS Code."""
@@ -104,13 +111,6 @@ def placed(
     return Work(project=project, site=site, laptop=laptop, person=person)
 
 
-def free_port() -> int:
-    """Return a port of the laptop that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def listening(machine: ClusterMachine) -> set[str]:
     """Return the TCP ports on which something listens."""
     return {line.split()[3] for line in machine.run("ss", "-Htln").splitlines()}
@@ -164,11 +164,7 @@ def test_node_over_a_login_that_asks_for_a_code(work: Work) -> None:
 
 def test_what_is_started_lives_until_the_job_ends(work: Work) -> None:
     site = work.site
-    settings = work.project.path / "lab.toml"
-    before = settings.read_text()
-    settings.write_text(f'{before}\n[slurm]\nprepare = ["module load cuda/12"]\n')
-    work.node()
-    settings.write_text(before)
+    work.node_with('[slurm]\nprepare = ["module load cuda/12"]')
     node = work.machine
     # The job's environment, modules included, and a daemon that outlives its login.
     alone = ("-o", "ControlPath=none")
@@ -234,11 +230,7 @@ time.sleep(4711)
 def test_job_ends_when_no_kernel_is_busy_and_nobody_is_connected(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = work.project.path / "lab.toml"
-    before = settings.read_text()
-    settings.write_text(f"{before}\n[slurm.node]\nidle_minutes = 0.05\n")
-    work.node()
-    settings.write_text(before)
+    work.node_with("[slurm.node]\nidle_minutes = 0.05")
     node = work.machine
     work.person.write("busy.py", BUSY)
     far = next((work.person.home / NAME / ".lab" / "far").glob("*")).name

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 from baking import BakedProject, bake_project, install_far
 from environment import LabEnvironment, layered
+from labs.cells import in_a_kernel
 
 pytestmark = pytest.mark.slow
 
@@ -27,27 +28,10 @@ AWKWARD_ANSWERS: dict[str, Any] = {
     "author": "Мария Łukasz O'Neil 机",
 }
 FIGURES = ["samples", "digit-counts", "learning-curves", "confusion-matrix", "mistakes"]
-
-# VS Code's interactive window sends the cells of a script one by one to a kernel in the workspace.
 # torch's compiler takes two to three seconds to import, which nobody needs to wait for.
-INTERACTIVE_WINDOW = """
-import re, sys
-from jupyter_client.manager import start_new_kernel
-text = open("labs/mnistlab.py", encoding="utf-8").read()
-manager, client = start_new_kernel(cwd=".")
-try:
-    quick = "import sys; assert 'torch._dynamo' not in sys.modules, 'torch._dynamo is imported'"
-    for cell in [*re.split(r"^# %%", text, flags=re.MULTILINE)[1:], f"\\n{quick}"]:
-        heading, _, source = cell.partition("\\n")
-        if "[markdown]" in heading:
-            continue
-        source = source.replace('dataset = "auto"', 'dataset = "digits"')
-        reply = client.execute_interactive(source, timeout=300)
-        if reply["content"]["status"] != "ok":
-            sys.exit(1)
-finally:
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+QUICK = """
+# %%
+import sys; assert 'torch._dynamo' not in sys.modules, 'torch._dynamo is imported'
 """
 
 
@@ -99,7 +83,8 @@ HEADLESS = [".lab/far/current", "headless", "labs/mnistlab.py"]
 def test_four_ways_give_the_same_accuracy(project: BakedProject, run: Run) -> None:
     script = run("labs/mnistlab.py", "-p", "dataset", "digits")
     papermill = run(*HEADLESS, "-p", "dataset", "digits")
-    interactive = run("-c", INTERACTIVE_WINDOW)
+    text = (project.path / "labs" / "mnistlab.py").read_text(encoding="utf-8")
+    interactive = run(*in_a_kernel(text.replace('dataset = "auto"', 'dataset = "digits"') + QUICK))
     notebook = nbformat.read(project.path / "labs" / "mnistlab.ipynb", as_version=4)
     parameters = notebook.cells[2]
     assert parameters.metadata.tags == ["parameters"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from baking import TEMPLATE_ROOT, BakedProject, bake_project, install_far
 from environment import LabEnvironment, lab_environment, layered
+from labs.cells import in_a_kernel
 
 from ml_remote import cli
 from ml_remote.project import Project
@@ -268,32 +269,13 @@ def test_table_that_cannot_be_learned_from_is_told_in_a_sentence(
         assert ODD_TABLES[paths[path]][1] in message
 
 
-# VS Code's *Run All Cells* sends the cells of a script one by one to a kernel in the workspace.
-ALL_CELLS = """
-import re, sys
-from pathlib import Path
-from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(cwd=".")
-try:
-    for script in sorted(Path("labs").glob("*.py")):
-        text = script.read_text(encoding="utf-8").replace("epochs = 6", "epochs = 1")
-        for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
-            heading, _, source = cell.partition("\\n")
-            if "[markdown]" not in heading:
-                reply = client.execute_interactive(source, timeout=300)
-                if reply["content"]["status"] != "ok":
-                    sys.exit(1)
-finally:
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
-"""
-
-
 @pytest.mark.slow
 def test_all_cells_of_every_lab_run_in_the_editor(
     project: BakedProject, ready: LabEnvironment
 ) -> None:
-    done = project.run(ready.python, "-c", ALL_CELLS)
+    paths = sorted((project.path / "labs").glob("*.py"))
+    texts = [path.read_text(encoding="utf-8").replace("epochs = 6", "epochs = 1") for path in paths]
+    done = project.run(ready.python, *in_a_kernel(*texts))
     assert "images that it has never seen" in done.stdout
     for name in KINDS:
         assert len(list((project.path / "outputs" / name).iterdir())) == 2

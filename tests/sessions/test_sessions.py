@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import select
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from needs import need_program, need_root
+from accounts import run_as_another_user
+from needs import need_program
 from session_fixtures import Command, Desk
-from session_kernel import Kernel
+from session_kernel import FORK, Kernel
 from session_watch import processes_below
 
 pytestmark = pytest.mark.slow
 
-# What a forked process prints takes a way of its own to the page.
-FORK = """
-import os
-child = os.fork()
-if child == 0:
-    print("from the fork", flush=True)
-    os._exit(0)
-os.waitpid(child, 0)
-"""
 FIND_TOOL = """
 import importlib.util, sys
 print(importlib.util.find_spec("ml_remote"), any(".lab/far" in path for path in sys.path))
@@ -157,7 +147,6 @@ def test_what_is_missing_on_the_machine_is_told(desk: Desk) -> None:
 
 
 def test_other_users_of_the_machine_get_nowhere(desk: Desk) -> None:
-    need_root("be another user")
     command = started(desk)
     place = directory(desk)
     attempt = (
@@ -166,19 +155,7 @@ def test_other_users_of_the_machine_get_nowhere(desk: Desk) -> None:
         "try: open(sys.argv[1] + '/token')\n"
         "except OSError as error: print(error.errno)"
     )
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    nobody = pwd.getpwnam("nobody")
-    done = subprocess.run(
-        [python, "-c", attempt, str(place)],
-        user=nobody.pw_uid,
-        group=nobody.pw_gid,
-        extra_groups=[],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["13", "13"]  # EACCES
+    assert run_as_another_user(attempt, str(place)) == ["13", "13"]  # EACCES
     assert command.interrupt() == 0
 
 

@@ -7,23 +7,8 @@ import re
 import sys
 
 import pytest
-from slurm_cluster import ClusterProject
+from slurm_cluster import ClusterProject, number_of
 from tool_helpers import wait_until
-
-from ml_remote import jobs
-from ml_remote.jobs.job import Job
-from ml_remote.ui.console import Console
-
-
-def only_run(cluster_project: ClusterProject) -> Job:
-    (job,) = jobs.list_jobs(cluster_project.here.machine, console=Console(), kind="run")
-    return job
-
-
-def number_of(job: Job) -> str:
-    assert job.slurm is not None
-    return job.slurm.id
-
 
 SET = """\
 import os, pathlib, time
@@ -50,7 +35,7 @@ def test_sweep_is_job_arrays_whose_tasks_slurm_may_start_again(
     first = results / f"{folder.name}-1" / "ran.txt"
     wait_until(lambda: first.exists() and bool(first.read_text()))
     # The cluster holds arrays of up to four tasks; the second one waits for the first.
-    job = only_run(cluster_project)
+    job = cluster_project.only_run()
     assert job.state == "running"
     (waiting_for,) = {number_of(job)} & set(first.read_text().split())
     numbers = (
@@ -65,7 +50,7 @@ def test_sweep_is_job_arrays_whose_tasks_slurm_may_start_again(
     wait_until(
         lambda: cluster_project.cluster.state(claim["task"]) in ("PENDING", "REQUEUED", "RUNNING")
     )
-    assert not only_run(cluster_project).is_over
+    assert not cluster_project.only_run().is_over
     assert "interrupted" not in cluster_project.here.lab("runs").stdout
     (cluster_project.here.folder / "outputs" / "go").touch()
     cluster_project.cluster.command("scontrol", "update", f"JobId={claim['task']}", "StartTime=now")

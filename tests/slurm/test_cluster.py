@@ -12,14 +12,13 @@ import time
 
 import pytest
 from session_watch import processes_below, tcp_listeners
-from slurm_cluster import CLOSED, ClusterProject
+from slurm_cluster import CLOSED, ClusterProject, number_of
 from tool_helpers import alter_scripts, wait_until
 
 from ml_remote import jobs
 from ml_remote.context import Context
 from ml_remote.errors import LabError
 from ml_remote.jobs.about import About, Run
-from ml_remote.jobs.job import Job
 from ml_remote.project import Project
 from ml_remote.runs.launchers.slurm import LAUNCHER
 from ml_remote.ui.console import Console
@@ -57,16 +56,6 @@ def write_lab(cluster_project: ClusterProject, name: str, source: str) -> None:
         (root / "labs" / f"{name}.py").write_text(source, encoding="utf-8")
 
 
-def only_run(cluster_project: ClusterProject) -> Job:
-    (job,) = jobs.list_jobs(cluster_project.here.machine, console=Console(), kind="run")
-    return job
-
-
-def number_of(job: Job) -> str:
-    assert job.slurm is not None
-    return job.slurm.id
-
-
 def wait_for_output(cluster_project: ClusterProject, text: str, *, times: int = 1) -> None:
     logs = cluster_project.here.folder / ".lab" / "jobs"
     wait_until(lambda: sum(log.read_text().count(text) for log in logs.glob("*/log")) >= times)
@@ -86,7 +75,7 @@ def test_processes_on_two_nodes_meet_and_the_results_come_home(
     write_lab(cluster_project, "meeting", MEETING)
     done = cluster_project.here.lab("run", "meeting", "--slurm")
     assert done.returncode == 0, done.stderr
-    job = only_run(cluster_project)
+    job = cluster_project.only_run()
     # The shared environment was made from the lists of another Python, which is a warning.
     first = next(line for line in done.stderr.splitlines() if not line.startswith("Warning: "))
     assert first.startswith(
@@ -115,7 +104,7 @@ def test_digit_lab_is_trained_by_two_processes(cluster_project: ClusterProject) 
     done = cluster_project.here.lab("run", "mnistlab", "--slurm", *parameters)
     assert done.returncode == 0, done.stderr
     results = (
-        cluster_project.here.project.path / "outputs" / "mnistlab" / only_run(cluster_project).id
+        cluster_project.here.project.path / "outputs" / "mnistlab" / cluster_project.only_run().id
     )
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["parameters"]["epochs"] == 1
@@ -134,7 +123,7 @@ def test_run_needs_nothing_on_the_login_node(cluster_project: ClusterProject) ->
     cluster_project.here.server.start()
     cluster_project.here.client.close()
 
-    job = only_run(cluster_project)
+    job = cluster_project.only_run()
     assert job.state == "running"
     again = cluster_project.here.lab("run", "waiting", "--slurm", "--detach")
     assert "This run is already in progress" in again.stderr
@@ -175,7 +164,7 @@ def test_stopping_cancels_a_job_that_waits_and_one_that_runs(
     cluster_project.ask_for(f'partition = "{CLOSED}"')
     following = cluster_project.here.start_lab("run", "waiting", "--slurm")
     read_until(following, "(PartitionDown)")
-    job = only_run(cluster_project)
+    job = cluster_project.only_run()
     assert f"{job.id}  queued (PartitionDown)  " in cluster_project.here.lab("runs").stdout
     stopped = cluster_project.here.lab("stop")
     assert stopped.returncode == 0, stopped.stderr
@@ -225,7 +214,7 @@ def test_lab_that_fails_is_told_with_its_traceback(cluster_project: ClusterProje
     write_lab(cluster_project, "failing", 'print("this is fine")\n1 / 0\n')
     failed = cluster_project.here.lab("run", "failing", "--slurm")
     assert failed.returncode == 1
-    job = only_run(cluster_project)
+    job = cluster_project.only_run()
     assert "ZeroDivisionError: division by zero" in failed.stderr
     assert f"Error: Run {job.id} failed; exit code 1." in failed.stderr
     assert (job.state, job.exit_code) == ("failed", 1)
@@ -238,21 +227,21 @@ def test_job_that_is_put_back_into_the_queue_goes_on_by_itself(
     write_lab(cluster_project, "waiting", WAITING)
     assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
     wait_for_output(cluster_project, "waiting for it")
-    number = number_of(only_run(cluster_project))
+    number = number_of(cluster_project.only_run())
     cluster_project.cluster.command("scontrol", "requeue", number)
-    wait_until(lambda: only_run(cluster_project).state == "queued")
-    assert f"{only_run(cluster_project).id}  requeued  " in cluster_project.here.lab("runs").stdout
+    wait_until(lambda: cluster_project.only_run().state == "queued")
+    assert f"{cluster_project.only_run().id}  requeued  " in cluster_project.here.lab("runs").stdout
     # A node takes nothing that was granted in the second in which it ended the job ("credential
     # revoked"); Slurm itself waits two minutes before it starts a job again.
     ended = time.time()
     wait_until(lambda: time.time() > ended + 2)
     cluster_project.cluster.command("scontrol", "update", f"JobId={number}", "StartTime=now")
     wait_for_output(cluster_project, "waiting for it", times=2)
-    assert only_run(cluster_project).state == "running"
+    assert cluster_project.only_run().state == "running"
     (cluster_project.here.folder / "go").touch()
     done = cluster_project.here.lab("attach")
     assert done.returncode == 0, done.stderr
-    assert only_run(cluster_project).state == "done"
+    assert cluster_project.only_run().state == "done"
 
 
 @pytest.mark.slow
@@ -260,7 +249,7 @@ def test_any_program_runs_as_a_job_and_gives_its_exit_code(cluster_project: Clus
     script = 'echo "node $SLURM_JOB_ID"; echo kept >"$LAB_OUTPUT_DIR/kept.txt"; exit 3'
     done = cluster_project.here.lab("run", "--slurm", "--name", "mine", "--", "sh", "-c", script)
     assert done.returncode == 3, done.stderr
-    assert f"node {number_of(only_run(cluster_project))}" in done.stderr
+    assert f"node {number_of(cluster_project.only_run())}" in done.stderr
     (kept,) = (cluster_project.here.project.path / "outputs" / "mine").glob("*/kept.txt")
     assert kept.read_text() == "kept\n"
     record = json.loads((kept.parent / "run.json").read_text())
@@ -330,18 +319,18 @@ def test_what_is_noted_counts_where_slurm_is_silent_or_has_forgotten(
     assert cluster_project.here.lab("run", "waiting", "--slurm", "--detach").returncode == 0
     wait_for_output(cluster_project, "waiting for it")
     with cluster_project.cluster.without_controller():
-        running = only_run(cluster_project)
+        running = cluster_project.only_run()
     assert running.slurm is not None
     assert (running.state, running.slurm.state) == ("unknown", "UNKNOWN")
     with monkeypatch.context() as silent:
         alter_scripts(silent, lambda text: text.replace("squeue", "squeue-is-not-here"))
         (cluster_project.here.folder / "go").touch()
         # Nobody asks Slurm: the end is noted in the folder.
-        wait_until(lambda: only_run(cluster_project).is_over)
-        assert only_run(cluster_project).state == "done"
+        wait_until(lambda: cluster_project.only_run().is_over)
+        assert cluster_project.only_run().state == "done"
     with monkeypatch.context() as forgetful:
         alter_scripts(forgetful, lambda text: text.replace("--states=all", "--name=no"))
-        done = only_run(cluster_project)
+        done = cluster_project.only_run()
     assert done.slurm is not None
     assert (done.state, done.slurm.state) == ("done", "GONE")
     # Where Slurm tells nothing any more, somebody may have a job count as over; else Slurm counts.
@@ -392,6 +381,6 @@ def test_slurm_that_only_a_login_shell_finds_is_found(cluster_project: ClusterPr
     cluster_project.here.server.start(
         SetEnv=f'"HOME={cluster_project.here.folder.parent}" "PATH={path}"'
     )
-    found = only_run(cluster_project)
+    found = cluster_project.only_run()
     assert found.slurm is not None
     assert found.slurm.state in ("PENDING", "RUNNING")

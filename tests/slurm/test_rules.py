@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import slurm_cluster
 from needs import need_program
-from slurm_cluster import OrdinaryProject
+from slurm_cluster import OrdinaryProject, number_of
 from tool_helpers import wait_until
 
 from ml_remote.jobs.job import Job
@@ -90,14 +90,9 @@ def now(ordinary_project: OrdinaryProject, job: Job) -> Job:
     return next(one for one in ordinary_project.runs() if one.id == job.id)
 
 
-def number(job: Job) -> str:
-    assert job.slurm is not None
-    return job.slurm.id
-
-
 def near_its_limit(ordinary_project: OrdinaryProject, job: Job) -> None:
     """Send the batch script what Slurm sends it before the time limit."""
-    ordinary_project.client.run("scancel", "--batch", "--signal=USR1", number(job))
+    ordinary_project.client.run("scancel", "--batch", "--signal=USR1", number_of(job))
 
 
 def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
@@ -108,7 +103,7 @@ def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
     ]
     assert f"{job.id}  requeued  " in line, line
     # A node takes nothing that was granted in the second in which it ended the job.
-    sooner = f"sleep 2; scontrol update jobid={number(job)} starttime=now"
+    sooner = f"sleep 2; scontrol update jobid={number_of(job)} starttime=now"
     ordinary_project.client.run("sh", "-c", sooner)
 
 
@@ -224,12 +219,12 @@ def test_status_tells_of_the_cluster_and_the_quotas(ordinary: OrdinaryProject) -
     status = ordinary.lab("status")
     assert status.returncode == 0, status.stderr
     assert "  Partition   main: 1 of 2 nodes idle, no cards; at most 1:00:00\n" in status.stdout
-    line = rf"  Slurm job   {number(job)}  train \(main\): running on n[12], [0-9:]+ left\n"
+    line = rf"  Slurm job   {number_of(job)}  train \(main\): running on n[12], [0-9:]+ left\n"
     assert re.search(line, status.stdout), status.stdout
     known = json.loads(ordinary.lab("status", "--json").stdout)
     assert [one["name"] for one in known["partitions"]] == ["main", "closed"]
-    assert [one["id"] for one in known["cluster_jobs"]] == [number(job)]
-    ordinary.client.run("scancel", number(job))
+    assert [one["id"] for one in known["cluster_jobs"]] == [number_of(job)]
+    ordinary.client.run("scancel", number_of(job))
 
 
 @pytest.mark.slow

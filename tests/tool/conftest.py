@@ -54,6 +54,13 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
 
 
 @pytest.fixture
+def told_password(password: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ssh be told the account's password when it asks, by the variables of the test itself."""
+    for name, value in password.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
 def machine(laptop: Laptop, server: OpenSSHServer) -> Client:
     """Return the remote machine, known and logged in to by a key."""
     return known_machine(laptop, server)

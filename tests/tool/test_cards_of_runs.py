@@ -59,7 +59,7 @@ def cards(remote_project: RemoteProject) -> Iterator[list[str]]:
     remote_project.commit("lab.toml", settings + '\n[outputs]\nfolders = ["checkpoints"]\n')
     (remote_project.project.path / "later.py").write_text("VERSION = 1\n")
     remote_project.commit("train.py", TRAIN)
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.have_environment()
     remote_project.write_there("data/here", "")
     yield cards
@@ -132,7 +132,7 @@ def test_runs_take_cards_in_line(remote_project: RemoteProject, cards: list[str]
     # One that waits is stopped; the next moves up, with the code that it was asked for with.
     (remote_project.project.path / "later.py").write_text("VERSION = 2\n")
     remote_project.commit("other.py", "")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     assert remote_project.lab("stop", second).returncode == 0
     wait_until(lambda: "1 in line of 1" in log(remote_project, third), limit=60)
     assert remote_project.lab("stop", first).returncode == 0

@@ -84,14 +84,8 @@ AUTHORIZED_KEYS = {
 
 
 @pytest.mark.slow
-def test_authorized_keys_keeps_its_lines(
-    machine: Client,
-    server: OpenSSHServer,
-    password: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in password.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.usefixtures("told_password")
+def test_authorized_keys_keeps_its_lines(machine: Client, server: OpenSSHServer) -> None:
     key = PublicKey(type="ssh-ed25519", blob="AAAAC3NzaC1lZDI1NTE5AAAAIA+/key=", comment="a b")
     names = {"key": f"{key.type} {key.blob} a-b", "other": "ssh-ed25519 AAAAother me"}
     keys = server.account.authorized_keys

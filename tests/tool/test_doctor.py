@@ -6,17 +6,15 @@ import json
 import os
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import openssh_server
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
-from tool_helpers import Lab
+from tool_helpers import Lab, that_sends
 
 from ml_remote.context import Context
 from ml_remote.doctor import checks
@@ -76,29 +74,6 @@ def found(laptop: Laptop, name: str) -> Finding:
 
 def add_line(path: Path, line: str) -> None:
     path.write_text(f"{line}\n{path.read_text()}")
-
-
-@contextmanager
-def listening(answer: bytes) -> Iterator[int]:
-    """Start a server that says something and hangs up; yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer_all() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=answer_all)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 @pytest.mark.slow
@@ -260,7 +235,7 @@ def test_name_that_nobody_knows_is_told(laptop: Laptop) -> None:
 def test_port_where_nothing_or_something_else_answers_is_told(laptop: Laptop) -> None:
     write_entry(CONTEXT, "ada@127.0.0.1:1", alias=ALIAS, offline=True, yes=True)
     assert found(laptop, "port").state == "failed"
-    with listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+    with that_sends(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         write_entry(
             CONTEXT,
             f"ada@127.0.0.1:{port}",

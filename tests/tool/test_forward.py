@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from openssh_server import free_port
 from remote_project import RemoteProject
 from started import read_until, start_in_session
 from tool_helpers import wait_until
@@ -104,13 +105,6 @@ def listening(server: socketserver.BaseServer) -> Iterator[None]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
         server.shutdown()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def echoed(port: int) -> bool:

@@ -29,7 +29,7 @@ def test_machine_with_a_free_card_is_taken(remote_project: RemoteProject) -> Non
     program = account.write("bin/nvidia-smi", NVIDIA_SMI, mode=0o755)
     remote_project.server.stop()
     remote_project.server.start(SetEnv=f'"PATH={program.parent}:{os.defpath}:/usr/bin:/bin"')
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.have_environment()
     done = remote_project.lab("run", "--first-free", "nowhere,machine", "--", "true")
     assert done.returncode == 0, done.stderr
@@ -43,7 +43,7 @@ def test_machine_with_a_free_card_is_taken(remote_project: RemoteProject) -> Non
 
 
 def test_typed_secret_is_not_shown(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     code, screen = at_terminal(
         [sys.executable, "-B", "lab.py", "secret", "set", "TYPED"],
         answers={"Value of TYPED:": "typed-4711"},

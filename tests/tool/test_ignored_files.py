@@ -82,7 +82,7 @@ def belong_to_account(remote_project: RemoteProject) -> None:
 
 
 def test_push_keeps_what_git_ignores_there(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     head = remote_project.there("rev-parse", "HEAD")
     make_work(remote_project.folder)
     for (make, names), dirty in zip([*CASES, *CASES], [True, True, False, False], strict=True):
@@ -104,14 +104,14 @@ def test_push_keeps_what_git_ignores_there(remote_project: RemoteProject) -> Non
     commit_files(remote_project.project.path)
     remote_project.git("add", "--all", "--force", "data")
     remote_project.commit("README.md", "changed")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 
 def test_pull_and_the_rebase_that_it_proposes_keep_what_git_ignores_here(
     remote_project: RemoteProject,
 ) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     head = remote_project.git("rev-parse", "HEAD")
     make_work(remote_project.project.path)
     for (make, names), ours in zip([*CASES, *CASES], [False, False, True, True], strict=True):
@@ -153,7 +153,7 @@ def test_stash_is_proposed_only_where_it_loses_nothing(remote_project: RemotePro
     (remote_project.project.path / "data" / "set.csv").write_text("tracked")
     remote_project.git("add", "--force", "data/set.csv")
     remote_project.commit("notes.txt", "tracked")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.commit_there("notes.txt", "newer")
     (remote_project.project.path / "notes.txt").write_text("not committed")
     assert "git stash" in remote_project.lab("pull").stderr.partition("Next")[2]
@@ -173,7 +173,7 @@ def test_rebase_that_is_proposed_follows_no_renamed_folder(remote_project: Remot
     for number in range(3):
         (remote_project.project.path / "old" / f"{number}.txt").write_text(f"{number}\n" * 50)
     remote_project.commit("old/more.txt", "more")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.there("mv", "old", "data")
     remote_project.there("commit", "--quiet", "--message", "Rename the folder")
     remote_project.commit("old/labels.csv", "committed")
@@ -186,7 +186,7 @@ def test_rebase_that_is_proposed_follows_no_renamed_folder(remote_project: Remot
     assert path.read_text() == "mine"
     assert (remote_project.project.path / "old" / "labels.csv").read_text() == "committed"
     # What git refuses leaves a new file alone that is the beginning of the one that comes.
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.commit_there("new.py", "new = 1\n")
     (remote_project.project.path / "new.py").write_text("")
     remote_project.git("add", "new.py")
@@ -205,14 +205,14 @@ def test_first_push_and_links_of_ones_own_replace_nothing(
     assert "on machine: README.md. Nothing was changed there." in done.stderr
     assert (remote_project.folder / "README.md").read_text() == "mine"
     (remote_project.folder / "README.md").unlink()
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     (remote_project.project.path / "outputs").symlink_to(tmp_path)
     (remote_project.project.path / "README.md").write_text("with a link that is ignored")
     done = remote_project.lab("push", "--dirty")
     assert done.returncode == 0, done.stderr
     (remote_project.project.path / "outputs").unlink()
     remote_project.git("restore", "README.md")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     # Older projects ignore folders alone, so a link of that name would be sent as new.
     ignored = remote_project.project.read(".gitignore").replace(
         "/data\n/outputs", "/data/\n/outputs/"
@@ -245,7 +245,7 @@ def test_first_push_and_links_of_ones_own_replace_nothing(
 def test_update_that_was_interrupted_is_completed_on_either_side(
     remote_project: RemoteProject,
 ) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     odd = 'a\n"b" \\c.txt'
     for here in (False, True):
         folder = remote_project.project.path if here else remote_project.folder
@@ -270,11 +270,11 @@ def test_update_that_was_interrupted_is_completed_on_either_side(
         assert (folder / odd).read_text() == "new file\n" * 9
         remote_project.git("rm", "--quiet", "--", odd)
         remote_project.commit("README.md", "gone")
-        assert remote_project.lab("push").returncode == 0
+        remote_project.push()
 
 
 def test_case_of_a_name_counts_as_the_disk_counts_it(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     # A disk that tells no capitals apart finds this name, too.
     git_folder = remote_project.folder / ".git"
     (git_folder / "hEAD").write_text("")
@@ -327,8 +327,7 @@ def test_submodules_are_left_alone_and_named(remote_project: RemoteProject, tmp_
     assert "sub. In" in done.stderr
     # A pointer that leads elsewhere there is nobody's uncommitted work.
     remote_project.commit("README.md", "later")
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
+    remote_project.push()
     remote_project.there("-C", "sub", "checkout", "--quiet", "HEAD~1")
     remote_project.commit("README.md", "later still")
     done = remote_project.lab("push")

@@ -296,7 +296,7 @@ def test_settings_of_logind_are_read_as_systemd_reads_them(tmp_path: Path, shell
 
 @pytest.mark.slow
 def test_kernels_are_listed_and_ended(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     account = remote_project.server.account
     path = account.write("bin/nvidia-smi", NVIDIA_SMI, mode=0o755)
     remote_project.server.stop()

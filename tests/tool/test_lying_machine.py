@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import openssh_server
 import pytest
 from lasting_kernel_stand_ins import kernels_of
 from lying_machine import Lie, LyingMachine, hostile_texts
@@ -243,8 +244,7 @@ def test_no_answer_of_the_machine_is_obeyed(
 
 @pytest.mark.slow
 def test_a_variable_that_ssh_expands_would_be_seen(deceived: DeceivedProject) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = openssh_server.free_port()
     client = deceived.client.with_options("ControlPath=none", "ClearAllForwardings=no")
     forward = f"127.0.0.1:{port}:/tmp/${{HF_TOKEN}}/socket"
     assert CANARY.encode() not in deceived.machine.received()

@@ -6,11 +6,11 @@ import ast
 import json
 import os
 import signal
-import socket
 from functools import partial
 from pathlib import Path
 
 import click
+import openssh_server
 import pytest
 from remote_project import RemoteProject
 from started import read_until
@@ -223,10 +223,7 @@ def test_each_command_proposes_what_the_state_of_things_asks_for(
     assert step("data", "status") == "lab data push"
     assert step("data", "push") == step("data", "status") == "lab run labs/mnistlab.py"
     assert step("code").startswith("in VS Code, open labs/mnistlab.py")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    way = remote_project.start_lab("forward", f"{port}:./app.sock")
+    way = remote_project.start_lab("forward", f"{openssh_server.free_port()}:./app.sock")
     read_until(way, "Next: Ctrl-C closes the tunnel")
     way.send_signal(signal.SIGINT)
     assert read_until(way, "Next: ").splitlines()[-1] == "Next: lab status"

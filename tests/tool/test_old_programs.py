@@ -96,7 +96,7 @@ def test_results_come_by_sftp_where_rsync_is_another_program(
     remote_project: RemoteProject, tmp_path: Path
 ) -> None:
     here = first_on_path(openrsync(tmp_path / "bin"))
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.write_there("outputs/lab/1/metrics.json", "{}")
     done = remote_project.lab("pull", **here)
     assert (done.returncode, "1 file copied to outputs/" in done.stdout) == (0, True), done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -51,8 +50,7 @@ def optimizing(bake: Callable[..., BakedProject], laptop: Laptop) -> Iterator[Re
                 bake, laptop, server, folder=str(account.home / "project")
             )
             remote_project.commit("train.py", PROGRAM)
-            done = remote_project.lab("push")
-            assert done.returncode == 0, done.stderr
+            remote_project.push()
             yield remote_project
             remote_project.client.close()
 
@@ -74,9 +72,7 @@ def study_of(journal: Path, name: str) -> optuna.Study:
 
 def studies_in_the_dashboard(journal: Path) -> list[tuple[str, str]]:
     """Return the studies, and their directions, that optuna-dashboard shows of a journal."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = openssh_server.free_port()
     address = f"http://127.0.0.1:{port}/api/studies"
     words = (Path(sys.executable).with_name("optuna-dashboard"), "--port", str(port), journal)
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as server:

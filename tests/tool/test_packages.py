@@ -59,7 +59,7 @@ def packages_here(remote_project: RemoteProject, wheels: Path) -> RemoteProject:
     assert uv is not None
     account.write(".local/bin/uv", f'#!/bin/sh\nexec {uv} "$@"\n')
     (account.home / ".local/bin/uv").chmod(0o755)
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     return remote_project
 
 

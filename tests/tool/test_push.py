@@ -76,7 +76,7 @@ def test_files_in_the_way_there_are_named(remote_project: RemoteProject) -> None
     assert "untracked files" in done.stderr
     assert (remote_project.folder / "new file.txt").read_text() == "mine"
     (remote_project.folder / "new file.txt").unlink()
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 
@@ -111,7 +111,7 @@ def test_uncommitted_work_here_is_named_and_sent_on_request(remote_project: Remo
     assert remote_project.lab("push", "--dirty").returncode == 0
     assert (remote_project.folder / "README.md").read_text() == "later"
     remote_project.commit("README.md", "committed")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
     assert remote_project.there("symbolic-ref", "--short", "HEAD") == "main"
 
@@ -146,11 +146,10 @@ def test_another_branch_is_checked_out_there_too(remote_project: RemoteProject) 
     remote_project.lab("push")
     remote_project.git("switch", "--quiet", "--create", "idea")
     remote_project.commit("idea.txt", "idea")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
     remote_project.git("switch", "--quiet", "main")
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
+    remote_project.push()
     remote_project.assert_same()
     assert not (remote_project.folder / "idea.txt").exists()
 
@@ -187,7 +186,7 @@ def test_new_commits_on_both_sides_are_left_to_the_person(remote_project: Remote
     # The results have come all the same.
     assert (remote_project.project.path / "outputs/mnistlab/1/metrics.json").read_text() == "{}"
     remote_project.git("rebase", "--quiet", "refs/lab/main")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 
@@ -272,8 +271,7 @@ def test_notebook_run_there_does_not_block_the_next_push(remote_project: RemoteP
             cell.update(execution_count=number, outputs=[output])
     remote_project.write_there("labs/mnistlab.ipynb", json.dumps(notebook))
     remote_project.commit("labs/mnistlab.py", "# changed\n")
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
+    remote_project.push()
     remote_project.assert_same()
     assert json.loads((remote_project.folder / "labs/mnistlab.ipynb").read_text()) == notebook
 
@@ -282,7 +280,7 @@ def test_notebook_run_there_does_not_block_the_next_push(remote_project: RemoteP
 def test_removed_folder_is_made_anew(remote_project: RemoteProject) -> None:
     remote_project.lab("push")
     shutil.rmtree(remote_project.folder)
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 

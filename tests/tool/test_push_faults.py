@@ -101,8 +101,7 @@ def test_push_that_was_killed_is_completed_by_the_next(
         killed = killed_at(remote_project, stages(number), "push")
         assert remote_project.git("rev-parse", "HEAD") == head
         assert remote_project.git("status", "--porcelain") == ""
-        done = remote_project.lab("push")
-        assert done.returncode == 0, done.stderr
+        remote_project.push()
         remote_project.assert_same()
     assert number > stages_of_it  # it was killed at every stage
 
@@ -113,7 +112,7 @@ def test_push_killed_while_files_are_checked_out_there_loses_nothing(
     begun, go_on = (remote_project.server.account.home / name for name in ("begun", "go-on"))
     remote_project.commit(".gitattributes", "*.slow filter=slow\n")
     remote_project.commit("notes.txt", "notes\n")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     slow = f"touch {begun}; while [ ! -e {go_on} ]; do sleep 0.05; done; cat"
     remote_project.there("config", "filter.slow.smudge", slow)
     remote_project.commit("first.slow", "new\n")
@@ -125,8 +124,7 @@ def test_push_killed_while_files_are_checked_out_there_loses_nothing(
     go_on.touch()
     # What was begun there is completed without the laptop.
     wait_until(lambda: remote_project.there("log", "-1", "--format=%s") == "Change first.slow")
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
+    remote_project.push()
     assert (remote_project.folder / "notes.txt").read_text() == "mine\n"
     remote_project.there("checkout", "notes.txt")
     remote_project.assert_same()
@@ -152,21 +150,21 @@ def test_hook_that_refuses_a_commit_which_is_there_already_is_obeyed(
     assert "not this one" in done.stderr
     assert remote_project.there("rev-parse", "HEAD") == before
     hook.unlink()
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 
 def test_script_of_another_user_in_the_repository_there_is_not_run(
     remote_project: RemoteProject,
 ) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     (kept,) = (remote_project.folder / ".git").glob("lab-push-*")
     assert kept.stat().st_mode & 0o777 == 0o600
     kept.write_text(f"touch {remote_project.server.account.home}/run-by-another\n")
     need_root("give a file to another user")
     os.chown(kept, 54321, -1)
     remote_project.commit("new.txt", "new\n")
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
     assert not (remote_project.server.account.home / "run-by-another").exists()
     assert "run-by-another" not in kept.read_text()  # replaced by our own
@@ -244,8 +242,7 @@ def test_push_onto_a_full_disk_loses_nothing(remote_project: RemoteProject, free
             assert (remote_project.folder / "README.md").read_text() == "old\n"
             assert remote_project.there("status", "--porcelain", "--untracked-files=no") == ""
         filler.unlink()
-        done = remote_project.lab("push")
-        assert done.returncode == 0, done.stderr
+        remote_project.push()
         remote_project.assert_same()
 
 
@@ -267,7 +264,7 @@ def test_full_disk_while_uncommitted_work_is_taken_back_loses_nothing(
             assert (remote_project.folder / "README.md").read_text() == "not committed\n"
             assert remote_project.there("status", "--porcelain", "--untracked-files=no") == ""
         filler.unlink()
-        assert remote_project.lab("push").returncode == 0
+        remote_project.push()
         remote_project.assert_same()
 
 
@@ -282,11 +279,11 @@ def test_push_and_pull_work_with_every_login_shell(bake: Bake, laptop: Laptop, s
             bake, laptop, server, folder="Projekte/mein Labör's (1)"
         )
         remote_project.git("checkout", "--quiet", "-b", "größe!#1")
-        assert remote_project.lab("push").returncode == 0
+        remote_project.push()
         (remembered,) = (remote_project.project.path / ".lab/pushed").iterdir()
         time = remembered.stat().st_mtime_ns
         remote_project.commit("README.md", "changed")
-        assert remote_project.lab("push").returncode == 0
+        remote_project.push()
         assert remembered.stat().st_mtime_ns == time  # else it went step by step
         remote_project.assert_same()
         remote_project.commit_there("there.txt", "there")
@@ -315,7 +312,7 @@ def test_two_projects_and_two_people_do_not_meet(
                 )  # fmt: skip
         for number, remote_project in enumerate(places):
             remote_project.commit("README.md", f"text {number}")
-            assert remote_project.lab("push").returncode == 0
+            remote_project.push()
         for remote_project in places:
             remote_project.assert_same()
             remote_project.client.close()
@@ -351,7 +348,7 @@ def test_shell_that_prints_at_every_login_is_told(remote_project: RemoteProject)
     assert "Welcome to the cluster" in done.stderr
     assert "case $-" in done.stderr
     remote_project.server.account.write("noisy", noisy.replace("echo", ": "), mode=0o755)
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.assert_same()
 
 

@@ -59,13 +59,7 @@ def shared() -> Iterator[tuple[Laptop, OpenSSHServer]]:
         laptop = openssh_server.laptop(Path(folder))
         account = stack.enter_context(openssh_server.account())
         server = stack.enter_context(openssh_server.openssh_server(account))
-        account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
-        laptop.pin_host_key(server)
-        laptop.config.write_text(
-            f"Host machine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {account.user}\n"
-            f"  ControlMaster auto\n  ControlPersist 1m\n  ControlPath {laptop.ssh}/%C\n"
-            + laptop.config.read_text()
-        )
+        laptop.connect_to(server)
         yield laptop, server
         Client(alias="machine", directory=laptop.ssh).close()
 

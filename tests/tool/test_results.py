@@ -34,7 +34,7 @@ def is_over(remote_project: RemoteProject, run: str) -> bool:
 
 
 def test_files_of_a_run_that_continues_are_not_final(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     run = start_run(remote_project, WRITING)
     wait_until(lambda: (remote_project.folder / f"outputs/mnistlab/{run}/mistakes.csv").exists())
     done = remote_project.lab("pull")
@@ -79,7 +79,7 @@ def test_files_of_a_run_that_continues_are_not_final(remote_project: RemoteProje
 def test_removing_a_run_shows_it_and_asks_first(
     remote_project: RemoteProject, tmp_path: Path
 ) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.write_there("go", "")
     first, second = (start_run(remote_project, WRITING) for _ in range(2))
     wait_until(lambda: is_over(remote_project, first) and is_over(remote_project, second))

@@ -18,10 +18,10 @@ import openssh_server
 import pytest
 import second_factor
 from baking import BakedProject
-from openssh_server import Laptop
+from openssh_server import Laptop, free_port
 from second_factor import Site, answering, code_now
 from started import read_until, start_in_session
-from tool.test_forward import Echo, TcpServer, echoed, free_port, is_open, listening
+from tool.test_forward import Echo, TcpServer, echoed, is_open, listening
 from tool_helpers import Lab, LocalProject, at_terminal, wait_until
 
 from ml_remote.doctor.local_checks import check_shared_connection

@@ -19,7 +19,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import TOOL
-from openssh_server import Laptop, OpenSSHServer
+from openssh_server import Laptop, OpenSSHServer, free_port
 from remote_project import RemoteProject
 from session_fixtures import Command
 from session_watch import LISTENING, arguments_of_all_processes
@@ -54,12 +54,6 @@ def tcp_addresses(port: int) -> list[str]:
     ]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 # --- who answers
 
 
@@ -91,15 +85,10 @@ def test_changed_host_key_is_refused_whatever_the_person_has_set(
 # --- what is asked for
 
 
+@pytest.mark.usefixtures("told_password")
 def test_command_in_the_background_asks_for_no_password(
-    machine: Client,
-    laptop: Laptop,
-    server: OpenSSHServer,
-    password: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    machine: Client, laptop: Laptop, server: OpenSSHServer
 ) -> None:
-    for name, value in password.items():
-        monkeypatch.setenv(name, value)
     server.account.authorize()
     with pytest.raises(LoginRefusedError):
         machine.run("true")
@@ -234,7 +223,7 @@ server.serve_forever()
 def session(remote_project: RemoteProject, laptop: Laptop) -> Iterator[Command]:
     """Yield a `lab jupyter` whose tunnel is open, to a session that only answers."""
     set_for_every_host(laptop, "GatewayPorts yes")  # whoever has this shares their own tunnels
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     remote_project.server.account.write(
         f"{remote_project.name}/.venv/bin/python", SESSION, mode=0o700
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,33 +46,17 @@ def introduce(
     remote_project: RemoteProject, laptop: Laptop, alias: str, server: OpenSSHServer
 ) -> None:
     """Authorize the laptop on a further machine, and send it the project."""
-    server.account.authorize((laptop.ssh / "id_ed25519.pub").read_text())
-    laptop.pin_host_key(server)
-    laptop.config.write_text(
-        f"Host {alias}\n  HostName 127.0.0.1\n  Port {server.port}\n"
-        f"  User {server.account.user}\n  ControlMaster auto\n  ControlPersist 1m\n"
-        f"  ControlPath {laptop.ssh}/%C\n" + laptop.config.read_text()
-    )
-    pushed = remote_project.lab("push", "--alias", alias)
-    assert pushed.returncode == 0, pushed.stderr
+    laptop.connect_to(server, alias=alias)
+    remote_project.push("--alias", alias)
     server.account.write(f"{remote_project.name}/.venv/bin/python", PYTHON, mode=0o755)
 
 
 @pytest.fixture
 def first(remote_project: RemoteProject) -> RemoteProject:
     remote_project.commit("train.py", PROGRAM)
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
-    remote_project.server.account.write(
-        f"{remote_project.name}/.venv/bin/python", PYTHON, mode=0o755
-    )
+    remote_project.push()
+    remote_project.have_environment()
     return remote_project
-
-
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def ended(*folders: Path, sweep: str) -> dict[int, str]:
@@ -138,7 +121,7 @@ def spread(first: RemoteProject, laptop: Laptop) -> Iterator[Spread]:
 def test_what_a_lost_machine_held_is_given_to_the_others(spread: Spread) -> None:
     check_one_line(spread)
     way = spread.laptop.config.read_text()
-    closed = way.replace(f"Port {spread.two.port}", f"Port {closed_port()}")
+    closed = way.replace(f"Port {spread.two.port}", f"Port {openssh_server.free_port()}")
     spread.laptop.config.write_text(closed)
     spread.laptop.run_ssh("-O", "exit", "two")
     hosts = check_lost_machine(spread)

@@ -20,7 +20,6 @@ from terminal_picture import COLUMNS, draw_terminal
 from tool_helpers import at_terminal, wait_until
 
 PICTURE = TEMPLATE_ROOT / "build" / "screenshots" / "sweep.svg"
-PYTHON = '#!/bin/sh\nexec python3 "$@"\n'
 # Notes each time that it runs, and waits where there is something to wait for.
 PROGRAM = """\
 import os, pathlib, sys, time
@@ -40,11 +39,8 @@ COMMAND = ("--", "python3", "train.py", "{lr}")
 def sweeping(remote_project: RemoteProject) -> RemoteProject:
     """Return a project on the machine with a program, and a stand-in for an environment."""
     remote_project.commit("train.py", PROGRAM)
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
-    remote_project.server.account.write(
-        f"{remote_project.name}/.venv/bin/python", PYTHON, mode=0o755
-    )
+    remote_project.push()
+    remote_project.have_environment()
     return remote_project
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 from needs import need_program, need_root
 from openssh_server import Account, Laptop, OpenSSHServer, run
 from tool.ssh_messages import MESSAGES
+from tool_helpers import that_sends
 
 from ml_remote.errors import LabError
 from ml_remote.login.logins import log_in
@@ -239,30 +239,6 @@ def too_many_logins(login: Login) -> Iterator[Client]:
     ):
         other.recv(1)  # it has come to be served, and never logs in
         yield login.client(port=server.port)
-
-
-@contextmanager
-def that_sends(text: bytes) -> Iterator[int]:
-    """Serve each connection with a text and its end, and take its first words; yield the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    other, _ = listener.accept()
-                except OSError:
-                    return
-                with other:
-                    other.sendall(text)
-                    other.recv(1024)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def test_two_containers_with_one_name_and_one_home_tell_their_jobs_apart(
 
 @pytest.mark.slow
 def test_job_is_forgotten_by_command(remote_project: RemoteProject) -> None:
-    assert remote_project.lab("push").returncode == 0
+    remote_project.push()
     there = at(remote_project.client, remote_project.name)
     session = About(kind="tensorboard", title="TensorBoard")
     for about in (ABOUT, session):

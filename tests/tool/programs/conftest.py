@@ -25,8 +25,7 @@ def there(remote_project: RemoteProject) -> RemoteProject:
         "lab.toml", settings + '\n[outputs]\nfolders = ["checkpoints", "missing"]\n'
     )
     remote_project.commit("train.py", TRAIN)
-    done = remote_project.lab("push")
-    assert done.returncode == 0, done.stderr
+    remote_project.push()
     remote_project.have_environment()
     remote_project.write_there("checkpoints/old.pt", "of another day")
     return remote_project
