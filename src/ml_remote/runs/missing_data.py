@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 from ..context import Context
 from ..jobs.about import Run
@@ -30,7 +31,7 @@ def warn_of_missing_data(context: Context, machine: Machine, run: Run) -> None:
         return
     said = run_script(machine, "missing-data", *paths).stdout
     missing = [paths[int(number)] for number in _MISSING.findall(said) if int(number) < len(paths)]
-    here = [path for path in missing if (project.root / path).exists()]
+    here = [path for path in missing if _has_files(project.root / path)]
     if here:
         how = f"To send it: lab data push {shlex.join(here)}"
         if project.settings.data_read_only:
@@ -47,6 +48,11 @@ def warn_of_missing_data(context: Context, machine: Machine, run: Run) -> None:
             f"This run names data that is neither here nor on {machine.alias}: "
             f"{', '.join(elsewhere)}."
         )
+
+
+def _has_files(path: Path) -> bool:
+    """Return whether there is something at a path that can be sent: an empty folder is not."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 def paths_read(project: Project, run: Run) -> list[str]:

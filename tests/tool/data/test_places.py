@@ -240,6 +240,8 @@ def test_run_names_what_it_reads_and_is_not_there(sides: BothSides) -> None:
     run = Run(lab="labs/leaf.py", parameters=(("folder", "data/elms"),))
     assert paths_read(project, run) == ["data/list.csv", "data/leaves/oak", "data/elms"]
     sides.write(sides.there, "elms/1.jpg")
+    (sides.here / "list.csv").mkdir()  # an empty folder is not sent
+    assert "there are no files on this computer" in sides.does("push", "data/list.csv")
     warn_of_missing_data(Context(project=project), at(sides.machine, sides.folder.name), run)
     said = sides.capsys.readouterr().err
     assert (

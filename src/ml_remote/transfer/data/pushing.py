@@ -275,6 +275,8 @@ def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> Non
         console.say(
             f"Sent {amount_in_words(sent.files, sent.size)} to {alias}: {both.there.folder}."
         )
+    elif not index.amount("same", "changed_there", "changed_both").files:
+        console.say("Nothing to send: there are no files on this computer.")
     else:
         same = index.amount("same")
         console.say(
