@@ -107,6 +107,8 @@ Setup = Callable[..., tuple[int, str]]
 @pytest.fixture
 def lab(tmp_path: Path, packages: Path) -> Setup:
     """Run a command of `lab` in tmp_path/here, with the packages of that index."""
+    bounds = tmp_path / "bounds.txt"
+    bounds.write_text("delta<1\n")  # for what pip installs on this computer
 
     def run(*words: str, path: str = os.environ["PATH"]) -> tuple[int, str]:
         variables = {
@@ -114,6 +116,7 @@ def lab(tmp_path: Path, packages: Path) -> Setup:
             "UV_OFFLINE": "1",
             "UV_CACHE_DIR": str(tmp_path / "cache"),  # the shared one knows the index
             "UV_FIND_LINKS": str(packages),
+            "PIP_CONSTRAINT": str(bounds),
             "UV_PYTHON": sys.executable,
             "UV_PYTHON_DOWNLOADS": "never",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",

@@ -23,6 +23,8 @@ __all__ = ["fetch_wheels", "missing_here"]
 _LOOK_EVERY = 0.5  # seconds between two looks at what has come
 _INCOMING = "wheels-"
 _LEFT_OVER = 24 * 3600  # seconds
+# What bounds versions on this computer counts for no other, and which are wanted is decided.
+_UNBOUND = {"PIP_CONSTRAINT": os.devnull}
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP")  # where Python keeps what is not complete
 
 
@@ -97,7 +99,7 @@ def _download(
         running(
             [uv_program(), *command, *urls],
             input="",
-            variables=dict.fromkeys(_TEMPORARY, incoming),
+            variables={**dict.fromkeys(_TEMPORARY, incoming), **_UNBOUND},
             output_as_errors=True,
         ) as process,
     ):
