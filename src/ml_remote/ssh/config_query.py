@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .. import processes
@@ -89,10 +89,8 @@ def quiet_shell() -> dict[str, str]:
 def has_commands(directory: Path) -> bool:
     """Return whether the configuration has a `Match exec`: then only a login knows all it means."""
     config = directory / "config"
-    with suppress(OSError):  # ssh itself says what is wrong with it
-        sources = read_sources(config, read_bytes(config) or b"").values()
-        return any(line.runs_command for lines in sources for line in lines)
-    return False
+    sources = read_sources(config, read_bytes(config) or b"")
+    return any(line.runs_command for lines in sources.values() for line in lines)
 
 
 @contextmanager
