@@ -171,7 +171,7 @@ def check(before: State, after: State, *, entry: Entry) -> list[str]:
     else:
         notes += _differences_from_address(entry, address, options)
     if has_commands(before.directory):
-        notes.append("The check ran no command of Match exec lines, which your configuration has.")
+        notes.append("The check ran no command of Match exec lines in your configuration.")
     return notes
 
 
