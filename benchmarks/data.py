@@ -14,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from remote import ALIAS, connected, seconds
+from remote import ALIAS, connected
+from rig import seconds
 
 from ml_remote.ssh.client import Client
 

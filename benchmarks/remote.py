@@ -11,22 +11,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 TEMPLATE_ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [
-    str(TEMPLATE_ROOT / "tests"),
-    str(TEMPLATE_ROOT / "src"),
-]
+sys.path[:0] = [str(TEMPLATE_ROOT / "tests"), str(TEMPLATE_ROOT / "src")]
 
 import openssh_server  # noqa: E402
 from baking import BakedProject, bake_project, environment_variables, isolated_variables  # noqa: E402
 from fresh_machine import fresh_machine  # noqa: E402
 from openssh_server import Laptop  # noqa: E402
+from rig import seconds  # noqa: E402
 
 from ml_remote.machine import Machine  # noqa: E402
 from ml_remote.ssh.client import Client  # noqa: E402
@@ -131,13 +128,6 @@ def measure_pull(client: Client, here: Path, runs: int) -> None:
         with mock.patch.object(copying, "said_here", said_here if has_rsync else str):
             times = [measured(pull, here / "outputs" / "weights.pt") for _ in range(runs)]
         show(f"lab pull of the same, by {name}", times)
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Return how long an action takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def show(name: str, times: list[float]) -> None:

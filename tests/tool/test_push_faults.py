@@ -224,6 +224,16 @@ def small_disk(remote_project: RemoteProject, size: str) -> Iterator[None]:
         subprocess.run(["umount", remote_project.folder], check=True)
 
 
+def check_full_disk(remote_project: RemoteProject, *, kept: str) -> None:
+    """Check that pushing fails, however often, and leaves README.md there as it was."""
+    for _ in range(2):
+        done = remote_project.lab("push")
+        assert done.returncode == 1
+        assert "disk" in done.stderr
+        assert (remote_project.folder / "README.md").read_text() == kept
+        assert remote_project.there("status", "--porcelain", "--untracked-files=no") == ""
+
+
 @pytest.mark.parametrize("free", [50, 600], ids=["for the objects", "for the files"])
 def test_push_onto_a_full_disk_loses_nothing(remote_project: RemoteProject, free: int) -> None:
     remote_project.commit("README.md", "old\n")
@@ -235,12 +245,7 @@ def test_push_onto_a_full_disk_loses_nothing(remote_project: RemoteProject, free
     with small_disk(remote_project, "4m"):
         filler = remote_project.folder / "filler"
         filler.write_bytes(bytes(shutil.disk_usage(remote_project.folder).free - free * 1000))
-        for _ in range(2):
-            done = remote_project.lab("push")
-            assert done.returncode == 1
-            assert "disk" in done.stderr
-            assert (remote_project.folder / "README.md").read_text() == "old\n"
-            assert remote_project.there("status", "--porcelain", "--untracked-files=no") == ""
+        check_full_disk(remote_project, kept="old\n")
         filler.unlink()
         remote_project.push()
         remote_project.assert_same()
@@ -257,12 +262,7 @@ def test_full_disk_while_uncommitted_work_is_taken_back_loses_nothing(
     with small_disk(remote_project, "4m"):
         filler = remote_project.folder / "filler"
         filler.write_bytes(bytes(shutil.disk_usage(remote_project.folder).free - 100_000))
-        for _ in range(2):
-            done = remote_project.lab("push")
-            assert done.returncode == 1
-            assert "disk" in done.stderr
-            assert (remote_project.folder / "README.md").read_text() == "not committed\n"
-            assert remote_project.there("status", "--porcelain", "--untracked-files=no") == ""
+        check_full_disk(remote_project, kept="not committed\n")
         filler.unlink()
         remote_project.push()
         remote_project.assert_same()

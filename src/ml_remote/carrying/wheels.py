@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -19,14 +18,14 @@ from ..far.login.environment.managers.constraints import constraints_of_uv
 from ..far.login.environment.managers.installing import is_installable
 from ..package_lists import pyproject
 from ..package_lists.local import texts_here
-from ..package_lists.uv import reason, uv_program
-from ..processes import Result, run
+from ..package_lists.uv import reason, work_out
+from ..processes import Result
 from .target import KEEP_CONDA, Target
 
 __all__ = ["Wheel", "find_wheels"]
 
 _LIST, _LOCK = "pyproject.toml", "requirements.lock"
-_SECONDS = 300
+_WANTED = "which wheels are needed"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}\.whl")  # an index names them
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -86,7 +85,7 @@ def _build_needs(root: Path) -> list[str]:
     given = [word for one in needed for word in ("--with", one)]
     with as_file(files(__package__).joinpath("build_needs.py")) as program:
         command = ["run", "--quiet", "--no-project", *given, "python", "-B", str(program)]
-        done = _uv(root, [*command, backend, *paths])
+        done = work_out([*command, backend, *paths], root=root, what=_WANTED)
     if done.returncode != 0:
         raise _failure("The project's build system did not say what it needs", done)
     return [*needed, *filter(None, map(str.strip, done.stdout.splitlines()))]
@@ -106,7 +105,7 @@ def _resolve(
         bounds = Path(folder) / "constraints.txt"
         bounds.write_text(lock, encoding="utf-8")
         command += ["--constraint", str(bounds), "--output-file", str(found), str(lists)]
-        done = _uv(root, command)
+        done = work_out(command, root=root, what=_WANTED)
         if done.returncode != 0:
             raise _failure("There are no wheels for the machine", done, constraints_of_uv(root))
         packages = tomllib.loads(found.read_text(encoding="utf-8")).get("packages", [])
@@ -127,17 +126,6 @@ def _wheel(package: dict[str, Any]) -> Wheel:
         f"{package.get('name')} has no wheel for the machine. Nothing was downloaded.",
         hint="Ask for another version of it in pyproject.toml, or remove it",
     )
-
-
-def _uv(root: Path, words: Sequence[str]) -> Result:
-    """Run uv in the project's folder: its settings, such as an index, count."""
-    try:
-        return run([uv_program(), *words], folder=root, timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise LabError(
-            f"uv did not work out within {_SECONDS // 60} minutes which wheels are needed.",
-            hint="Check that the package index can be reached, then run the command again",
-        ) from None
 
 
 def _failure(what: str, done: Result, own: Sequence[str] = ()) -> LabError:

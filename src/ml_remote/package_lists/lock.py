@@ -8,7 +8,6 @@ that is installed editable.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +17,13 @@ from packaging.utils import canonicalize_name
 
 from ..errors import LabError
 from ..far.login.environment.managers.constraints import constraints_of_uv
-from ..processes import run
 from ..ui.console import Console
-from .uv import reason, uv_program
+from .uv import reason, work_out
 
 __all__ = ["LOCK", "differences", "is_behind", "lock_text", "versions"]
 
 LOCK = "requirements.lock"
 _HEAD = "# The versions that every environment of this project gets. Made by `lab lock`.\n"
-_SECONDS = 300
 
 
 def lock_text(
@@ -53,14 +50,7 @@ def lock_text(
         if before and not upgrade:
             lock.write_text(before, encoding="utf-8")
         command += ["--output-file", str(lock), str(lists)]
-        try:
-            # In the project's folder: its settings for uv, such as an index, count.
-            done = run([uv_program(), *command], folder=root, timeout=_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise LabError(
-                f"uv did not work out within {_SECONDS // 60} minutes which versions fit together.",
-                hint="Check that the package index can be reached, then run the command again",
-            ) from None
+        done = work_out(command, root=root, what="which versions fit together")
         if done.returncode != 0:
             said = reason(done.stderr)
             raise LabError(

@@ -6,15 +6,16 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigurationError, LabError
-from ..processes import run
+from ..processes import Result, run
 
-__all__ = ["index_of_uv", "reason", "uv_program"]
+__all__ = ["index_of_uv", "reason", "uv_program", "work_out"]
 
 _MOST_LETTERS = 600
-_SECONDS = 20
+_SECONDS, _WORKING_OUT = 20, 300
 _CAUSE = re.compile(r"(?:cause|Caused by): ")
 _GLYPHS = re.compile(r"^[\s\u00d7\u2570\u2500\u25b6\u251c\u2502\u2192]+")
 
@@ -45,6 +46,20 @@ def index_of_uv(folder: Path) -> str:
         r"^--index-url (https://[\w.-]+(?::\d+)?/[\w./~-]*)$", done.stdout, re.MULTILINE
     )
     return found[1] if found else ""
+
+
+def work_out(words: Sequence[str], *, root: Path, what: str) -> Result:
+    """Run uv in the project's folder, whose settings for uv count, to work out `what`.
+
+    Raises LabError when that takes too long.
+    """
+    try:
+        return run([uv_program(), *words], folder=root, timeout=_WORKING_OUT)
+    except subprocess.TimeoutExpired:
+        raise LabError(
+            f"uv did not work out within {_WORKING_OUT // 60} minutes {what}.",
+            hint="Check that the package index can be reached, then run the command again",
+        ) from None
 
 
 def reason(text: str) -> str:

@@ -4,8 +4,17 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Optional
 
-__all__ = ["read_text", "replace_bytes", "replace_text", "update_text"]
+__all__ = ["changed_at", "read_text", "replace_bytes", "replace_text", "update_text"]
+
+
+def changed_at(path: Path) -> Optional[float]:
+    """Return when a file was changed, in seconds since 1970; None if there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def read_text(path: Path, *, errors: str = "replace") -> str:

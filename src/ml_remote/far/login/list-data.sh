@@ -1,5 +1,5 @@
-# needs: data-folder free-space
-# shellcheck shell=sh disable=SC2016,SC2034
+# needs: data-folder free-space stat-files
+# shellcheck shell=sh disable=SC2016,SC2154
 # Describes what is in `data`, or below $3, $4... in it and in .lab-partial, in words that end with
 # NUL. $1 and $2 are those of `data_folder`. First come `rsync`, `state`, `folder`, `free` (KiB) and
 # `writing` with what they are about. A file is `f`, a folder `d`, a link `l`, one that may not be
@@ -42,17 +42,7 @@ describe() {
         -o \( -type d ! \( -readable -executable \) -printf 'u 0 0 0 %p\0' \) \
         -o -printf '%y %s %T@ %b %p\0'
 }
-# GNU's and busybox's stat take -c, the one of BSD and macOS -f.
-form=-c words='%s %Y %b'
-stat -c %s . >/dev/null 2>&1 || { form=-f words='%z %m %b'; }
-files='
-form=$1 words=$2
-shift 2
-known=$(stat "$form" "$words" "$@" 2>/dev/null) ||
-    known=$(for file; do stat "$form" "$words" "$file" 2>/dev/null || echo gone; done)
-printf "files\0"
-printf "%s\0" "$@"
-printf "\0%s\0" "$known"
+files=$files'
 for file; do [ -r "$file" ] || printf "u 0 0 0 %s\0" "$file"; done'
 folders='
 for folder; do

@@ -1,5 +1,5 @@
-# needs: folder sweeps
-# shellcheck shell=sh disable=SC2016,SC2034,SC2154
+# needs: folder sweeps stat-files
+# shellcheck shell=sh disable=SC2016,SC2154
 # Describes what is in the folder $1 below outputs/ (all, if it is empty), in words that end with NUL,
 # since a name may hold anything else: `rsync`, `now`, `folder` and `running` with what they are
 # about; `unreadable` and a name; `link` or `special` and names up to an empty one; `files`, names up
@@ -21,18 +21,8 @@ done
 [ -d "outputs/$1" ] || exit 0
 cd outputs || exit
 say "folder $(pwd)"
-# GNU's and busybox's stat take -c, the one of BSD and macOS -f.
-form=-c words='%s %Y %b'
-stat -c %s . >/dev/null 2>&1 || { form=-f words='%z %m %b'; }
-files='
-form=$1 words=$2
-shift 2
-for file; do [ -r "$file" ] || printf "unreadable\0%s\0" "$file"; done
-known=$(stat "$form" "$words" "$@" 2>/dev/null) ||
-    known=$(for file; do stat "$form" "$words" "$file" 2>/dev/null || echo gone; done)
-printf "files\0"
-printf "%s\0" "$@"
-printf "\0%s\0" "$known"'
+files=$files'
+for file; do [ -r "$file" ] || printf "unreadable\0%s\0" "$file"; done'
 find "./$1" -type f -exec sh -c "$files" sh "$form" "$words" {} +
 folders='for folder; do [ -r "$folder" ] && [ -x "$folder" ] || printf "unreadable\0%s\0" "$folder"; done'
 find "./$1" -type d -exec sh -c "$folders" sh {} +

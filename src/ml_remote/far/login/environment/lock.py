@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional
 
 from ...installed import ignore
-from ..files import read_text
+from ..files import changed_at, read_text
 from .failures import Failure
 from .output import say
 from .processes import exists, is_same_boot, started, this_boot
@@ -83,7 +83,7 @@ def _take(lock: Path, patience: float) -> None:
         except FileExistsError:
             holder = _holder(lock)
         now = time.monotonic()
-        latest = _changed(lock / "sign")
+        latest = changed_at(lock / "sign")
         if latest is None or latest != sign:  # an earlier version gives no signs
             sign, seen = latest or -1.0, now
         if holder is None or (holder.host and now - seen > _WITHOUT_SIGN):
@@ -139,7 +139,7 @@ def _holder(lock: Path) -> Optional[_Holder]:
         return None
     process, owner = words
     here = _host()
-    since = _changed(lock / "owner") or time.time()
+    since = changed_at(lock / "owner") or time.time()
     if len(boot) > 2 and boot[0] == process:
         if is_same_boot(boot[:2], boot):
             return _Holder(process, "", since) if started(int(process)) == boot[1] else None
@@ -150,13 +150,6 @@ def _holder(lock: Path) -> Optional[_Holder]:
     if owner != here:
         return _Holder(process, owner, since)
     return _Holder(process, "", since) if exists(int(process)) else None
-
-
-def _changed(path: Path) -> Optional[float]:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None
 
 
 def _words(path: Path) -> List[str]:

@@ -7,8 +7,9 @@ newer.
 import os
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple
 
+from ..files import changed_at
 from ..folder_variables import NAMES, with_values
 from .failures import Failure
 
@@ -77,17 +78,10 @@ def _files(root: Path) -> List[Path]:
     """Return the files that count, the strongest first."""
     local, project = root / "lab.local.toml", root / "lab.toml"
     handed = root / ".lab" / "settings.toml"
-    at = _changed(handed)
-    if at is not None and all((_changed(path) or 0) <= at for path in (local, project)):
+    at = changed_at(handed)
+    if at is not None and all((changed_at(path) or 0) <= at for path in (local, project)):
         return [handed, local]
     return [local, project]
-
-
-def _changed(path: Path) -> Optional[float]:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None
 
 
 def _table(path: Path, name: str) -> Dict[str, str]:
