@@ -16,6 +16,7 @@ from typing import Any
 from . import answers
 from .context import Context
 from .machine import Machine
+from .parsing import parse_json
 from .scripts import run_script
 
 __all__ = [
@@ -115,7 +116,7 @@ def parse_kernels(output: str) -> Kernels:
 def _read(text: str) -> LastingKernel | None:
     """Return the kernel that one line describes; None if it cannot be read."""
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         return LastingKernel(
             id=answers.checked(answers.KERNEL, values["id"]),
             lab=answers.checked(answers.KERNEL_LAB, values["lab"]),
@@ -128,7 +129,7 @@ def _read(text: str) -> LastingKernel | None:
             is_busy=values["is_busy"] is True,
             has_old_environment=values["has_old_environment"] is True,
         )
-    except (ValueError, KeyError, TypeError, RecursionError, answers.UnusableAnswerError):
+    except (ValueError, KeyError, TypeError, answers.UnusableAnswerError):
         return None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from .errors import ConfigurationError
+from .parsing import parse_json, parse_toml
 from .tables import LOCAL_FILE, PROJECT_FILE, read_toml
 
 __all__ = [
@@ -178,15 +178,15 @@ def _uv_settings_in(folder: Path) -> Iterator[tuple[Path, dict[str, object]]]:
 def uv_tables(name: str, content: bytes) -> dict[str, object]:
     """Return the settings of uv in a file of this name, those left out that change no package."""
     try:
-        tables: object = tomllib.loads(content.decode("utf-8", errors="replace"))
-    except tomllib.TOMLDecodeError:
+        tables: object = parse_toml(content.decode("utf-8", errors="replace"))
+    except ValueError:
         return {}  # uv says what is wrong with it
     if name == "pyproject.toml":
         for key in ("tool", "uv"):
             tables = tables.get(key) if isinstance(tables, dict) else None
     if not isinstance(tables, dict):
         return {}
-    plain = json.loads(json.dumps(tables, default=str))
+    plain = parse_json(json.dumps(tables, default=str))
     return {key: value for key, value in plain.items() if key not in _HARMLESS}
 
 
@@ -219,7 +219,7 @@ def _dependencies(script: Path, content: bytes) -> list[str]:
         return []
     lines = [line[2:] for line in block["content"].splitlines()]
     try:
-        asked = tomllib.loads("\n".join(lines)).get("dependencies", [])
-    except tomllib.TOMLDecodeError as error:
+        asked = parse_toml("\n".join(lines)).get("dependencies", [])
+    except ValueError as error:
         raise ConfigurationError(f"The metadata in {script} is not valid TOML: {error}.") from None
     return [str(name) for name in asked] if isinstance(asked, list) else []

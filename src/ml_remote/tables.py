@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigurationError, NoProjectError
+from .parsing import parse_toml
 
 __all__ = [
     "FOR_THE_MACHINE",
@@ -170,14 +170,14 @@ def _is_newest(path: Path, *others: Path) -> bool:
 def read_toml(path: Path) -> dict[str, object] | None:
     """Return the content of a file, None when it does not exist. Raises ConfigurationError."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return parse_toml(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         shared = path.name == PROJECT_FILE
         raise ConfigurationError(
             f"{path} is not valid TOML: {error}.",

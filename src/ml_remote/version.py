@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from .parsing import parse_json, parse_toml
 
 __all__ = ["Version", "this_version"]
 
@@ -49,7 +50,7 @@ def this_version() -> Version:
         found = metadata.distribution(_NAME)
     except metadata.PackageNotFoundError:
         return Version(number="of an unknown version", folder=package.parent)
-    source = json.loads(found.read_text("direct_url.json") or "{}")
+    source = parse_json(found.read_text("direct_url.json") or "{}")
     commit = source.get("vcs_info", {}).get("commit_id")
     return Version(number=found.version, commit=commit, url=source.get("url") if commit else None)
 
@@ -60,9 +61,7 @@ def _described(commit: str | None) -> str:
 
 def _number_in(checkout: Path) -> str:
     """Return the version that a checkout of the tool has."""
-    import tomllib
-
-    tables = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    tables = parse_toml((checkout / "pyproject.toml").read_text(encoding="utf-8"))
     return str(tables["project"]["version"])
 
 

@@ -21,14 +21,16 @@ LINE = '"python.defaultInterpreterPath": "${workspaceFolder}/.venv/bin/python"'
         ),
         ('{"a": 1} // {', f'{{\n  {LINE},"a": 1}} // {{'),
         (f"{{{LINE}}}", None),
+        ('{\r\n  "a": 1\r\n}\r\n', f'{{\r\n  {LINE},\r\n  "a": 1\r\n}}\r\n'),
+        ('\ufeff{"a": 1}', f'\ufeff{{\n  {LINE},"a": 1}}'),
     ],
 )
 def test_interpreter_is_put_behind_the_first_brace(
     tmp_path: Path, before: str, after: str | None
 ) -> None:
     path = tmp_path / "settings.json"
-    path.write_text(before)
+    path.write_bytes(before.encode())
     assert proposed_files.vscode(path) == (None if after is None else after.encode())
     if after is not None:
-        path.write_text(after)
+        path.write_bytes(after.encode())
         assert proposed_files.vscode(path) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from ..answers import VERSION, is_a, unusable
 from ..errors import LabError, UsageError
 from ..far.login.environment.managers import CONDA_FAMILY
 from ..machine import Machine
+from ..parsing import parse_json
 from ..scripts import run_script
 
 __all__ = ["BY_HAND", "KEEP_CONDA", "Target", "ask_target"]
@@ -87,7 +87,7 @@ def ask_target(machine: Machine, far: str, settings: str) -> Target:
     done = run_script(machine, "wheel-tags", far, settings, timeout=120)
     text = done.stdout.strip().rpartition("\n")[2]
     try:
-        answer = json.loads(text)
+        answer = parse_json(text)
     except ValueError:
         answer = None
     if isinstance(answer, dict) and answer.get("keeper") in CONDA_FAMILY:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -19,6 +18,7 @@ from ..far.login.environment.managers.installing import is_installable
 from ..package_lists import pyproject
 from ..package_lists.local import texts_here
 from ..package_lists.uv import reason, work_out
+from ..parsing import parse_toml
 from ..processes import Result
 from .target import KEEP_CONDA, Target
 
@@ -75,7 +75,7 @@ def _build_needs(root: Path) -> list[str]:
     """Return what must be installed to build the project: by its file, and by its backend."""
     file = root / _LIST
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        tables = parse_toml(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except (OSError, ValueError) as error:
         raise LabError(f"{_LIST} cannot be read: {error}", hint="Correct it") from None
     system = tables.get("build-system", {})
@@ -108,7 +108,7 @@ def _resolve(
         done = work_out(command, root=root, what=_WANTED)
         if done.returncode != 0:
             raise _failure("There are no wheels for the machine", done, constraints_of_uv(root))
-        packages = tomllib.loads(found.read_text(encoding="utf-8")).get("packages", [])
+        packages = parse_toml(found.read_text(encoding="utf-8")).get("packages", [])
     return [_wheel(package) for package in packages if "directory" not in package]
 
 

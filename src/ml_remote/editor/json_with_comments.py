@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..parsing import parse_json
 
 __all__ = ["read_object"]
 
@@ -27,7 +27,7 @@ def read_object(path: Path, *, hint: str) -> dict[str, Any]:
         # Comments and commas inside a string are part of it: strings are matched, and kept.
         for surplus in (_COMMENT, _SPARE_COMMA):
             text = surplus.sub(lambda found: found[1] or "", text)
-        content = json.loads(text)
+        content = parse_json(text)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint=hint) from None
     except ValueError as error:

@@ -12,6 +12,7 @@ from ..files import Change, apply_changes, read_bytes
 from ..login.entries import write_entry
 from ..next_steps import Known, what_next
 from ..package_lists.sources import how_to_list
+from ..parsing import parse_json, parse_toml
 from ..project import Project, current_folder
 from ..settings import read_settings
 from ..state import check_links, make_state
@@ -107,11 +108,9 @@ def _taken(name: str) -> LabError:
 
 def _check(root: Path, text: str) -> None:
     """Raise UsageError for settings that no command could read: the folder's name can be any."""
-    import tomllib
-
     path = root / PROJECT_FILE
     try:
-        read_settings(Tables(project=path, shared=tomllib.loads(text), local={}))
+        read_settings(Tables(project=path, shared=parse_toml(text), local={}))
     except ConfigurationError as error:  # that file is not there yet
         why = error.message.removeprefix(f"{path}: ")
         raise UsageError(
@@ -257,7 +256,7 @@ def _recorded(text: bytes) -> list[tuple[str, bytes | None, str]]:
     try:
         found = [
             (name, _bytes(values["before"]), str(values["after"]))
-            for name, values in json.loads(text).items()
+            for name, values in parse_json(text).items()
         ]
     except (ValueError, AttributeError, KeyError, TypeError):
         found = []

@@ -88,7 +88,7 @@ def missing_lines(root: Path) -> list[str]:
 def ignoring(before: bytes | None, lines: list[str]) -> bytes:
     """Return a file of patterns with these at its end, in the line breaks that it has."""
     text = before or b""
-    end = b"\r\n" if b"\r\n" in text else b"\n"
+    end = _line_break(text)
     head = b"# What `lab` keeps beside the project, here and on the machine"
     gap = b"" if not text else end if text.endswith(b"\n") else end + end
     return text + gap + end.join([head, *(line.encode() for line in lines), b""])
@@ -108,4 +108,9 @@ def vscode(path: Path) -> bytes | None:
     if _INTERPRETER in found or start is None:
         return None
     comma = b"," if found else b""
-    return start[0] + b"\n  " + line.encode() + comma + before[start.end() :]
+    return start[0] + _line_break(before) + b"  " + line.encode() + comma + before[start.end() :]
+
+
+def _line_break(text: bytes) -> bytes:
+    """Return what a file ends its lines with."""
+    return b"\r\n" if b"\r\n" in text else b"\n"

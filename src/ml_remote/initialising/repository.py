@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from ..errors import LabError, UsageError
 from ..package_lists import poetry
 from ..package_lists.sources import first_list
+from ..parsing import parse_toml
 from ..project import current_folder
 from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON
 from ..ssh.address import alias_fault
@@ -107,14 +107,14 @@ def _python(root: Path) -> str:
 
 def _requires_python(root: Path) -> SpecifierSet:
     try:
-        tables: Any = tomllib.loads(_text(root / "pyproject.toml"))
+        tables: Any = parse_toml(_text(root / "pyproject.toml"))
         project, tool = tables.get("project", {}), tables.get("tool", {})
         text = project.get("requires-python", "")
         if not text:
             named = str(tool.get("poetry", {}).get("dependencies", {}).get("python", ""))
             text = poetry.bounds(named) if named else ""
         return SpecifierSet(str(text))
-    except (tomllib.TOMLDecodeError, InvalidSpecifier, AttributeError, LabError):
+    except (ValueError, AttributeError, LabError):
         return SpecifierSet()
 
 

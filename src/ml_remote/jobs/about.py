@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from .. import answers
+from ..parsing import parse_json
 from ..settings import FORMAT
 from ..ssh.address import alias_fault
 from ..ui.text import in_one_line
@@ -183,8 +184,8 @@ class About:
         Raises NewerFormatError and DamagedError.
         """
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
+            values = parse_json(text)
+        except ValueError:
             raise DamagedError(text) from None
         if not isinstance(values, dict) or type(values.get("format")) is not int:
             raise DamagedError(text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ..parsing import parse_json
 from ..ui.text import in_one_line
 
 __all__ = ["ASKING", "announced"]
@@ -20,8 +19,8 @@ def announced(line: str, *, event: str) -> str | None:
     if not line.startswith("{"):
         return None
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
+        values = parse_json(line)
+    except ValueError:
         return None
     if not isinstance(values, dict) or values.get("event") != event:
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from ..parsing import parse_json
+
 __all__ = ["notebook_of"]
 
 _CELL = re.compile(r"^# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?$", re.MULTILINE)
@@ -39,7 +41,7 @@ def notebook_of(script: str) -> str:
 
 def _cell(number: int, head: re.Match[str], text: str) -> dict[str, object]:
     name = f"cell-{number:02}"
-    metadata: dict[str, object] = {"tags": json.loads(head["tags"])} if head["tags"] else {}
+    metadata: dict[str, object] = {"tags": parse_json(head["tags"])} if head["tags"] else {}
     if text.endswith("\n\n\n"):  # as formatters want it before a function or a class
         metadata["lines_to_next_cell"] = 2
     text = text.strip("\n")

@@ -6,13 +6,13 @@ that file of it is needed, so it is fetched when a name is first asked for, with
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from ..errors import LabError
+from ..parsing import parse_json
 from ..processes import run
 from .uv import uv_program
 
@@ -39,7 +39,7 @@ def conda_names() -> dict[str, str]:
     if not path.is_file():
         _fetch(folder)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
         return {name: str(entry["conda_name"]) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError) as error:
         raise LabError(

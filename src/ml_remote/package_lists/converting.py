@@ -6,7 +6,6 @@ import io
 import posixpath
 import re
 import subprocess
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ..errors import LabError
+from ..parsing import parse_toml
 from ..processes import run
 from . import poetry
 from .paths import list_path
@@ -117,8 +117,8 @@ def _of_uv(root: Path, source: str) -> _Wanted:
 def _of_pyproject(root: Path, source: str) -> _Wanted:
     """Read the dependencies of PEP 621, PEP 735 or poetry. Raises LabError."""
     try:
-        tables = tomllib.loads(_read(root, source))
-    except tomllib.TOMLDecodeError as error:
+        tables = parse_toml(_read(root, source))
+    except ValueError as error:
         raise LabError(f"{source} is not valid TOML: {error}.", hint="Correct that file") from None
     project, wanted = table(tables, "project"), _Wanted()
     if "dependencies" in texts(project.get("dynamic"), source, "dynamic"):

@@ -7,12 +7,12 @@ plain requirements under constraints, or an environment.yml.
 from __future__ import annotations
 
 import shlex
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import LabError, NoProjectError, UsageError
+from ..parsing import parse_toml
 from ..settings import SOURCES
 from ..tables import read_tables
 
@@ -64,7 +64,7 @@ def _is_list(path: Path) -> bool:
     if path.name != "pyproject.toml":
         return True
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tables = parse_toml(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return True  # told by what reads it
     return bool({"project", "dependency-groups"} & {*tables}) or "poetry" in table(tables, "tool")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..files import try_lock
+from ..parsing import parse_json
 from ..state import make_state
 
 __all__ = ["OpenPort", "open_ports", "recorded"]
@@ -59,7 +60,7 @@ def open_ports(state: Path) -> list[OpenPort]:
             record.unlink(missing_ok=True)
             continue
         with suppress(OSError, ValueError, TypeError):  # it has just gone, or is being written
-            found += [OpenPort(**values) for values in json.loads(record.read_bytes())]
+            found += [OpenPort(**values) for values in parse_json(record.read_bytes())]
     return sorted(found, key=lambda one: one.port)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .. import processes
 from ..errors import UnreachableError
 from ..files import try_lock
+from ..parsing import parse_json
 from .control_sockets import own_folder
 from .shared_connection import control_command, control_socket
 
@@ -65,7 +66,7 @@ def close_left_behind() -> None:
             try:
                 if not try_lock(descriptor):
                     continue  # its command is at work
-                left = json.loads(record.read_bytes())
+                left = parse_json(record.read_bytes())
                 for spec in left["forwards"]:
                     if Path(left["control"]).exists():
                         command = control_command(Path(left["control"]), "cancel", "-L", spec)

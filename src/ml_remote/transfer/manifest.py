@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..parsing import parse_json
 from ..state import make_state
 
 __all__ = ["Manifest", "Record"]
@@ -63,7 +64,7 @@ class Manifest:
             return
         for line in text.splitlines():
             try:
-                self._take(Record(**json.loads(line)))
+                self._take(Record(**parse_json(line)))
             except (ValueError, TypeError, AttributeError):
                 self._added = True  # a line that was being written; it goes the next time
 

@@ -20,6 +20,7 @@ from ... import answers
 from ...errors import LabError, RemoteCommandError, UsageError
 from ...far_half import ensure_far
 from ...machine import Machine
+from ...parsing import parse_json
 from ...processes import MOST_OUTPUT, Running, running
 from ...scripts import ExitCode, failure, script
 from ...ssh.client import SCRIPT_COMMAND, script_input
@@ -134,8 +135,8 @@ class _Helper:
 def _parsed(text: str) -> dict[str, Any]:
     """Return an object of JSON. Raises UnusableAnswerError."""
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
+        answer = parse_json(text)
+    except ValueError:
         answer = None
     if not isinstance(answer, dict):
         raise answers.unusable("list of addresses", text)

@@ -15,6 +15,7 @@ from ...errors import LabError, UsageError
 from ...jobs.about import About, Run, program_name
 from ...machine import Machine
 from ...next_steps import Known, what_next
+from ...parsing import parse_json
 from ...scripts import ExitCode, run_script
 from ...ssh.address import validate_alias
 from ...ui.text import in_one_line
@@ -187,7 +188,7 @@ def _description(
 ) -> dict[str, object]:
     """Return what `about.json` of a sweep says of one machine's part of it."""
     about = {
-        **json.loads(About(kind="sweep", title=run.title, run=run, far=share.far).to_json()),
+        **parse_json(About(kind="sweep", title=run.title, run=run, far=share.far).to_json()),
         "at_once": share.at_once,
         "cards": share.cards,
         "output_folder": run.output_folder,

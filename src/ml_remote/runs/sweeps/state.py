@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from ... import answers
 from ...jobs.about import About, DamagedError, NewerFormatError, Run
 from ...jobs.job import Job
 from ...machine import Machine
+from ...parsing import parse_json
 from ...ssh.address import alias_fault
 from ...ui.text import in_one_line
 from .expanding import MOST_SETS, ParameterSet
@@ -218,18 +218,18 @@ def parse_sets(text: str) -> Sets:
                 begun.add(_number(rest))
             elif word == "elsewhere":
                 alias, _, one = rest.partition("\t")
-                values = json.loads(one)
+                values = parse_json(one)
                 key = (_number(values["set"]), _place(alias))
                 elsewhere[key] = _pairs(values["parameters"])
             elif word in ("set", "outcome", "stopped"):
-                values = json.loads(rest)
+                values = parse_json(rest)
                 if word == "set":
                     parameters[_number(values["set"])] = _pairs(values["parameters"])
                 elif word == "outcome":
                     outcomes[_number(values["set"])] = _outcome(values)
                 else:
                     reason = _said(values.get("said", ""))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             continue
         except answers.UnusableAnswerError:
             continue
@@ -248,7 +248,7 @@ def _parse(fields: Sequence[str], *, now: str, machine: Machine, workers: Sequen
     about = About.from_json(text)
     if about.run is None or not about.run.swept:
         raise DamagedError(text)
-    own, values = answers.checked(answers.JOB, sweep_id), json.loads(text)
+    own, values = answers.checked(answers.JOB, sweep_id), parse_json(text)
     last = answers.number(ended, most=_LATEST)
     return Sweep(
         id=own,
