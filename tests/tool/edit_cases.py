@@ -269,8 +269,8 @@ CASES = [
     ),
     prepended(
         "Match exec where only ssh finds it",
-        "Include '~ssh/x.inc'\nHost a\n",
-        files={"x.inc": 'Match exec "touch ~ssh/ran"\n    User u\n'},
+        "Include ~ssh/x\\'.inc\nHost a\n",
+        files={"x'.inc": 'Match exec "touch ~ssh/ran"\n    User u\n'},
     ),
     prepended(
         "Match exec and files that include each other",

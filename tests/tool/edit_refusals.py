@@ -162,7 +162,21 @@ REFUSALS = [
         files={"d/x": "# x\nHost gpu\n"},
         words="gpu is already in ~ssh/d/x, line 2",
     ),
+    Refusal(
+        name="alias is in a file whose name is in quotes",
+        before="Include '~ssh/with blank/x'\n",
+        files={"with blank/x": "Host 'gpu'\n"},
+        words="gpu is already in ~ssh/with blank/x, line 1",
+    ),
+    Refusal(
+        name="alias is in a file whose name has a blank",
+        before="Include ~ssh/with\\ blank/x\n",
+        files={"with blank/x": "Host gpu\n"},
+        words="gpu is already in ~ssh/with blank/x, line 1",
+    ),
     Refusal(name="alias is in a Match", before="Match user u host b,gpu\n", words="line 1"),
+    Refusal(name="alias is in a Match, after =", before="Match host=gpu\n", words="line 1"),
+    Refusal(name="blanks around that =", before="Match originalhost = b,gpu\n", words="line 1"),
     Refusal(
         name="alias of another project of ours",
         before=f"{INCLUDE}\n",

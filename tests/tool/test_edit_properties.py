@@ -79,6 +79,7 @@ OTHER_LINES = st.sampled_from(
         "# Büro",
         "Match all",
         "Match host a,b",
+        "Match host=a user=u",
         "Match originalhost web user u",
         'Match exec "touch ~ssh/ran"',
         'Match host a exec="touch ~ssh/ran"',

@@ -24,7 +24,8 @@ __all__ = [
 _BLANKS = " \t\r\n\f"
 # ssh takes a = between keyword and value for a blank.
 _KEYWORD = re.compile(rf"([^={_BLANKS}]+)[{_BLANKS}]*=?")
-_WORD = re.compile(rf'(?:"[^"]*"?|[^"{_BLANKS}])+')
+_WORD = re.compile(rf"""(?:\\ |"[^"]*"?|'[^']*'|[^"{_BLANKS}])+""")
+_QUOTED = re.compile(r"""\\( )|"([^"]*)"?|'([^']*)'""")
 _QUOTES = re.compile(r"[\"'\\]")
 _NAMED_HOST = re.compile(r"[^*?!\s]+")
 
@@ -62,7 +63,7 @@ def _parse_line(raw: bytes) -> Line:
         lambda word: not word.startswith("#"), _WORD.findall(text, start.end())
     )
     keyword = _QUOTES.sub("", start[1]).lower()
-    return Line(raw, keyword, tuple(word.replace('"', "") for word in words))
+    return Line(raw, keyword, tuple(_QUOTED.sub(r"\1\2\3", word) for word in words))
 
 
 def home_directory() -> Path:
@@ -130,7 +131,9 @@ def named_hosts(line: Line) -> Iterator[str]:
     """Yield the hosts that a Host or Match line names literally."""
     names = list(line.arguments) if line.keyword == "host" else []
     if line.keyword == "match":
-        for criterion, value in itertools.pairwise(line.arguments):
+        # As after a keyword, ssh takes one = for a blank.
+        words = [part for word in line.arguments for part in word.split("=", 1) if part]
+        for criterion, value in itertools.pairwise(words):
             if criterion.lower() in ("host", "originalhost"):
                 names += value.split(",")
     return (name for name in names if _NAMED_HOST.fullmatch(name))
