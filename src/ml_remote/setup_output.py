@@ -109,7 +109,7 @@ def no_script(root: Path, place: str) -> LabError:
         f"There is nothing to make the environment on {place} from: no {SCRIPT} and no list of "
         f"packages ({', '.join(SOURCES)}).",
         hint=how_to_list(root)
-        or "If you have one: lab push. Otherwise make .venv on the machine yourself",
+        or "List your packages in requirements.txt, which may be empty, commit it, then: lab up",
     )
 
 

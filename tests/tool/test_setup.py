@@ -271,7 +271,7 @@ def test_project_without_script_and_lists_for_its_environment_is_told(
     done = remote_project.lab("setup")
     assert done.returncode == 1
     assert "There is nothing to make the environment on machine from" in done.stderr
-    assert "Next: If you have one: lab push." in done.stderr
+    assert "Next: List your packages in requirements.txt, which may be empty" in done.stderr
     done = remote_project.lab("setup", "--local")
     assert done.returncode == 1
     assert "There is nothing to make the environment on this computer from" in done.stderr
