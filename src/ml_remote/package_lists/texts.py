@@ -49,8 +49,8 @@ def ensure_lock(root: Path, console: Console) -> None:
         write_texts(root, before, replace(before, lock=lock))
     except LabError as error:
         console.warn(
-            f"The versions of this environment are not locked. {error.message} To lock them: lab "
-            "lock"
+            f"The versions of this environment are not locked. {error.message.rstrip('.')}. To "
+            "lock them: lab lock"
         )
         return
     console.say(
