@@ -327,3 +327,13 @@ def test_nothing_is_written_where_git_looks(tmp_path: Path) -> None:
         ["git", "status", "--porcelain"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert status.stdout.split() == ["??", "lab.toml", "??", "requirements.txt"]
+
+
+def test_list_in_a_subfolder_is_proposed_as_the_one_to_name(tmp_path: Path) -> None:
+    write(tmp_path, {".venv/uv.lock": "", "old/pyproject.toml": "[tool.ruff]\n"})
+    assert how_to_list(tmp_path) == ""
+    write(tmp_path, {"model/pyproject.toml": '[project]\nname = "x"\n'})
+    said = how_to_list(tmp_path)
+    assert said.startswith("To use model/pyproject.toml, add to lab.toml, under [environment]: ")
+    write(tmp_path, {"lab.toml": f"format = 2\n[environment]\n{said.rpartition(': ')[2]}\n"})
+    assert source_of(tmp_path) == "model/pyproject.toml"

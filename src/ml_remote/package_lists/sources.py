@@ -6,6 +6,7 @@ plain requirements under constraints, or an environment.yml.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -71,11 +72,20 @@ def _is_list(path: Path) -> bool:
 
 
 def how_to_list(root: Path) -> str:
-    """Return how to make a list that counts from another one that is there; "" if none is."""
-    return next(
-        (f"{name} is not supported. Convert it: {how}" for name, how in _OTHERS.items()
-         if (root / name).is_file()), ""
-    )  # fmt: skip
+    """Return how to make a list that counts from another one that is there; "" if none is.
+
+    That of a subfolder counts once it is named: nobody else knows which one is meant.
+    """
+    for name, how in _OTHERS.items():
+        if (root / name).is_file():
+            return f"{name} is not supported. Convert it: {how}"
+    for name in SOURCES:
+        for path in sorted(root.glob(f"*/{name}")):
+            found = path.relative_to(root).as_posix()
+            if found.isprintable() and found[0] != "." and _is_list(path):
+                line = f"from = {json.dumps(found, ensure_ascii=False)}"
+                return f"To use {found}, add to lab.toml, under [environment]: {line}"
+    return ""
 
 
 def manager_of(root: Path, source: str) -> str:
