@@ -10,6 +10,7 @@ from . import answers
 from .context import Context
 from .errors import LabError, UsageError
 from .machine import Machine
+from .runs.labs import check_folder
 from .runs.launchers import LAUNCHERS, launcher_asked_for
 from .runs.launchers.launcher import RunRequest
 from .runs.option_conflicts import check_run_options
@@ -96,6 +97,8 @@ def _request(
     context: Context, lab: str, command: Sequence[str], options: Mapping[str, Any]
 ) -> RunRequest:
     """Return what is asked for, once the code is sent that is to be sent. Raises LabError."""
+    if not options.get("code_of"):
+        check_folder(context.project, command)
     name = options["name"]
     if name is not None and not answers.is_a(answers.NAME, name):
         raise UsageError(

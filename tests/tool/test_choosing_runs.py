@@ -82,3 +82,19 @@ def test_lab_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
         (tmp_path / "labs" / script).touch()
     for name in ("net-v1.2", "labs/net-v1.2.py", "labs/net-v1.2.ipynb"):
         assert labs.find_lab(Project(root=tmp_path), name) == "labs/net-v1.2.py"
+
+
+def test_script_named_from_a_subfolder_is_named_from_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    for script in ("model/train.py", "model/both.py", "both.py"):
+        (tmp_path / script).touch()
+    monkeypatch.chdir(tmp_path / "model")
+    project = Project(root=tmp_path)
+    with pytest.raises(UsageError, match="is not in the project's folder") as error:
+        labs.check_folder(project, ("python", "train.py"))
+    assert error.value.hint == "Name it from there: model/train.py"
+    labs.check_folder(project, ("python", "both.py", "model/train.py", "no.py", "/etc/x.sh"))
+    monkeypatch.chdir(tmp_path)
+    labs.check_folder(project, ("python", "train.py"))

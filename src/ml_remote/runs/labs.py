@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -11,7 +12,7 @@ from ..errors import UsageError
 from ..jobs.about import Run
 from ..project import Project, current_folder
 
-__all__ = ["check_parameters", "find_lab", "known_labs", "sources_of", "text_of"]
+__all__ = ["check_folder", "check_parameters", "find_lab", "known_labs", "sources_of", "text_of"]
 
 _PARAMETERS = re.compile(
     r'^# %%[^\n]*\btags=\[[^\]\n]*"parameters"[^\]\n]*\][^\n]*\n(?P<code>(?:(?!# %%)[^\n]*\n?)*)',
@@ -79,6 +80,23 @@ def sources_of(project: Project, run: Run) -> tuple[str, ...]:
             if ".." not in word.split("/") and (root / word).is_file()
         )
     )
+
+
+def check_folder(project: Project, command: Sequence[str]) -> None:
+    """Raise UsageError for a script named from a subfolder: programs run in the project's."""
+    here = (current_folder() or project.root).resolve()
+    root = project.root.resolve()
+    if here == root or not here.is_relative_to(root):
+        return
+    for word in command:
+        if word.endswith((".py", ".sh")) and (here / word).is_file() and not (root / word).exists():
+            script = (here / word).resolve()
+            if script.is_relative_to(root):
+                name = shlex.quote(script.relative_to(root).as_posix())
+                raise UsageError(
+                    f"{word} is not in the project's folder, where programs run.",
+                    hint=f"Name it from there: {name}",
+                )
 
 
 def text_of(project: Project, sources: Sequence[str]) -> str:
