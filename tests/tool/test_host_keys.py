@@ -11,6 +11,7 @@ from openssh_server import Laptop
 from ml_remote.errors import ConfigurationError, HostKeyChangedError
 from ml_remote.login.host_keys import HostKey, pin
 from ml_remote.login.keys import read_key
+from ml_remote.ssh.client import Client
 
 
 @pytest.fixture
@@ -55,6 +56,25 @@ def test_host_key_is_added_and_other_lines_stay(
     resolved = {"userknownhostsfile": [f"{path} {path}2"], "hashknownhosts": ["no"]}
     assert pin(host_key, resolved) == path
     assert path.read_bytes() == after.format(line=host_key.line).encode()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("known_hosts_work", "known_hosts"),
+        ("work.hosts", "known_hosts"),
+        ("my hosts", "known_hosts"),
+        ("%n.hosts",),
+    ],
+)
+def test_host_key_goes_into_the_first_file_that_ssh_names(
+    laptop: Laptop, host_key: HostKey, names: tuple[str, ...]
+) -> None:
+    files = " ".join(f'"{laptop.ssh}/{name}"' for name in names)
+    laptop.config.write_text(f"UserKnownHostsFile {files}\n")
+    resolved = Client(alias="gpu", directory=laptop.ssh).resolve()
+    assert pin(host_key, resolved) == laptop.ssh / names[0].replace("%n", "gpu")
+    assert not laptop.known_hosts.exists()
 
 
 @pytest.mark.parametrize("files", ["none", "/dev/null", ""])

@@ -135,10 +135,8 @@ def known_hosts_file(resolved: Mapping[str, Sequence[str]]) -> Path | None:
     """Return the file that ssh would add a host key to, or None when there is none."""
     (files, *_) = resolved.get("userknownhostsfile", [""])
     # ssh lists them with spaces in between and does not quote those within a path.
-    first = re.match(r".*?known_hosts(?= |$)|\S*", files)
-    if first is None or first[0] in ("", "none", os.devnull):
-        return None
-    return expanded(first[0])
+    first = re.split(r" (?=[/~]|[A-Za-z]:[\\/])", files)[0]
+    return None if first in ("", "none", os.devnull) else expanded(first)
 
 
 def _hashed(line: str) -> str:
