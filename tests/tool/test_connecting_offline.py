@@ -154,6 +154,78 @@ def test_compute_nodes_go_with_the_login_node_that_leads_to_them(
     assert "other-node.conf" in left
 
 
+DAMAGES = {
+    "an unknown option": (b"ForwardAgent no", b"ForwardAgnt no"),
+    "an impossible port": (b"Port 1\n", b"Port 99999\n"),
+    "a byte-order mark": (b"# Written", b"\xef\xbb\xbf# Written"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("command", ["disconnect", "connect"])
+def test_entry_that_ssh_cannot_read_is_removed_and_written_again(
+    project: Path, laptop: Laptop, monkeypatch: pytest.MonkeyPatch, command: str, damage: str
+) -> None:
+    monkeypatch.chdir(project)
+    address = "ada@127.0.0.1:1"
+    assert cli.main(["connect", "--offline", "--yes", address]) == 0
+    entry = laptop.ssh / "ml-remote.d" / "gpu.conf"
+    entry.write_bytes(entry.read_bytes().replace(*DAMAGES[damage]))
+    assert laptop.run_ssh("-G", "gpu").returncode != 0
+    if command == "disconnect":
+        assert cli.main(["disconnect", "--yes"]) == 0
+        assert not entry.exists()
+    else:
+        assert cli.main(["connect", "--yes", address]) == 1  # nothing listens on port 1
+        assert "hostname 127.0.0.1" in laptop.run_ssh("-G", "gpu").stdout
+    assert laptop.run_ssh("-G", "other").returncode == 0
+
+
+def test_entry_goes_although_ssh_cannot_read_the_persons_own_lines(
+    project: Path,
+    laptop: Laptop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(project)
+    assert cli.main(CONNECT) == 0
+    laptop.config.write_text(laptop.config.read_text() + "Nonsense 1\n")
+    assert cli.main(["disconnect", "--yes"]) == 0
+    assert not laptop.ssh.joinpath("ml-remote.d", "gpu.conf").exists()
+    assert f"Next: Open {laptop.config} and fix line " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "user"),
+    [
+        ("config", "Host mine\n  IdentityFile ~ssh/ml-remote.d/gpu.key\n", "mine"),
+        ("config", "Host *\n  IdentityFile ~ssh/ml-remote.d/gpu.key.pub\n", "~ssh/config"),
+        ("config", "Host my\n  IdentityFile ~ssh/ml-remote.d/%n.key\n", "my"),
+        ("ml-remote.d/two.conf", "Host a b\n  IdentityFile ~ssh/ml-remote.d/gpu.key\n", "a b"),
+        ("config", "Host a\n  IdentityFile ~ssh/gpu.key\n  IdentityFile ~nosuch/%h\n", ""),
+    ],
+    ids=["a host", "all hosts", "a token", "an entry that was changed", "nobody"],
+)
+def test_key_that_somebody_uses_is_kept(
+    project: Path,
+    laptop: Laptop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    text: str,
+    user: str,
+) -> None:
+    monkeypatch.chdir(project)
+    assert cli.main(CONNECT) == 0
+    key = laptop.make_key("ml-remote.d/gpu.key")
+    with (laptop.ssh / file).open("a") as config:
+        config.write(text.replace("~ssh", str(laptop.ssh)))
+    assert cli.main(["disconnect", "--yes", "--remove-key"]) == 0
+    assert key.exists() is bool(user)
+    said = f"is kept: {user.replace('~ssh', str(laptop.ssh))} still logs in with it."
+    assert (said in capsys.readouterr().err) is bool(user)
+
+
 def test_host_key_is_not_pinned_for_an_alias_that_is_taken(
     project: Path,
     laptop: Laptop,

@@ -25,8 +25,8 @@ from ..ssh.agents import agent_hangs, fault_of_agent, silent_agent
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry, render
-from ..ssh.ssh_config import plan_connect
-from ..ssh.ssh_directory import ssh_directory
+from ..ssh.ssh_config import Plan, plan_connect
+from ..ssh.ssh_directory import our_directory, ssh_directory
 from ..ui.console import Console
 from .copying import copy_key
 from .entries import agree, say_how_it_opens, wanted_entry, write_plan
@@ -82,8 +82,9 @@ def _connect(
     """Find out what is to be done, have it agreed to, do it, and prove that the login works."""
     console, directory = context.console, ssh_directory()
     # Before anything is pinned: an alias that means another machine stops it all.
-    plan_connect(entry, directory=directory, replace_other=replace_other)
+    plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     check_key_type(entry, key_type, directory)
+    _repair(plan, console, yes=yes)
     before = Before.of(entry.alias, Client(alias=entry.alias))
     entry = _without_silent_agent(entry, console)
     login = _login_so_far(entry, console, directory, yes=yes)
@@ -121,6 +122,16 @@ def _connect(
     folder, known = _what_is_there(Client(alias=entry.alias), context.project.settings.folder)
     say_how_it_opens(entry.alias, directory, console, folder=folder)
     console.next_step(what_next(context, known, after="lab connect"))
+
+
+def _repair(plan: Plan, console: Console, *, yes: bool) -> None:
+    """Write our entry at once where it is what ssh cannot read: no login could work before."""
+    try:
+        Client(alias=plan.alias).resolve()
+    except ConfigurationError as error:
+        if str(our_directory(plan.before.directory) / f"{plan.alias}.conf") not in error.message:
+            raise
+        write_plan(plan, console, said=agree(plan, console, yes=yes))
 
 
 def _choice(

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..context import Context
-from ..errors import LabError
+from ..errors import ConfigurationError, LabError
 from ..next_steps import Known, what_next
 from ..ssh.client import Client
 from ..ssh.compute_nodes import names_node
-from ..ssh.configuration import expanded
+from ..ssh.configuration import expanded, parse, read_sources
 from ..ssh.left_ports import close_left_ports
 from ..ssh.ssh_config import Plan, list_entries, plan_disconnect
-from ..ssh.ssh_directory import known_hosts_path, made_key_path, pinned_key_path, ssh_directory
+from ..ssh.ssh_directory import (
+    known_hosts_path,
+    made_key_path,
+    our_directory,
+    pinned_key_path,
+    read_state,
+    ssh_directory,
+)
 from ..ui.console import Console
 from .entries import write_plan
 from .keys import public_path
@@ -65,12 +75,30 @@ def disconnect(
 
 
 def _others_with(key: Path, *, but: Collection[str], directory: Path) -> list[str]:
-    """Return the aliases, leaving out some, whose entries log in with this key."""
-    return [
-        known.alias
-        for known in list_entries(directory)
-        if known.alias not in but and known.identity is not None and expanded(known.identity) == key
-    ]
+    """Return who logs in with this key by any SSH configuration, but for some entries of ours."""
+    state, ours = read_state(directory), our_directory(directory)
+    sources = read_sources(state.config, state.data or b"")
+    # Those of ours count where nothing includes them any more, and where somebody changed them.
+    sources |= {ours / name: parse(data) for name, data in state.entries.items()}
+    for alias in but:
+        sources.pop(ours / f"{alias}.conf", None)
+    found: dict[str, None] = {}
+    for source, lines in sources.items():
+        hosts = str(source)
+        for line in lines:
+            if line.keyword in ("host", "match"):
+                names = " ".join(line.arguments) if line.keyword == "host" else "*"
+                hosts = str(source) if re.search(r"[*?!]", names) else names
+            elif line.keyword == "identityfile" and any(_is(key, name) for name in line.arguments):
+                found[hosts] = None
+    return [*found]
+
+
+def _is(key: Path, name: str) -> bool:
+    """Return whether a value of IdentityFile may be this key; a token of ssh's may be anything."""
+    path = expanded(os.path.expandvars(name.replace("%d", "~")))
+    parts = re.split("%.", str(path).removesuffix(".pub"))
+    return re.fullmatch("[^/]*".join(map(re.escape, parts)), str(key)) is not None
 
 
 def _say_nothing_is_removed(
@@ -123,7 +151,8 @@ def _take_away(plan: Plan, console: Console, *, with_key: bool) -> None:
     """Take an entry away, with what is of no use without it, and its key if wanted."""
     alias, directory = plan.alias, plan.before.directory
     if not plan.is_empty:
-        Client(alias=alias, directory=directory).close()
+        with suppress(ConfigurationError):  # ssh cannot read it: perhaps what is removed here
+            Client(alias=alias, directory=directory).close()
     # What is in our directory goes first, so that an empty one can go with the last entry.
     gone = [pinned_key_path(alias, directory), known_hosts_path(alias, directory)]
     if with_key:
@@ -136,5 +165,8 @@ def _take_away(plan: Plan, console: Console, *, with_key: bool) -> None:
 
 def _what_next(context: Context, alias: str, directory: Path) -> str:
     """Return what to run next: the person's own configuration may still have the alias."""
-    has_way = Client(alias=alias, directory=directory).is_configured
+    try:
+        has_way = Client(alias=alias, directory=directory).is_configured
+    except ConfigurationError as error:
+        return error.hint or "lab doctor"
     return what_next(context, Known(has_way=has_way, is_connected=False), after="lab disconnect")

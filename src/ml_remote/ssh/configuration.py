@@ -83,7 +83,7 @@ def expanded(name: str | Path) -> Path:
     path = Path(name)
     if path.parts[:1] == ("~",):
         return home_directory().joinpath(*path.parts[1:])
-    return path.expanduser()
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - an unknown ~user stays
 
 
 def include_home() -> Path:
