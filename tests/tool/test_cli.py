@@ -167,7 +167,7 @@ def test_whatever_ends_lab_itself_is_told_from_a_program(
         raise failure
 
     for part in (
-        "run.carry_out",
+        "run.run",
         "runs.following.attach",
         "runs.following.wait_for",
         "shell.shell",

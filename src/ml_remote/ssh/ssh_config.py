@@ -197,13 +197,17 @@ def _else_by_hand(alias: str, entry: Entry | None, directory: Path) -> Iterator[
     except (AliasTakenError, UnsafeEditError):
         raise
     except ConfigurationError as error:
-        message, hint = error.message, error.hint
+        failure = error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        message = f"Nothing was changed, because writing failed: {where}{error.strerror or error}."
-        hint = "Add the text by hand, or fix that and run the command again."
+        failure = ConfigurationError(
+            f"Nothing was changed, because writing failed: {where}{error.strerror or error}.",
+            hint="Add the text by hand, or fix that and run the command again.",
+        )
     raise UnsafeEditError(
-        message, instructions=edits.how_by_hand(alias, entry, directory), hint=hint
+        failure.message,
+        instructions=edits.how_by_hand(alias, entry, directory),
+        hint=failure.hint,
     )
 
 

@@ -215,7 +215,7 @@ def _look(
         )
     if wanted.lab and is_of_now and files == "missing":
         raise LabError(
-            f"{wanted.lab} is not on {machine.alias}.",
+            f"The lab {wanted.lab} is not on {machine.alias}.",
             hint="Commit it, then lab push; or add --push-dirty",
         )
     if wanted.lab:
