@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .errors import LabError
+from .errors import LabError, UsageError
 
 __all__ = [
     "Change",
@@ -27,6 +27,7 @@ __all__ = [
     "read_bytes",
     "remove_leftovers",
     "try_lock",
+    "typed_path",
 ]
 
 LOCK = ".lock"
@@ -70,6 +71,17 @@ def read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def typed_path(text: str) -> Path:
+    """Return the path that a person typed, with `~` and `~user` replaced. Raises UsageError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"{text!r} names the home directory of a user who is not known on this computer.",
+            hint="Write the whole path",
+        ) from None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import ConfigurationError
+from .files import typed_path
 from .parsing import parse_json, parse_toml
 from .tables import LOCAL_FILE, PROJECT_FILE, read_toml
 
@@ -202,7 +203,7 @@ def _named_folder(root: Path) -> Path | None:
     if path is None:
         tool = (read_toml(root / LOCAL_FILE) or {}).get("tool")
         path = tool.get("path") if isinstance(tool, dict) else None
-    return root / Path(path).expanduser() if isinstance(path, str) and path else None
+    return root / typed_path(path) if isinstance(path, str) and path else None
 
 
 def _copied_folder(root: Path) -> Path | None:

@@ -76,6 +76,7 @@ def folder_at(name: str) -> Callable[[Path], object]:
 
 
 JUNK = b"\xff\xfe\0junk"
+DEEP = b"x = " + b"[" * 100_000
 STATES = {
     "plain": State(),
     "no input": State(closed=(0,)),
@@ -104,6 +105,15 @@ STATES = {
     "way out of git": State(prepare=written(".git/HEAD", JUNK)),
     "results a file": State(prepare=written("outputs", JUNK)),
     "environment a file": State(prepare=written(".venv", JUNK)),
+    "settings without end": State(prepare=written("lab.toml", DEEP)),
+    "lists without end": State(prepare=written("pyproject.toml", DEEP)),
+    "record of init without end": State(prepare=written(".lab/init.json", DEEP[4:])),
+    "settings of VS Code without end": State(prepare=written(".vscode/settings.json", DEEP[4:])),
+    "an SSH directory of nobody": State({"LAB_SSH_DIR": "~no-such-user/x"}),
+    "an SSH directory that is no text": State({"LAB_SSH_DIR": "/tmp/\udcff"}),
+    "a key of nobody": State(
+        prepare=written("../ssh/config", b"Host *\n  IdentityFile ~no-such-user/key\n")
+    ),
 }
 
 

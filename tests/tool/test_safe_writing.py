@@ -19,7 +19,7 @@ from ml_remote import files
 from ml_remote.errors import AliasTakenError, ConfigurationError, LabError, UnsafeEditError
 from ml_remote.ssh import ssh_config
 from ml_remote.ssh.client import Client
-from ml_remote.ssh.configuration import home_directory
+from ml_remote.ssh.configuration import expanded, home_directory
 from ml_remote.ssh.ssh_directory import (
     is_default_directory,
     shown_options,
@@ -295,7 +295,19 @@ def test_the_directory_is_the_one_that_is_named(
         assert ssh_options(usual) == []
 
 
-@pytest.mark.parametrize("name", ["a*b", "a[1]", "50%", "$H", 'a"b', "a'b", "a\\b", "a\nb", "{a}"])
+def test_the_directory_of_a_user_who_is_not_known_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAB_SSH_DIR", "~no-such-user/ssh")
+    for find in (ssh_directory, lambda: files.typed_path("~no-such-user/ssh")):
+        with pytest.raises(LabError, match="'~no-such-user/ssh' names the home directory"):
+            find()
+    assert expanded("~no-such-user/key") == Path("~no-such-user/key")  # ssh tells of it
+
+
+@pytest.mark.parametrize(
+    "name", ["a*b", "a[1]", "50%", "$H", 'a"b', "a'b", "a\\b", "a\nb", "{a}", "\udcff"]
+)
 def test_a_directory_whose_name_means_something_to_ssh_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from ..context import Context
 from ..errors import LabError
 from ..next_steps import Known, what_next
 from ..ssh.client import Client
+from ..ssh.configuration import expanded
 from ..ssh.ssh_config import read_entry
 from ..ui.console import Console
 from .checks import examine
@@ -174,7 +175,7 @@ def _private_words(client: Client, root: Path) -> dict[str, str]:
     words[resolved["hostname"][0]] = "<host>"
     words[resolved["user"][0]] = "<user>"
     for name in resolved.get("identityfile", []):
-        words[str(Path(name).expanduser())] = "<path>"
+        words[str(expanded(name))] = "<path>"
     for hop in entry.jump if entry is not None else ():
         words[hop.host] = "<host>"
         if hop.user is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..context import Context
 from ..editor.links import editor_configuration, folder_link
 from ..errors import DamagedEntryError, LabError, UsageError
+from ..files import typed_path
 from ..next_steps import Known, what_next
 from ..ssh.address import parse_destination, parse_jump
 from ..ssh.client import Client
@@ -170,7 +171,7 @@ def _ask_for_address(alias: str, console: Console) -> str:
 
 def _named_identity(text: str) -> Path:
     """Return the key that --identity names: one that exists, or a place to make one."""
-    path = Path(text).expanduser().absolute()
+    path = typed_path(text).absolute()
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"--identity names {path}, which is not a file that could hold a key.")
     if not path.exists() and path.suffix == ".pub":

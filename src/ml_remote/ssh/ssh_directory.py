@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import ConfigurationError
-from ..files import read_bytes
+from ..files import read_bytes, typed_path
 from .configuration import home_directory, include_home, parse
 from .control_sockets import socket_place
 
@@ -49,8 +49,8 @@ _IDENTITY = re.compile(rb"(?mi)^\s*IdentityFile\b")
 # Its presence says that there was no configuration at all before our first edit.
 NO_CONFIG_MARK = ".config-was-missing"
 # What glob, quoting or expansion in ssh would give a meaning to, in a path that we must write
-# there.
-ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}]")
+# there; and bytes that are not UTF-8.
+ODD_IN_PATH = re.compile(r"[\x00-\x1f\x7f\"'\\$%*?\[\]{}\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +81,18 @@ class State:
 def ssh_directory() -> Path:
     """Return the directory whose `config` is edited and used: `$LAB_SSH_DIR`, or `~/.ssh`.
 
-    Raises ConfigurationError when LAB_SSH_DIR cannot be written into an SSH configuration.
+    Raises ConfigurationError when LAB_SSH_DIR cannot be written into an SSH configuration, and
+    UsageError when it begins with `~user` for a user who is not known.
     """
     chosen = os.environ.get("LAB_SSH_DIR", "")
     if not chosen:
         return home_directory() / ".ssh"
-    directory = Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - links stay
+    directory = Path(os.path.abspath(typed_path(chosen)))  # noqa: PTH100 - links stay
     odd = ODD_IN_PATH.search(directory.as_posix())
     if odd:
         raise ConfigurationError(
-            f"LAB_SSH_DIR is {str(directory)!r}, and {odd[0]!r} in a path has a special meaning "
-            "for ssh.",
+            f"LAB_SSH_DIR is {str(directory)!r}, and a path with {odd[0]!r} cannot be written into "
+            "an SSH configuration.",
             hint="Choose a directory whose path has only letters, digits, spaces and . _ -",
         )
     return directory
