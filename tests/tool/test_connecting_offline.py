@@ -54,6 +54,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to the project's folder."""
+    monkeypatch.chdir(project)
+
+
 def connect(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in `project`, which finds the tool's source and nothing else of ours."""
     return subprocess.run(
@@ -92,15 +98,13 @@ def test_an_entry_is_written_by_the_interpreter_of_the_oldest_cookiecutter(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("inside")
 def test_a_repository_with_nothing_but_two_settings_is_connected(
-    project: Path,
     laptop: Laptop,
     server: OpenSSHServer,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     server.account.authorize(laptop.make_key("id_ed25519").with_suffix(".pub").read_text())
-    monkeypatch.chdir(project)
     assert cli.main(["connect", server.address, "--yes"]) == 0
     said = capsys.readouterr().out
     assert "`ssh gpu` now logs in without a password." in said
@@ -109,14 +113,12 @@ def test_a_repository_with_nothing_but_two_settings_is_connected(
     assert cli.main(["disconnect", "--yes"]) == 0
 
 
+@pytest.mark.usefixtures("inside")
 def test_alias_that_leads_somewhere_is_an_answer_too(
-    project: Path,
     laptop: Laptop,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """By an entry of ours it stays as it is; by one of the person's own it is used."""
-    monkeypatch.chdir(project)
     offline = ["connect", "--offline", "--yes"]
     assert cli.main([*offline, ADDRESS]) == 0
     assert cli.main([*offline, "gpu"]) == 0
@@ -127,13 +129,11 @@ def test_alias_that_leads_somewhere_is_an_answer_too(
     assert "your own SSH configuration" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("inside")
 def test_compute_nodes_go_with_the_login_node_that_leads_to_them(
-    project: Path,
     laptop: Laptop,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(project)
     assert cli.main(["connect", "--offline", "--yes", ADDRESS]) == 0
     for alias, way in (
         ("gpu-node", {"proxy": "ssh -T -- gpu sh /home/ada/.lab/node-proxy node"}),
@@ -163,10 +163,10 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("command", ["disconnect", "connect"])
+@pytest.mark.usefixtures("inside")
 def test_entry_that_ssh_cannot_read_is_removed_and_written_again(
-    project: Path, laptop: Laptop, monkeypatch: pytest.MonkeyPatch, command: str, damage: str
+    laptop: Laptop, command: str, damage: str
 ) -> None:
-    monkeypatch.chdir(project)
     address = "ada@127.0.0.1:1"
     assert cli.main(["connect", "--offline", "--yes", address]) == 0
     entry = laptop.ssh / "ml-remote.d" / "gpu.conf"
@@ -181,13 +181,11 @@ def test_entry_that_ssh_cannot_read_is_removed_and_written_again(
     assert laptop.run_ssh("-G", "other").returncode == 0
 
 
+@pytest.mark.usefixtures("inside")
 def test_entry_goes_although_ssh_cannot_read_the_persons_own_lines(
-    project: Path,
     laptop: Laptop,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(project)
     assert cli.main(CONNECT) == 0
     laptop.config.write_text(laptop.config.read_text() + "Nonsense 1\n")
     assert cli.main(["disconnect", "--yes"]) == 0
@@ -206,16 +204,14 @@ def test_entry_goes_although_ssh_cannot_read_the_persons_own_lines(
     ],
     ids=["a host", "all hosts", "a token", "an entry that was changed", "nobody"],
 )
+@pytest.mark.usefixtures("inside")
 def test_key_that_somebody_uses_is_kept(
-    project: Path,
     laptop: Laptop,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     file: str,
     text: str,
     user: str,
 ) -> None:
-    monkeypatch.chdir(project)
     assert cli.main(CONNECT) == 0
     key = laptop.make_key("ml-remote.d/gpu.key")
     with (laptop.ssh / file).open("a") as config:
@@ -226,15 +222,13 @@ def test_key_that_somebody_uses_is_kept(
     assert (said in capsys.readouterr().err) is bool(user)
 
 
+@pytest.mark.usefixtures("inside")
 def test_host_key_is_not_pinned_for_an_alias_that_is_taken(
-    project: Path,
     laptop: Laptop,
     server: OpenSSHServer,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     laptop.config.write_text("Host gpu\n  HostName own.example\n" + laptop.config.read_text())
-    monkeypatch.chdir(project)
     assert cli.main(["connect", server.address, "--yes"]) == 1
     assert "gpu is already in" in capsys.readouterr().err
     assert not laptop.known_hosts.exists() or laptop.known_hosts.read_text() == ""
@@ -268,13 +262,13 @@ def test_killed_command_leaves_no_copy_of_the_configuration(
     wait_until(lambda: not list(copies.glob("lab-ssh-*")))
 
 
+@pytest.mark.usefixtures("inside")
 def test_directory_on_a_file_system_without_locks_is_written(
-    project: Path, laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.chdir(project)
     assert cli.main(CONNECT) == 0
     assert is_written(laptop)
