@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,63 @@ def test_package_goes_where_the_alphabet_has_it_and_comments_stay() -> None:
     assert environment_yml.without(added, "scipy", "scipy") == YML
 
 
-@pytest.mark.parametrize("text", ["", "a: b", "dependencies: []", "- [", "dependencies: {a: b}"])
+TIMM = "timm>=1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("- a\n- pip:\n", f"- a\n- pip:\n  - {TIMM}\n"),
+        ("- pip:\n- a\n", f"- pip:\n  - {TIMM}\n- a\n"),
+        ("- pip: # none\n", f"- pip: # none\n  - {TIMM}\n"),
+        ("- pip:\n  - timm\n  - b # why\n  - Timm<1\n", f"- pip:\n  - {TIMM}\n  - b # why\n"),
+        ("-   a\n-   sel(linux): gcc\n", f"-   a\n- pip:\n  - {TIMM}\n-   sel(linux): gcc\n"),
+        ("- sel(linux): gcc\n", f"- pip:\n  - {TIMM}\n- sel(linux): gcc\n"),
+        ("- a", f"- a\n- pip:\n  - {TIMM}\n"),
+        ("- pip: [a]\n", None),
+        ("- {pip: [a]}\n", None),
+        ("- pip: ~\n", None),
+        ("- pip: a\n", None),
+        ("- pip:\n  - 'timm\n\n    >=0'\n", None),
+        ("- 'a\n\n  >=1'\n", None),
+    ],
+)
+@pytest.mark.parametrize("dash", ["", "  "])
+def test_requirement_of_pip_has_a_line_of_its_own_or_is_refused(
+    before: str, after: str | None, dash: str
+) -> None:
+    def file(text: str) -> str:
+        return "name: x\ndependencies:\n" + textwrap.indent(text, dash)
+
+    if after is not None:
+        assert environment_yml.with_pip_requirement(file(before), TIMM) == file(after)
+        return
+    with pytest.raises(LabError, match="cannot be changed line by line"):
+        environment_yml.with_pip_requirement(file(before), TIMM)
+
+
+def test_only_the_package_that_is_meant_is_taken_out_of_a_list_of_conda() -> None:
+    with pytest.raises(LabError, match="cannot be changed line by line"):
+        environment_yml.without("dependencies:\n- a\n- pip: [b, c]\n", "b", "b")
+    several = "dependencies:\n- a\n- a<2\n- sel(linux): gcc\n- pip:\n  - b\n  - b<2\n"
+    left = environment_yml.without(several, "b", "b")
+    assert left == "dependencies:\n- a\n- a<2\n- sel(linux): gcc\n"
+    assert environment_yml.with_package(left, "a", ">=3") == left.replace("a\n- a<2", "a>=3")
+    only_pip = "dependencies:\n- pip:\n  - b\n"
+    added = environment_yml.with_package(only_pip, "a", "")
+    assert added == only_pip.replace("- pip", "- a\n- pip")
+    for text in ("- 'a\n  >=1'\n- b\n", "- >-\n  a\n- b\n"):  # entries of several lines
+        with pytest.raises(LabError, match="cannot be changed line by line"):
+            environment_yml.without(f"dependencies:\n{text}", "a", "a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a: b", "dependencies: []", "- [", "dependencies: {a: b}", "a: 2026-13-45"),
+        "a: " + "[" * 999,
+    ],
+)
 def test_list_that_cannot_be_read_is_told(text: str) -> None:
     with pytest.raises(LabError, match=r"environment\.yml cannot be read"):
         environment_yml.with_package(text, "scipy", "")

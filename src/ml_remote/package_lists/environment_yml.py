@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -18,62 +19,74 @@ _NAME = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9_.-]+)")
 
 
 def with_package(text: str, name: str, bounds: str) -> str:
-    """Return the file with a package of conda-forge, in place of one of the same name."""
+    """Return the file with a package of conda-forge, in place of those of the same name."""
     packages = _packages(text)
     lines = text.splitlines(keepends=True)
-    for line, item in _plain(packages):
-        if _name(item) == name:
-            lines[line] = lines[line].replace(item, f"{name}{bounds}", 1)
-            return "".join(lines)
-    place, indent = _place(packages, name)
-    _insert(lines, place, f"{indent}- {name}{bounds}\n")
-    return "".join(lines)
+    wanted = f"{name}{bounds}"
+    same = [(line, item) for line, item in _plain(packages) if _name(item) == name]
+    if same:
+        line, item = same[0]
+        lines[line] = lines[line].replace(item, wanted, 1)
+        _delete(lines, [line for line, _ in same[1:]])
+    else:
+        _insert(lines, _place(packages, name), f"{_indent(packages)}- {wanted}\n")
+    return _checked(text, "".join(lines), gone={item for _, item in same}, new=[wanted])
 
 
 def with_pip_requirement(text: str, requirement: str) -> str:
     """Return the file with a requirement in the `pip:` section, which is made if there is none."""
     packages = _packages(text)
     lines = text.splitlines(keepends=True)
-    section = _pip_section(packages)
     wanted = canonicalize_name(_name(requirement))
-    if section is None:
-        last, indent = _end(packages, lines)
-        _insert(lines, last + 1, f"{indent}- pip:\n{indent}  - {_quoted(requirement)}\n")
-        return "".join(lines)
-    for line, item in _plain(section):
-        if canonicalize_name(_name(item)) == wanted:
-            indent = lines[line][: section.lc.item(0)[1] - 2]
-            lines[line] = f"{indent}- {_quoted(requirement)}\n"
-            return "".join(lines)
-    last, indent = _end(section, lines)
-    _insert(lines, last + 1, f"{indent}- {_quoted(requirement)}\n")
-    return "".join(lines)
+    entry = f"- {_quoted(requirement)}\n"
+    line, section = next(iter(_pip_sections(packages)), (None, None))
+    same = [one for one in _plain(section) if canonicalize_name(_name(one[1])) == wanted]
+    if line is None:
+        indent = _indent(packages)
+        _insert(lines, _end(packages), f"{indent}- pip:\n{indent}  {entry}")
+    elif section is None:
+        _insert(lines, line + 1, f"{_indent(packages)}  {entry}")
+    elif same:
+        lines[same[0][0]] = f"{_indent(section)}{entry}"
+        _delete(lines, [number for number, _ in same[1:]])
+    else:
+        _insert(lines, _end(section), f"{_indent(section)}{entry}")
+    gone = {f"pip: {item}" for _, item in same}
+    return _checked(text, "".join(lines), gone=gone, new=[f"pip: {requirement}"])
 
 
 def without(text: str, name: str, conda_name: str) -> str:
     """Return the file without a package: by its conda name, and by its own in the pip section."""
     packages = _packages(text)
-    gone = {line for line, item in _plain(packages) if _name(item) == conda_name}
-    section = _pip_section(packages)
-    if section is not None:
-        of_pip = {line for line, item in _plain(section) if canonicalize_name(_name(item)) == name}
-        gone |= of_pip
-        if len(of_pip) == len(section):
-            gone.add(_pip_line(packages))
+    gone = [(line, item) for line, item in _plain(packages) if _name(item) == conda_name]
+    for line, section in _pip_sections(packages):
+        of_pip = [
+            (number, f"pip: {item}")
+            for number, item in _plain(section)
+            if canonicalize_name(_name(item)) == name
+        ]
+        gone += of_pip
+        if section and len(of_pip) == len(section):
+            gone.append((line, ""))
     lines = text.splitlines(keepends=True)
-    return "".join(line for number, line in enumerate(lines) if number not in gone)
+    _delete(lines, [line for line, _ in gone])
+    return _checked(text, "".join(lines), gone={item for _, item in gone})
 
 
 def _packages(text: str) -> CommentedSeq:
     """Return the dependencies. Raises LabError when the file cannot be read."""
-    try:
-        read: Any = YAML().load(text)
-    except YAMLError as error:
-        raise _unreadable(str(error).splitlines()[0]) from None
-    packages = read.get("dependencies") if isinstance(read, CommentedMap) else None
+    packages = _read(text).get("dependencies")
     if not isinstance(packages, CommentedSeq) or not packages or packages.fa.flow_style():
         raise _unreadable("it has no list of dependencies, one per line")
     return packages
+
+
+def _read(text: str) -> CommentedMap:
+    try:
+        read: Any = YAML().load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise _unreadable((str(error).splitlines() or ["it is not YAML"])[0]) from None
+    return read if isinstance(read, CommentedMap) else CommentedMap()
 
 
 def _unreadable(reason: str) -> LabError:
@@ -82,8 +95,45 @@ def _unreadable(reason: str) -> LabError:
     )
 
 
-def _plain(packages: CommentedSeq) -> list[tuple[int, str]]:
+def _checked(before: str, after: str, *, gone: Collection[str], new: Sequence[str] = ()) -> str:
+    """Return the changed file.
+
+    Raises LabError unless it differs from the one before in these packages, and in nothing else:
+    there are more ways to write YAML than can be changed by the line.
+    """
+    others, entries = _content(before)
+    expected = others, sorted([*(one for one in entries if one not in gone), *new])
+    try:
+        if _content(after) == expected:
+            return after
+    except LabError:
+        pass
+    raise _unchangeable()
+
+
+def _unchangeable() -> LabError:
+    return LabError(
+        "environment.yml cannot be changed line by line, so no list was changed.",
+        hint="Write each package on a line of its own, then run the command again",
+    )
+
+
+def _content(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what the file has beside the packages, and these, sorted: `a>=1`, `pip: b`."""
+    read = _read(text)
+    entries = []
+    for item in read.get("dependencies") or ():
+        for kind, packages in item.items() if isinstance(item, CommentedMap) else [("", [item])]:
+            several = packages if isinstance(packages, list) else [packages]
+            start = f"{kind}: " if kind else ""
+            entries += [f"{start}{one}" for one in several if one is not None]
+    return {name: value for name, value in read.items() if name != "dependencies"}, sorted(entries)
+
+
+def _plain(packages: CommentedSeq | None) -> list[tuple[int, str]]:
     """Return the entries that are text, each with the number of its line."""
+    if packages is None:
+        return []
     return [
         (packages.lc.item(index)[0], item)
         for index, item in enumerate(packages)
@@ -91,18 +141,21 @@ def _plain(packages: CommentedSeq) -> list[tuple[int, str]]:
     ]
 
 
-def _pip_section(packages: CommentedSeq) -> CommentedSeq | None:
-    for item in packages:
-        if isinstance(item, CommentedMap) and isinstance(item.get("pip"), CommentedSeq):
-            section: CommentedSeq = item["pip"]
-            return section
-    return None
+def _pip_sections(packages: CommentedSeq) -> list[tuple[int, CommentedSeq | None]]:
+    """Return the `pip:` sections, each with the number of its first line; None if it is empty.
 
-
-def _pip_line(packages: CommentedSeq) -> int:
-    (index,) = [i for i, item in enumerate(packages) if isinstance(item, CommentedMap)]
-    line: int = packages.lc.item(index)[0]
-    return line
+    Raises LabError for one that has no line for each package.
+    """
+    found = []
+    for index, item in enumerate(packages):
+        if isinstance(item, CommentedMap) and "pip" in item:
+            section = item["pip"]
+            if section is not None and (
+                not isinstance(section, CommentedSeq) or section.fa.flow_style()
+            ):
+                raise _unchangeable()
+            found.append((packages.lc.item(index)[0], section))
+    return found
 
 
 def _name(item: str) -> str:
@@ -110,31 +163,38 @@ def _name(item: str) -> str:
     return found[1].lower() if found else item
 
 
-def _place(packages: CommentedSeq, name: str) -> tuple[int, str]:
-    """Return before which line a package goes, and its indentation.
+def _place(packages: CommentedSeq, name: str) -> int:
+    """Return before which line a package goes.
 
     That is in the largest group of neighbouring lines, behind the last name that comes before it.
     """
-    entries = _plain(packages)
     groups: list[list[tuple[int, str]]] = []
-    for line, item in entries:
+    for line, item in _plain(packages):
         if groups and groups[-1][-1][0] == line - 1:
             groups[-1].append((line, item))
         else:
             groups.append([(line, item)])
+    if not groups:
+        return _end(packages)
     largest = max(groups, key=len)
     before = [line for line, item in largest if _name(item) < name]
-    indent = " " * (packages.lc.item(0)[1] - 2)
-    return (before[-1] + 1 if before else largest[0][0]), indent
+    return before[-1] + 1 if before else largest[0][0]
 
 
-def _end(packages: CommentedSeq, lines: list[str]) -> tuple[int, str]:
-    """Return the last line of a list, and the indentation of its entries."""
-    line = packages.lc.item(len(packages) - 1)[0]
-    item = packages[len(packages) - 1]
-    if isinstance(item, CommentedMap):
-        line = max(line, *(number for number, _ in _plain(item["pip"])))
-    return line, " " * (packages.lc.item(0)[1] - 2)
+def _end(packages: CommentedSeq) -> int:
+    """Return the line behind the last entry that is text; if none is, the line of the first."""
+    first: int = packages.lc.item(0)[0]
+    return max((line + 1 for line, _ in _plain(packages)), default=first)
+
+
+def _indent(packages: CommentedSeq) -> str:
+    """Return what is in front of the dashes of a list."""
+    column: int = packages.lc.col
+    return " " * column
+
+
+def _delete(lines: list[str], numbers: Collection[int]) -> None:
+    lines[:] = [line for number, line in enumerate(lines) if number not in numbers]
 
 
 def _insert(lines: list[str], place: int, line: str) -> None:
