@@ -103,6 +103,18 @@ def test_runs_of_the_same_second_are_private_and_keep_apart(project: Path) -> No
     assert [path for path in project.rglob("*") if path.is_socket()] == []
 
 
+def test_interrupt_by_which_a_kernel_is_ended_is_no_error(project: Path) -> None:
+    log = "get_ipython().kernel.log.error"
+    (project / "labs" / "small.py").write_text(
+        f'# %% tags=["parameters"]\nname = ""\n\n# %%\n'
+        f'{log}("KeyboardInterrupt caught in kernel.")\n{log}("Something else.")\n'
+    )
+    with run(project, "one") as process:
+        said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert ("Something else." in said, "KeyboardInterrupt" in said) == (True, False), said
+
+
 def test_another_user_reaches_no_kernel_and_nothing_is_left_of_a_run_that_ends_early(
     project: Path,
 ) -> None:

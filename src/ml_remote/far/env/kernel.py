@@ -7,6 +7,7 @@ too, beside the connection file, where only its owner can reach it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -29,9 +30,15 @@ def main(arguments: list[str]) -> int:
     kernelapp.IOPubThread = PrivateIOPubThread
     app = kernelapp.IPKernelApp.instance()
     app.initialize(arguments)
+    app.log.addFilter(is_told)
     say_after_import(app.shell.events)
     app.start()
     return 0
+
+
+def is_told(record: logging.LogRecord) -> bool:
+    """Return whether a message is for people: Jupyter interrupts every kernel before it ends it."""
+    return "KeyboardInterrupt caught in kernel" not in record.getMessage()
 
 
 def hide_far_half() -> None:
