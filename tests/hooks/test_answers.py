@@ -207,6 +207,11 @@ def test_all_faults_are_reported_at_once_with_a_command_that_works(
     assert "{{ '{{' }}" in (project / "README.md").read_text(encoding="utf-8")
 
 
+def test_name_without_a_letter_gets_a_folder_all_the_same(bake: Bake, tmp_path: Path) -> None:
+    project = bake(tmp_path, project_name="🦜 !")
+    assert (project.path, project.package) == (tmp_path / "my-lab", "my_lab")
+
+
 @pytest.mark.parametrize("slug", ["", ".", ".."])
 def test_slug_that_names_an_existing_folder_is_stopped_by_cookiecutter(
     slug: str, bake: Bake, tmp_path: Path
