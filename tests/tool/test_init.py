@@ -13,9 +13,7 @@ from baking import TEMPLATE_ROOT
 from template_copy import TEMPLATE_FOLDER
 from tool_helpers import at_terminal, run_tool
 
-from ml_remote.errors import UsageError
 from ml_remote.initialising import proposed_files
-from ml_remote.initialising.repository import look
 from ml_remote.project import Project
 from ml_remote.version import Version
 
@@ -274,33 +272,6 @@ def test_folder_without_git_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "git init" in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "python"),
-    [
-        (".python-version", "3.13.1\n", "3.13"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.9'\n", "3.12"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.13'\n", "3.13"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.9,<3.12'\n", "3.11"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.8,<=3.11'\n", "3.11"),
-        ("pyproject.toml", "tool = 1\n", "3.12"),
-        ("pyproject.toml", "[tool.poetry.dependencies]\npython = '^3.11'\n", "3.12"),
-        ("pyproject.toml", "[project]\nname = 'x'\n", "3.12"),
-        ("setup.py", "", "3.12"),
-    ],
-)
-def test_python_is_that_of_the_repository(
-    repository: Path, name: str, text: str, python: str
-) -> None:
-    (repository / name).write_text(text)
-    assert look().python == python
-
-
-def test_python_that_is_too_old_is_told(repository: Path) -> None:
-    (repository / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.8,<3.11'\n")
-    with pytest.raises(UsageError, match=r"lab needs 3\.11 or newer"):
-        look()
 
 
 @pytest.mark.slow

@@ -16,11 +16,14 @@ from ..parsing import parse_toml
 from ..project import current_folder
 from ..settings import DEFAULT_PYTHON, OLDEST_PYTHON
 from ..ssh.address import alias_fault
-from ..transfer.local_repository import check_version, git
+from ..transfer.git_errors import git_failure
+from ..transfer.local_repository import check_path, check_version, git
 
 __all__ = ["Repository", "git_path", "is_ignored", "is_tracked", "look"]
 
 _PYTHON = re.compile(r"3\.(\d{1,2})")
+_NO_FILES = re.compile(r"[Nn]ot a git repository \(or any|must be run in a work tree")
+"""What git says where there is no repository, in one without files of its own, and inside .git."""
 _NEWEST = 30  # of Python 3, to look for one that is allowed
 
 
@@ -43,13 +46,19 @@ class Repository:
 
 
 def look() -> Repository:
-    """Return the repository that one is in. Raises UsageError where there is none."""
+    """Return the repository that one is in.
+
+    Raises UsageError where there is none, LabError where git cannot work in it.
+    """
     here = current_folder()
     if here is None:
         raise UsageError("The current folder no longer exists.")
+    check_path(here)
     check_version()
     done = git(here, "rev-parse", "--show-toplevel", check=False)
     top = done.stdout.rstrip("\n")
+    if done.returncode != 0 and not _NO_FILES.search(done.stderr):
+        raise git_failure(done.stderr, what="git rev-parse here", alias="")
     if done.returncode != 0 or not top:
         raise UsageError(
             f"{here} is not in a git repository with files, and `lab` sends code with git.",

@@ -29,6 +29,7 @@ __all__ = [
     "UNSET",
     "Repository",
     "about_submodules",
+    "check_path",
     "check_version",
     "git",
     "git_through",
@@ -83,6 +84,7 @@ def read_repository(root: Path) -> Repository:
     Raises LabError, with what to do, when there is none, when it begins further up, when no branch
     is checked out, and when nothing is committed yet.
     """
+    check_path(root)
     check_version()
     top = git(root, "rev-parse", "--show-toplevel", check=False)
     has_none = "not a git repository" in top.stderr.lower() and not (root / ".git").exists()
@@ -113,6 +115,17 @@ def read_repository(root: Path) -> Repository:
             hint=_COMMIT if known.returncode == 0 else f"{_IDENTITY}; then: {_COMMIT}",
         )
     return Repository(root=root, branch=branch, commit=commit, changed=_changes(root))
+
+
+def check_path(folder: Path) -> None:
+    """Raise LabError for a folder that could not be found by what git says of it."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise LabError(
+            f"The path {str(folder)!r} is not UTF-8 text, so lab cannot work there.",
+            hint="Rename that folder, then run the command again",
+        ) from None
 
 
 def check_version() -> None:
