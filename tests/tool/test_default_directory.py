@@ -15,8 +15,9 @@ from needs import IS_ROOT
 from openssh_server import Account
 from ssh_tree import OURS, entry, lay_out, picture
 
-from ml_remote.errors import UnsafeEditError
+from ml_remote.errors import ConfigurationError, UnsafeEditError
 from ml_remote.ssh import ssh_config
+from ml_remote.ssh.client import Client
 from ml_remote.ssh.ssh_directory import control_path, ssh_directory, ssh_options
 
 pytestmark = [
@@ -147,6 +148,22 @@ def test_ssh_itself_refuses_an_entry_that_others_may_write(account: Account) -> 
     assert b"Bad owner or permissions" in as_account(account, complaint)
     as_account(account, connect)
     assert as_account(account, lambda: meaning("gpu"))["user"] == "ada"
+
+
+def test_our_directory_that_may_not_be_read_is_why_the_alias_is_unknown(
+    account: Account,
+) -> None:
+    directory, _, _ = as_account(account, connect)
+    (directory / OURS).chmod(0)
+
+    def fault() -> str:
+        try:
+            Client(alias="gpu").run("true")
+        except ConfigurationError as error:
+            return error.message
+        return ""
+
+    assert as_account(account, fault) == f"You may not read the directory {directory / OURS}."
 
 
 def test_what_belongs_to_somebody_else_is_not_written(account: Account) -> None:

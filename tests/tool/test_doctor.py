@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import BakedProject
+from needs import IS_ROOT, need_program
 from openssh_server import Laptop, OpenSSHServer
 from tool_helpers import Lab, that_sends
 
@@ -134,6 +136,29 @@ def test_file_that_others_may_write_to_is_told(laptop: Laptop, name: str) -> Non
 def test_missing_directory_is_told(tmp_path: Path) -> None:
     (finding,) = checks.check_permissions(tmp_path / "none")
     assert finding.state == "failed"
+
+
+@pytest.mark.parametrize("name", [".", "ml-remote.d"])
+def test_directory_that_may_not_be_read_is_told(
+    laptop: Laptop, default_project: BakedProject, name: str
+) -> None:
+    write_entry(CONTEXT, "ada@gpu.example.com", alias=ALIAS, offline=True, yes=True)
+    place = laptop.ssh / name
+    place.chmod(0)
+    # Root may read what is forbidden, unless that is taken from it.
+    rights = "--bounding-set=-dac_override,-dac_read_search"
+    limits = (need_program("setpriv"), rights) if IS_ROOT else ()
+    words = f"You may not read the directory {place}."
+    said = {}
+    for command in ("doctor", "connect", "disconnect", "status"):
+        program = (*limits, sys.executable, "-B", "lab.py", command)
+        said[command] = default_project.run(*program, check=False)
+    place.chmod(0o700)
+    for command, done in said.items():
+        assert words in done.stdout + done.stderr, (command, done)
+    printed = said["doctor"].stdout.splitlines()
+    assert f"failed   permissions   {words}" in printed
+    assert printed[-1].startswith(f"Next: chmod u+rwx {place}")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
 from ..ssh.ssh_config import read_entry
-from ..ssh.ssh_directory import our_directory, read_state
+from ..ssh.ssh_directory import check_directories, our_directory, read_state
 from .connection_checks import examine_connection
 from .findings import Finding, failed, ok, skipped, unknown
 from .local_checks import check_disk_here, check_editor, check_git_here, check_shared_connection
@@ -50,18 +50,19 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
     yield check_disk_here(project.root)
     yield check_editor()
     yield from check_permissions(directory)
+    entry, is_read = None, False
     try:
-        entry = read_entry(alias, directory=directory)
+        entry, is_read = read_entry(alias, directory=directory), True
+        yield check_include(entry, directory)
     except LabError as error:
         yield failed("entry", error)
-        entry = None
-    yield check_include(entry, directory)
     try:
         resolved = client.resolve()
     except LabError as error:
         yield failed("configuration", error)
         return
-    yield check_entry(entry, alias, resolved)
+    if is_read:
+        yield check_entry(entry, alias, resolved)
     key = check_key(entry)
     yield key
     yield check_agent(entry, resolved)
@@ -92,10 +93,13 @@ def check_version() -> Finding:
 
 def check_permissions(directory: Path) -> Iterator[Finding]:
     """Check that nobody else can write to the files that ssh reads; ssh refuses such files."""
-    ours = our_directory(directory)
-    paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
     if os.name != "posix":
         yield skipped("permissions", "Windows has access lists instead")
+        return
+    try:
+        check_directories(directory)
+    except LabError as error:
+        yield failed("permissions", error)
         return
     if not directory.is_dir():
         yield Finding(
@@ -105,7 +109,9 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
             remedy="lab connect user@address",
         )
         return
-    wrong = [path for path in paths if path.exists() and _is_open_to_others(path)]
+    ours = our_directory(directory)
+    paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
+    wrong = [path for path in paths if _is_open_to_others(path)]
     if wrong:
         quoted = shlex.join(map(str, wrong))
         yield Finding(
@@ -119,7 +125,10 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
 
 
 def _is_open_to_others(path: Path) -> bool:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:
+        return False  # reading it says why
     return bool(stat.S_IMODE(status.st_mode) & 0o022) or status.st_uid not in (0, os.getuid())
 
 

@@ -40,4 +40,7 @@ def alias_of_node(alias: str) -> str:
 
 def names_node(alias: str) -> bool:
     """Return whether an alias is that of a compute node, whose host key is in a file of its own."""
-    return known_hosts_path(alias, ssh_directory()).is_file()
+    try:
+        return known_hosts_path(alias, ssh_directory()).is_file()
+    except OSError:
+        return False  # reading the entry says why

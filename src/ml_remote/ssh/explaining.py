@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, LabError, NoJobError, UnreachableError
 from ..ui.text import in_one_line
 from .messages import MESSAGES, NOISE
 from .proxy_programs import missing_program, where_it_is_named
+from .ssh_directory import check_directories, ssh_directory
 
 __all__ = ["explain", "recognise"]
 
@@ -46,12 +47,18 @@ def explain(stderr: str, *, alias: str, others: str = "") -> LabError:
 def recognise(stderr: str, *, alias: str, others: str = "") -> LabError | None:
     """Return the error that a message of ssh's stands for, if one that is known is in `stderr`."""
     place = _remote_side()
-    if place and re.search(rf"(?im)^ssh: Could not resolve hostname {re.escape(alias)}:", stderr):
+    is_unknown = re.search(rf"(?im)^ssh: Could not resolve hostname {re.escape(alias)}:", stderr)
+    if is_unknown and place:
         return UnreachableError(
             f"This terminal is {place}, where no machine is called {alias}. Run `lab` on the "
             "laptop; here you are already on the machine.",
             hint="In VS Code: Terminal > Run Task... In a terminal: .venv/bin/python",
         )
+    if is_unknown:
+        try:
+            check_directories(ssh_directory())
+        except ConfigurationError as unreadable:
+            return unreadable
     stderr = "\n".join(line for line in _shortened(stderr).split("\n") if not NOISE.match(line))
     program = missing_program(stderr)
     if program is not None:

@@ -7,6 +7,7 @@ import codecs
 import errno
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from .control_sockets import socket_place
 
 __all__ = [
     "State",
+    "check_directories",
     "control_path",
     "default_keys_for",
     "include_line",
@@ -121,6 +123,7 @@ def ssh_options(directory: Path, *, default_keys: bool = True) -> list[str]:
     """
     if is_default_directory(directory):
         return []
+    check_directories(directory)
     text = whole_configuration(directory, directory / "config", default_keys=default_keys)
     file = _own_folder() / sha256(text.encode()).hexdigest()[:16]
     if not file.exists():
@@ -241,17 +244,14 @@ def read_state(directory: Path) -> State:
     that does not exist counts as empty.
     """
     ours, config = our_directory(directory), directory / "config"
-    for folder in (directory, ours):
-        if os.path.lexists(folder) and not folder.is_dir():
-            raise ConfigurationError(
-                f"{folder} is not a directory.", hint="Move it away, then run the command again."
-            )
-    if config.is_symlink() and not config.exists():
-        raise ConfigurationError(
-            f"{config} is a symbolic link to {os.readlink(config)}, which does not lead to a file.",  # noqa: PTH115
-            hint="Fix or remove the link, then run the command again.",
-        )
+    check_directories(directory)
     try:
+        if config.is_symlink() and not config.exists():
+            raise ConfigurationError(
+                f"{config} is a symbolic link to {os.readlink(config)}, which does not lead to a "  # noqa: PTH115
+                "file.",
+                hint="Fix or remove the link, then run the command again.",
+            )
         data = _read_ordinary_file(config)
         found = {path.name: _read_ordinary_file(path) for path in sorted(ours.glob("[!.]*.conf"))}
     except OSError as error:
@@ -267,6 +267,25 @@ def read_state(directory: Path) -> State:
         entries={name: content for name, content in found.items() if content is not None},
         config_was_missing=(ours / NO_CONFIG_MARK).is_file(),
     )
+
+
+def check_directories(directory: Path) -> None:
+    """Raise ConfigurationError where the SSH directory, or ours in it, is there but unreadable."""
+    for folder in (directory, our_directory(directory)):
+        try:
+            os.scandir(f"{folder}/.").close()  # it must be both read and entered
+        except OSError as error:
+            if not os.path.lexists(folder):
+                return
+            if isinstance(error, PermissionError):
+                name = shlex.quote(str(folder))
+                raise ConfigurationError(
+                    f"You may not read the directory {folder}.",
+                    hint=f'chmod u+rwx {name}; if that is refused: sudo chown "$USER" {name}',
+                ) from None
+            raise ConfigurationError(
+                f"{folder} is not a directory.", hint="Move it away, then run the command again."
+            ) from None
 
 
 def _read_ordinary_file(path: Path) -> bytes | None:
