@@ -238,7 +238,9 @@ def suggest(question: str, answers: dict[str, object], check: Callable[[str], st
     if question in ("project_name", "description", "author"):
         printable = "".join(" " if _is_unprintable(character) else character for character in given)
         shortened = " ".join(printable.split())[:LONGEST_TEXT].strip()
-        return shortened or {"author": "Ada Lovelace"}.get(question, "Handwriting Lab")
+        return shortened or {"author": "The authors of this project"}.get(
+            question, "Handwriting Lab"
+        )
     if question == "write_ssh_entry":
         return "no"
     if question == "python_version":

@@ -213,7 +213,7 @@ def finish_setup(
         finish_setup(context, machine, begin_setup(context, machine, again))
         return
     raise RemoteCommandError(
-        f"Making the environment on {machine.alias} was {ended.state} before it finished.",
+        f"The setup on {machine.alias} was {ended.state} before it finished.",
         hint="To continue from there: lab setup\nIf the login node kills long programs: lab setup "
         f"--slurm\nFull output: {log}",
     )

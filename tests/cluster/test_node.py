@@ -373,7 +373,7 @@ def test_queue_has_one_job_for_a_node_and_none_that_never_starts(work: Work) -> 
     )
     assert len(numbers_in_queue(work)) == 2
     screen = stopped_by_ctrl_c(work, "y")
-    assert re.search(r"Job \d+ is gone\.\nNext: lab node --name big\n", screen), screen
+    assert re.search(r"Job \d+ was ended\.\nNext: lab node --name big\n", screen), screen
     assert numbers_in_queue(work) == [number]
     # An entry of the person's own for the login node is not ours to take away.
     done = work.lab("disconnect", "--yes")

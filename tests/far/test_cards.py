@@ -282,16 +282,16 @@ def test_two_accounts_wait_for_each_other_in_order(tmp_path: Path) -> None:
             started(four, logs[0], "sh", "-c", script, who=one) as first,
             started_after(logs[0], "has"),
             started(four, logs[1], "sh", "-c", script, who=two) as second,
-            started_after(logs[1], "1 in line of 1"),
+            started_after(logs[1], "number 1 of 1 in line"),
             started(four, logs[2], "sh", "-c", script, who=one),
-            started_after(logs[2], "2 in line of 2"),
+            started_after(logs[2], "number 2 of 2 in line"),
         ):
             assert f"has {','.join(four.names)}" in text(0)
             shown = [line for line in CardFolder().lines() if line[1] in four.names]
             assert [line[2] for line in shown] == [ada.user] * 4
             os.kill(first, signal.SIGKILL)
             wait_until(lambda: "has" in text(1), limit=60)
-            wait_until(lambda: "1 in line of 1" in text(2), limit=60)
+            wait_until(lambda: "number 1 of 1 in line" in text(2), limit=60)
             assert "has" not in text(2)
             os.kill(second, signal.SIGKILL)
             wait_until(lambda: "has" in text(2), limit=60)

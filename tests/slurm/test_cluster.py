@@ -94,7 +94,7 @@ def test_processes_on_two_nodes_meet_and_the_results_come_home(
     listed = cluster_project.here.lab("runs").stdout
     assert f"{job.id}  done " in listed
     assert f"labs/meeting.py (Slurm job {number_of(job)})" in listed
-    assert f"\nRun {job.id} uses the folder's code, which is in no git repository.\n" in listed
+    assert f"\nRun {job.id} uses the folder's code, which is not in a git repository.\n" in listed
 
 
 @pytest.mark.slow

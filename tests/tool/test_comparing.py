@@ -20,6 +20,7 @@ from ml_remote.commands.run import _in_two_words
 from ml_remote.far.env.parameters import split_parameters
 from ml_remote.far.env.sessions.run_names import NamedRuns
 from ml_remote.far.login.metrics import Known, differing, metrics_of, text_of
+from ml_remote.records.comparison import Comparison
 from ml_remote.records.reading import read_record, records_in
 from ml_remote.runs import comparing
 
@@ -126,6 +127,19 @@ DIFFERING: dict[str, tuple[list[Known], list[str]]] = {
 def test_parameters_that_differ_are_found(case: str) -> None:
     runs, names = DIFFERING[case]
     assert differing(runs) == names
+
+
+def test_table_of_two_kinds_of_labs_fits_the_terminal(tmp_path: Path) -> None:
+    for lab in ("digits", "flowers"):
+        metrics = {f"{lab}_metric_{number}": number for number in range(4)}
+        leave(tmp_path, f"{lab}/14-00", record=a_lab(**{f"{lab}_rate": 0.1}), metrics=metrics)
+    comparison = Comparison.of(records_in(tmp_path / "outputs"), None)
+    lines, left = comparing._fitting(comparison, comparison.records, 80)
+    assert max(map(len, lines)) <= 80
+    assert left == 8 - sum("_metric_" in word for word in lines[0].split())
+    assert comparing._fitting(comparison, comparison.records, None)[1] == 8 - comparing._COLUMNS
+    narrow, _ = comparing._fitting(comparison, comparison.records, 10)
+    assert len(narrow[0].split()) == 3  # the run, its lab, and one metric
 
 
 def test_table_shows_what_differs_and_marks_the_best(said: Said, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_compute_nodes_go_with_the_login_node_that_leads_to_them(
         ssh_config.apply(ssh_config.plan_connect(node, directory=laptop.ssh))
     capsys.readouterr()
     assert cli.main(["disconnect", "--dry-run"]) == 0
-    assert "gpu leads to gpu-big, gpu-node, removed too." in capsys.readouterr().out
+    assert "Compute nodes behind gpu, also removed: gpu-big, gpu-node" in capsys.readouterr().out
     assert is_written(laptop)
     assert cli.main(["disconnect", "--yes"]) == 0
     left = sorted(path.name for path in laptop.ssh.joinpath("ml-remote.d").glob("*[fs]"))

@@ -64,6 +64,9 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     done = run_tool(repository / "src", "init", *ANSWERS, "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Next: uv run lab.py up"
+    assert "New file: lab.py" in done.stdout
+    assert "+++ lab.toml" in done.stdout
+    assert "lab.py pins no version of the tool yet. To see how: uv run lab.py" in done.stderr
     entry = Path(os.environ["LAB_SSH_DIR"]) / "ml-remote.d" / "gpu.conf"
     assert "HostName gpu.example.com" in entry.read_text()
     after = files(repository)

@@ -189,6 +189,22 @@ def test_proposed_commands_begin_as_the_person_began(
     assert capsys.readouterr().out == f"Next: {expected}\n"
 
 
+def test_commands_in_what_is_said_begin_as_the_person_began(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console()
+    console.commands_of_script = list(cli.lab.commands)
+    console.say("To fetch them: lab pull")
+    console.remedy("-> lab setup")
+    console.output("lab pull")  # a script or a table for another program
+    console.note("To follow it: lab attach")
+    printed = capsys.readouterr()
+    fetched, fix, kept = printed.out.splitlines()
+    assert (fetched, fix) == ("To fetch them: uv run lab.py pull", "-> uv run lab.py setup")
+    assert kept == "lab pull"
+    assert printed.err == "To follow it: uv run lab.py attach\n"
+
+
 def test_advice_below_an_error_begins_as_the_person_began(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -186,12 +186,10 @@ def check_machine_found_again(spread: Spread, hosts: dict[int, list[str]]) -> No
     first, sweep = spread.first, spread.id
     found = first.lab("runs", sweep)
     assert "6 of 6 done: " in found.stdout
-    assert "Sets that other machines have now still run on two." in found.stderr
+    assert "Sets that other machines took over still run on two." in found.stderr
     ending = first.lab("attach", sweep)
     assert ending.returncode == 0, ending.stderr
-    assert (
-        "two was still running sets that other machines have now; they were ended."
-    ) in ending.stderr
+    assert ("Ended sets on two that other machines have taken over.") in ending.stderr
     assert list(spread.folders[1].glob(".lab/jobs/*/stopped"))
     assert ran_on(first, sweep) == hosts
     assert (

@@ -57,7 +57,7 @@ def test_samples_are_different_ones_and_the_same_again() -> None:
         (["a-b=1"], None, "is not NAME=VALUES"),
         (["lr="], None, "has no values"),
         (["lr=1,,2"], None, "value 2 of '1,,2' is empty"),
-        (["lr=1,2,1"], None, "'1' is there twice"),
+        (["lr=1,2,1"], None, "has '1' twice"),
         (["lr=1", "lr=2"], None, "--sweep has lr twice"),
         (["seed=4..0"], None, "runs backwards"),
         (["lr=log:0..1"], 3, "must begin above 0"),

@@ -85,7 +85,7 @@ without_far_half() {
     what="Labs cannot run headless yet"
     [ ! -e .lab/far/current/__main__.py ] || what="Labs run headless with another version of lab than this project's"
     say "$what: $1" \
-        "To get what that needs, run \`lab setup\` on your laptop, or fix this and run this script again."
+        "To install what that needs, run \`lab setup\` on your laptop, or fix this and run this script again."
 }
 
 # within SECONDS COMMAND...: run a command that may neither ask for anything nor take longer

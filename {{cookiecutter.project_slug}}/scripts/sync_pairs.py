@@ -66,9 +66,9 @@ class _PairError(Exception):
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring scripts and notebooks in step.")
-    parser.add_argument("halves", nargs="*", help="scripts or notebooks; labs/*.py unless named")
+    parser.add_argument("halves", nargs="*", help="scripts or notebooks; default: labs/*.py")
     parser.add_argument("--missing", action="store_true", help="only make missing notebooks")
-    keep_help = "which one counts where both were changed; the other one's changes are lost"
+    keep_help = "which one to keep if both were changed; changes in the other are lost"
     parser.add_argument("--keep", choices=["script", "notebook"], help=keep_help)
     return parser.parse_args(arguments)
 

@@ -35,5 +35,5 @@ def test_other_endings_and_numbers_of_names_are_refused(
 ) -> None:
     with pytest.raises(DrawingError, match=r"\.png, \.svg or \.pdf"):
         export_tree(tree, tmp_path / "tree.gif")
-    with pytest.raises(DrawingError, match="feature_names holds 1 names"):
+    with pytest.raises(DrawingError, match="feature_names has 1 names"):
         export_tree(tree, tmp_path / "tree.svg", feature_names=["one"])

@@ -22,12 +22,12 @@ KEEP_CONDA = (
 """What to do where conda makes the environment: it takes no wheels."""
 
 BY_HAND = (
-    "If a newer Python is on the machine, in a module for example, link it there: "
+    "If the machine has a newer Python, for example in a module, link it on the machine: "
     "mkdir -p ~/.local/bin; ln -s /path/to/python3.12 ~/.local/bin/\n"
-    "Or bring one that needs no administrator: on this computer, fetch an archive of 3.12 for that "
-    "machine, named install_only, from "
-    "https://github.com/astral-sh/python-build-standalone/releases; send it by scp; there, "
-    "unpack it in your home directory by tar, and link ~/python/bin/python3.12 like that\n"
+    "Or send one, which needs no administrator: download an install_only archive of 3.12 for the "
+    "machine from https://github.com/astral-sh/python-build-standalone/releases, copy it with "
+    "scp, unpack it with tar in your home directory there, and link ~/python/bin/python3.12 in "
+    "the same way\n"
     "Then: lab setup --carry"
 )
 """What to do where no Python can be brought."""
@@ -72,8 +72,8 @@ class Target:
                 if match := re.fullmatch(pattern, tag):
                     return name.format(*match.groups())
         raise LabError(
-            f"uv knows no platform whose wheels this machine takes ({self.platforms[0]}).",
-            hint="Install the packages on the machine by hand, as its administrator does",
+            f"uv knows no platform whose wheels this machine accepts ({self.platforms[0]}).",
+            hint="Install the packages on the machine by hand, or ask its administrator",
         )
 
 

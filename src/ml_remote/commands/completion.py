@@ -35,4 +35,4 @@ def completion(context: Context, shell: str) -> None:
 
     lab = click.get_current_context().find_root().command
     assert isinstance(lab, click.Group)
-    context.console.say(completion_script(lab, shell, this_version()))
+    context.console.output(completion_script(lab, shell, this_version()))

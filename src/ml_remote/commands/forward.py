@@ -24,7 +24,7 @@ def forward(context: Context, ports: tuple[str, ...], open_page: bool, alias: st
     PORT is the same number on both sides; LOCAL:REMOTE names two; LOCAL:HOST:REMOTE leads to
     another computer that the machine can reach; LOCAL:./SOCKET leads to a socket in the project's
     folder. Other users of the machine reach its ports, but no socket in a folder that only you can
-    enter. It listens on 127.0.0.1 only, comes back after a lost network, and is closed by Ctrl-C.
+    enter. It listens on 127.0.0.1 only, reconnects after a lost network, and is closed by Ctrl-C.
     """
     from ..sessions.forward import forward as carry_out
 

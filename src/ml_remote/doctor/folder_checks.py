@@ -127,7 +127,7 @@ def check_data(state: str | None, *, folder: str, is_made: bool = False) -> Find
     if folder in _NOT_ENTERED:
         return skipped("data", _NO_FOLDER if folder == "none" else "nothing is run in that folder")
     if state == "none":
-        return ok("data", "none is there yet")
+        return ok("data", "there is none yet")
     if state == "dangling":
         return Finding(
             name="data",

@@ -80,7 +80,7 @@ def _say(console: Console, finding: Finding) -> None:
     """Print what one check found."""
     label = f"{finding.state:<8}"
     for line in _lines(finding):
-        console.say(f" {line}", label=label, fg=_COLOURS[finding.state])
+        console.remedy(f" {line}", label=label, fg=_COLOURS[finding.state])
         label = " " * len(label)
 
 

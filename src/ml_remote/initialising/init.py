@@ -68,6 +68,8 @@ def init(context: Context, answers: Answers) -> None:
         raise LabError(f"Nothing was written: {why}.", hint="Fix that, then: lab init") from None
     for change in changes:
         console.say(f"Written: {_name(change.path, root)}")
+    if this_version().commit is None:
+        console.warn("lab.py pins no version of the tool yet. To see how: uv run lab.py")
     hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
     if hidden:
         console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
@@ -133,7 +135,10 @@ def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[C
         if read_bytes(root / name) != text.encode()
     ]
     for change in needed:
-        console.diff(change.diff(_name(change.path, root)))
+        if change.path.name == _SCRIPT:  # long, and no change to a text of the person's
+            console.say(f"New file: {_SCRIPT}, which starts lab")
+        else:
+            console.diff(change.diff(_name(change.path, root)))
     names = ", ".join(change.path.name for change in needed)
     if not console.confirm(f"Add {names}?", yes=yes):
         raise LabError("Nothing was changed.")

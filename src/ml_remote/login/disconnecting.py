@@ -51,7 +51,7 @@ def disconnect(
     remove_key = remove_key or is_node  # which is of no use for anything else
     others = _others_with(key, but=(alias, *nodes), directory=directory)
     if remove_key and others:
-        console.warn(f"The key {key} is kept: {', '.join(others)} still logs in with it.")
+        console.warn(f"The key {key} is kept: it also logs in to {', '.join(others)}.")
         remove_key = False
     if plan.is_empty and not (remove_key and key.exists()):
         _say_nothing_is_removed(alias, nodes, directory, console)
@@ -120,7 +120,7 @@ def _show(plan: Plan, nodes: Sequence[str], console: Console, *, key: Path | Non
     for node in nodes:
         console.diff(plan_disconnect(node, directory=plan.before.directory).diff())
     if nodes:
-        console.say(f"{plan.alias} leads to {', '.join(nodes)}, removed too.")
+        console.say(f"Compute nodes behind {plan.alias}, also removed: {', '.join(nodes)}")
     if key is not None and key.exists():
         console.say(f"The key will be deleted: {key}")
 

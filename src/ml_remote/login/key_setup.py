@@ -39,7 +39,19 @@ def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: st
     if public and public.type.startswith("sk-"):
         console.note("Touch your security key when it blinks: every login needs that.")
     if choice.copy and login.takes_password:
-        console.say(f"It will be copied to {alias}; ssh asks for your password once.")
+        first = "ssh-add asks for the key's passphrase, then " if _is_locked(choice, alias) else ""
+        console.say(f"It will be copied to {alias}; {first}ssh asks for your password once.")
+
+
+def _is_locked(choice: KeyChoice, alias: str) -> bool:
+    """Return whether the key has a passphrase that an agent has to be told first."""
+    return choice.key is not None and choice.key.encrypted and not _is_held(choice.key, alias)
+
+
+def _is_held(key: Key, alias: str) -> bool:
+    """Return whether the agent that ssh would ask holds the key."""
+    held = agent_keys(Client(alias=alias).resolve()) or []
+    return key.public.fingerprint in {public.fingerprint for public in held}
 
 
 def type_to_make(login: Login, client: Client, *, key_type: str | None) -> str:
@@ -86,11 +98,14 @@ def prepare_key(
 
 def _load_into_agent(key: Key, alias: str, console: Console) -> None:
     """Load a key with a passphrase into the agent, so that VS Code can use it unasked."""
-    resolved = Client(alias=alias).resolve()
-    held = agent_keys(resolved)
-    if held is not None and key.public.fingerprint in {public.fingerprint for public in held}:
+    if _is_held(key, alias):
         return
-    if held is None or not console.has_terminal() or not add_to_agent(key.path, resolved):
+    resolved = Client(alias=alias).resolve()
+    if (
+        agent_keys(resolved) is None
+        or not console.has_terminal()
+        or not add_to_agent(key.path, resolved)
+    ):
         raise KeyFileError(
             f"The key {key.path} has a passphrase, but no agent holds it, so ssh would ask each "
             "time.",

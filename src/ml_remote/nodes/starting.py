@@ -223,13 +223,13 @@ def _leave_queue(context: Context, machine: Machine, name: str) -> None:
     console, node, again = context.console, _find(machine, name), _command(name)
     step = f"To wait for it: {again}"
     if node is None:
-        console.say("No job was left.")
+        console.say("No job was submitted.")
         step = again
     elif not console.has_terminal():
         console.say(f"Stopped waiting. Job {node.number} was kept. To wait for it: {again}")
     elif console.confirm(_question(node), yes=False, default=False):
         jobs.stop(machine, node.job.id)
-        console.say(f"Job {node.number} is gone.")
+        console.say(f"Job {node.number} was ended.")
         step = again
     else:
         console.say(f"Job {node.number} was kept.")

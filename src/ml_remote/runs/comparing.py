@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def compare_runs(
     if as_json:
         console.json(_document(comparison))
     elif as_csv:
-        console.say(_csv(comparison).rstrip("\n"))
+        console.output(_csv(comparison).rstrip("\n"))
     else:
         _show(context, comparison, show_all=show_all)
     if plot is not None:
@@ -81,7 +83,9 @@ def _show(context: Context, comparison: Comparison, *, show_all: bool) -> None:
     """Print the table, and what it leaves out."""
     console, records = context.console, comparison.records
     shown = records if show_all else records[:_SHOWN] if comparison.goal else records[-_SHOWN:]
-    for line in _table(comparison, shown):
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines, left = _fitting(comparison, shown, width)
+    for line in lines:
         console.say(line)
     if len(shown) < len(records):
         which = "best" if comparison.goal else "last"
@@ -90,16 +94,32 @@ def _show(context: Context, comparison: Comparison, *, show_all: bool) -> None:
         console.say("These runs have the same parameters.")
     if comparison.goal is not None:
         console.say(f"* is the best by {comparison.goal}.")
-    left = len(comparison.metrics) - _COLUMNS
     if left > 0:
-        more = "1 more metric is" if left == 1 else f"{left} more metrics are"
+        more = "1 more column is" if left == 1 else f"{left} more columns are"
         console.say(f"{more} in --csv and --json.")
     if comparison.commits > 1:
         console.note(f"These runs used {comparison.commits} different commits: lab show RUN")
 
 
-def _table(comparison: Comparison, shown: Sequence[Record]) -> list[str]:
+def _fitting(
+    comparison: Comparison, shown: Sequence[Record], width: int | None
+) -> tuple[list[str], int]:
+    """Return the lines of the widest table that fits, and how many columns it lacks.
+
+    Metrics go first, from the right, down to one; then parameters. None as width is no limit.
+    """
     names, metrics = comparison.parameters, comparison.metrics[:_COLUMNS]
+    lines = _table(comparison, shown, names, metrics)
+    while width is not None and max(map(len, lines)) > width and (names or len(metrics) > 1):
+        names, metrics = (names, metrics[:-1]) if len(metrics) > 1 else (names[:-1], metrics)
+        lines = _table(comparison, shown, names, metrics)
+    left = len(comparison.parameters) - len(names) + len(comparison.metrics) - len(metrics)
+    return lines, left
+
+
+def _table(
+    comparison: Comparison, shown: Sequence[Record], names: Sequence[str], metrics: Sequence[str]
+) -> list[str]:
     several = len({record.lab for record in comparison.records}) > 1
     heading = ["RUN", *(["LAB"] if several else []), *names, *metrics]
     rows = [[_cell(word) for word in heading]]

@@ -179,8 +179,8 @@ def _stop_each(context: Context, chosen: list[RemoteJob]) -> None:
     if silent:
         raise UnreachableError(
             f"{', '.join(silent)} cannot be reached. Processes on a lost machine end by themselves "
-            "when they lose the others.",
-            hint="When you can reach it again, check: lab runs",
+            "once they lose the others.",
+            hint="To check later: lab runs",
         )
 
 

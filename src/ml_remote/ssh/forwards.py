@@ -41,7 +41,7 @@ def forwarded(client: Client, forwards: Sequence[tuple[str, str]]) -> Iterator[N
     """
     control = control_socket(client)
     if control is None:
-        raise UnreachableError(f"No connection to {client.alias} is shared.")
+        raise UnreachableError(f"There is no shared connection to {client.alias}.")
     specs = [f"{near}:{to}" for near, to in forwards]
     with ExitStack() as kept:
         kept.enter_context(_recorded(control, specs))

@@ -128,8 +128,8 @@ REASONS = (
     ),
     Reason(
         r"must be run in a work tree",
-        "the repository on {place} says that it has no files of its own (core.bare).",
-        f"If it has: git config core.bare false in its folder, {_AGAIN}",
+        "the repository on {place} is set to have no working tree (core.bare).",
+        f"If it has one: git config core.bare false in its folder, {_AGAIN}",
     ),
     Reason(
         r"does not have a commit checked out",

@@ -195,7 +195,7 @@ def settle(incoming: IncomingCommits, console: Console, *, accepted: bool, sourc
         )
     if not incoming.changes_tool:
         return
-    console.note(f"With the commits from {source}, this project runs another lab on this computer:")
+    console.note(f"The commits from {source} change which lab this project runs on this computer:")
     for line in incoming.describe_tool():
         console.note(in_one_line(line))
     simple = incoming.changes_commit_only
@@ -222,13 +222,13 @@ def _check(name: str) -> None:
     first = _as_this_computer_may_read(parts[0])
     if first in _OURS_ALONE:
         raise LabError(
-            f"The new commits bring {in_one_line(name)}, which must not come from a commit.",
-            hint="Take it out of the repository, where the commits were made: "
+            f"The new commits add {in_one_line(name)}, which must not come from a commit.",
+            hint="Remove it from the repository where the commits were made: "
             f"git rm --cached -r {first}",
         )
     if first in (*_WATCHED, *_SETTINGS) and first != parts[0]:
         raise LabError(
-            f"The new commits bring {in_one_line(name)}, which some computers confuse with {first}."
+            f"The new commits add {in_one_line(name)}, which some computers confuse with {first}."
         )
 
 

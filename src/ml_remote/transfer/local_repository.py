@@ -237,9 +237,8 @@ def about_submodules(
     if nested:
         yield (
             f"These folders are repositories of their own, so their files are not {where}: "
-            f"{some(nested)}. The project keeps only the number of a commit of theirs. To keep "
-            "their files: move the .git in each away, then: git rm --cached FOLDER, git add "
-            "FOLDER, and commit"
+            f"{some(nested)}. The project records only one commit of each. To keep their files: "
+            "move the .git in each away, then: git rm --cached FOLDER, git add FOLDER, and commit"
         )
 
 

@@ -41,7 +41,7 @@ from .remote_repository import (
 
 __all__ = ["pull"]
 
-_BRING = "To bring them: git submodule update --init"
+_BRING = "To fetch them: git submodule update --init"
 # Otherwise a file of one side follows a folder that the other has renamed, to a place that was not
 # compared with the disk, and git replaces what it ignores there.
 _GIT = "git -c merge.directoryRenames=false"

@@ -111,7 +111,7 @@ def _what_comes(repository: Repository, *, dirty: bool) -> _Coming:
     if commit == repository.commit:
         name = f"{repository.branch} ({commit[:7]})"
         return _Coming(commit=commit, branch=repository.branch, name=name)
-    name = f"{repository.branch} with what is not committed ({commit[:7]})"
+    name = f"{repository.branch} with uncommitted changes ({commit[:7]})"
     return _Coming(commit=commit, branch=UNCOMMITTED, name=name)
 
 

@@ -45,7 +45,15 @@ class Console:
 
     def say(self, text: str, *, label: str = "", fg: str | None = None) -> None:
         """Print what was done, after `label` in the colour `fg`."""
-        _write(_styled(label, fg=fg) + shown(text))
+        _write(_styled(label, fg=fg) + shown(self._as_typed(text)))
+
+    def output(self, text: str) -> None:
+        """Print a text for another program to read: no command in it is changed."""
+        _write(shown(text))
+
+    def remedy(self, text: str, *, label: str = "", fg: str | None = None) -> None:
+        """Print a line that proposes a command, about the machine that was named."""
+        _write(_styled(label, fg=fg) + shown(self._for_this_machine(text)))
 
     def next_step(self, command: str, *, with_uv: bool = False) -> None:
         """Print what to run next; always the last line of a command.
@@ -85,7 +93,7 @@ class Console:
 
     def note(self, text: str) -> None:
         """Print a note about work in progress, on standard error: stdout is for results only."""
-        _write(shown(text), err=True)
+        _write(shown(self._as_typed(text)), err=True)
 
     def log(self, line: str) -> None:
         """Pass on a line that a run has printed, with its colours, on standard error."""
@@ -131,9 +139,11 @@ class Console:
         """
         if self.alias is not None:
             text = re.sub(_COMMAND, self._with_alias, text)
-        if self.commands_of_script:
-            text = _as_script(text, self.commands_of_script)
-        return text
+        return self._as_typed(text)
+
+    def _as_typed(self, text: str) -> str:
+        """Return a text in which each command of lab begins as the person begins it."""
+        return _as_script(text, self.commands_of_script) if self.commands_of_script else text
 
     def _with_alias(self, found: re.Match[str]) -> str:
         """Return a command of lab with the machine that it is about."""

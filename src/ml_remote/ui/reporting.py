@@ -131,8 +131,8 @@ def report_unforeseen(error: Exception, console: Console) -> None:
     kept = _keep(details)
     shown_in = "" if kept is None else f"The details are in {shlex.quote(str(kept))}: report them. "
     console.error(
-        f"something happened that lab did not expect: {_in_words(error)}",
-        hint=f"{shown_in}To see them here: run it again with LAB_DEBUG=1 in the environment.",
+        f"lab met an error that it did not expect: {_in_words(error)}",
+        hint=f"{shown_in}To see them here: set LAB_DEBUG=1 and run the command again.",
     )
 
 

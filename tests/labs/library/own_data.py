@@ -107,7 +107,7 @@ def test_sampler_of_ones_own_chooses_in_training_and_in_the_test(
 def test_several_processes_share_no_test_with_a_sampler_of_its_own() -> None:
     loader = DataLoader(NUMBERS, batch_size=5, sampler=torch_data.SubsetRandomSampler(range(15)))
     processes = Processes(rank=0, local_rank=0, count=2)
-    with pytest.raises(ParameterError, match="cannot share a test with a sampler of its own"):
+    with pytest.raises(ParameterError, match="cannot share test data with its own sampler"):
         evaluate(
             Counting(),
             loader,

@@ -354,10 +354,10 @@ def test_a_model_without_a_tree_is_refused(model: object, kind: str, tmp_path: P
 @pytest.mark.parametrize(
     ("names", "complaint"),
     [
-        ({"feature_names": ["a", "b"]}, "feature_names holds 2 names.*4 columns"),
-        ({"feature_names": []}, "feature_names holds 0 names.*4 columns"),
-        ({"feature_names": list("abcde")}, "feature_names holds 5 names.*4 columns"),
-        ({"class_names": ["a", "b"]}, "class_names holds 2 names.*3 classes"),
+        ({"feature_names": ["a", "b"]}, "feature_names has 2 names.*4 columns"),
+        ({"feature_names": []}, "feature_names has 0 names.*4 columns"),
+        ({"feature_names": list("abcde")}, "feature_names has 5 names.*4 columns"),
+        ({"class_names": ["a", "b"]}, "class_names has 2 names.*3 classes"),
         ({"feature_names": "abcd"}, "feature_names is 'abcd'; give a list of 4"),
         ({"class_names": True}, "class_names is True; give a list of 3"),
     ],
@@ -372,7 +372,7 @@ def test_a_wrong_number_of_names_is_refused(
 
 def test_a_regressor_has_no_class_names(tmp_path: Path) -> None:
     tree = DecisionTreeRegressor().fit([[0], [1]], [0.5, 1.5])
-    with pytest.raises(DrawingError, match="Leave it out for this DecisionTreeRegressor"):
+    with pytest.raises(DrawingError, match="Omit it for this DecisionTreeRegressor"):
         export_tree(tree, tmp_path / "tree.svg", class_names=["a", "b"])
 
 

@@ -157,9 +157,9 @@ def test_links_and_what_is_no_file(sides: BothSides, program: str, tmp_path: Pat
     sides.write(sides.there, "file/is a folder.txt")
     (sides.there / "linked").symlink_to(elsewhere)
     said = sides.does("push")
-    assert "2 files skipped, a link that leads out of data/ here: out, up." in said
-    assert "1 file skipped, not an ordinary file here: pipe." in said
-    assert "a link or another kind of file on one of the sides, or are below one" in said
+    assert "2 files skipped, linked to outside data/ here: out, up." in said
+    assert "1 file skipped, of a special kind here: pipe." in said
+    assert "of different kinds on the two sides, or below such a file" in said
     assert (sides.there / "sub/inside").readlink() == Path("../a.txt")
     assert (sides.there / "linked").is_symlink()
     assert not list(elsewhere.iterdir())
@@ -191,7 +191,7 @@ def test_links_lead_nowhere_else(sides: BothSides, tmp_path: Path) -> None:
     (sides.here / "ext/l").symlink_to("../a.txt")
     said = sides.does("pull")
     assert "Links made here: 1." in said
-    assert "a link that leads out of data/ on machine: e, ext." in said
+    assert "linked to outside data/ on machine: e, ext." in said
     assert not (sides.here / "e").is_symlink()
     said = sides.does("push")
     assert "Links that cannot be made on machine, because something is in their way" in said
@@ -223,8 +223,8 @@ def test_times_that_no_database_holds(sides: BothSides) -> None:
     sides.write(sides.here, "mine", time=far)
     sides.write(sides.there, "theirs", time=far)
     sides.write(sides.here, "a")
-    assert "1 file skipped, with a time here after the year 2262: mine." in sides.does("push")
-    assert "on machine after the year 2262: theirs." in sides.does("pull")
+    assert "1 file skipped, dated after the year 2262 here: mine." in sides.does("push")
+    assert "dated after the year 2262 on machine: theirs." in sides.does("pull")
     assert "theirs" not in contents(sides.here)
     assert set(contents(sides.there)) == {"a", "theirs"}
 

@@ -98,7 +98,7 @@ def _every_nth(data: Data, processes: Processes) -> Iterator[Pair]:
             yield from data
             return
         if has_own_order(data):
-            raise ParameterError("Several processes cannot share a test with a sampler of its own.")
+            raise ParameterError("Several processes cannot share test data with its own sampler.")
         yield from DataLoader(
             Subset(data.dataset, range(processes.rank, len(data.dataset), processes.count)),
             batch_size=data.batch_size or BATCH_SIZE,

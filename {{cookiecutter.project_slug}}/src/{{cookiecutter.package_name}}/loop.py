@@ -221,7 +221,7 @@ class _LoaderBatches:
         elif processes.count > 1:
             raise ParameterError(
                 "A DataLoader with a sampler of its own cannot be shared by several processes. "
-                "Leave the sampler out, or train in one."
+                "Remove the sampler, or train in one process."
             )
         if not len(loader):
             raise ParameterError("There is nothing to learn from: the DataLoader has no batch.")

@@ -233,7 +233,7 @@ def define_colormap(
         raise ColorError(f"colors is {colors!r}; give a list of two or more colours.")
     rgba = [_to_rgba(color, number) for number, color in enumerate(colors, start=1)]
     if len(rgba) < 2:
-        raise ColorError(f"colors holds {len(rgba)} of the two or more that a colormap needs.")
+        raise ColorError(f"colors has {len(rgba)}, but a colormap needs two or more.")
     if not isinstance(n, int | np.integer) or n < len(rgba):
         raise ColorError(
             f"n is {n!r}; give a whole number, at least {len(rgba)} for {len(rgba)} colours."

@@ -186,7 +186,7 @@ def _class_names(tree: BaseDecisionTree, names: Iterable[object] | None) -> list
     one_label = is_classifier(tree) and tree.n_outputs_ == 1
     if names is not None and not one_label:
         raise DrawingError(
-            "class_names is for a classifier that predicts one label for each sample. Leave it out "
+            "class_names is for a classifier that predicts one label for each sample. Omit it "
             f"for this {type(tree).__name__}."
         )
     if not one_label:
@@ -204,7 +204,7 @@ def _checked_names(
     texts = [UNPRINTABLE.sub(" ", str(name)) for name in names]
     if len(texts) != expected:
         raise DrawingError(
-            f"{argument} holds {len(texts)} names, but the tree was fitted on {expected} {what}. "
+            f"{argument} has {len(texts)} names, but the tree was fitted on {expected} {what}. "
             "Give one name for each."
         )
     return texts

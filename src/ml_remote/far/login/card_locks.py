@@ -128,7 +128,7 @@ class CardFolder:
                 ticket.note([])
                 return ticket
             os.close(handle)  # it had no lock yet, and was taken for one that is dead
-        raise CardError("No place in the line in {} could be taken.".format(FOLDER))
+        raise CardError("No place in the waiting line in {} could be taken.".format(FOLDER))
 
     def place(self, ticket: Ticket) -> Tuple[int, int]:
         """Return the place of a ticket among those who wait for the same cards, and their number.

@@ -178,7 +178,7 @@ class _Notes:
 
     def waits(self, place: int, of: int) -> None:
         """Print which place in line it has."""
-        print("Waiting for {}: {} in line of {}.".format(self._what, place, of), flush=True)
+        print("Waiting for {}: number {} of {} in line.".format(self._what, place, of), flush=True)
         self._write("line", "{} {}\n".format(place, of))
 
     def begins(self, uuids: List[str]) -> None:

@@ -177,7 +177,7 @@ def _begin(project: Path, run_id: str, results: str, folders: str, repeated: str
     if taken is None:
         if folders:  # what is new in them is copied
             (job / "folders").write_text("\n".join([goes_to, folders, ""]), encoding="utf-8")
-        remark = "uses the folder's code, which is in no git repository"
+        remark = "uses the folder's code, which is not in a git repository"
         _note(job, ["folder", "", "", "", "", remark])
         return
     commit, is_dirty = taken

@@ -98,7 +98,7 @@ def watch_run(context: Context, first: RemoteJob) -> None:
     where = ", ".join(job.run.hosts)
     parts, silent = find_jobs(context, first)
     if silent and not job.is_over:
-        console.warn(f"{', '.join(silent)} cannot be reached for its progress.")
+        console.warn(f"No progress can be read from {', '.join(silent)}.")
     with (
         detach_on_interrupt(context, job.id, where=where),
         show_progress(console, verbose=True) as progress,

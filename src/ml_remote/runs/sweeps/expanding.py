@@ -144,7 +144,7 @@ def _read_axis(word: str) -> Axis:
         if not value:
             raise UsageError(f"--sweep {name}: value {number} of {text!r} is empty.")
         if value in values[: number - 1]:
-            raise UsageError(f"--sweep {name}: {value!r} is there twice.")
+            raise UsageError(f"--sweep {name} has {value!r} twice.")
         if not value.isprintable() or len(value) > _LONGEST:
             raise UsageError(
                 f"--sweep {name}: value {number} is not one line of up to {_LONGEST} characters."

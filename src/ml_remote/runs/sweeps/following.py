@@ -161,9 +161,7 @@ def _end_what_was_given(context: Context, sweep: Sweep) -> None:
     for one in sweep.each:
         if one.place in sweep.given and one.living:
             _stop_part(one)
-            context.console.note(
-                f"{one.place} was still running sets that other machines have now; they were ended."
-            )
+            context.console.note(f"Ended sets on {one.place} that other machines have taken over.")
 
 
 def _stop_part(part: Sweep) -> None:

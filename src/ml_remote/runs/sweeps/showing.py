@@ -46,7 +46,7 @@ def show_sweep(
     late = [one.place for one in sweep.each if one.place in sweep.given and one.living]
     if late:
         console.warn(
-            f"Sets that other machines have now still run on {', '.join(late)}. To end that: lab "
+            f"Sets that other machines took over still run on {', '.join(late)}. To end them: lab "
             f"attach {sweep.id}"
         )
     if sweep.elsewhere:

@@ -147,16 +147,16 @@ def warn(context: Context, both: Both) -> None:
             if kind == "l" and is_inside(name, text_of(target)):
                 continue  # it is made on the other side, too
             reason = {
-                "l": f"a link that leads out of data/ {place}",
-                "t": f"with a time {place} after the year 2262",
-                "u": f"may not be read {place}",
-            }.get(kind, f"not an ordinary file {place}")
+                "l": f"linked to outside data/ {place}",
+                "t": f"dated after the year 2262 {place}",
+                "u": f"not readable {place}",
+            }.get(kind, f"of a special kind {place}")
             reasons.setdefault(reason, []).append(name)
     for name, reason in both.there.unusable:
-        reasons.setdefault(f"cannot be here, as {reason}", []).append(name)
+        reasons.setdefault(f"unusable here, because {reason}", []).append(name)
     blocked = [text_of(name) for name in index.names("blocked")]
     if blocked:
-        reason = "a link or another kind of file on one of the sides, or are below one"
+        reason = "of different kinds on the two sides, or below such a file"
         reasons.setdefault(reason, []).extend(blocked)
     for reason, names in reasons.items():
         context.console.warn(f"{counted(len(names), 'file')} skipped, {reason}: {some(names)}.")

@@ -107,7 +107,7 @@ def _tell(context: Context, number: int, left: list[str], place: str) -> None:
     context.console.say(f"Deleted {counted(number - len(left), 'file')} {place}.")
     if left:
         context.console.warn(
-            f"{counted(len(left), 'file')} stayed {place}, changed since or not removable: "
+            f"{counted(len(left), 'file')} kept {place}, changed since or not removable: "
             f"{some(left)}."
         )
 

@@ -291,7 +291,7 @@ def _tell(context: Context, both: Both, sent: Amount, *, overwrite: bool) -> Non
         both,
         "changed_there",
         f"changed on {alias}, not sent",
-        f"To bring them: lab data pull. {replacing}",
+        f"To fetch them: lab data pull. {replacing}",
     )
     warn_of(
         context,
