@@ -284,7 +284,7 @@ class Trial:
         self._set_up_until(signal.SIGTERM)
 
     def _set_up_until(self, number: int) -> None:
-        """Begin a setup, and send it a signal at some moment unless it has ended."""
+        """Start a setup, and send it a signal at some moment unless it has ended."""
         self.write_lists()
         with self.start() as process:
             try:

@@ -55,7 +55,7 @@ def password(account: Account, laptop: Laptop) -> dict[str, str]:
 
 @pytest.fixture
 def told_password(password: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have ssh be told the account's password when it asks, by the variables of the test itself."""
+    """Make ssh get the account's password when it asks, from the test's own variables."""
     for name, value in password.items():
         monkeypatch.setenv(name, value)
 

@@ -16,7 +16,7 @@ HERE = {"PATH": f"{FIRST}:/bin", "SHELL": "/bin/sh"}
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The home directory of somebody whose project is in it."""
+    """Return the home directory of somebody whose project is in it."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "setup-environment.sh").write_text(SCRIPT)
     return tmp_path

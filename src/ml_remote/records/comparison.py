@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def commits(self) -> int:
-        """Of how many commits the runs are, as far as that is known."""
+        """The number of different commits of the runs, as far as that is known."""
         return len({record.commit for record in self.records if record.commit})
 
 

@@ -40,7 +40,7 @@ class Progress:
 
     @property
     def where(self) -> str:
-        """In which cell it is, as a part of a sentence."""
+        """The cell that is running, as a part of a sentence."""
         return f" in cell {self.cell}" if self.cell else ""
 
     def show_failure(self, exit_code: int | None, *, setup: str = "lab setup") -> None:

@@ -51,7 +51,7 @@ def replace_bytes(path: Path, content: bytes, *, is_synced: bool = False) -> Non
 
 
 def update_text(path: Path, text: str) -> None:
-    """Have a file hold this text, or remove it if there is none. Raises OSError.
+    """Write this text to a file, or remove the file if there is none. Raises OSError.
 
     A file that holds it already is not written again.
     """
