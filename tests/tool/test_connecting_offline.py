@@ -218,7 +218,7 @@ def test_key_that_somebody_uses_is_kept(
         config.write(text.replace("~ssh", str(laptop.ssh)))
     assert cli.main(["disconnect", "--yes", "--remove-key"]) == 0
     assert key.exists() is bool(user)
-    said = f"is kept: {user.replace('~ssh', str(laptop.ssh))} still logs in with it."
+    said = f"is kept: it is also used by {user.replace('~ssh', str(laptop.ssh))}."
     assert (said in capsys.readouterr().err) is bool(user)
 
 

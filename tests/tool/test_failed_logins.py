@@ -157,7 +157,7 @@ def test_key_that_lab_made_is_used_again(row: Row, capture: Callable[..., tuple[
     assert str(key) in (row.laptop.ssh / "ml-remote.d" / "second.conf").read_text()
     code, said = capture("disconnect", "--remove-key", "--yes")
     assert code == 0, said
-    assert "it also logs in to second" in said
+    assert "it is also used by second" in said
     assert key.is_file()
 
 

@@ -51,7 +51,7 @@ def disconnect(
     remove_key = remove_key or is_node  # which is of no use for anything else
     others = _others_with(key, but=(alias, *nodes), directory=directory)
     if remove_key and others:
-        console.warn(f"The key {key} is kept: it also logs in to {', '.join(others)}.")
+        console.warn(f"The key {key} is kept: it is also used by {', '.join(others)}.")
         remove_key = False
     if plan.is_empty and not (remove_key and key.exists()):
         _say_nothing_is_removed(alias, nodes, directory, console)
