@@ -150,6 +150,17 @@ def home_of_a_group(row: Row) -> None:
     row.know_password()
 
 
+def key_restricted_to_another_place(row: Row) -> None:
+    row.know_password()
+    public = row.laptop.make_key("id_ed25519").with_suffix(".pub").read_text()
+    row.account.authorize(f'from="10.0.0.1" {public}')
+
+
+def key_file_that_is_read_only(row: Row) -> None:
+    row.know_password()
+    row.account.write(".ssh/authorized_keys", "# mine\n", mode=0o400)
+
+
 def no_keys(row: Row) -> None:
     row.options["PubkeyAuthentication"] = "no"
     row.know_password()
@@ -319,7 +330,7 @@ LOGS_IN: list[tuple[Setup, str]] = [
     (certificate_in_the_agent_of_a_key_here, "now logs in without a password"),
     (certificate_beside_the_key, "now logs in without a password"),
     (certificate_that_the_configuration_names, "now logs in without a password"),
-    (only_ecdsa, "does not accept keys of type ssh-ed25519"),
+    (only_ecdsa, "it may not accept the type ssh-ed25519"),
     (one_attempt, "now logs in without a password"),
     (silent_agent, "Your SSH agent does not answer"),
     (start_up_file_that_ends_with_a_failure, "now logs in without a password"),
@@ -334,6 +345,8 @@ FAILS: list[tuple[Setup, str]] = [
     (expired_password, "Your password on handwriting-lab has expired"),
     (only_sha1, "RSA with SHA-1"),
     (home_of_a_group, "others may write to ~ there"),
+    (key_restricted_to_another_place, "has options that restrict it"),
+    (key_file_that_is_read_only, "is read-only, or not yours"),
     (start_up_file_that_waits, "Line 1 of ~/.bashrc seems to be the reason: sleep 15"),
     (silent_agent_for_a_host_of_ones_own, "Your SSH agent does not answer"),
     (another_user_alone, "refused the login"),

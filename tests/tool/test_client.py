@@ -59,28 +59,28 @@ def test_commands_and_scripts_work_in_every_login_shell(other_shell: Client) -> 
 def test_key_is_copied_in_every_login_shell(other_shell: Client, laptop: Laptop) -> None:
     public = parse_public_key(laptop.make_key("new").with_suffix(".pub").read_text())
     assert public is not None
-    assert copy_to(other_shell, public) is True
-    assert copy_to(other_shell, public) is False
+    assert copy_to(other_shell, public) == "added"
+    assert copy_to(other_shell, public) == "present"
     kept = other_shell.run("cat", ".ssh/authorized_keys").stdout.splitlines()
     assert kept[1:] == [public.line]
 
 
 AUTHORIZED_KEYS = {
-    "missing": (None, True, "{key}\n"),
-    "empty": ("", True, "{key}\n"),
-    "another key": ("{other}\n", True, "{other}\n{key}\n"),
-    "no final newline": ("{other}", True, "{other}\n{key}\n"),
-    "commented out": ("# {key}\n", True, "# {key}\n{key}\n"),
-    "there already": ("{key}\n", False, "{key}\n"),
-    "there, no final newline": ("{key}", False, "{key}"),
+    "missing": (None, "added", "{key}\n"),
+    "empty": ("", "added", "{key}\n"),
+    "another key": ("{other}\n", "added", "{other}\n{key}\n"),
+    "no final newline": ("{other}", "added", "{other}\n{key}\n"),
+    "commented out": ("# {key}\n", "added", "# {key}\n{key}\n"),
+    "there already": ("{key}\n", "present", "{key}\n"),
+    "there, no final newline": ("{key}", "present", "{key}"),
     "there with options": (
         'from="10.*" {key} old comment\n{other}',
-        False,
+        "restricted",
         'from="10.*" {key} old comment\n{other}',
     ),
-    "CRLF": ("{other}\r\n", True, "{other}\r\n{key}\n"),
+    "CRLF": ("{other}\r\n", "added", "{other}\r\n{key}\n"),
 }
-"""The file before a key is copied, whether the key is added, and the file afterwards."""
+"""The file before a key is copied, what is answered, and the file afterwards."""
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_authorized_keys_keeps_its_lines(machine: Client, server: OpenSSHServer)
     key = PublicKey(type="ssh-ed25519", blob="AAAAC3NzaC1lZDI1NTE5AAAAIA+/key=", comment="a b")
     names = {"key": f"{key.type} {key.blob} a-b", "other": "ssh-ed25519 AAAAother me"}
     keys = server.account.authorized_keys
-    for name, (before, added, after) in AUTHORIZED_KEYS.items():
+    for name, (before, answer, after) in AUTHORIZED_KEYS.items():
         if before is None:
             shutil.rmtree(keys.parent)
         else:
@@ -97,7 +97,7 @@ def test_authorized_keys_keeps_its_lines(machine: Client, server: OpenSSHServer)
             file = server.account.write(".ssh/authorized_keys", "", mode=0o664)
             file.write_bytes(before.format_map(names).encode())
             keys.parent.chmod(0o777)
-        assert copy_to(machine, key) is added, name
+        assert copy_to(machine, key) == answer, name
         assert keys.read_bytes() == after.format_map(names).encode(), name
         assert keys.stat().st_mode & 0o777 == 0o600, name
         assert keys.parent.stat().st_mode & 0o777 == 0o700, name

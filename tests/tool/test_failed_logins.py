@@ -124,7 +124,7 @@ def test_failed_login_is_told_by_its_reason(
     assert "now logs in" not in said
     if setup in RESTORED:
         assert "were restored" in said
-        assert "copied to ~/.ssh/authorized_keys on the machine stays there" in said
+        assert "Still in ~/.ssh/authorized_keys on the machine: " in said
         assert files_in(row.laptop) == before
 
 

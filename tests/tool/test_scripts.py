@@ -75,6 +75,32 @@ def test_key_that_a_full_disk_does_not_take_is_told_by_a_code_alone(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (" ssh-ed25519 AAAA", "present"),
+        ('from="10.0.0.1" ssh-ed25519 AAAA ada', "restricted"),
+        ('from="10.0.0.1" ssh-ed25519 AAAA\nssh-ed25519 AAAA', "present"),
+        ('cert-authority,principals="x" ssh-ed25519 AAAA', "restricted"),
+    ],
+)
+def test_options_of_the_line_that_has_a_key_are_told(
+    tmp_path: Path, line: str, answer: str
+) -> None:
+    file = tmp_path / ".ssh" / "authorized_keys"
+    file.parent.mkdir()
+    file.write_text(f"{line}\n")
+    done = subprocess.run(
+        ["sh", "-s", "ssh-ed25519 AAAA ada"],
+        input=script("copy-key"),
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout.split()[-1]) == (0, answer)
+    assert file.read_text() == f"{line}\n"
+
+
+@pytest.mark.parametrize(
     ("code", "said", "kind", "words"),
     [
         (ExitCode.NO_FOLDER, "", MissingFolderError, "There is no folder lab on gpu."),

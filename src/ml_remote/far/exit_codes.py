@@ -60,6 +60,8 @@ class ExitCode(IntEnum):
     """`~/.ssh` cannot be made, or belongs to somebody else."""
     NOT_WRITABLE = 72
     """`~/.ssh/authorized_keys` cannot be written."""
+    READ_ONLY = 73
+    """`~/.ssh/authorized_keys` may not be written."""
     TRY_AGAIN = 75
     """EX_TEMPFAIL: a session of that kind is served already; or a run misses its other hosts."""
     NO_ENVIRONMENT = 90

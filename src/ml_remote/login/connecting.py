@@ -113,7 +113,7 @@ def _connect(
                 only_this=is_named,
                 ask=console.has_terminal() and not yes,
             )
-            before.fault, before.copied = copied.fault, True
+            before.fault, before.copied = copied.fault, copied.lines
             entry = replace(entry, identity=copied.choice.path)
             plan = plan_connect(entry, directory=directory, replace_other=replace_other)
             if not plan.is_empty:

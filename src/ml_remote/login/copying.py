@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import processes
@@ -32,6 +32,8 @@ class Copied:
     """The key that was copied, or the one in its place; `fault` is why the machine uses neither."""
 
     choice: KeyChoice
+    lines: int
+    """How many lines were added on the machine."""
     fault: LoginRefusedError | None = None
 
 
@@ -50,13 +52,18 @@ def copy_key(
     if not login.takes_password:
         raise login.fault or login.doubt or _no_password(client.alias, key)
     with _one_password(client) as sharing:
-        _copy(client, key, console, sharing)
-        if _is_taken(client, key) or only_this:
-            return Copied(choice=choice)
+        answer = _copy(client, key, console, sharing)
+        copied = Copied(choice=choice, lines=int(answer == "added"))
+        if _is_taken(client, key):
+            return copied
+        if answer == "restricted":
+            return replace(copied, fault=_restricted(client.alias))
+        if only_this:
+            return copied
         open_to_others = _open_to_others(client.with_options(*sharing))
         if open_to_others:
-            return Copied(choice=choice, fault=open_to_others)
-        return _copy_another(client, choice, login, console, sharing=sharing, ask=ask)
+            return replace(copied, fault=open_to_others)
+        return _copy_another(client, copied, login, console, sharing=sharing, ask=ask)
 
 
 def _no_password(alias: str, key: Key) -> LoginRefusedError:
@@ -65,13 +72,22 @@ def _no_password(alias: str, key: Key) -> LoginRefusedError:
         f"{alias} does not accept passwords, so the key must be copied another way. Add this line "
         "to ~/.ssh/authorized_keys on the machine, or give it to its "
         f"administrator:\n{key.public.line}",
-        hint="Then: lab connect",
+        hint="Add the line, then run: lab connect",
+    )
+
+
+def _restricted(alias: str) -> LoginRefusedError:
+    """Return the error for a key whose line on the machine refuses it."""
+    return LoginRefusedError(
+        f"{alias} has the key but refuses the login. The key's line in ~/.ssh/authorized_keys "
+        "there has options that restrict it, such as from= or expiry-time=.",
+        hint="On the machine, correct or remove that line; then: lab connect with the address",
     )
 
 
 def _copy_another(
     client: Client,
-    choice: KeyChoice,
+    copied: Copied,
     login: Login,
     console: Console,
     *,
@@ -79,22 +95,23 @@ def _copy_another(
     ask: bool,
 ) -> Copied:
     """Make and copy keys of other types until the machine takes one."""
-    assert choice.path is not None
-    tried = [read_key(choice.path).public]
+    assert copied.choice.path is not None
+    tried, lines = [read_key(copied.choice.path).public], copied.lines
     made = made_key_path(client.alias, client.directory)
-    if choice.make:
+    if copied.choice.make:
         _delete(made)
     for key_type in keys_to_make(login, client.resolve(), client.alias):
         if made.exists() or key_type in {public.made_as for public in tried}:
             continue
         console.say(
-            f"{client.alias} does not accept keys of type {tried[-1].type}. A new key will be "
-            f"made: {made}"
+            f"{client.alias} does not use the copied key; it may not accept the type "
+            f"{tried[-1].type}. A key of another type will be made: {made}"
         )
         key = create_key(made, key_type=key_type, comment=f"lab-{client.alias}", ask_passphrase=ask)
         _copy(client, key, console, sharing)
+        lines += 1
         if _is_taken(client, key):
-            return Copied(choice=KeyChoice(path=key.path, key=key))
+            return Copied(choice=KeyChoice(path=key.path, key=key), lines=lines)
         tried.append(key.public)
         _delete(made)
     types = ", ".join(public.type for public in tried)
@@ -104,12 +121,14 @@ def _copy_another(
         hint="Ask whoever runs the machine which keys it accepts (PubkeyAcceptedAlgorithms, "
         "AuthorizedKeysFile, AllowUsers in its sshd_config)",
     )
-    return Copied(choice=choice, fault=fault)
+    return replace(copied, fault=fault, lines=lines)
 
 
-def _copy(client: Client, key: Key, console: Console, sharing: tuple[str, ...]) -> None:
-    added = copy_to(client, key.public, connection=sharing)
-    console.say(f"Key copied to {client.alias}" if added else f"{client.alias} already had it")
+def _copy(client: Client, key: Key, console: Console, sharing: tuple[str, ...]) -> str:
+    answer = copy_to(client, key.public, connection=sharing)
+    is_new = answer == "added"
+    console.say(f"Key copied to {client.alias}" if is_new else f"{client.alias} already had it")
+    return answer
 
 
 def _is_taken(client: Client, key: Key) -> bool:

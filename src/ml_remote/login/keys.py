@@ -65,6 +65,7 @@ _COPY_FAILURES: dict[int, str] = {
     ExitCode.NO_SSH_FOLDER: "~/.ssh could not be made there, or is not yours",
     ExitCode.NOT_WRITABLE: "~/.ssh/authorized_keys could not be written (is the disk full, or "
     "your quota used up?)",
+    ExitCode.READ_ONLY: "~/.ssh/authorized_keys there is read-only, or not yours",
 }
 
 
@@ -277,9 +278,10 @@ def add_to_agent(path: Path, resolved: Mapping[str, Sequence[str]]) -> bool:
 
 def copy_to(
     client: Client, public: PublicKey, *, connection: Sequence[str] = ("ControlPath=none",)
-) -> bool:
-    """Authorize `public` on the machine; return False if it already was.
+) -> str:
+    """Authorize `public` on the machine; return `added`, `present` or `restricted`.
 
+    The last two if it already was, `restricted` by a line with options, which may refuse it.
     ssh asks for the password itself, once; `connection` are the options by which copies share one.
     Raises KeyFileError when the machine does not take it, and the errors of `Client.run`.
     """
@@ -306,10 +308,10 @@ def copy_to(
             "password. Then: lab connect user@address",
         ) from None
     said = result.stdout.split()
-    if result.returncode != 0 or not said or said[-1] not in ("added", "present"):
+    if result.returncode != 0 or not said or said[-1] not in ("added", "present", "restricted"):
         why = _COPY_FAILURES.get(result.returncode) or result.stderr.strip() or "it printed nothing"
         raise KeyFileError(
             f"The key could not be copied to {client.alias}: {why}.",
             hint=f"Check it on the machine: ssh {client.alias} ls -la .ssh",
         )
-    return said[-1] == "added"
+    return said[-1]

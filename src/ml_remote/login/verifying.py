@@ -22,6 +22,7 @@ from ..ssh.shared_connection import open_shared
 from ..ssh.ssh_config import AppliedPlan, undo
 from ..ssh.ssh_directory import made_key_path, pinned_key_path
 from ..ui.console import Console
+from ..ui.words import counted
 from .host_keys import known_hosts_file
 from .keys import public_path
 from .logins import log_in
@@ -40,8 +41,8 @@ class Before:
     """What was written into the configuration since, in its order."""
     fault: LoginRefusedError | None = None
     """Why no login can work, where that is known already."""
-    copied: bool = False
-    """Whether a key was copied to the machine; that is not taken back."""
+    copied: int = 0
+    """How many lines were added to the machine's file of keys; they are not taken back."""
 
     @classmethod
     def of(cls, alias: str, client: Client) -> Before:
@@ -148,8 +149,7 @@ def _restored(error: LabError, before: Before, console: Console) -> LabError:
         return error
     error.message += " The previous entry, keys and known_hosts were restored."
     if before.copied:
-        error.message += (
-            " The line that was copied to ~/.ssh/authorized_keys on the machine stays there."
-        )
+        lines = counted(before.copied, "copied line")
+        error.message += f" Still in ~/.ssh/authorized_keys on the machine: {lines}."
     error.args = (error.message,)
     return error

@@ -7,10 +7,19 @@ chmod 700 .ssh || exit "$NO_SSH_FOLDER"
 file=.ssh/authorized_keys
 # shellcheck disable=SC2086 # its parts are words: the type, the key, the comment
 set -- "$1" $1
-if [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" | grep -qF -e "$2 $3"; then
-    chmod 600 "$file" && echo present
+lines=
+[ ! -f "$file" ] || lines=$(grep -v '^[[:space:]]*#' "$file" | grep -F -e "$2 $3")
+if [ -n "$lines" ]; then
+    chmod 600 "$file" || exit
+    # Options of a line come before the type, such as from=, and may refuse the key.
+    if printf '%s\n' "$lines" | grep -q "^[[:space:]]*$2 "; then
+        echo present
+    else
+        echo restricted
+    fi
     exit
 fi
+[ ! -e "$file" ] || [ -w "$file" ] || exit "$READ_ONLY"
 if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
     { echo >>"$file"; } 2>/dev/null || exit "$NOT_WRITABLE"
 fi
