@@ -17,6 +17,7 @@ from .processes import converse
 from .scripts import absolute_folder
 from .signals import interrupt_on_signals
 from .ssh.explaining import explain
+from .ssh.shared_connection import is_open
 from .transfer.identity import identity
 
 __all__ = ["shell"]
@@ -51,7 +52,10 @@ def _escaped(word: str) -> str:
 
 def _converse(machine: Machine, words: Sequence[str], has_terminal: bool) -> int:
     """Leave the terminal to a command on the machine; return its exit code. Raises LabError."""
-    client = machine.client.with_options(f"RequestTTY={'force' if has_terminal else 'no'}")
+    options = [f"RequestTTY={'force' if has_terminal else 'no'}"]
+    if has_terminal and is_open(machine.client):
+        options.append("LogLevel=ERROR")  # else it says that the shared connection is closed
+    client = machine.client.with_options(*options)
     with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as kept:
         said = Path(kept) / "ssh"  # what ssh itself says, apart from what the command says
         with interrupt_on_signals():  # the exit code of one to `lab` is not the program's

@@ -87,6 +87,17 @@ def test_shell_is_the_persons_own_and_has_the_environment(there: RemoteProject) 
     assert left == []
 
 
+def test_shell_does_not_call_a_connection_closed_that_others_share(there: RemoteProject) -> None:
+    there.server.account.write(".profile", START_UP[".profile"])
+    folder = there.client.directory
+    with (folder / "config").open("a") as config:
+        config.write("\nHost *\n    ControlMaster auto\n    ControlPersist 60\n")
+        config.write(f"    ControlPath {folder}/%C\n")
+    code, screen = typed(there, "exit 7")
+    there.client.close()
+    assert (code, "closed" in screen) == (7, False), screen
+
+
 def test_command_gets_its_words_and_gives_its_exit_code(there: RemoteProject) -> None:
     words = ["two words", "a\nb\\n", "it's", "$HOME", "*", "", "-x"]
     done = there.lab("shell", "--", "sh", "-c", 'printf "[%s]" "$@"', "sh", *words)
