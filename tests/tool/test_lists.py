@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -149,6 +150,58 @@ def test_requirement_is_inserted_replaced_and_taken_out() -> None:
     assert pyproject.oldest_python(TOML) == "3.11"
     with pytest.raises(LabError, match=r"pyproject\.toml cannot be read"):
         pyproject.requirements("[project\n")
+
+
+def test_requirement_takes_the_place_of_all_of_its_name_in_each_list() -> None:
+    text = """\
+[project]
+dependencies = ["six>=1", "a"]
+[project.optional-dependencies]
+lab = [
+  "Six<2; python_version < '3.12'", # old
+  "b", # stays
+  "six; python_version >= '3.12'", # new
+]
+"""
+    assert pyproject.requirements(pyproject.with_requirement(text, Requirement("six>=2"))) == [
+        *("six>=2", "a", "six>=2", "b")
+    ]
+    left = pyproject.without(text, "six")
+    assert pyproject.requirements(left) == ["a", "b"]
+    assert '"b", # stays' in left
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("project = 1", "project is not a table"),
+        ("[[project]]", "project is not a table"),
+        ("[project]\noptional-dependencies = 3", "project.optional-dependencies is not a table"),
+        ("[project]\ndependencies = 'six'", "dependencies is not a list of strings"),
+        ("[project]\ndependencies = [1]", "dependencies is not a list of strings"),
+        ("[project.optional-dependencies]\nlab = {}", "lab is not a list of strings"),
+        ("tool = 1", "tool is not a table"),
+        ("[tool]\nlab = 1", "tool.lab is not a table"),
+        ("[tool.lab]\nindex-options = 3", "index-options is not a list of strings"),
+    ],
+)
+def test_list_of_wrong_types_is_told(text: str, said: str) -> None:
+    def read_and_change() -> None:
+        pyproject.requirements(text)
+        pyproject.options(text)
+        pyproject.with_requirement(text, Requirement("six"))
+
+    with pytest.raises(LabError, match=re.escape(said)):
+        read_and_change()
+
+
+def test_change_that_other_programs_would_read_otherwise_is_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for wrong in ("[project", "[project]\n"):
+        monkeypatch.setattr("tomlkit.dumps", lambda _, wrong=wrong: wrong)
+        with pytest.raises(LabError, match=r"cannot be changed safely"):
+            pyproject.with_requirement(TOML, Requirement("c"))
 
 
 def test_lock_is_behind_when_a_list_asks_for_more() -> None:

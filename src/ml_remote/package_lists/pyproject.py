@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tomlkit
@@ -11,6 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
 from ..errors import LabError
+from ..parsing import parse_toml
 from .requirements import name_of
 
 __all__ = [
@@ -28,6 +30,7 @@ LABS, DEVELOPMENT = "lab", "dev"
 """The extras of [project.optional-dependencies] that the environment consists of."""
 
 _OLDEST = "3.11"
+_EXTRAS = ("project", "optional-dependencies")
 
 
 def requirements(text: str) -> list[str]:
@@ -37,19 +40,17 @@ def requirements(text: str) -> list[str]:
 
 def options(text: str) -> list[str]:
     """Return the lines about indexes that the list of a repository of its own has."""
-    tool: Any = _read(text).get("tool", {})
-    return [str(line) for line in tool.get("lab", {}).get("index-options", [])]
+    return _strings(_table(_read(text), "tool", "lab"), "index-options")
 
 
 def editable(text: str) -> str:
     """Return what of a repository of its own is installed, such as `.[train]`; else ""."""
-    tool: Any = _read(text).get("tool", {})
-    return str(tool.get("lab", {}).get("editable", ""))
+    return str(_table(_read(text), "tool", "lab").get("editable", ""))
 
 
 def oldest_python(text: str) -> str:
     """Return the oldest Python that the project allows, such as `3.11`."""
-    given = str(_read(text).get("project", {}).get("requires-python", ""))
+    given = str(_table(_read(text), "project").get("requires-python", ""))
     versions = [
         clause.strip().lstrip(">=~").strip().removesuffix(".*")
         for clause in given.split(",")
@@ -59,26 +60,34 @@ def oldest_python(text: str) -> str:
 
 
 def with_requirement(text: str, requirement: Requirement) -> str:
-    """Return the file with this requirement, in place of one of the same name."""
+    """Return the file with this requirement, in place of those of the same name in each list."""
     document = _read(text)
     name, line = canonicalize_name(requirement.name), str(requirement)
+    is_there = False
     for array in _arrays(document):
-        for number, item in enumerate(array):
-            if name_of(str(item)) == name:
-                array[number] = line
-                return tomlkit.dumps(document)
-    _insert(_labs(document), line)
-    return tomlkit.dumps(document)
+        places = _named(array, name)
+        for number in reversed(places[1:]):
+            del array[number]
+        for number in places[:1]:
+            array[number] = line
+            is_there = True
+    if not is_there:
+        _insert(_labs(document), line)
+    return _checked(document)
 
 
 def without(text: str, name: str) -> str:
     """Return the file without the requirements of this normalized name."""
     document = _read(text)
     for array in _arrays(document):
-        for number in reversed(range(len(array))):
-            if name_of(str(array[number])) == name:
-                del array[number]
-    return tomlkit.dumps(document)
+        for number in reversed(_named(array, name)):
+            del array[number]
+    return _checked(document)
+
+
+def _named(array: Array, name: str) -> list[int]:
+    """Return the places of the requirements of this normalized name."""
+    return [number for number, item in enumerate(array) if name_of(str(item)) == name]
 
 
 def _read(text: str) -> tomlkit.TOMLDocument:
@@ -90,29 +99,63 @@ def _read(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
-        raise LabError(
-            f"pyproject.toml cannot be read: {error}", hint="Correct the file, then try again"
-        ) from None
+        raise _unreadable(str(error)) from None
+
+
+def _unreadable(reason: str) -> LabError:
+    return LabError(
+        f"pyproject.toml cannot be read: {reason}", hint="Correct the file, then try again"
+    )
+
+
+def _checked(document: tomlkit.TOMLDocument) -> str:
+    """Return the changed file. Raises LabError unless other programs read from it what is meant."""
+    text = tomlkit.dumps(document)
+    try:
+        if parse_toml(text) == document.unwrap():
+            return text
+    except ValueError:
+        pass
+    raise LabError(
+        "pyproject.toml cannot be changed safely, so no list was changed.",
+        hint="Change [project] in that file yourself, then: lab lock",
+    )
+
+
+def _table(tables: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return a table in tables; an empty one where there is none. Raises LabError for no table."""
+    for number, name in enumerate(names, 1):
+        tables = tables.get(name, {})
+        if not isinstance(tables, Mapping):
+            raise _unreadable(f"{'.'.join(names[:number])} is not a table.")
+    return tables
+
+
+def _strings(table: Mapping[str, Any], name: str) -> list[str]:
+    """Return the texts of a list in a table. Raises LabError for anything else."""
+    found = table.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise _unreadable(f"{name} is not a list of strings.")
+    return [str(item) for item in found]
 
 
 def _arrays(document: tomlkit.TOMLDocument) -> list[Array]:
     """Return the lists that count: the project's own, and those of its two extras."""
-    project: Any = document.get("project", {})
-    groups = project.get("optional-dependencies", {})
-    found = [project.get("dependencies"), *(groups.get(name) for name in (LABS, DEVELOPMENT))]
-    return [array for array in found if isinstance(array, Array)]
+    project, groups = _table(document, "project"), _table(document, *_EXTRAS)
+    found = []
+    for table, name in ((project, "dependencies"), (groups, LABS), (groups, DEVELOPMENT)):
+        _strings(table, name)
+        found += [table[name]] if name in table else []
+    return found
 
 
 def _labs(document: tomlkit.TOMLDocument) -> Array:
     """Return the list that a new package goes to: the extra `lab`, else the project's own."""
-    project: Any = document.setdefault("project", tomlkit.table())
-    labs = project.get("optional-dependencies", {}).get(LABS)
-    if isinstance(labs, Array):
+    labs: Array | None = _table(document, *_EXTRAS).get(LABS)
+    if labs is not None:
         return labs
-    if not isinstance(project.get("dependencies"), Array):
-        project["dependencies"] = tomlkit.array()
-    own = project["dependencies"]
-    assert isinstance(own, Array)
+    project: Any = document.setdefault("project", tomlkit.table())
+    own: Array = project.setdefault("dependencies", tomlkit.array())
     return own
 
 
