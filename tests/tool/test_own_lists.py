@@ -213,6 +213,13 @@ def test_conda_list_gets_what_is_missing_in_its_copy_only(tmp_path: Path) -> Non
     assert (tmp_path / "environment.yml").read_text() == text
 
 
+@pytest.mark.parametrize("text", ["- [", "a: 2026-13-45", "a: " + "[" * 999])
+def test_list_of_conda_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
+    write(tmp_path, {"environment.yml": text})
+    with pytest.raises(LabError, match=r"environment\.yml cannot be read"):
+        texts_here(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("files", "line"),
     [

@@ -269,7 +269,7 @@ def _with_interactive(text: str, source: str) -> str:
     yaml = YAML(typ="safe", pure=True)
     try:
         content = yaml.load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem", None) or "it is not YAML"
         raise LabError(f"{source} cannot be read: {mark}.", hint="Correct that file") from None
     listed = content.get("dependencies") if isinstance(content, dict) else None
