@@ -83,6 +83,11 @@ class Comparison:
         top = (max if self.goal.is_largest else min)(value.values())
         return frozenset(name for name, own in value.items() if own == top)
 
+    def first(self, count: int) -> Sequence[Record]:
+        """Return the best runs, at most so many: one without a number for the goal is not one."""
+        value = {} if self.goal is None else _values(self.records, self.goal)
+        return self.records[: min(count, len(value))]
+
     @property
     def commits(self) -> int:
         """The number of different commits of the runs, as far as that is known."""

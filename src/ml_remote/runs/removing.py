@@ -200,7 +200,8 @@ def _all_but_the_best(
     if not matching:
         raise UsageError(f"No run with results matches {texts[0]!r}.", hint="lab runs --all")
     comparison = Comparison.of(list(matching.values()), goal)
-    best, others = comparison.records[:count], comparison.records[count:]
+    best = comparison.first(count)
+    others = comparison.records[len(best) :]
     context.console.say(f"Kept: {', '.join(record.id for record in best)}")
     jobs: dict[str, dict[str, RemoteJob]] = {}
     for one in found:
