@@ -31,6 +31,8 @@ def test_grid_has_every_combination_in_order() -> None:
     ]
     assert sets("name=it's,a b") == ["it's", "a b"]
     assert sets("seed=7..7") == ["7"]
+    assert sets("path=../data/1,a..b,..,1.5,v1..v2") == ["../data/1", "a..b", "..", "1.5", "v1..v2"]
+    assert sets("path=../1") == ["../1"]
 
 
 def test_samples_are_different_ones_and_the_same_again() -> None:
@@ -65,6 +67,14 @@ def test_samples_are_different_ones_and_the_same_again() -> None:
         (["lr=log:1e-4"], 3, "is not a range"),
         (["lr=log:1,2"], 3, "is not a range"),
         (["lr=0..1e999"], 3, "too large"),
+        (["x=1..3,5"], None, "the range '1..3' cannot be one of several values"),
+        (["x=5, 1 .. 3"], None, "the range '1 .. 3' cannot be one of several values"),
+        (["x=5,log:1..3"], None, "the range 'log:1..3' cannot be one of several values"),
+        (["x=1 .. 3"], None, "'1 .. 3' is not a range"),
+        (["x=1..3..2"], None, "'1..3..2' is not a range"),
+        (["x=0...3"], None, "'0...3' is not a range"),
+        (["x=1.."], None, "'1..' is not a range"),
+        (["x=0..9999999999999999"], 3, "have more than 15 digits"),
         (["lr=log:1e-4..1e-1"], None, "has no list of values"),
         (["lr=0.1..0.5"], None, "has no list of values"),
         (["a=0..999", "b=0..99"], None, "100,000 combinations; a sweep has at most 10,000"),

@@ -32,9 +32,11 @@ MOST_SETS = 10_000
 ParameterSet = tuple[tuple[str, str], ...]
 """The names and values of one run of a sweep, in the order in which they were given."""
 
-_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_RANGE = re.compile(rf"(?P<log>log:)?(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_RANGE = re.compile(rf"(?P<log>log:)?(?P<low>{_NUMBER})\.\.(?!\.)(?P<high>{_NUMBER})")
+_LIKE_A_RANGE = re.compile(r"log:.*|[-+.eE\s\d]*\d\s*\.\.[-+.eE\s\d]*")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_MOST_DIGITS = 15
 _PLACE = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 _LONGEST = 1000  # characters of a value
 _LARGEST = 4 * 10**6  # bytes of all sets; what is larger is not read on the machine
@@ -137,7 +139,7 @@ def _read_axis(word: str) -> Axis:
     check_name(name)
     if not text:
         raise UsageError(f"--sweep {name}= has no values.", hint=f"For example: {_EXAMPLES}")
-    if text.startswith("log:") or _RANGE.fullmatch(text):
+    if text.startswith("log:") or ("," not in text and _LIKE_A_RANGE.fullmatch(text)):
         return _read_range(name, text)
     values = [value.strip() for value in text.split(",")]
     for number, value in enumerate(values, 1):
@@ -149,6 +151,11 @@ def _read_axis(word: str) -> Axis:
             raise UsageError(
                 f"--sweep {name}: value {number} is not one line of up to {_LONGEST} characters."
             )
+        if _LIKE_A_RANGE.fullmatch(value):
+            raise UsageError(
+                f"--sweep {name}: the range {value!r} cannot be one of several values.",
+                hint="Give a range alone (seed=0..4), or each value (seed=0,1,2,7)",
+            )
     return Axis(name=name, text=text, values=values)
 
 
@@ -157,7 +164,8 @@ def _read_range(name: str, text: str) -> Axis:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise UsageError(
-            f"--sweep {name}: {text!r} is not a range. Write it as log:1e-4..1e-1 (for --samples)."
+            f"--sweep {name}: {text!r} is not a range.",
+            hint="Write it as 0..4, or, for --samples, as 0.1..0.5 or log:1e-4..1e-1",
         )
     low, high = float(found["low"]), float(found["high"])
     if not math.isfinite(low) or not math.isfinite(high):
@@ -178,6 +186,11 @@ def _read_range(name: str, text: str) -> Axis:
             bounds={"low": low, "high": high, "whole": False, "log": True},
         )
     if _WHOLE.fullmatch(found["low"]) and _WHOLE.fullmatch(found["high"]):
+        if max(len(found[end].lstrip("+-")) for end in ("low", "high")) > _MOST_DIGITS:
+            raise UsageError(
+                f"--sweep {name}: the whole numbers of {text!r} have more than {_MOST_DIGITS} "
+                "digits."
+            )
         first, last = int(found["low"]), int(found["high"])
         whole = {"low": first, "high": last, "whole": True, "log": False}
         if last - first < MOST_SETS:
