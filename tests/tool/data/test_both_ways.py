@@ -54,28 +54,38 @@ def test_both_ways_only_what_changed(sides: BothSides, program: str) -> None:
 
 
 def test_changes_on_both_sides_are_named_and_kept(sides: BothSides, program: str) -> None:
-    for name in ("mine", "theirs", "both", "touched"):
+    for name in ("mine", "theirs", "both", "touched", "alike", "equal"):
         sides.write(sides.here, name, b"0")
     sides.does("push")
+    for side, content in ((sides.here, b"1"), (sides.there, b"2")):  # to one size and second
+        sides.write(side, "alike", content, time=NEW + 1)
+        sides.write(side, "equal", b"3", time=NEW + 1)
     mine = sides.write(sides.here, "mine", b"1")  # the same size and second as before
     os.utime(mine, ns=(NEW * 10**9 + 5000, NEW * 10**9 + 5000))
     sides.write(sides.there, "theirs", b"22", time=OLD)  # an older time, but changed since
     sides.write(sides.here, "both", b"333")
     sides.write(sides.there, "both", b"4444")
     os.utime(sides.there / "touched", (OLD, OLD))
-    assert sides.status() == {"changed_here": 1, "changed_there": 2, "changed_both": 1}
+    assert sides.status() == {"changed_here": 1, "changed_there": 2, "changed_both": 3}
     said = sides.does("push")
     assert "1 file changed on machine, not sent: theirs." in said
-    assert "1 file different here and on machine, not sent: both." in said
+    assert "2 files different here and on machine, not sent: alike, both." in said
     assert contents(sides.there) == {
-        "mine": b"1", "theirs": b"22", "both": b"4444", "touched": b"0"
+        "mine": b"1", "theirs": b"22", "both": b"4444", "touched": b"0", "alike": b"2",
+        "equal": b"3",
     }  # fmt: skip
-    assert sides.status() == {"same": 2, "changed_there": 1, "changed_both": 1}
-    assert "1 file different here and on machine, kept: both." in sides.does("pull")
+    assert sides.status() == {"same": 3, "changed_there": 1, "changed_both": 2}
+    assert "2 files different here and on machine, kept: alike, both." in sides.does("pull")
     assert (sides.here / "theirs").read_bytes() == b"22"
     assert (sides.here / "both").read_bytes() == b"333"
     sides.does("pull", "--overwrite", "both")
-    assert sides.status() == {"same": 4}
+    sides.does("push", "--overwrite", "alike")
+    assert (sides.there / "alike").read_bytes() == b"1"
+    sides.write(sides.here, "alike", b"5", time=NEW + 2)
+    sides.write(sides.there, "alike", b"6", time=NEW + 2)
+    sides.does("pull", "--overwrite", "alike")
+    assert (sides.here / "alike").read_bytes() == b"6"
+    assert sides.status() == {"same": 6}
     # Never copied by us: the later time may be a wrong clock's, so neither is replaced.
     for name, ours, theirs in (("a", NEW, OLD), ("b", OLD, NEW), ("c", OLD, NEW)):
         sides.write(sides.here, name, b"same" if name == "c" else b"here", time=ours)
@@ -86,7 +96,7 @@ def test_changes_on_both_sides_are_named_and_kept(sides: BothSides, program: str
     assert {contents(sides.there)[name] for name in "ab"} == {b"THERE"}
     sides.does("push", "--overwrite", "a")
     sides.does("pull", "--overwrite", "b")
-    assert sides.status() == {"same": 7}
+    assert sides.status() == {"same": 9}
     assert [contents(sides.here)[name] for name in "ab"] == [b"here", b"THERE"]
 
 

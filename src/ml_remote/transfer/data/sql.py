@@ -21,14 +21,15 @@ CREATE TEMP TABLE files (name BLOB PRIMARY KEY, state TEXT, planned INTEGER) WIT
 """
 # A file that was transferred is as known if it has the size and time of then. Times there are whole
 # seconds, so here they say more: a file that was written again within the same second is changed.
+# One that changed on both sides may differ although its size and second are the same.
 # Of one that was not transferred nobody knows which side has it from the other: the later time may
 # be that of a clock which is wrong, or of somebody else's file of that name.
 COMPARE = """
 INSERT INTO files SELECT name, CASE
         WHEN h.kind != 'f' OR t.kind != 'f' THEN 'blocked'
         WHEN t.name IS NULL THEN 'here_only'
-        WHEN h.size = t.size AND h.time = t.time AND NOT (k.name IS NOT NULL AND h.ns != k.ns
-            AND t.size = k.size AND t.time = k.time) THEN 'same'
+        WHEN h.size = t.size AND h.time = t.time
+            AND (k.name IS NULL OR (h.size = k.size AND h.ns = k.ns)) THEN 'same'
         WHEN k.name IS NULL THEN 'changed_both'
         WHEN h.size = k.size AND h.ns = k.ns AND t.size = k.size AND t.time = k.time THEN 'same'
         WHEN t.size = k.size AND t.time = k.time THEN 'changed_here'
