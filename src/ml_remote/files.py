@@ -22,6 +22,7 @@ __all__ = [
     "backups_of",
     "drop_backups",
     "exclusive",
+    "is_of_another_user",
     "keep_backup",
     "make_directory",
     "read_bytes",
@@ -63,6 +64,14 @@ class Change:
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
             for line in difflib.unified_diff(before, after, old, new)
         )
+
+
+def is_of_another_user(path: Path) -> bool:
+    """Return whether a file belongs neither to whoever runs this nor to root, as ssh wants it."""
+    try:
+        return os.name == "posix" and path.stat().st_uid not in (0, os.getuid())
+    except OSError:
+        return False  # reading it says why
 
 
 def read_bytes(path: Path) -> bytes | None:

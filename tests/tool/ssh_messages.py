@@ -61,6 +61,12 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "lab connect user@address",
     ),
     (
+        "Can't open user config file /x/config: Permission denied",
+        ConfigurationError,
+        "You may not read /x/config",
+        "chmod u+r /x/config",
+    ),
+    (
         'unix_listener: path "/very/long" too long for Unix domain socket',
         ConfigurationError,
         "too long",

@@ -14,7 +14,7 @@ from pathlib import Path
 import openssh_server
 import pytest
 from baking import BakedProject
-from needs import IS_ROOT, need_program
+from needs import IS_ROOT, need_program, need_root
 from openssh_server import Laptop, OpenSSHServer
 from tool_helpers import Lab, that_sends
 
@@ -23,6 +23,7 @@ from ml_remote.doctor import checks
 from ml_remote.doctor.checks import examine
 from ml_remote.doctor.connection_checks import check_address, check_port
 from ml_remote.doctor.findings import Finding
+from ml_remote.errors import ConfigurationError
 from ml_remote.login.connecting import connect
 from ml_remote.login.entries import write_entry
 from ml_remote.project import Project
@@ -131,6 +132,19 @@ def test_file_that_others_may_write_to_is_told(laptop: Laptop, name: str) -> Non
     subprocess.run(["sh", "-c", finding.remedy], check=True)
     (finding,) = checks.check_permissions(laptop.ssh)
     assert finding.state == "ok"
+
+
+@pytest.mark.parametrize("name", ["config", f"ml-remote.d/{ALIAS}.conf"])
+def test_file_of_another_user_is_told(laptop: Laptop, name: str) -> None:
+    need_root("give a file to another user")
+    write_entry(CONTEXT, "ada@gpu.example.com", alias=ALIAS, offline=True, yes=True)
+    path = laptop.ssh / name
+    os.chown(path, 65534, 65534)
+    (finding,) = checks.check_permissions(laptop.ssh)
+    assert finding.detail == f"another user owns {path}"
+    with pytest.raises(ConfigurationError, match="belongs to another user") as raised:
+        Client(alias=ALIAS, directory=laptop.ssh).resolve()
+    assert raised.value.hint == finding.remedy == f'sudo chown "$USER" {path}'
 
 
 def test_missing_directory_is_told(tmp_path: Path) -> None:

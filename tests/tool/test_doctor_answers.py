@@ -16,6 +16,8 @@ from ml_remote.doctor.findings import Finding, State, ok, skipped, unknown
 from ml_remote.doctor.tool_checks import check_rsync, check_tools
 from ml_remote.project import Project
 from ml_remote.slurm_options import SlurmOptions, read_options
+from ml_remote.ssh.address import Destination
+from ml_remote.ssh.entry import Entry
 from ml_remote.tables import Tables
 
 QUOTA = "quota\tquota\tDisk quotas for user ada (uid 5): \nquota\tquota\t/ 9* 8 9 none 1 0 0"
@@ -40,6 +42,7 @@ def caches(said: str, quotas: str = "") -> Finding:
 
 
 RSYNC = "rsync  version 3.2.7  protocol version 31"
+ENTRY = Entry(alias="gpu", destination=Destination(host="gpu.example.com"))
 # What no machine of the tests can be made to answer: the answers themselves are the stand-ins.
 ANSWERS: dict[str, tuple[Finding, State, str]] = {
     "git": (machine_checks.check_git("git version 1.8.3.1"), "failed", "1.8.3.1 is too old"),
@@ -50,6 +53,8 @@ ANSWERS: dict[str, tuple[Finding, State, str]] = {
         "warning", "openrsync: protocol version 29 on the machine; 3.0 or newer is needed"),
     "openrsync here": (check_rsync(RSYNC, "openrsync: protocol version 29", sftp="unknown"),
         "warning", "on this computer; 3.0 or newer is needed on both sides, so results are copied"),
+    "entry unread": (checks.check_entry(ENTRY, "gpu", {"hostname": ["gpu"]}),
+        "failed", "ssh does not read lab's entry for gpu"),
     "no rsync, no sftp": (check_rsync("", RSYNC, sftp="failed"), "failed", "no sftp either"),
     "rsync?": (check_rsync(None, RSYNC, sftp="ok"), "unknown", "did not say"),
     "tools?": (check_tools(None), "unknown", "did not say"),

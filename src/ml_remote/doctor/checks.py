@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import processes
 from ..errors import ConfigurationError, LabError
+from ..files import is_of_another_user
 from ..git import git_command, git_variables
 from ..login.keys import Key, agent_keys, read_key
 from ..project import Project
@@ -111,8 +112,16 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
         return
     ours = our_directory(directory)
     paths = [directory, directory / "config", ours, *sorted(ours.glob("*.conf"))]
+    foreign = [path for path in paths if is_of_another_user(path)]
     wrong = [path for path in paths if _is_open_to_others(path)]
-    if wrong:
+    if foreign:
+        yield Finding(
+            name="permissions",
+            state="failed",
+            detail=f"another user owns {', '.join(map(str, foreign))}",
+            remedy=f'sudo chown "$USER" {shlex.join(map(str, foreign))}',
+        )
+    elif wrong:
         quoted = shlex.join(map(str, wrong))
         yield Finding(
             name="permissions",
@@ -126,10 +135,9 @@ def check_permissions(directory: Path) -> Iterator[Finding]:
 
 def _is_open_to_others(path: Path) -> bool:
     try:
-        status = path.stat()
+        return bool(stat.S_IMODE(path.stat().st_mode) & 0o022)
     except OSError:
         return False  # reading it says why
-    return bool(stat.S_IMODE(status.st_mode) & 0o022) or status.st_uid not in (0, os.getuid())
 
 
 def check_include(entry: Entry | None, directory: Path) -> Finding:
@@ -161,6 +169,13 @@ def check_entry(entry: Entry | None, alias: str, resolved: Mapping[str, list[str
             state="failed",
             detail=f"{alias} is not known to ssh",
             remedy="lab connect user@address",
+        )
+    if resolved["hostname"] == [alias] != [entry.destination.host]:
+        return Finding(
+            name="entry",
+            state="failed",
+            detail=f"ssh does not read lab's entry for {alias}",
+            remedy="lab connect --offline",
         )
     wanted = {
         "hostname": entry.destination.host,

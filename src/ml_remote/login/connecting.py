@@ -129,7 +129,8 @@ def _repair(plan: Plan, console: Console, *, yes: bool) -> None:
     try:
         Client(alias=plan.alias).resolve()
     except ConfigurationError as error:
-        if str(our_directory(plan.before.directory) / f"{plan.alias}.conf") not in error.message:
+        path = our_directory(plan.before.directory) / f"{plan.alias}.conf"
+        if plan.is_empty or str(path) not in error.message:
             raise
         write_plan(plan, console, said=agree(plan, console, yes=yes))
 

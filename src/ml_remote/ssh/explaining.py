@@ -12,8 +12,10 @@ import os
 import re
 import shlex
 import socket
+from pathlib import Path
 
 from ..errors import ConfigurationError, LabError, NoJobError, UnreachableError
+from ..files import is_of_another_user
 from ..ui.text import in_one_line
 from .messages import MESSAGES, NOISE
 from .proxy_programs import missing_program, where_it_is_named
@@ -60,6 +62,12 @@ def recognise(stderr: str, *, alias: str, others: str = "") -> LabError | None:
         except ConfigurationError as unreadable:
             return unreadable
     stderr = "\n".join(line for line in _shortened(stderr).split("\n") if not NOISE.match(line))
+    refused = re.search(r"^Bad owner or permissions on (.+)$", stderr, re.MULTILINE)
+    if refused is not None and is_of_another_user(Path(refused[1])):
+        return ConfigurationError(
+            f"ssh refuses {in_one_line(refused[1])} because it belongs to another user.",
+            hint=f'sudo chown "$USER" {_in_command("file", refused[1])}',
+        )
     program = missing_program(stderr)
     if program is not None:
         return _without_program(program, alias=alias)

@@ -82,6 +82,12 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "chmod go-w {file}",
     ),
     (
+        r"^Can't open user config file (?P<file>.+?): Permission denied",
+        ConfigurationError,
+        "You may not read {file}.",
+        "chmod u+r {file}",
+    ),
+    (
         r"^Can't open user config file (?P<file>.+?):",
         ConfigurationError,
         "There is no {file}.",
