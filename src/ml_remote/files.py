@@ -140,17 +140,18 @@ def apply_changes(changes: Sequence[Change]) -> None:
         raise
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, *, of: str = "") -> None:
     """Remove what a process that was killed in the middle of a change left in `folder`.
 
-    Only for the holder of the lock: any such file is then nobody's.
+    With `of`, only what it left of the file of that name. Only for the holder of the lock: any such
+    file is then nobody's.
     """
     if not folder.is_dir():
         return
-    for path in folder.glob(f".*{MARK}*"):
+    for path in folder.glob(f".{of or '*'}{MARK}*"):
         if path.name.rpartition("-")[2].isdecimal():
             path.unlink(missing_ok=True)
-    for trial in folder.glob(f"{TRIAL}*"):
+    for trial in () if of else folder.glob(f"{TRIAL}*"):
         with suppress(OSError):  # one that is being tried, or something else
             for path in trial.iterdir():
                 path.unlink()

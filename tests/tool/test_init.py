@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,21 @@ from ml_remote.version import Version
 
 SECRET = "TOKEN=4711\n"
 ANSWERS = ("--alias", "gpu", "--address", "ada@gpu.example.com")
+
+KILLED = """
+import os, sys
+from ml_remote.cli import main
+real, left = os.replace, int(sys.argv[1])
+def replace(*names):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+    return real(*names)
+os.replace = replace
+sys.exit(main(sys.argv[2:]))
+"""
+"""A `lab` that is killed at the rename after this many."""
 
 
 @pytest.fixture
@@ -98,6 +114,44 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     assert done.returncode == 0, done.stderr
     assert files(repository) == before
     assert not (repository / ".vscode").exists()
+
+
+@pytest.mark.parametrize("renames", [3, 0, 1, 2, 4, 5, 6])
+def test_one_that_was_killed_is_continued_and_taken_back(repository: Path, renames: int) -> None:
+    before = files(repository)
+    words = ("init", "--alias", "gpu", "--yes")
+    command = [sys.executable, "-B", "-c", KILLED, str(renames), *words]
+    assert subprocess.run(command, cwd=repository, capture_output=True).returncode == -9
+    shutil.copytree(repository, repository.with_name("copy"), symlinks=True)
+
+    done = run_tool(repository, *words)
+    assert done.returncode == 0, done.stderr
+    assert ("`lab init` was interrupted" in done.stderr) == (renames > 0)
+    assert "git add lab.toml lab.py .gitignore .vscode/settings.json" in done.stdout
+    assert set(files(repository)) - set(before) == {
+        ".vscode/settings.json", "lab.local.toml", "lab.py", "lab.toml",
+    }  # fmt: skip
+    assert "already a project" in run_tool(repository, *words).stdout
+    for root in (repository, *([repository.with_name("copy")] if renames else [])):
+        done = run_tool(root, "init", "--remove", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert files(root) == before
+        assert status(root) == ["?? notes.txt"]
+
+
+def test_second_one_keeps_what_the_first_has_recorded(repository: Path) -> None:
+    before = files(repository)
+    run_tool(repository, "init", "--alias", "gpu", "--yes")
+    (repository / "lab.toml").unlink()
+    (repository / "lab.py").write_text("# mine\n" + (repository / "lab.py").read_text())
+    refused = run_tool(repository, "init", "--alias", "gpu", "--yes")
+    assert "lab.py already exists" in refused.stderr
+    (repository / "lab.py").unlink()
+    done = run_tool(repository, "init", "--alias", "gpu", "--yes")
+    assert done.returncode == 0, done.stderr
+    done = run_tool(repository, "init", "--remove", "--yes")
+    assert "Undone." in done.stdout
+    assert files(repository) == before
 
 
 @pytest.mark.slow

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 from pathlib import Path
 
 from ..context import Context
@@ -12,28 +11,34 @@ from ..files import Change, apply_changes, read_bytes
 from ..login.entries import write_entry
 from ..next_steps import Known, what_next
 from ..package_lists.sources import how_to_list
-from ..parsing import parse_json, parse_toml
+from ..parsing import parse_toml
 from ..project import Project, current_folder
 from ..settings import read_settings
-from ..state import check_links, make_state
+from ..state import check_links
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
 from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
 from . import proposed_files
 from .questions import Answers, ask_machine, ask_package
-from .repository import git_path, is_ignored, is_tracked, look
+from .record import (
+    EXCLUDE,
+    SCRIPT,
+    SETTINGS,
+    Written,
+    forget,
+    is_unfinished,
+    path_of,
+    read_record,
+    shown,
+    what_is_ours,
+    write,
+)
+from .repository import is_ignored, is_tracked, look
 
 __all__ = ["init", "remove"]
 
-_SCRIPT = "lab.py"
-_SETTINGS = ".vscode/settings.json"
-_RECORD = ".lab/init.json"
-_EXCLUDE = "info/exclude"
-"""git's own file for this clone, by its name in git's folder."""
-_THIS_CLONES = (LOCAL_FILE, "exclude")
-_FILES = (PROJECT_FILE, _SCRIPT, LOCAL_FILE, ".gitignore", _SETTINGS, _EXCLUDE)
-"""What is ever written, as the record names it."""
+_THIS_CLONES = (LOCAL_FILE, EXCLUDE)
 
 
 def init(context: Context, answers: Answers) -> None:
@@ -44,7 +49,9 @@ def init(context: Context, answers: Answers) -> None:
     check_links(root)
     if root != current_folder():
         console.note(f"The repository is {root}.")
-    if (root / PROJECT_FILE).exists():
+    if is_unfinished(root):
+        console.note("An earlier `lab init` was interrupted here. This one continues it.")
+    elif (root / PROJECT_FILE).exists():
         if not (root / PROJECT_FILE).is_file():
             raise _taken(PROJECT_FILE)
         _check_is_ours(root)
@@ -62,20 +69,22 @@ def init(context: Context, answers: Answers) -> None:
         console.warn(how)
     try:
         changes = _wanted(root, settings, console=console, yes=answers.yes)
-        _write(root, changes)
+        write(root, changes)
     except OSError as error:  # a folder in the place of a file, or a file in that of a folder
         why = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
         raise LabError(f"Nothing was written: {why}.", hint="Fix that, then: lab init") from None
     for change in changes:
-        console.say(f"Written: {_name(change.path, root)}")
+        console.say(f"Written: {shown(change.path, root)}")
     if this_version().commit is None:
         console.warn("lab.py pins no version of the tool yet. To see how: uv run lab.py")
-    hidden = [name for name in (PROJECT_FILE, _SCRIPT) if is_ignored(root, name)]
+    hidden = [name for name in (PROJECT_FILE, SCRIPT) if is_ignored(root, name)]
     if hidden:
         console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
     if (root / "data").is_dir() and not is_tracked(root, "data"):
         tell_if_not_ignored(console, root)
-    shared = [_name(one.path, root) for one in changes if one.path.name not in _THIS_CLONES]
+    shared = [
+        name for name in what_is_ours(root) if name not in _THIS_CLONES and (root / name).is_file()
+    ]
     console.say(f"Nothing was committed. To do that: git add {' '.join(shared)}; git commit")
     if not address:
         console.next_step(_after_init(context, root, is_new=True), with_uv=True)
@@ -126,30 +135,34 @@ def _wanted(root: Path, settings: str, *, console: Console, yes: bool) -> list[C
     Raises LabError when these are not wanted, or a file of another kind is in their place.
     """
     version = this_version()
-    texts = {PROJECT_FILE: settings, _SCRIPT: proposed_files.script(version)}
+    texts = {PROJECT_FILE: settings, SCRIPT: proposed_files.script(version)}
     if version.commit is None and version.folder is not None:
         texts[LOCAL_FILE] = proposed_files.local_toml(version.folder)
+    ours = what_is_ours(root)
     needed = [
-        _new(root, name, text)
+        _new(root, name, text, ours.get(name))
         for name, text in texts.items()
         if read_bytes(root / name) != text.encode()
     ]
     for change in needed:
-        if change.path.name == _SCRIPT:  # long, and no change to a text of the person's
-            console.say(f"New file: {_SCRIPT}, which starts lab")
+        # A new lab.py is long, and changes no text of the person's.
+        if change.path.name == SCRIPT and change.before is None:
+            console.say(f"New file: {SCRIPT}, which starts lab")
         else:
-            console.diff(change.diff(_name(change.path, root)))
+            console.diff(change.diff(shown(change.path, root)))
     names = ", ".join(change.path.name for change in needed)
-    if not console.confirm(f"Add {names}?", yes=yes):
+    if needed and not console.confirm(f"Add {names}?", yes=yes):
         raise LabError("Nothing was changed.")
     return [*needed, *_ignored(root, console, yes=yes), *_offered(root, console, yes=yes)]
 
 
-def _new(root: Path, name: str, text: str) -> Change:
+def _new(root: Path, name: str, text: str, ours: Written | None) -> Change:
+    """Return the change that makes a file, or replaces one that `lab init` itself has written."""
     path = root / name
-    if path.exists() or path.is_symlink():
+    before = read_bytes(path) if path.is_file() and not path.is_symlink() else None
+    if os.path.lexists(path) and not (ours and ours.is_in(before)):
         raise _taken(name)
-    return Change(path=path, before=None, after=text.encode())
+    return Change(path=path, before=before, after=text.encode())
 
 
 def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
@@ -163,7 +176,7 @@ def _ignored(root: Path, console: Console, *, yes: bool) -> list[Change]:
         if _agreed(change, root, console, yes=yes):
             return [change]
     console.say("git will ignore these in this clone only (.git/info/exclude).")
-    return [_changed(_path(root, _EXCLUDE), lines)]
+    return [_changed(path_of(root, EXCLUDE), lines)]
 
 
 def _changed(path: Path, lines: list[str]) -> Change:
@@ -173,12 +186,12 @@ def _changed(path: Path, lines: list[str]) -> Change:
 
 def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
     """Return the change of VS Code's settings, if it is agreed to."""
-    path = root / _SETTINGS
-    is_own = path.resolve() == root.resolve() / _SETTINGS
+    path = root / SETTINGS
+    is_own = path.resolve() == root.resolve() / SETTINGS
     try:
         after = proposed_files.vscode(path) if is_own else None
     except ConfigurationError as error:
-        console.warn(f"{_SETTINGS} was not changed: {error.message}")
+        console.warn(f"{SETTINGS} was not changed: {error.message}")
         return []
     if after is None:
         return []
@@ -187,27 +200,10 @@ def _offered(root: Path, console: Console, *, yes: bool) -> list[Change]:
 
 
 def _agreed(change: Change, root: Path, console: Console, *, yes: bool) -> bool:
-    name = _name(change.path, root)
+    name = shown(change.path, root)
     console.diff(change.diff(name))
     what = "Change" if change.before is not None else "Add"
     return console.confirm(f"{what} {name}?", yes=yes)
-
-
-def _write(root: Path, changes: list[Change]) -> None:
-    """Write everything or nothing, and what each file was before. Raises OSError."""
-    record = root / _RECORD
-    kept = {
-        next(name for name in _FILES if _path(root, name) == change.path): {
-            "before": None if change.before is None else change.before.decode("latin-1"),
-            "after": _digest(change.after or b""),
-        }
-        for change in changes
-    }
-    new = json.dumps(kept, indent=1).encode()
-    make_state(record.parent)
-    for folder in {change.path.parent for change in changes}:
-        folder.mkdir(parents=True, exist_ok=True)
-    apply_changes([*changes, Change(path=record, before=read_bytes(record), after=new)])
 
 
 def remove(context: Context, *, yes: bool) -> None:
@@ -218,28 +214,28 @@ def remove(context: Context, *, yes: bool) -> None:
     console = context.console
     root = look().root
     check_links(root)
-    text = read_bytes(root / _RECORD)
-    if text is None:
+    written = read_record(root)
+    if not written:
         raise LabError(
             "This clone does not know what `lab init` added: only the clone it was run in does.",
             hint="Remove the files yourself: git rm lab.toml lab.py",
         )
     changes, kept = [], []
-    for name, before, after in _recorded(text):
-        path = _path(root, name)
+    for name, one in written.items():
+        path = path_of(root, name)
         now = read_bytes(path)
-        if now is None or now == before:
+        if now is None or now == one.before:
             continue
-        if _digest(now) != after or path.is_symlink():
+        if not one.is_in(now) or path.is_symlink():
             kept.append(name)
             continue
-        changes.append(Change(path=path, before=now, after=before))
+        changes.append(Change(path=path, before=now, after=one.before))
     for change in changes:
-        console.diff(change.diff(_name(change.path, root)))
+        console.diff(change.diff(shown(change.path, root)))
     if not console.confirm("Undo this?", yes=yes):
         raise LabError("Nothing was changed.")
     try:
-        apply_changes([*changes, Change(path=root / _RECORD, before=text, after=None)])
+        forget(root, changes)
     except OSError as error:
         raise LabError(f"Nothing was changed: {error}.") from None
     for change in changes:
@@ -253,51 +249,12 @@ def remove(context: Context, *, yes: bool) -> None:
     console.next_step(what_next(context, Known(is_project=False, left=left)))
 
 
-def _recorded(text: bytes) -> list[tuple[str, bytes | None, str]]:
-    """Return what `lab init` wrote: names, what was there before, and a hash of what it wrote.
-
-    Raises LabError for a record that it has not written: a clone may bring one.
-    """
-    try:
-        found = [
-            (name, _bytes(values["before"]), str(values["after"]))
-            for name, values in parse_json(text).items()
-        ]
-    except (ValueError, AttributeError, KeyError, TypeError):
-        found = []
-    if not found or any(name not in _FILES for name, _, _ in found):
-        raise LabError(
-            f"{_RECORD} is not what `lab init` wrote, so nothing was changed.",
-            hint="Remove the files yourself: git rm lab.toml lab.py",
-        )
-    return found
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("latin-1")
-
-
 def _keep_ignored(root: Path) -> None:
     """Make git ignore what is left, in this clone, so that files once ignored never show."""
     patterns = proposed_files.IGNORED.values()
     there = [one for one in patterns if any(root.glob(one.removeprefix("/")))]
     lines = [one for one in there if one in proposed_files.missing_lines(root)]
     if lines:
-        path = _path(root, _EXCLUDE)
+        path = path_of(root, EXCLUDE)
         path.parent.mkdir(exist_ok=True)
         apply_changes([_changed(path, lines)])
-
-
-def _path(root: Path, name: str) -> Path:
-    """Return where a file that is ever written is."""
-    if name == _EXCLUDE:
-        return git_path(root, name)
-    return root / name
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
