@@ -133,7 +133,8 @@ ROWS = {
     "cshrc": swallowed("csh", ".cshrc", "set a = 1\nexec zsh\n", 2, "$?prompt"),
     "rc of ssh": swallowed("sh", ".ssh/rc", "sleep 1000\n", 1, "remove that line"),
     "nologin": Row("nologin", {}, "This account is currently not available", "Ask who", runs=False),
-    "false": Row("false", {}, "does not run the commands that it is given", "Let only", runs=False),
+    "false": Row("false", {}, "may have no ordinary shell", "Ask who", runs=False),
+    "forced": Row("sh", {}, "command= in", "Ask", runs=False, options={"ForceCommand": "true"}),
     "git-shell": Row("git-shell", {}, "unrecognized command", "Ask who", runs=False),
     "sftp only": Row(
         "sh",

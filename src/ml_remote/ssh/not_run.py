@@ -118,12 +118,19 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
             "one: look in the files that your shell reads at each login, such as ~/.bashrc",
             quoted=(said,),
         )
-    what = "waits instead of running" if result is None else "does not run"
+    if result is not None:
+        return CommandNotRunError(
+            f"{alias} lets you in, but runs nothing and does not say why. Your account there may "
+            "have no ordinary shell, something else may be set to run for it or for your key "
+            "(ForceCommand, or command= in authorized_keys), or a start-up file ends the shell.",
+            hint="Ask whoever runs the machine for an account that may run commands. If it may: "
+            "look in the files that your shell reads at each login, such as ~/.bashrc",
+        )
     return CommandNotRunError(
-        f"{alias} lets you in, but your login shell there {what} the commands that it is given. "
-        "One of its start-up files seems to start another program, end the shell, or wait for an "
-        "answer: ~/.bashrc (bash), ~/.zshenv (zsh), ~/.config/fish/config.fish (fish), ~/.cshrc "
-        "or ~/.tcshrc (csh, tcsh), or ~/.ssh/rc.",
+        f"{alias} lets you in, but your login shell there waits instead of running the commands "
+        "that it is given. One of its start-up files seems to start another program, end the "
+        "shell, or wait for an answer: ~/.bashrc (bash), ~/.zshenv (zsh), "
+        "~/.config/fish/config.fish (fish), ~/.cshrc or ~/.tcshrc (csh, tcsh), or ~/.ssh/rc.",
         hint="Let only interactive shells do that. In ~/.bashrc, put above such a line: "
         "case $- in *i*) ;; *) return ;; esac",
     )
