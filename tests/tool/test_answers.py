@@ -221,7 +221,7 @@ OURS = re.compile(
     r"|what_to_open\((context\.)?project\)|shown_in|work|aside"
     r"|self\._kind\.what_next|address or EXAMPLES|close\[0\]"
     r"|self\.directory / 'config'|subprocess\.list2cmdline\(command\)|branch|old\[:7\]|new"
-    r"|_suggestion\(name\)"
+    r"|_suggestion\(name\)|_in_command\('file', refused\[1\]\)"
 )
 
 PROPOSE = ("hint", "remedy")

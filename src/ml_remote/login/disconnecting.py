@@ -168,5 +168,5 @@ def _what_next(context: Context, alias: str, directory: Path) -> str:
     try:
         has_way = Client(alias=alias, directory=directory).is_configured
     except ConfigurationError as error:
-        return error.hint or "lab doctor"
+        return what_next(context, Known(left=error.hint or "lab doctor"))
     return what_next(context, Known(has_way=has_way, is_connected=False), after="lab disconnect")
