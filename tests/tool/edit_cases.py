@@ -134,6 +134,11 @@ CASES = [
         notes=("adds remotecommand tmux to gpu: VS Code cannot", "adds requesttty"),
     ),
     prepended(
+        "a wildcard keeps commands away",
+        "Host g?u\n    SessionType none\n    StdinNull yes\n",
+        notes=("adds SessionType none to gpu: neither lab nor VS Code", "adds StdinNull yes"),
+    ),
+    prepended(
         "the bare address has a jump host",
         "Host *.example.com\n    ProxyJump bastion\n",
         notes=("`ssh gpu.example.com` goes through bastion", "add --jump bastion"),

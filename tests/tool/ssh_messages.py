@@ -112,6 +112,12 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "not known yet",
         "lab connect",
     ),
+    (
+        "Cannot fork into background without a command to execute.",
+        ConfigurationError,
+        "sets ForkAfterAuthentication yes for gpu",
+        "limit it to the hosts",
+    ),
     ("Host key verification failed.", HostKeyUnknownError, "not known yet", "lab connect"),
     (
         "Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. "

@@ -18,6 +18,7 @@ from ..project import Project
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
+from ..ssh.settings_at_fault import fault_of_settings
 from ..ssh.ssh_config import read_entry
 from ..ssh.ssh_directory import check_directories, our_directory, read_state
 from .connection_checks import examine_connection
@@ -61,6 +62,10 @@ def examine(client: Client, project: Project) -> Iterator[Finding]:
         resolved = client.resolve()
     except LabError as error:
         yield failed("configuration", error)
+        return
+    fault = fault_of_settings(resolved, alias=alias)
+    if fault is not None:
+        yield failed("configuration", fault)
         return
     if is_read:
         yield check_entry(entry, alias, resolved)

@@ -25,6 +25,7 @@ from ..ssh.agents import agent_hangs, fault_of_agent, silent_agent
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry, render
+from ..ssh.settings_at_fault import fault_of_settings
 from ..ssh.ssh_config import Plan, plan_connect
 from ..ssh.ssh_directory import our_directory, ssh_directory
 from ..ui.console import Console
@@ -216,6 +217,9 @@ def _client_for(entry: Entry) -> Client:
 
 def _first_login(client: Client, console: Console, *, yes: bool) -> Login:
     """Try to log in; a host key that was never seen is shown and pinned first."""
+    fault = fault_of_settings(client.resolve(), alias=client.alias)
+    if fault is not None:
+        raise fault
     try:
         check_gateway(client, console)
         return log_in(client)

@@ -32,6 +32,7 @@ from .explaining import explain, recognise
 from .forwards import close_left_behind
 from .not_run import command_not_run
 from .proxy_errors import proxy_error
+from .settings_at_fault import fault_of_settings
 from .shared_connection import (
     can_ask,
     control_command,
@@ -251,7 +252,9 @@ class Client:
                 lambda own: client.command(*words, flags=own), input=input, timeout=timeout
             )
         except subprocess.TimeoutExpired:
-            fault = fault_of_agent(self.resolve(), alias=self.alias)
+            resolved = self.resolve()
+            setting = fault_of_settings(resolved, alias=self.alias)
+            fault = setting or fault_of_agent(resolved, alias=self.alias)
             raise fault or UnreachableError(
                 f"{self.alias} did not answer within {timeout:g} seconds.",
                 hint="To find the cause: lab doctor",

@@ -36,10 +36,12 @@ from .ssh_directory import (
     whole_configuration,
 )
 
-__all__ = ["SECONDS", "check", "has_commands", "query", "quiet_shell", "write_copy"]
+__all__ = ["FOR_COMMANDS", "SECONDS", "check", "has_commands", "query", "quiet_shell", "write_copy"]
 
 SECONDS = 10.0
 """Seconds for ssh to read a configuration."""
+FOR_COMMANDS = {"SessionType": "default", "StdinNull": "no"}
+"""What these options must be for programs that run commands; ssh before 8.7 has neither."""
 _NOISE = re.compile(r"$|Pseudo-terminal|.*terminating, ")
 
 Options = dict[str, list[str]]
@@ -215,6 +217,13 @@ def _unasked_options(entry: Entry, options: Options) -> Iterator[str]:
                 yield f"{sentence}."
             elif value not in ("auto", "false", "no", "none"):
                 yield f"{sentence}: VS Code cannot connect while it does."
+    for option, needed in FOR_COMMANDS.items():
+        (value, *_) = options.get(option.lower(), [needed])
+        if value != needed:
+            yield (
+                f"Your configuration adds {option} {value} to {entry.alias}: neither lab nor VS "
+                "Code can connect while it does."
+            )
 
 
 def _differences_from_address(entry: Entry, address: Options, options: Options) -> Iterator[str]:

@@ -19,6 +19,7 @@ from ..files import is_of_another_user
 from ..ui.text import in_one_line
 from .messages import MESSAGES, NOISE
 from .proxy_programs import missing_program, where_it_is_named
+from .settings_at_fault import setting_that_rules_out
 from .ssh_directory import check_directories, ssh_directory
 
 __all__ = ["explain", "recognise"]
@@ -68,6 +69,9 @@ def recognise(stderr: str, *, alias: str, others: str = "") -> LabError | None:
             f"ssh refuses {in_one_line(refused[1])} because it belongs to another user.",
             hint=f'sudo chown "$USER" {_in_command("file", refused[1])}',
         )
+    setting = setting_that_rules_out(stderr, alias=alias)
+    if setting is not None:
+        return setting
     program = missing_program(stderr)
     if program is not None:
         return _without_program(program, alias=alias)

@@ -106,6 +106,13 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "that is fixed, ssh works for no host.",
         "Open your SSH configuration and remove the Include line that leads back",
     ),
+    (
+        r"^Cannot fork into background without a command to execute",
+        ConfigurationError,
+        "Your SSH configuration sets ForkAfterAuthentication yes for {alias}, so no program can "
+        "run commands there.",
+        "Change that line of your SSH configuration, or limit it to the hosts that need it",
+    ),
     # The host key
     (
         r"^@ +WARNING: REVOKED HOST KEY DETECTED",

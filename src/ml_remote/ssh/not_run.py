@@ -19,6 +19,7 @@ from .. import processes
 from ..errors import CommandNotRunError, LabError
 from ..processes import Result
 from ..ui.text import in_one_line
+from .settings_at_fault import fault_of_settings
 
 if TYPE_CHECKING:
     from .client import Client
@@ -89,7 +90,8 @@ class Culprit:
 def command_not_run(client: Client, result: Result | None) -> CommandNotRunError:
     """Return the error for a login shell that did not run what it was given.
 
-    `result` is what came instead; None if nothing came in time.
+    `result` is what came instead; None if nothing came in time. Raises ConfigurationError where
+    the configuration here is the reason.
     """
     alias = client.alias
     if result is not None and is_password_expired(result):
@@ -102,6 +104,9 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
             f"{alias} allows no more logins at the same time (maxlogins), so nothing ran.",
             hint="End some of your sessions there; or ask whoever runs the machine",
         )
+    fault = fault_of_settings(client.resolve(), alias=alias)
+    if fault is not None:
+        raise fault
     culprit = find_culprit(client)
     if culprit is not None:
         return CommandNotRunError(
