@@ -184,6 +184,24 @@ REFUSALS = [
         words="gpu already means elsewhere.example.com:22",
     ),
     Refusal(
+        name="alias of a compute node",
+        before=f"{INCLUDE}\n",
+        files={
+            f"{OURS}/gpu.conf": "Host gpu\n    HostName gpu\n    ProxyCommand ssh login sh x\n"
+            "    UserKnownHostsFile ~ssh/ml-remote.d/gpu.known_hosts\n"
+        },
+        words="gpu already means a compute node (`lab node`)",
+    ),
+    Refusal(
+        name="entry of ours to which the person added a ProxyCommand",
+        before=f"{INCLUDE}\n",
+        files={
+            f"{OURS}/gpu.conf": "Host gpu\n    HostName gpu.example.com\n    User ada\n"
+            "    ProxyCommand nc -x proxy:1080 %h %p\n"
+        },
+        words="gpu already means ada@gpu.example.com by ProxyCommand",
+    ),
+    Refusal(
         name="address is an alias of the person's",
         before="Host box\n    HostName 10.0.0.5\n",
         destination="ada@box",

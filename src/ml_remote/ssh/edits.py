@@ -185,8 +185,9 @@ def how_by_hand(alias: str, entry: Entry | None, directory: Path) -> str:
 
 
 def _route(entry: Entry) -> str:
-    if entry.proxy is not None:
-        return "a compute node (`lab node`)"
+    if entry.proxy is not None:  # a person may have added one; `lab node` names the host key, too
+        is_node = entry.known_hosts is not None
+        return "a compute node (`lab node`)" if is_node else f"{entry.destination} by ProxyCommand"
     via = f" through {', '.join(map(str, entry.jump))}" if entry.jump else ""
     return f"{entry.destination}{via}"
 
