@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ml_remote.errors import UsageError
 from ml_remote.jobs.about import About, Run
 from ml_remote.jobs.job import Job, State
 from ml_remote.project import Project
+from ml_remote.records.comparison import Comparison, parse_goal
+from ml_remote.records.reading import Record
 from ml_remote.runs import labs
 from ml_remote.runs.listing import choose_run, table
 from ml_remote.ui.words import duration_in_words
@@ -54,6 +57,17 @@ def test_unclear_run_is_told_with_what_there_is(text: str, said: str) -> None:
     assert "2026-01-03_03-04-06" in raised.value.message
     with pytest.raises(UsageError, match="No lab has been run on machine yet"):
         choose_run([], None, alias="machine")
+
+
+def test_run_without_a_number_is_none_of_the_best() -> None:
+    losses = {"a/1": {"loss": math.nan}, "a/2": {"loss": 2.0}, "a/3": {"loss": 3.0}, "a/4": {}}
+    records = [
+        Record(folder=Path(name), id=name, name=name, metrics=metrics)
+        for name, metrics in losses.items()
+    ]
+    comparison = Comparison.of(records, parse_goal("min:loss"))
+    for count, names in ((1, ["a/2"]), (3, ["a/2", "a/3"])):
+        assert [record.name for record in comparison.first(count)] == names
 
 
 @pytest.mark.parametrize(

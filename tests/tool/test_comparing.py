@@ -20,7 +20,7 @@ from ml_remote.commands.run import _in_two_words
 from ml_remote.far.env.parameters import split_parameters
 from ml_remote.far.env.sessions.run_names import NamedRuns
 from ml_remote.far.login.metrics import Known, differing, metrics_of, text_of
-from ml_remote.records.comparison import Comparison, parse_goal
+from ml_remote.records.comparison import Comparison
 from ml_remote.records.reading import read_record, records_in
 from ml_remote.runs import comparing
 
@@ -221,14 +221,6 @@ def test_what_cannot_be_compared_is_told(said: Said, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_text("mine")
     code, _, err = said("runs", "--compare", "--plot", str(tmp_path / "mine.png"))
     assert (code, "lab did not draw it, so it was kept." in err) == (2, True)
-
-
-def test_run_without_a_number_is_none_of_the_best(tmp_path: Path) -> None:
-    for name, value in (("a/1", float("nan")), ("a/2", 2.0), ("a/3", 3.0), ("a/4", None)):
-        leave(tmp_path, name, metrics={"loss": value, "other": 1})
-    comparison = Comparison.of(records_in(tmp_path / "outputs"), parse_goal("min:loss"))
-    for count, names in ((1, ["a/2"]), (3, ["a/2", "a/3"])):
-        assert [record.name for record in comparison.first(count)] == names
 
 
 HOSTILE = {
