@@ -62,6 +62,10 @@ _EXPIRED = re.compile(
 )
 # What PAM says there (maxlogins, in limits.conf) in the place of what the command prints.
 _TOO_MANY = re.compile(r"(?m)^There were too many logins for '")
+_ASK = (
+    "Ask whoever runs the machine for an account that may run commands. If it may: look in the "
+    "files that your shell reads at each login, such as ~/.bashrc"
+)
 _FIELDS = re.compile(r"([^:\n]{1,200}):([0-9]{1,6}):(.*)")
 
 
@@ -119,8 +123,7 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
     if said:
         return CommandNotRunError(
             f"{alias} lets you in, but does not run commands. It says: {said}",
-            hint="Ask whoever runs the machine for an account with an ordinary shell. If it is "
-            "one: look in the files that your shell reads at each login, such as ~/.bashrc",
+            hint=_ASK,
             quoted=(said,),
         )
     if result is not None:
@@ -128,8 +131,7 @@ def command_not_run(client: Client, result: Result | None) -> CommandNotRunError
             f"{alias} lets you in, but runs nothing and does not say why. Your account there may "
             "have no ordinary shell, something else may be set to run for it or for your key "
             "(ForceCommand, or command= in authorized_keys), or a start-up file ends the shell.",
-            hint="Ask whoever runs the machine for an account that may run commands. If it may: "
-            "look in the files that your shell reads at each login, such as ~/.bashrc",
+            hint=_ASK,
         )
     return CommandNotRunError(
         f"{alias} lets you in, but your login shell there waits instead of running the commands "
