@@ -49,6 +49,23 @@ def test_address_that_an_option_rules_out_is_not_called_unknown(laptop: Laptop) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("RevokedHostKeys /nope", "ssh cannot read /nope"),
+        ("BindAddress 192.0.2.1", "(BindAddress or BindInterface)"),
+        ("PubkeyAcceptedAlgorithms rsa-sha2-512", "turns off keys of the type ssh-ed25519"),
+    ],
+)
+def test_connecting_names_an_option_that_stops_it(
+    lab: Lab, laptop: Laptop, server: OpenSSHServer, setting: str, words: str
+) -> None:
+    laptop.make_key("id_ed25519")
+    set_for_every_host(laptop, setting)
+    assert words in lab("connect", server.address, "--yes").stderr
+
+
+@pytest.mark.slow
 def test_machine_is_not_called_old_for_what_an_option_rules_out(
     machine: Client, laptop: Laptop, server: OpenSSHServer
 ) -> None:

@@ -148,7 +148,7 @@ def _choice(
             return KeyChoice(path=None)
     choice = choose_key(client, entry, login, new_only=new_only)
     if choice.path is not None:
-        check_keys_are_used(client)
+        check_keys_are_used(client, new=choice.path if choice.copy else None)
     return choice
 
 

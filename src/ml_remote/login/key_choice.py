@@ -78,8 +78,11 @@ def check_key_type(entry: Entry, key_type: str | None, directory: Path) -> None:
         )
 
 
-def check_keys_are_used(client: Client) -> None:
-    """Raise ConfigurationError when the person's configuration lets no key log in."""
+def check_keys_are_used(client: Client, *, new: Path | None) -> None:
+    """Raise ConfigurationError when the person's configuration lets no key log in.
+
+    `new` is the key that is to be copied to the machine, if one is.
+    """
     resolved = client.resolve()
     (preferred, *_) = resolved.get("preferredauthentications", ["publickey"])
     for keyword, is_off in (
@@ -93,6 +96,18 @@ def check_keys_are_used(client: Client) -> None:
                 hint="Remove that line from your SSH configuration, or limit it to the hosts that "
                 "need it; then: lab connect",
             )
+    key = None if new is None else _read_quietly(expanded(new))
+    (accepted, *_) = resolved.get("pubkeyacceptedalgorithms", [""])
+    if key is None or not accepted:
+        return
+    kind = key.public.type
+    names = {"rsa-sha2-256", "rsa-sha2-512", kind} if kind == "ssh-rsa" else {kind}
+    if names.isdisjoint(accepted.split(",")):
+        raise ConfigurationError(
+            f"Your SSH configuration turns off keys of the type {kind} for {client.alias} "
+            "(PubkeyAcceptedAlgorithms).",
+            hint="Allow them there; or use a key of another type: lab connect --key-type TYPE",
+        )
 
 
 def choose_key(client: Client, entry: Entry, login: Login, *, new_only: bool) -> KeyChoice:

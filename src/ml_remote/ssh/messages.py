@@ -122,6 +122,13 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "Ask whoever runs the machine, or who wrote that line, for the new host key",
     ),
     (
+        r"^Error checking host key .* in revoked keys file (?P<file>.+): (?P<fault>[^:\n]+)$",
+        ConfigurationError,
+        "ssh cannot read {file}, which your SSH configuration names in RevokedHostKeys ({fault}), "
+        "so it trusts no host key.",
+        "Correct or remove RevokedHostKeys in your SSH configuration",
+    ),
+    (
         r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED"
         r"[\s\S]{0,1500}?key in (?P<file>.{1,500}):\d+"
         r"[\s\S]{0,800}?Host key for (?P<name>\S{1,300}) has changed",
@@ -156,6 +163,14 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
         "Update OpenSSH on the older of the two machines",
     ),
     # The way there
+    (
+        r"^(?P<fault>(?:bind|getifaddrs:|getaddrinfo:) .+)$"
+        r"[\s\S]{0,500}^ssh: connect to host \S+ port \d+: failure",
+        ConfigurationError,
+        "This computer does not have the address or interface that your SSH configuration sets "
+        "(BindAddress or BindInterface): {fault}.",
+        "Join the network that it belongs to, or remove that line from your SSH configuration",
+    ),
     (
         r"(?i)^ssh: Could not resolve hostname (?P<host>\S+): Temporary failure",
         UnreachableError,
