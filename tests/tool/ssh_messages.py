@@ -13,10 +13,7 @@ from ml_remote.errors import (
     UnreachableError,
 )
 
-__all__ = [
-    "CHANGED",
-    "MESSAGES",
-]
+__all__ = ["CHANGED", "MESSAGES"]
 
 
 CHANGED = """\
@@ -111,6 +108,18 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         HostKeyUnknownError,
         "not known yet",
         "lab connect",
+    ),
+    (
+        "Error checking host key ED25519 SHA256:x in revoked keys file /x: No such file\nHost key",
+        ConfigurationError,
+        "ssh cannot read /x, which your SSH configuration names in RevokedHostKeys (No such file)",
+        "Correct or remove",
+    ),
+    (
+        "bind 10.9.9.9: Cannot assign\nssh: connect to host gpu port 22: failure",
+        ConfigurationError,
+        "(BindAddress or BindInterface): bind 10.9.9.9: Cannot assign.",
+        "Join the network",
     ),
     (
         "Cannot fork into background without a command to execute.",
@@ -380,12 +389,7 @@ MESSAGES: list[tuple[str, type[LabError], str, str]] = [
         "no further session",
         "End some",
     ),
-    (
-        "client_loop: send disconnect: Broken pipe",
-        UnreachableError,
-        "was lost",
-        "again",
-    ),
+    ("client_loop: send disconnect: Broken pipe", UnreachableError, "was lost", "again"),
     ("Connection to 10.0.0.1 closed by remote host.", UnreachableError, "was lost", "again"),
     ("Read from remote host 10.0.0.1: Connection reset by peer", UnreachableError, "lost", "again"),
     ("Corrupted MAC on input.", UnreachableError, "was lost", "again"),
