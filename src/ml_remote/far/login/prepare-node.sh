@@ -18,7 +18,10 @@ if [ ! -s .lab/nodes/host_key ]; then
         ! ssh-keygen -q -t "$type" -N '' -C '' -f "$new" >/dev/null 2>&1 || break
     done
     [ -s "$new" ] || exit "$NO_KEY"
-    { mv "$new.pub" .lab/nodes/host_key.pub && mv "$new" .lab/nodes/host_key; } || no_room
+    # Another command may have been faster: its key stays.
+    ln "$new" .lab/nodes/host_key 2>/dev/null || [ -s .lab/nodes/host_key ] ||
+        mv "$new" .lab/nodes/host_key || no_room
+    rm -f "$new" "$new.pub"
 fi
-{ printf '%s' "$2" >.lab/node-proxy.new && mv .lab/node-proxy.new .lab/node-proxy; } || no_room
-cut -d ' ' -f 1,2 .lab/nodes/host_key.pub
+{ printf '%s' "$2" >".lab/node-proxy.$$" && mv ".lab/node-proxy.$$" .lab/node-proxy; } || no_room
+ssh-keygen -y -f .lab/nodes/host_key </dev/null | cut -d ' ' -f 1,2

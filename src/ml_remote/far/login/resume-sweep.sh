@@ -9,8 +9,8 @@ no_room() {
     without_room
 }
 if [ "$2" = stop ]; then
-    printf '{"why": "person"}\n' >"$sweep/stopped.new" 2>/dev/null || no_room
-    mv "$sweep/stopped.new" "$sweep/stopped" || no_room
+    printf '{"why": "person"}\n' >"$sweep/stopped.new.$$" 2>/dev/null || no_room
+    mv "$sweep/stopped.new.$$" "$sweep/stopped" || no_room
     exit
 fi
 if [ -n "$2" ]; then
@@ -25,11 +25,11 @@ if [ -n "$2" ]; then
     rm -f "$new"
 fi
 {
-    printf '%s' "$4" >"$sweep/command.new" && mv "$sweep/command.new" "$sweep/command"
+    printf '%s' "$4" >"$sweep/command.new.$$" && mv "$sweep/command.new.$$" "$sweep/command"
 } 2>/dev/null || no_room
 take_code "$sweep" "$5" || exit
 if [ -n "$6" ]; then
-    { printf '%s\n' "$6" >"$sweep/wanted.new" && mv "$sweep/wanted.new" "$sweep/wanted"; } 2>/dev/null ||
+    { printf '%s\n' "$6" >"$sweep/wanted.new.$$" && mv "$sweep/wanted.new.$$" "$sweep/wanted"; } 2>/dev/null ||
         no_room
 fi
 true >"$sweep/rounds/$(date +%s).$$" 2>/dev/null || no_room

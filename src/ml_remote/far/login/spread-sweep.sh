@@ -10,7 +10,7 @@ no_room() {
 }
 # put FILE TEXT
 put() {
-    { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; } 2>/dev/null || no_room
+    { printf '%s\n' "$2" >"$1.new.$$" && mv "$1.new.$$" "$1"; } 2>/dev/null || no_room
 }
 mkdir -p "$sweep/elsewhere" "$sweep/given" 2>/dev/null || no_room
 shift 3
