@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -269,8 +268,8 @@ def test_commits_go_there_and_back_with_everything_set_on_both_sides(
     here, other_here, ran_here = hostile(tmp_path / "strange")
     home = remote_project.server.account.home
     there, other_there, ran_there = hostile(home / "strange")
-    if pwd.getpwnam(remote_project.server.account.user).pw_shell.endswith("bash"):
-        del there["BASH_ENV"]  # sshd's own `bash -c` reads it, and ends there
+    if os.geteuid() != 0:  # this server starts the person's own shell, and by $SHELL
+        del there["BASH_ENV"], there["SHELL"]
     settings = home / "strange" / "settings"
     for name, value in THERE_TOO.items():
         plain_git(home, "config", "--file", str(settings), name, value)
