@@ -43,10 +43,14 @@ def test_files_that_are_no_images_are_named_and_left_out(
     folder: Path, load: Callable[[], data.ImageData], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "ash" / "broken.jpg").write_bytes(b"\xff\xd8 cut off")
+    # A file whose width is text and whose orientation is 6, so that Pillow writes both anew.
+    exif = "4578696600004d4d002a0000000800020100000200000002780000000112000300000001000600000000"
+    damaged = folder / "elm" / "damaged.jpg"
+    Image.new("RGB", (9, 9)).save(damaged, exif=bytes.fromhex(exif) + bytes(4))
     (folder / "ash" / "notes.txt").write_text("no image")
     loaded = load()
     assert len(loaded.train) + len(loaded.test) == 20
-    told = "1 of 21 files cannot be read as images and were skipped, such as 'ash/broken.jpg'."
+    told = "2 of 22 files cannot be read as images and were skipped, such as 'ash/broken.jpg'."
     assert told in capsys.readouterr().out
 
 

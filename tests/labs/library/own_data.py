@@ -153,6 +153,27 @@ def test_links_that_lead_nowhere_and_pipes_are_left_out(folder: Path, tmp_path: 
     assert len(data.train) + len(data.test) == 21
 
 
+@pytest.mark.parametrize("to", ["leaves/ash", "leaves", "leaves/elm/deep", "/", "outside"])
+def test_linked_folder_is_read_but_never_twice(
+    folder: Path, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in (folder / "elm" / "deep", tmp_path / "outside"):
+        place.mkdir()
+        Image.new("RGB", (9, 9)).save(place / "more.png")
+    (tmp_path / "outside" / "again").symlink_to(".")
+    (folder / "ash" / "link").symlink_to(tmp_path / to)
+    (folder / "everything").symlink_to(".")
+    data = load_folder(folder, size=4, workers=0, cache=tmp_path / "cache")
+    assert list(data.classes) == ["ash", "elm"]
+    assert len(data.train) + len(data.test) == 21 + (to == "outside")
+    skipped = "link/again" if to == "outside" else "link"
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == [
+        f"{folder / place} leads to images that are read anyway and was skipped."
+        for place in ("everything", f"ash/{skipped}")
+    ]
+
+
 def test_each_split_has_a_cache_and_what_a_killed_process_left_is_removed(
     folder: Path, tmp_path: Path
 ) -> None:

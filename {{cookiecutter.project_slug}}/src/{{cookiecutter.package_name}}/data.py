@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -112,7 +112,8 @@ def load_folder(
 
     They are decoded once and kept as bytes in a file that is mapped into memory, so they may be
     more than the memory holds. A folder with the folders `train` and `test` (or `val`) is split
-    already. Any other is split by the names of its images: a new one never moves the others.
+    already. Any other is split by the names of its images: a new one never moves the others. Links
+    are followed, but not to a folder that is read anyway.
 
     Args:
         folder: where the images are; a relative path begins at the project's folder.
@@ -203,22 +204,43 @@ def _find(folder: Path, test_part: float) -> list[_File]:
     tests = [folder / name for name in ("test", "val", "valid") if (folder / name).is_dir()]
     if (folder / "train").is_dir() and tests:
         parts = [(folder / "train", False), (tests[0], True)]
+    places = [
+        (place, is_test)
+        for part, is_test in parts
+        for place in filter(Path.is_dir, part.glob("[!.]*"))
+    ]
+    places.sort(key=lambda one: one[0].is_symlink())  # folders come before links to them
+    read: set[str] = set()
     files = []
-    for part, is_test in parts:
-        for place in filter(Path.is_dir, part.glob("[!.]*")):
-            kind = os.fsencode(place.name).decode(errors="replace")
-            found = [
-                Path(where, name).relative_to(folder).as_posix()
-                for where, _, names in os.walk(place, followlinks=True)
-                for name in names
-                if Path(name).suffix.lower() in ENDINGS and not name.startswith(".")
-            ]
-            if not found:
-                print(f"{place} has no images and was skipped.")
-            for name in found:
-                held_out = _share(name) < test_part if is_test is None else is_test
-                files.append(_File(held_out, name, kind))
+    for place, is_test in [one for one in places if _is_new(one[0], read)]:
+        kind = os.fsencode(place.name).decode(errors="replace")
+        found = [path.relative_to(folder).as_posix() for path in _images_in(place, read)]
+        if not found:
+            print(f"{place} has no images and was skipped.")
+        for name in found:
+            held_out = _share(name) < test_part if is_test is None else is_test
+            files.append(_File(held_out, name, kind))
     return sorted(files)
+
+
+def _images_in(place: Path, read: set[str]) -> Iterator[Path]:
+    """Yield what seem to be images in a folder and in those below it."""
+    for where, folders, names in os.walk(place, followlinks=True):
+        inner = [Path(where, name) for name in folders]
+        folders[:] = [one.name for one in inner if not one.is_symlink() or _is_new(one, read)]
+        for name in names:
+            if Path(name).suffix.lower() in ENDINGS and not name.startswith("."):
+                yield Path(where, name)
+
+
+def _is_new(place: Path, read: set[str]) -> bool:
+    """Add a folder to those that are read, unless it is a link to, into or above one of them."""
+    real = str(place.resolve()).rstrip(os.sep) + os.sep
+    if place.is_symlink() and any(real.startswith(one) or one.startswith(real) for one in read):
+        print(f"{place} leads to images that are read anyway and was skipped.")
+        return False
+    read.add(real)
+    return True
 
 
 def _classes(folder: Path, files: Sequence[_File]) -> list[str]:
@@ -279,7 +301,7 @@ class _Pictures(Dataset[tuple[Tensor, bool]]):
                     upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
                 fitted = ImageOps.fit(upright.convert("RGB"), square)
                 return torch.from_numpy(np.array(fitted)), True
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # damaged files make decoders fail in many ways: struct.error, say
             return torch.zeros(*square, 3, dtype=torch.uint8), False
 
 
