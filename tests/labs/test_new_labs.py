@@ -270,6 +270,51 @@ def test_table_that_cannot_be_learned_from_is_told_in_a_sentence(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kinds", "column", "target"), [(2, "in_$_out_$_x", "$_$^"), (50, "a", "b")]
+)
+def test_small_table_is_learned_from_whatever_its_names(
+    project: BakedProject,
+    ready: LabEnvironment,
+    tmp_path: Path,
+    kinds: int,
+    column: str,
+    target: str,
+) -> None:
+    rows = [f"{number % kinds},kind {number % kinds}$_$" for number in range(5 * kinds)]
+    (tmp_path / "small.csv").write_text("\n".join([f"{column},{target}", *rows, ""]))
+    options = ("-p", "table", str(tmp_path / "small.csv"), "-p", "target", target)
+    done = project.run(ready.python, "labs/houses.py", *options, LAB_OUTPUT_DIR=str(tmp_path))
+    assert "Written: " in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lab", "name", "value", "complaint"),
+    [
+        ("houses", "test_share", "0", "must leave a row of each of 3 classes"),
+        ("houses", "test_share", "1", "must leave a row of each of 3 classes"),
+        ("houses", "trees", "0", "trees must be at least 1"),
+        ("leaves", "size", "14", "size = 14 must be at least 15"),
+    ],
+)
+def test_setting_that_cannot_be_is_told_in_a_sentence(
+    project: BakedProject,
+    ready: LabEnvironment,
+    tmp_path: Path,
+    lab: str,
+    name: str,
+    value: str,
+    complaint: str,
+) -> None:
+    command = (ready.python, f"labs/{lab}.py", "-p", name, value)
+    done = project.run(*command, check=False, LAB_OUTPUT_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
 def test_all_cells_of_every_lab_run_in_the_editor(
     project: BakedProject, ready: LabEnvironment
 ) -> None:

@@ -54,6 +54,14 @@ def test_bars_are_as_high_as_the_counts(data: ImageData) -> None:
         assert [bar.get_height() for bar in container] == counts
 
 
+def test_names_that_look_like_formulas_are_drawn_as_they_are() -> None:
+    figure = plots.confusion_heatmap([[3, 1], [1, 2]], ["$_$", "b_$^$"], what="$_$^")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["$_$", "b_$^$"]
+    assert axes.get_xlabel() == "predicted $_$^"
+
+
 def test_curves_have_a_point_for_every_epoch() -> None:
     losses, metrics = plots.learning_curves(RESULTS).axes
     assert list(losses.lines[0].get_ydata()) == [1.0, 0.5]

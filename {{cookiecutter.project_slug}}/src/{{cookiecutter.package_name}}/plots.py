@@ -51,6 +51,9 @@ BLUE, ORANGE = "#0072B2", "#D55E00"  # from the palette of M. Okabe and K. Ito (
 BARE_HEX = re.compile(r"[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8}", re.IGNORECASE)
 NOTICEABLE = 1.0  # about the smallest difference in lightness that the eye sees
 
+# For functions that draw names from data, in which a $ begins no formula.
+_draws_names = mpl.rc_context({"text.parse_math": False})
+
 _registered: set[str] = set()  # names of colormaps that are ours, so that they may be replaced
 
 
@@ -58,6 +61,7 @@ class ColorError(LabError, ValueError):
     """Colours that cannot form a colormap; the message names them."""
 
 
+@_draws_names
 def sample_grid(
     samples: Samples, classes: Sequence[str], *, rows: int = 4, columns: int | None = None
 ) -> Figure:
@@ -73,10 +77,11 @@ def sample_grid(
     shown = samples[:: max(1, len(samples) // len(cells))][: len(cells)]
     for axes, image, label in zip(cells, shown.inputs, shown.labels.tolist(), strict=False):
         _draw(axes, image)
-        axes.set_title(names[label], fontsize=8 if wide else 10, parse_math=False)
+        axes.set_title(names[label], fontsize=8 if wide else 10)
     return figure
 
 
+@_draws_names
 def class_counts(data: ImageData, *, what: str = "class") -> Figure:
     """Draw how many images of each class there are to learn from and to test on."""
     names = [_short(name) for name in data.classes]
@@ -98,7 +103,7 @@ def class_counts(data: ImageData, *, what: str = "class") -> Figure:
         bar.set_hatch("///")  # in print without colours, blue and orange are the same grey
     kinds, numbers = (axes.yaxis, axes.xaxis) if lying else (axes.xaxis, axes.yaxis)
     kinds.set_label_text(what)
-    kinds.set_ticks(range(0, len(names), every), names[::every], parse_math=False)
+    kinds.set_ticks(range(0, len(names), every), names[::every])
     numbers.set_label_text("images")
     axes.legend(
         axes.containers,
@@ -137,6 +142,7 @@ def learning_curves(results: Sequence[EpochResult]) -> Figure:
     return figure
 
 
+@_draws_names
 def confusion_heatmap(
     matrix: ArrayLike,
     class_names: Sequence[str],
@@ -177,13 +183,12 @@ def confusion_heatmap(
         xticklabels=every,
         yticklabels=every,
     )
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set_parse_math(False)
     axes.set(xlabel=f"predicted {what}", ylabel=f"known {what}")
     axes.tick_params(axis="y", rotation=0)
     return figure
 
 
+@_draws_names
 def mistake_gallery(
     samples: Samples, mistakes: pd.DataFrame, *, columns: int | None = None
 ) -> Figure:
@@ -206,7 +211,6 @@ def mistake_gallery(
             f"known {_short(mistake.known)}\n"
             f"predicted {_short(mistake.predicted)} ({mistake.confidence:.0%})",
             fontsize=8,
-            parse_math=False,
         )
     if mistakes.empty:
         figure.suptitle("No mistakes to show")
