@@ -280,7 +280,7 @@ def as_most_do() -> contextlib.AbstractContextManager[object]:
 def full_precision() -> contextlib.AbstractContextManager[object]:
     """Compute everything in float32."""
     stack = contextlib.ExitStack()
-    for module in (training, evaluation):
+    for module in (loop, evaluation):
         stack.enter_context(
             mock.patch.object(module, "mixed_precision", side_effect=contextlib.nullcontext)
         )

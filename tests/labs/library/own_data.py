@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,104 @@ def test_sampler_of_ones_own_chooses_in_training_and_in_the_test(
     loaders = (DataLoader(NUMBERS, **options) for _ in range(2))
     fit(network, *loaders, epochs=1, **CPU)
     assert network.seen == {True: samples, False: samples}
+
+
+def bits(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of a yes or no for each number of the outputs."""
+    return nn.functional.binary_cross_entropy_with_logits(
+        outputs.reshape(targets.shape), targets.float()
+    )
+
+
+PIXELS = torch.rand(20, 3, 4, 4)
+YES = torch.randint(0, 2, (20,))
+TASKS = {
+    "a class for each place": (nn.Conv2d(3, 4, 1), torch.randint(0, 4, (20, 4, 4)), None),
+    "a column of classes": (
+        nn.Linear(48, 3),
+        YES[:, None],
+        lambda outputs, targets: nn.functional.cross_entropy(outputs, targets[:, 0]),
+    ),
+    "yes or no": (nn.Linear(48, 1), YES, bits),
+    "yes or no, flat": (nn.Sequential(nn.Linear(48, 1), nn.Flatten(0)), YES, bits),
+    "several at once": (nn.Linear(48, 3), torch.randint(0, 2, (20, 3)), bits),
+    "numbers": (nn.Linear(48, 1), torch.rand(20, 1), nn.functional.mse_loss),
+}
+
+
+@pytest.mark.parametrize("loader", [False, True], ids=["tensors", "loader"])
+@pytest.mark.parametrize("task", TASKS)
+def test_accuracy_is_measured_where_there_is_one_and_is_a_share(task: str, loader: bool) -> None:
+    network, targets, loss = TASKS[task]
+    inputs = PIXELS if isinstance(network, nn.Conv2d) else PIXELS.flatten(1)
+    data: Any = (inputs, targets)
+    if loader:
+        data = DataLoader(TensorDataset(*data), batch_size=5)
+    (result,) = fit(network, data, data, epochs=1, loss=loss or nn.functional.cross_entropy, **CPU)
+    assert list(result.metrics) == (["accuracy"] if "class" in task else [])
+    assert all(0 <= value <= 1 for value in result.metrics.values())
+
+
+def test_accuracy_is_the_share_of_right_places() -> None:
+    logits = torch.tensor([[[2.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]]])  # (B, K, places)
+    assert accuracy(logits, torch.tensor([[0, 0], [1, 1]])).tolist() == [0.5, 1.0]
+
+
+def test_metric_that_is_not_of_each_sample_is_refused() -> None:
+    with pytest.raises(ParameterError, match="'mean' must be a number for each sample"):
+        fit(
+            Counting(),
+            NUMBERS[:],
+            NUMBERS[:],
+            epochs=1,
+            metrics={"mean": lambda outputs, targets: accuracy(outputs, targets).mean()},
+            **CPU,
+        )
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "complaint"),
+    [
+        (nn.LazyLinear(2), {}, "lazy layers: call it once"),
+        (nn.Flatten(), {}, "no weights that can change"),
+        (Counting().requires_grad_(False), {}, "no weights that can change"),
+        (nn.LSTM(3, 2), {}, "must return a tensor of outputs .*, not a tuple"),
+        (Counting(), {"make_optimizer": torch.optim.LBFGS}, "LBFGS wants the loss several times"),
+        (Counting(), {"make_optimizer": partial(torch.optim.LBFGS, lr=1)}, "LBFGS wants the loss"),
+    ],
+)
+def test_network_or_optimiser_that_no_training_can_use_is_refused(
+    network: nn.Module, options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ParameterError, match=complaint):
+        fit(network, NUMBERS[:], NUMBERS[:], epochs=1, **options | CPU)
+
+
+UNFIT: dict[str, dict[str, Any]] = {
+    "one by one": {"dataset": NUMBERS, "batch_size": None},
+    "three": {"dataset": TensorDataset(*NUMBERS.tensors, NUMBERS.tensors[0])},
+    "named": {"dataset": [{"x": NUMBERS[0][0], "y": 1}]},
+}
+
+
+@pytest.mark.parametrize("options", UNFIT.values(), ids=UNFIT)
+def test_batch_that_is_no_pair_is_refused_in_training_and_in_the_test(
+    options: dict[str, Any],
+) -> None:
+    loader: Any = DataLoader(**options)
+    for data in ((loader, NUMBERS[:]), (NUMBERS[:], loader)):
+        with pytest.raises(ParameterError, match="must be a pair of tensors"):
+            fit(Counting(), *data, epochs=1, **CPU)
+
+
+def test_sparse_gradients_change_weights_as_others_do() -> None:
+    words, losses = torch.randint(0, 10, (40, 6)), []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.EmbeddingBag(10, 4, sparse=sparse), nn.Linear(4, 2))
+        data = (words, NUMBERS.tensors[1])
+        losses.append(fit(network, data, data, epochs=2, batch_size=8, **CPU)[-1].test_loss)
+    assert losses[0] == losses[1]
 
 
 def test_several_processes_share_no_test_with_a_sampler_of_its_own() -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import DataLoader, Subset
 
 from .data import Samples
 from .distributed import Processes
-from .loop import Data, Pair, has_own_order, mixed_precision, to_network
+from .loop import Data, Pair, has_own_order, mixed_precision, outputs_of, pair_in, to_network
 from .runs import ParameterError
 
 __all__ = [
@@ -52,18 +52,16 @@ class EpochResult:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return for each sample whether its class got the highest logit: 1 or 0, shape (B,)."""
-    return (logits.argmax(dim=1) == labels).float()
+    """Return for each sample whether its class got the highest logit: 1 or 0, shape (B,).
 
-
-def default_metrics(data: Data) -> Mapping[str, Metric]:
-    """Return the accuracy, unless the targets are no numbers of classes."""
-    target: object = data[1] if not isinstance(data, DataLoader) else 0
-    if isinstance(data, DataLoader) and not isinstance(data.dataset, IterableDataset):
-        target = data.dataset[0][1]
-    if isinstance(target, Tensor):
-        return {} if target.is_floating_point() else {"accuracy": accuracy}
-    return {} if np.asarray(target).dtype.kind == "f" else {"accuracy": accuracy}
+    Of logits (B, K, ...) and labels (B, ...), which part of the labels did. Other outputs and
+    targets, of a yes or no, of several classes at once, of numbers, have no accuracy: NaN.
+    """
+    classes = logits.shape[1] if logits.ndim > 1 else 1
+    if labels.is_floating_point() or classes == 1 or logits.numel() != labels.numel() * classes:
+        return torch.full((len(labels),), torch.nan, device=labels.device)
+    right = logits.argmax(dim=1).reshape(labels.shape) == labels
+    return right.float().reshape(len(labels), -1).mean(dim=1)
 
 
 def evaluate(
@@ -71,40 +69,50 @@ def evaluate(
     data: Data,
     train_loss: Tensor,
     loss: Loss,
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, Metric] | None,
     processes: Processes,
 ) -> EpochResult:
-    """Test the network on this process's share, and return what all processes found together."""
+    """Test the network on this process's share, and return what all processes found together.
+
+    Without `metrics`, that includes the accuracy if there is one.
+    """
+    measured = {"accuracy": accuracy} if metrics is None else metrics
     network.eval()
     device = next(network.parameters()).device
-    sums = torch.zeros(len(metrics) + 2, device=device)
+    sums = torch.zeros(len(measured) + 2, device=device)
     with torch.no_grad(), mixed_precision(device):
         for inputs, targets in _every_nth(data, processes):
-            outputs, known = network(to_network(inputs, device)).float(), targets.to(device)
+            outputs, known = outputs_of(network, to_network(inputs, device)), targets.to(device)
             found = [loss(outputs, known).mean() * len(known)]
-            found += [metric(outputs, known).sum() for metric in metrics.values()]
+            for name, metric in measured.items():
+                values = metric(outputs, known)
+                if values.numel() != len(known):
+                    raise ParameterError(f"{name!r} must be a number for each sample, shape (B,).")
+                found.append(values.sum())
             sums += torch.stack([*found, torch.tensor(len(known), device=device)])
     *totals, count, train_sum = processes.sum(torch.cat([sums, train_loss[None]])).tolist()
     test_loss, *means = (total / count for total in totals)
-    return EpochResult(
-        train_sum / processes.count, test_loss, dict(zip(metrics, means, strict=True))
-    )
+    found_means = dict(zip(measured, means, strict=True))
+    if metrics is None and math.isnan(found_means["accuracy"]):
+        found_means = {}
+    return EpochResult(train_sum / processes.count, test_loss, found_means)
 
 
 def _every_nth(data: Data, processes: Processes) -> Iterator[Pair]:
     """Yield the part of the data that this process tests the network on, in batches."""
     if isinstance(data, DataLoader):
         if processes.count == 1:
-            yield from data
+            yield from map(pair_in, data)
             return
         if has_own_order(data):
             raise ParameterError("Several processes cannot share test data with its own sampler.")
-        yield from DataLoader(
+        loader = DataLoader(
             Subset(data.dataset, range(processes.rank, len(data.dataset), processes.count)),
             batch_size=data.batch_size or BATCH_SIZE,
             num_workers=data.num_workers,
             collate_fn=data.collate_fn,
         )
+        yield from map(pair_in, loader)
         return
     part = slice(processes.rank, None, processes.count)
     batches = zip(*(tensor[part].split(BATCH_SIZE) for tensor in data), strict=True)
@@ -124,8 +132,8 @@ def predict(network: nn.Module, inputs: Tensor) -> Tensor:
     network.eval()
     device = next(network.parameters()).device
     with torch.no_grad(), mixed_precision(device):
-        parts = [network(to_network(part, device)) for part in inputs.split(BATCH_SIZE)]
-    return torch.cat(parts).float().softmax(dim=1).cpu()
+        parts = [outputs_of(network, to_network(part, device)) for part in inputs.split(BATCH_SIZE)]
+    return torch.cat(parts).softmax(dim=1).cpu()
 
 
 def confusion_matrix(known: Tensor, predicted: Tensor, *, classes: int) -> Tensor:

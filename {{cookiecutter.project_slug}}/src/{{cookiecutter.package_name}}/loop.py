@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, RandomSampler, SequentialSampler
 from tqdm import tqdm
 
@@ -28,6 +28,8 @@ __all__ = [
     "best_device",
     "has_own_order",
     "mixed_precision",
+    "outputs_of",
+    "pair_in",
     "progress_bar",
     "to_network",
     "using_threads",
@@ -100,6 +102,26 @@ def to_network(inputs: Tensor, device: torch.device) -> Tensor:
     if there.dtype == torch.uint8:
         there = there.float().div_(255)
     return there.contiguous(memory_format=torch.channels_last) if there.ndim == 4 else there
+
+
+def outputs_of(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return what a network makes of inputs (B, ...), as float32."""
+    with mixed_precision(inputs.device):
+        outputs = network(inputs)
+    if not isinstance(outputs, Tensor):
+        kind = type(outputs).__name__
+        raise ParameterError(f"The network must return a tensor of outputs (B, ...), not a {kind}.")
+    return outputs.float()
+
+
+def pair_in(batch: object) -> Pair:
+    """Return the inputs and targets of a DataLoader's batch."""
+    match batch:
+        case [Tensor() as inputs, Tensor() as targets] if targets.ndim:
+            return inputs, targets
+    raise ParameterError(
+        "A batch of a DataLoader must be a pair of tensors, inputs (B, ...) and targets (B, ...)."
+    )
 
 
 def best_device() -> torch.device:
@@ -235,7 +257,7 @@ class _LoaderBatches:
         unknown = torch.empty(0, dtype=torch.int64)
         if self._sampler is not None:
             self._sampler.set_epoch(epoch)
-        for inputs, targets in self._loader:
+        for inputs, targets in map(pair_in, self._loader):
             yield unknown, to_network(inputs, self._device), targets.to(self._device)
 
 

@@ -42,7 +42,8 @@ class _Updates(ABC):
         which = [number for number, one in enumerate(self._weights) if one.grad is not None]
         kept = {name: [tensors[number] for number in which] for name, tensors in self._kept.items()}
         weights: list[Any] = [self._weights[number] for number in which]
-        self._update(weights, [weight.grad for weight in weights], kept)
+        # An embedding's gradients can be sparse, and what is kept is not.
+        self._update(weights, [weight.grad.to_dense() for weight in weights], kept)
 
     @abstractmethod
     def _update(self, weights: list[Tensor], gradients: list[Tensor], kept: Kept) -> None: ...

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -23,8 +24,8 @@ from tqdm import tqdm
 from .checkpoints import TrainingState
 from .data import Samples, Transform
 from .distributed import Processes, join_processes
-from .evaluation import EpochResult, Loss, Metric, default_metrics, evaluate
-from .loop import Batch, Data, batches_of, best_device, mixed_precision, progress_bar, using_threads
+from .evaluation import EpochResult, Loss, Metric, evaluate
+from .loop import Batch, Data, batches_of, best_device, outputs_of, progress_bar, using_threads
 from .optimizers import AdamW, MakeOptimizer, Momentum
 from .runs import ParameterError
 
@@ -80,7 +81,7 @@ def fit(
         loss: of outputs and targets the mean over the batch, in the loss's own unit, or a number
             for each sample (`reduction="none"`), whose mean is taken.
         metrics: more that is measured in the tests, of outputs and targets, one number for each
-            sample; unless given, the accuracy, where the targets are numbers of classes.
+            sample; unless given, the accuracy, where the targets are the numbers of classes.
         transform: what is done to the inputs of every batch in training; `data.shift`, say.
         seed: what the order of the samples depends on.
         device: where to train; `best_device()` unless given.
@@ -96,14 +97,15 @@ def fit(
 
     Raises:
         ParameterError: a number is out of range, there are more processes than samples in a batch,
-            or nothing tells which samples are hard.
+            nothing tells which samples are hard, or no training can use the network, the optimiser,
+            a batch, or a metric.
         CheckpointError: `checkpoint` is unreadable, or that of another training.
         DistributedError: the processes have loaded different data.
 
     Source: L. N. Smith and N. Topin, Super-Convergence (2018), for the one-cycle schedule.
     """
     _check(train_data, test_data, hard_epochs, hard_part, epochs=epochs, batch_size=batch_size)
-    metrics = default_metrics(test_data) if metrics is None else metrics
+    _check_network(network, make_optimizer)
     device = best_device() if device is None else device
     with join_processes(device) as processes, using_threads(threads):
         generator = torch.Generator().manual_seed(seed)
@@ -165,6 +167,17 @@ def _check(
         raise ParameterError(f"{ends} above 0 and at most 1.")
 
 
+def _check_network(network: nn.Module, make_optimizer: MakeOptimizer) -> None:
+    """Raise ParameterError for a network or an optimiser that no training can use."""
+    weights = list(network.parameters())
+    if any(is_lazy(one) for one in [*weights, *network.buffers()]):
+        raise ParameterError("The network has lazy layers: call it once on some inputs first.")
+    if not any(weight.requires_grad for weight in weights):
+        raise ParameterError("The network has no weights that can change.")
+    if getattr(make_optimizer, "func", make_optimizer) is torch.optim.LBFGS:
+        raise ParameterError("LBFGS wants the loss several times a step: take another optimiser.")
+
+
 def _learn(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -186,9 +199,7 @@ def _learn(
         for group, value in zip(optimizer.param_groups, rate, strict=True):
             group["lr"] = value
         changed = inputs if transform is None else transform(inputs)
-        with mixed_precision(inputs.device):
-            outputs = network(changed)
-        losses = loss(outputs.float(), targets)
+        losses = loss(outputs_of(network, changed), targets)
         mean_loss = losses.mean()
         if len(noted):
             noted[which] = _of_each(losses, which)
