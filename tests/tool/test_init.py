@@ -116,7 +116,9 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     assert not (repository / ".vscode").exists()
 
 
-@pytest.mark.parametrize("renames", [3, 0, 1, 2, 4, 5, 6])
+@pytest.mark.parametrize(
+    "renames", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (0, 1, 2, 4, 5, 6))]
+)
 def test_one_that_was_killed_is_continued_and_taken_back(repository: Path, renames: int) -> None:
     before = files(repository)
     words = ("init", "--alias", "gpu", "--yes")
