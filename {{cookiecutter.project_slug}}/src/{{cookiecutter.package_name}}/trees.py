@@ -220,7 +220,7 @@ def _decimals(tree: BaseDecisionTree) -> int:
 
 @contextmanager
 def _depth_limit(tree: BaseDecisionTree) -> Iterator[None]:
-    """Return a sentence: scikit-learn cannot follow the tree down to its deepest leaves."""
+    """Raise DrawingError where scikit-learn cannot follow a tree down to its deepest leaves."""
     try:
         yield
     except RecursionError:
