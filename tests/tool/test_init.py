@@ -19,6 +19,7 @@ from ml_remote.project import Project
 from ml_remote.version import Version
 
 SECRET = "TOKEN=4711\n"
+OTHER_MOMENTS = [pytest.param(renames, marks=pytest.mark.slow) for renames in (0, 1, 2, 4, 5, 6)]
 ANSWERS = ("--alias", "gpu", "--address", "ada@gpu.example.com")
 
 KILLED = """
@@ -116,9 +117,7 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     assert not (repository / ".vscode").exists()
 
 
-@pytest.mark.parametrize(
-    "renames", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (0, 1, 2, 4, 5, 6))]
-)
+@pytest.mark.parametrize("renames", [3, *OTHER_MOMENTS])
 def test_one_that_was_killed_is_continued_and_taken_back(repository: Path, renames: int) -> None:
     before = files(repository)
     words = ("init", "--alias", "gpu", "--yes")
