@@ -42,6 +42,8 @@ from ml_remote.ssh.configuration import home_directory
 from ml_remote.ssh.ssh_directory import include_line, ssh_options
 
 LOGIN = Path(far.__file__).parent / "login"
+# A server of an ordinary user's starts that user's own shell, by $SHELL.
+OWN_SHELL = () if os.geteuid() == 0 else ("BASH_ENV", "SHELL")
 
 
 def test_every_variable_that_git_calls_local_is_removed_everywhere() -> None:
@@ -268,16 +270,13 @@ def test_commits_go_there_and_back_with_everything_set_on_both_sides(
     here, other_here, ran_here = hostile(tmp_path / "strange")
     home = remote_project.server.account.home
     there, other_there, ran_there = hostile(home / "strange")
-    if os.geteuid() != 0:  # this server starts the person's own shell, and by $SHELL
-        del there["BASH_ENV"], there["SHELL"]
     settings = home / "strange" / "settings"
     for name, value in THERE_TOO.items():
         plain_git(home, "config", "--file", str(settings), name, value)
     subprocess.run(["chmod", "-R", "a+rX", home / "strange"], check=True)
     remote_project.server.stop()
-    remote_project.server.start(
-        SetEnv=" ".join(f'"{name}={value}"' for name, value in there.items())
-    )
+    set_env = [f'"{name}={value}"' for name, value in there.items() if name not in OWN_SHELL]
+    remote_project.server.start(SetEnv=" ".join(set_env))
 
     done = remote_project.lab("push", **here)
     assert (done.returncode, "Pushed 2 commits" in done.stdout) == (0, True), done.stderr
