@@ -70,17 +70,18 @@ def test_every_mistake_is_reported_and_there_is_none_but_ours(
     """An empty Problems panel alone could also mean that nothing was checked yet."""
     folder = project.path
     kept = {name: (folder / name).read_text(encoding="utf-8") for name in FILES}
-    for name, mistake in MISTAKES.items():
-        text = kept[name].rstrip().removesuffix("}").rstrip()
-        (folder / name).write_text(f"{text},\n  {mistake}\n}}\n", encoding="utf-8")
-    workbench.show_all_lines()
-    for name in reversed(FILES):
-        workbench.open_file(str(folder / name))  # git ignores one: its path finds it
-    expect(workbench.greyed_out()).to_have_count(GREYED_OUT)
-    expect(workbench.problems()).to_have_count(len(FILES))
-
-    for name, text in kept.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    try:
+        for name, mistake in MISTAKES.items():
+            text = kept[name].rstrip().removesuffix("}").rstrip()
+            (folder / name).write_text(f"{text},\n  {mistake}\n}}\n", encoding="utf-8")
+        workbench.show_all_lines()
+        for name in reversed(FILES):
+            workbench.open_file(str(folder / name))  # git ignores one: its path finds it
+        expect(workbench.greyed_out()).to_have_count(GREYED_OUT)
+        expect(workbench.problems()).to_have_count(len(FILES))
+    finally:
+        for name, text in kept.items():
+            (folder / name).write_text(text, encoding="utf-8")
     expect(workbench.greyed_out()).to_have_count(0)
     expect(workbench.problems()).to_have_count(0)
     panel = workbench.page.locator(".markers-panel")
