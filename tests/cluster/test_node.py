@@ -206,7 +206,7 @@ def test_what_is_started_lives_until_the_job_ends(work: Work) -> None:
     folders = ("sh", "-c", "ls -d /tmp/lab-*")
     assert node.run(*folders) == "/tmp/lab-node-left\n"
     done = work.ssh("cluster-node", "true")
-    assert re.search(r"lab: Job \d+ has ended \(CANCELLED\)\. Start another", done.stderr)
+    assert re.search(r"lab: Job \d+ was stopped\. Start another one: lab node\n", done.stderr)
     assert work.queue() == ""
     work.node()
     assert "/tmp/lab-node-left" not in work.machine.run(*folders)

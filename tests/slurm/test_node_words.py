@@ -112,6 +112,8 @@ def test_job_gives_its_logins_what_it_has_and_nothing_of_the_login_before(tmp_pa
     [
         ("No compute node is running. Start one: lab node", NoNodeError),
         ("Job 7 has ended (TIMEOUT). Start another one: lab node --name big", NoNodeError),
+        ("Job 7 was stopped. Start another one: lab node", NoNodeError),
+        ("Job 7 ended because it was unused. Start another one: lab node", NoNodeError),
         ("Job 7 is waiting in the queue (Priority). To wait for it: lab node", UnreachableError),
         ("Slurm does not answer on login1. Try again later: lab node", UnreachableError),
     ],

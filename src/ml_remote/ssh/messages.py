@@ -280,7 +280,7 @@ MESSAGES: tuple[tuple[str, type[LabError], str, str], ...] = (
     ),
     (  # what .lab/node-proxy says
         r"^Received disconnect from UNKNOWN port 65535: ?\d+: lab: "
-        r"(?P<said>(?:No compute node is|Job \d+ has) [^.]*\.) [^.]*$",
+        r"(?P<said>(?:No compute node is|Job \d+ (?:has|was|ended)) [^.]*\.) [^.]*$",
         NoNodeError,
         "{alias} leads to no compute node. {said}",
         "Get one: lab node; to list yours: lab node --list",

@@ -46,6 +46,8 @@ PENDING\|* | CONFIGURING\|*) say "Job $number is waiting in the queue ($reason).
 '' | *'Invalid job id'* | [A-Z]*\|*)
     word=${said%%|*}
     case $word in *[!A-Z_]*) word='' ;; esac
+    # Slurm calls a node that was stopped cancelled, or failed if it had cleared up by then.
+    [ ! -e "$job/stopped" ] || say "Job $number was stopped. Start another one: $again"
     say "Job $number has ended${word:+ ($word)}. Start another one: $again"
     ;;
 *) say "Slurm does not answer on $(uname -n). Try again later: $again" ;;
