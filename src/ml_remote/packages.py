@@ -39,11 +39,10 @@ def add(
     refuse_to_change(root, "add")
     before = read_texts(root)
     asked = [parse(word) for word in words]
-    listed = {name_of(line) for line in before.wanted}
-    new = [one for one in asked if one.specifier or one.url or _name(one) not in listed]
+    new = [one for one in asked if _is_new(one, before)]
     for one in asked:
         if one not in new:
-            console.say(f"{one.name} is already in the lists.")
+            console.say(f"{one.name} is already in the lists{_conditions(before, one)}.")
     if not new:
         known = Known(has_environment=False, is_local=local)  # it may not be installed
         console.next_step(what_next(context, known, after="lab add"))
@@ -52,16 +51,18 @@ def add(
     for one in new:
         text = pyproject.with_requirement(text, one)
     lock = locked(root, text, before.lock, console)
-    bounded = [_with_bound(one, lock) for one in new]
     environment = before.environment
-    for one in bounded:
-        text = pyproject.with_requirement(text, one)
-        environment = _with_conda(environment, one, console) if environment else ""
+    for one in new:
+        if not _entries(before.pyproject, one):
+            text = pyproject.with_requirement(text, _with_bound(one, lock))
+        if environment:
+            environment = _with_conda(environment, _entries(text, one), console)
     write_texts(root, before, Texts(pyproject=text, environment=environment, lock=lock))
-    console.say(f"Added {', '.join(map(str, bounded))} to {_names(root)}.")
+    lines = dict.fromkeys(str(entry) for one in new for entry in _entries(text, one))
+    console.say(f"Added {', '.join(lines)} to {_names(root)}.")
     _say_differences(console, before.lock, lock)
     _install(context, alias=alias, local=local)
-    names = [one.name for one in bounded]
+    names = [one.name for one in new]
     console.next_step(_then_commit(context, f"Add {' '.join(names)}", local=local))
 
 
@@ -159,12 +160,38 @@ def _with_bound(requirement: Requirement, lock: str) -> Requirement:
     return bounded
 
 
-def _with_conda(text: str, requirement: Requirement, console: Console) -> str:
+def _is_new(requirement: Requirement, texts: Texts) -> bool:
+    """Return whether the lists do not have what is asked for; bounds are always taken anew."""
+    if requirement.specifier or requirement.url or not _entries(texts.pyproject, requirement):
+        return True
+    return pyproject.with_requirement(texts.pyproject, requirement) != texts.pyproject
+
+
+def _conditions(texts: Texts, requirement: Requirement) -> str:
+    """Return how a package is listed, where that depends on the system or the Python."""
+    entries = _entries(texts.pyproject, requirement)
+    return f" as {', '.join(map(str, entries))}" if any(one.marker for one in entries) else ""
+
+
+def _entries(text: str, requirement: Requirement) -> list[Requirement]:
+    """Return what a list has of a package."""
+    lines = dict.fromkeys(pyproject.requirements(text))
+    return [Requirement(line) for line in lines if name_of(line) == _name(requirement)]
+
+
+def _with_conda(text: str, entries: Sequence[Requirement], console: Console) -> str:
     """Return environment.yml with a package, in its pip section if conda-forge may not have it."""
-    name = None if requirement.url else _known_to_conda(_name(requirement), console)
-    if name is None or requirement.marker or requirement.extras:
-        return environment_yml.with_pip_requirement(text, str(requirement))
-    return environment_yml.with_package(text, name, str(requirement.specifier))
+    pip_name = _name(entries[0])
+    plain = next((one for one in entries if not one.marker and not one.url), None)
+    name = _known_to_conda(pip_name, console) if plain else None
+    others = environment_yml.without(text, None, name or pip_name)
+    if plain and name and (others != text or not plain.extras):
+        text = environment_yml.with_package(text, name, str(plain.specifier))
+        if entries == [plain] and not plain.extras:
+            return environment_yml.without(text, pip_name, None)
+    else:
+        text = others
+    return environment_yml.with_pip_requirement(text, *map(str, entries))
 
 
 def _known_to_conda(name: str, console: Console) -> str | None:

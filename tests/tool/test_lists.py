@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -15,6 +16,7 @@ from ml_remote.package_lists import environment_yml, lock, pyproject
 from ml_remote.package_lists.conda_locks import keep_conda_lock
 from ml_remote.package_lists.local import texts_here
 from ml_remote.package_lists.texts import Texts, read_texts, write_texts
+from ml_remote.packages import _with_conda
 from ml_remote.ui.console import Console
 
 YML = """\
@@ -169,6 +171,55 @@ lab = [
     left = pyproject.without(text, "six")
     assert pyproject.requirements(left) == ["a", "b"]
     assert '"b", # stays' in left
+
+
+OLD, NEW = "python_version < '3.12'", "python_version >= '3.12'"
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked", "after"),
+    [
+        (["six"], "six", ["six"]),
+        (["six>=1"], "six[a]", ["six[a]>=1"]),
+        (["six[b]>=1"], "six[a]", ["six[a,b]>=1"]),
+        (["six[a]>=1"], "six", ["six[a]>=1"]),
+        (["six[a]>=1"], "six>=2", ["six[a]>=2"]),
+        (["six[a]>=1"], "six @ https://x.org/six.whl", ["six[a] @ https://x.org/six.whl"]),
+        (["six @ https://x.org/six.whl"], "six[a]", ["six[a] @ https://x.org/six.whl"]),
+        (["six>=1"], f"six; {OLD}", ["six>=1"]),
+        (["six>=1"], f"six[a]; {OLD}", ["six>=1", f"six[a]; {OLD}"]),
+        (["six>=1"], f"six<2; {OLD}", ["six>=1", f"six<2; {OLD}"]),
+        ([f"six<2; {OLD}"], f"six>=2; {NEW}", [f"six<2; {OLD}", f"six>=2; {NEW}"]),
+        ([f"six<2; {OLD}"], f"six<3; {OLD}", [f"six<3; {OLD}"]),
+        ([f"six<2; {OLD}", f"six; {NEW}"], "six[a]", [f"six[a]<2; {OLD}", f"six[a]; {NEW}"]),
+        ([f"six<2; {OLD}", f"six; {NEW}"], "six>=3", ["six>=3"]),
+    ],
+)
+def test_what_is_added_to_a_package_that_is_listed(
+    listed: list[str], asked: str, after: list[str]
+) -> None:
+    """Bounds are replaced, extras come together, and conditions make entries of their own."""
+    text = f"[project]\ndependencies = {json.dumps(['a', *listed, 'z'])}\n"
+    found = pyproject.requirements(pyproject.with_requirement(text, Requirement(asked)))
+    assert list(map(Requirement, found)) == list(map(Requirement, ["a", *after, "z"]))
+
+
+def test_package_is_in_one_place_of_the_list_of_conda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_remote.packages.conda_name", {"zarr": "zarr"}.get)
+
+    def after(text: str, *entries: str) -> str:
+        return _with_conda(text, list(map(Requirement, entries)), Console())
+
+    with_extra = after(YML, "zarr[s3]>=2")
+    assert with_extra == YML.replace("- zarr ", "- zarr>=2 ") + "- pip:\n  - zarr[s3]>=2\n"
+    from_address = after(with_extra, "zarr @ https://x.org/z.whl")
+    others = YML.replace("- zarr   # last\n", "")
+    assert from_address == f"{others}- pip:\n  - zarr @ https://x.org/z.whl\n"
+    assert after(from_address, "zarr>=3") == others.replace("newest\n", "newest\n- zarr>=3\n")
+    several = after(YML, f"six<2; {OLD}", f"six; {NEW}").replace('"', "'")
+    assert several == f"{YML}- pip:\n  - six<2; {OLD}\n  - six; {NEW}\n"
+    flow = "dependencies:\n- a\n- pip: [b]\n"
+    assert after(flow, "zarr>=1") == flow.replace("- pip", "- zarr>=1\n- pip")
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,9 @@ def test_packages_are_added_locked_and_removed(packages_here: RemoteProject, whe
     again = lab(remote_project, wheels, "add", "alpha")
     assert again.stdout == "alpha is already in the lists.\nNext: lab setup\n"
 
+    more = lab(remote_project, wheels, "add", "alpha[all]")
+    assert "Added alpha[all]>=1.1 to pyproject.toml" in more.stdout, more.stderr
+
     before = texts(remote_project)
     for words, said in (
         (["add", "nowhere"], "nowhere was not found"),

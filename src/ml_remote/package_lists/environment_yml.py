@@ -15,6 +15,7 @@ from ..errors import LabError
 
 __all__ = ["with_package", "with_pip_requirement", "without"]
 
+_PIP = "pip: "
 _NAME = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9_.-]+)")
 
 
@@ -33,35 +34,38 @@ def with_package(text: str, name: str, bounds: str) -> str:
     return _checked(text, "".join(lines), gone={item for _, item in same}, new=[wanted])
 
 
-def with_pip_requirement(text: str, requirement: str) -> str:
-    """Return the file with a requirement in the `pip:` section, which is made if there is none."""
+def with_pip_requirement(text: str, *requirements: str) -> str:
+    """Return the file with the requirements of a package in the `pip:` section, made if missing."""
     packages = _packages(text)
     lines = text.splitlines(keepends=True)
-    wanted = canonicalize_name(_name(requirement))
-    entry = f"- {_quoted(requirement)}\n"
+    wanted = canonicalize_name(_name(requirements[0]))
     line, section = next(iter(_pip_sections(packages)), (None, None))
     same = [one for one in _plain(section) if canonicalize_name(_name(one[1])) == wanted]
+    outer = _indent(packages)
+    indent = f"{outer}  " if section is None else _indent(section)
+    entries = "".join(f"{indent}- {_quoted(one)}\n" for one in requirements)
     if line is None:
-        indent = _indent(packages)
-        _insert(lines, _end(packages), f"{indent}- pip:\n{indent}  {entry}")
+        _insert(lines, _end(packages), f"{outer}- pip:\n{entries}")
     elif section is None:
-        _insert(lines, line + 1, f"{_indent(packages)}  {entry}")
+        _insert(lines, line + 1, entries)
     elif same:
-        lines[same[0][0]] = f"{_indent(section)}{entry}"
+        lines[same[0][0]] = entries
         _delete(lines, [number for number, _ in same[1:]])
     else:
-        _insert(lines, _end(section), f"{_indent(section)}{entry}")
-    gone = {f"pip: {item}" for _, item in same}
-    return _checked(text, "".join(lines), gone=gone, new=[f"pip: {requirement}"])
+        _insert(lines, _end(section), entries)
+    gone = {f"{_PIP}{item}" for _, item in same}
+    new = [f"{_PIP}{one}" for one in requirements]
+    return _checked(text, "".join(lines), gone=gone, new=new)
 
 
-def without(text: str, name: str, conda_name: str) -> str:
+def without(text: str, name: str | None, conda_name: str | None) -> str:
     """Return the file without a package: by its conda name, and by its own in the pip section."""
     packages = _packages(text)
     gone = [(line, item) for line, item in _plain(packages) if _name(item) == conda_name]
-    for line, section in _pip_sections(packages):
+    pip_names = [canonicalize_name(_name(one[5:])) for one in _content(text)[1] if one[:5] == _PIP]
+    for line, section in _pip_sections(packages) if name in pip_names else ():
         of_pip = [
-            (number, f"pip: {item}")
+            (number, f"{_PIP}{item}")
             for number, item in _plain(section)
             if canonicalize_name(_name(item)) == name
         ]

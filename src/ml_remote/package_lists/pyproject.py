@@ -13,7 +13,7 @@ from tomlkit.items import Array
 
 from ..errors import LabError
 from ..parsing import parse_toml
-from .requirements import name_of
+from .requirements import merged, name_of
 
 __all__ = [
     "DEVELOPMENT",
@@ -60,19 +60,23 @@ def oldest_python(text: str) -> str:
 
 
 def with_requirement(text: str, requirement: Requirement) -> str:
-    """Return the file with this requirement, in place of those of the same name in each list."""
+    """Return the file with this requirement, merged with those of the same name in each list."""
     document = _read(text)
-    name, line = canonicalize_name(requirement.name), str(requirement)
-    is_there = False
-    for array in _arrays(document):
+    name = canonicalize_name(requirement.name)
+    arrays = [array for array in _arrays(document) if _named(array, name)]
+    for array in arrays:
         places = _named(array, name)
-        for number in reversed(places[1:]):
+        before = [Requirement(str(array[number])) for number in places]
+        after = merged(before, requirement)
+        for number, old, new in zip(places, before, after, strict=False):
+            if new != old:
+                array[number] = str(new)
+        for number in reversed(places[len(after) :]):
             del array[number]
-        for number in places[:1]:
-            array[number] = line
-            is_there = True
-    if not is_there:
-        _insert(_labs(document), line)
+        for new in after[len(places) :]:
+            _insert(array, str(new), places[-1] + 1)
+    if not arrays:
+        _insert(_labs(document), str(requirement))
     return _checked(document)
 
 
@@ -159,13 +163,14 @@ def _labs(document: tomlkit.TOMLDocument) -> Array:
     return own
 
 
-def _insert(array: Array, line: str) -> None:
-    """Insert a requirement where the alphabet has it, if the list is in that order."""
+def _insert(array: Array, line: str, place: int | None = None) -> None:
+    """Insert a requirement, by itself where the alphabet has it if the list is in that order."""
     values = [str(item) for item in array]
     items = [value.lower() for value in values]
-    place = len(items)
-    if items == sorted(items):
-        place = next((i for i, item in enumerate(items) if item > line.lower()), len(items))
+    if place is None:
+        place = len(items)
+        if items == sorted(items):
+            place = next((i for i, item in enumerate(items) if item > line.lower()), len(items))
     if "\n" in array.as_string():
         array.insert(place, line)
     else:  # tomlkit leaves out a space in front of the second item

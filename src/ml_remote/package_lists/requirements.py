@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..errors import UsageError
 
-__all__ = ["name_of", "parse", "parse_name"]
+__all__ = ["merged", "name_of", "parse", "parse_name"]
 
 _NOT_PACKAGES = ("python", "pip")
 
@@ -43,3 +45,32 @@ def name_of(line: str) -> str | None:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement:
         return None
+
+
+def merged(listed: Sequence[Requirement], asked: Requirement) -> list[Requirement]:
+    """Return what a list has of one package once `asked` is added to what it has.
+
+    Extras that are listed stay, bounds and addresses are replaced. What is asked for under a
+    condition (`; python_version < "3.13"`) leaves entries with no or another condition as they are.
+    """
+    marker = str(asked.marker or "")
+    same = [one for one in listed if not marker or str(one.marker or "") == marker]
+    new = [_with_extras(one, asked) for one in same]
+    if asked.specifier or asked.url:
+        new = [_with_extras(asked, *same)]
+    elif marker and any(asked.extras <= one.extras for one in listed if not one.marker):
+        return list(listed)  # which is for every system
+    elif not same:
+        new = [asked]
+    result: list[Requirement | None] = []
+    rest = iter(new)
+    for one in listed:
+        result += [next(rest, None)] if one in same else [one]
+    return [one for one in (*result, *rest) if one is not None]
+
+
+def _with_extras(requirement: Requirement, *others: Requirement) -> Requirement:
+    """Return a requirement with the extras of others, too."""
+    new = Requirement(str(requirement))
+    new.extras = new.extras.union(*(one.extras for one in others))
+    return new
