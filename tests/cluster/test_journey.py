@@ -231,7 +231,7 @@ def on_a_node(ada: Traveller) -> None:
         assert re.search(
             r"everything that ran in it: \S+ \(JupyterLab\), \S+ \(-- sleep 600\)", ended
         ), ended
-        session.wait_for(r"leads to no compute node\. Job \d+ has ended")
+        session.wait_for(r"leads to no compute node\. Job \d+ was stopped")
         assert session.wait() == 1
     assert "No JupyterLab session runs" in ada.lab("jupyter", "--stop")
 
