@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -79,6 +80,8 @@ def test_commit_that_changes_what_runs_here_is_named(
         ".pre-commit-config.yaml": "repos: []",
         "hooks/post-merge": "",
         "labs/uv.toml": "",
+        "gpu.Code-Workspace": "{}",
+        ".zed/settings.json": "{}",
         "data.txt": "",
     }
     repository.git("config", "core.hooksPath", "tools/githooks")
@@ -91,6 +94,32 @@ def test_commit_that_changes_what_runs_here_is_named(
     assert "\x1b" not in said.replace("\x1b[33m", "").replace("\x1b[0m", "")
     agree(repository.coming({"a.py": "2\n", "labs/b.py": ""}))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("way", ["absolute", "home", "link to a hook", "link to the folder"])
+def test_hooks_in_the_repository_are_found_however_git_is_led_there(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    hook = "tools/checks/post-merge"
+    repository.old = repository.commit({hook: "#!/bin/sh\n"})
+    hooks = repository.root / ".git/hooks"
+    if way == "absolute":
+        repository.git("config", "core.hooksPath", str(repository.root / "tools/checks"))
+    elif way == "home":
+        monkeypatch.setenv("HOME", str(repository.root))
+        repository.git("config", "core.hooksPath", "~/tools/checks")
+    elif way == "link to a hook":
+        hooks.mkdir(exist_ok=True)
+        (hooks / "post-merge").symlink_to(f"../../{hook}")
+    else:
+        repository.old = repository.commit({"ours": "tools/checks"}, link=True)
+        repository.git("config", "core.hooksPath", "ours")
+        assert repository.coming({"ours": "tools"}, link=True).touched == ("ours",)
+    assert repository.coming({hook: "#!/bin/sh\nrm -r ~\n", "a.py": "2\n"}).touched == (hook,)
+    shutil.rmtree(repository.root / "tools")
+    new = repository.commit({"tools": "elsewhere"}, link=True)
+    repository.git("reset", "--quiet", "--hard", repository.old)
+    assert "tools" in examine(repository.root, repository.old, new).touched
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ another one, and refuses files that only this computer may have.
 from __future__ import annotations
 
 import difflib
+import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from operator import eq
+from pathlib import Path, PurePath, PurePosixPath
 
 from click import Abort
 
@@ -39,9 +41,11 @@ _RUN = (SCRIPT, LOCK)
 _SETTINGS = ("uv.toml", "pyproject.toml")
 _WATCHED = (
     SCRIPT, LOCK, PROJECT_FILE, "uv.toml", ".vscode", ".devcontainer", ".devcontainer.json",
-    ".pre-commit-config.yaml", ".envrc", ".githooks", ".husky", "hooks", "scripts",
+    ".pre-commit-config.yaml", ".envrc", ".githooks", ".husky", "hooks", "scripts", ".cursor",
+    ".windsurf", ".zed", ".idea",
 )  # fmt: skip
 """Files and folders that the tool, an editor, git's hooks or a shell run on this computer."""
+_WORKSPACE = ".code-workspace"  # ends the name of a file of VS Code's, which may have tasks
 _OURS_ALONE = (LOCAL_FILE, ".lab", ".venv")
 """What git ignores because it is this computer's: from a commit it would be somebody else's."""
 _PLAIN_FILES = (SCRIPT, LOCK, PROJECT_FILE, *_SETTINGS)
@@ -112,6 +116,7 @@ class IncomingCommits:
         words = ("log", "-z", "-m", "--name-only", "--no-renames")
         shape = ("--format=%x01%h %s", f"--max-count={_COMMITS + 1}")
         places = [f":(icase){name}" for name in _WATCHED] + [":(icase,glob)**/uv.toml"]
+        places += [f":(literal){name}" for name in self.touched[:_LINES]]
         listed = git(self.root, *words, *shape, f"{self.old}..{self.new}", "--", *places).stdout
         named: dict[str, list[str]] = {}
         subject = ""
@@ -173,10 +178,8 @@ def examine(root: Path, old: str, new: str) -> IncomingCommits:
                 f"The new commits make {name} a link, a folder or a file of more than 4 MB.",
                 hint=f"To see it: {_see(old, new)}",
             )
-    hooks = _hooks_folder(root)
-    touched = [
-        name for name in changed if _is_watched(name) or hooks in PurePosixPath(name).parents
-    ]
+    hooks = _hooks(root)
+    touched = [name for name in changed if _is_watched(name) or _is_of(name, hooks)]
     return IncomingCommits(root=root, old=old, new=new, touched=tuple(touched))
 
 
@@ -232,16 +235,35 @@ def _check(name: str) -> None:
         )
 
 
-def _hooks_folder(root: Path) -> PurePosixPath | None:
-    """Return the folder of the repository that git takes its hooks from, if it does."""
-    named = git(root, "config", "--get", "core.hooksPath", check=False).stdout.strip()
-    path = PurePosixPath(named)
-    return None if not named or path.is_absolute() or named.startswith("~") else path
+def _hooks(root: Path) -> list[tuple[str, ...]]:
+    """Return the paths in the repository that git's hooks are, or are links to, in parts."""
+    folder = root / git(root, "rev-parse", "--git-path", "hooks").stdout.rstrip("\n")
+    found = [folder, *(folder.iterdir() if folder.is_dir() else ())]
+    # A commit can change the link as well as what it leads to.
+    found += [Path(os.path.realpath(path)) for path in found]
+    tops = (root, root.resolve())
+    return [
+        _parts(path.relative_to(top)) for path in found for top in tops if path.is_relative_to(top)
+    ]
+
+
+def _is_of(name: str, places: Iterable[tuple[str, ...]]) -> bool:
+    """Return whether a file is one of these, is in one of them, or is where one of them was."""
+    parts = _parts(PurePosixPath(name))
+    return any(all(map(eq, parts, place)) for place in places)
+
+
+def _parts(path: PurePath) -> tuple[str, ...]:
+    return tuple(map(_as_this_computer_may_read, path.parts))
 
 
 def _is_watched(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return parts[0] in _WATCHED or parts[-1] == "uv.toml"
+    return (
+        parts[0] in _WATCHED
+        or parts[-1] == "uv.toml"
+        or _as_this_computer_may_read(parts[-1]).endswith(_WORKSPACE)
+    )
 
 
 def _as_this_computer_may_read(name: str) -> str:
