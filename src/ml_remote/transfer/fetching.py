@@ -22,8 +22,8 @@ from .comparing import Comparison, compare
 from .copying import choose_program
 from .incoming_files import IncomingFiles
 from .manifest import Manifest
-from .outputs import INCOMING, LeftOut, Listing, RemoteFile, list_outputs
-from .results import Results
+from .outputs import INCOMING, LeftOut, Listing, RemoteFile, distinct, list_outputs
+from .results import Results, tells_capitals_apart
 
 __all__ = ["Fetched", "fetch_outputs", "manifest_of"]
 
@@ -81,7 +81,7 @@ def fetch_outputs(
         results.check()
         listed = list_outputs(machine, only=only) if listing is None else listing()
         named = choice.is_named or bool(only)
-        return _fetch(machine, results, listed, choice.of(listed.files), named, overwrite, progress)
+        return _fetch(machine, results, listed, choice, named, overwrite, progress)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise LabError(
@@ -94,14 +94,18 @@ def _fetch(
     machine: Machine,
     results: Results,
     listing: Listing,
-    files: Sequence[RemoteFile],
+    choice: Choice,
     named: bool,
     overwrite: bool,
     progress: Progress | None,
 ) -> Fetched:
-    outputs = results.path
+    outputs, alike = results.path, list[LeftOut]()
+    files = choice.of(listing.files)
     with exclusive(outputs / INCOMING):
         manifest = manifest_of(outputs)
+        if not tells_capitals_apart(outputs / INCOMING):
+            fine, alike = distinct(listing.files, lambda name: bool(manifest.records(name)))
+            files = choice.of(fine)
         try:
             found = compare(machine, files, results, manifest, named=named)
             incoming = IncomingFiles(machine, results, manifest, found, overwrite=overwrite)
@@ -122,7 +126,7 @@ def _fetch(
         deleted=tuple(file.name for file in found.deleted),
         same=found.same,
         size=incoming.size,
-        left_out=(*listing.left_out, *found.blocked, *left_out, *incoming.left_out),
+        left_out=(*listing.left_out, *alike, *found.blocked, *left_out, *incoming.left_out),
         running=tuple(sorted(running)),
     )
 

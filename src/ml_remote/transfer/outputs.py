@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .. import answers, processes
 from ..errors import UnreachableError
@@ -20,6 +21,7 @@ from ..scripts import ExitCode, check, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ssh.explaining import recognise
 from ..ssh.ssh_log import ssh_log
+from .results import folded
 
 __all__ = [
     "INCOMING",
@@ -27,6 +29,7 @@ __all__ = [
     "Listing",
     "Looked",
     "RemoteFile",
+    "distinct",
     "list_outputs",
     "look_and_list",
     "sums_there",
@@ -41,6 +44,7 @@ _LONGEST = 255  # bytes of one part of a path
 _TIMEOUT = 600.0  # seconds
 _SUMS_AT_ONCE = 500
 _SETTLED = 2  # seconds after which a file counts as written
+_ALIKE = "the disk here does not tell their names from others that differ only in capitals"
 _STATE = re.compile(rb"([0-9]{1,18}) (-?[0-9]{1,11})(?:\.[0-9]*)? ([0-9]{1,18}|-)")
 _LOOKED = re.compile(rb"\n== lab looked ([0-9]{1,3}) ==\n")
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
@@ -190,6 +194,24 @@ def _parse(machine: Machine, printed: bytes) -> Listing:
         rsync=facts["rsync"],
         running=frozenset(running),
     )
+
+
+def distinct(
+    files: Sequence[RemoteFile], is_known: Callable[[str], bool]
+) -> tuple[list[RemoteFile], list[LeftOut]]:
+    """Return the files that can be together on a disk that ignores capitals, and the others.
+
+    Of two that cannot, the one that is known comes first.
+    """
+    written: dict[str, str] = {}
+    fine, others = [], []
+    for file in sorted(files, key=lambda file: (not is_known(file.name), file.name)):
+        paths = accumulate(file.name.split("/"), "{}/{}".format)
+        if all(written.setdefault(folded(path), path) == path for path in paths):
+            fine.append(file)
+        else:
+            others.append(LeftOut(name=file.name, reason=_ALIKE))
+    return sorted(fine, key=lambda file: file.name), others
 
 
 def sums_there(machine: Machine, files: Sequence[tuple[str, int]]) -> list[str]:

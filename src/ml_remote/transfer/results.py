@@ -12,6 +12,8 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +21,7 @@ from pathlib import Path
 from ..errors import LabError
 from .local_repository import git
 
-__all__ = ["BlockedError", "Results", "links_below", "make_holes"]
+__all__ = ["BlockedError", "Results", "folded", "links_below", "make_holes", "tells_capitals_apart"]
 
 _BY_HANDLE = {os.open, os.stat, os.mkdir, os.link, os.rename, os.unlink} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -199,6 +201,23 @@ class Results:
             if path.is_symlink() or (os.path.lexists(path) and not path.is_dir()):
                 raise BlockedError(str(path))
         return path
+
+
+def tells_capitals_apart(folder: Path) -> bool:
+    """Return whether two names that differ in capitals alone are two files in a folder here.
+
+    Where nothing can be written, it counts as such.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lab-", dir=folder) as made:
+            return not os.path.lexists(folder / Path(made).name.swapcase())
+    except OSError:
+        return True
+
+
+def folded(name: str) -> str:
+    """Return what two names have in common if a disk that ignores capitals confuses them."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def links_below(folder: Path) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from tool.outputs.bringing import bring, files_below, write
 
 from ml_remote.errors import LabError
 from ml_remote.ssh.client import Client
+from ml_remote.transfer import fetching
 from ml_remote.transfer.choosing import Choice
 
 SEPARATORS = ("vertical\x0btab", "next\x85line", "line\u2028separator")
@@ -233,3 +234,22 @@ def test_outputs_may_be_a_link_to_another_disk(
     outputs.rename(account.home / "scratch")
     outputs.symlink_to(account.home / "scratch")
     assert bring(machine, tmp_path).new == ("a.txt",)
+
+
+def test_disk_that_ignores_capitals_gets_one_of_several_files(
+    machine: Client,
+    account: Account,
+    outputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("lab/1/Log", "lab/1/log", "lab/1/Best/a", "lab/1/best/b", "lab/1/b"):
+        write(account, outputs / name, name.encode())
+    assert bring(machine, tmp_path, choice=Choice(only=("log",))).new == ("lab/1/log",)
+    monkeypatch.setattr(fetching, "tells_capitals_apart", lambda _: False)
+    fetched = bring(machine, tmp_path)
+    assert fetched.new == ("lab/1/Best/a", "lab/1/b")
+    left = {one.name: one.reason for one in fetched.left_out}
+    assert {*left} == {"lab/1/Log", "lab/1/best/b"}
+    assert "differ only in capitals" in left["lab/1/Log"]
+    assert bring(machine, tmp_path).same == 3

@@ -16,7 +16,7 @@ from ...signals import interrupt_on_signals
 from ...ui.display import steps
 from ...ui.text import in_one_line
 from ...ui.words import counted, size_in_words, some
-from ..results import BlockedError, Results
+from ..results import BlockedError, Results, tells_capitals_apart
 from .index import Index, Side
 from .local_files import check_folder, list_local
 from .locking import only_one
@@ -102,6 +102,9 @@ def both_sides(
             shown.line(f"Looking at data/ on {machine.alias}")
             there = list_remote(machine, index, selection, way=way, folder=wanted.folder)
             index.compare(there.folder)
+            is_elsewhere = here.is_dir() and here.stat().st_dev != remembered.stat().st_dev
+            if not tells_capitals_apart(here if is_elsewhere else remembered):
+                index.block_alike()
         yield Both(
             machine=machine,
             here=here,
@@ -158,6 +161,9 @@ def warn(context: Context, both: Both) -> None:
     if blocked:
         reason = "of different kinds on the two sides, or below such a file"
         reasons.setdefault(reason, []).extend(blocked)
+    if alike := [text_of(name) for name in index.names("alike")]:
+        reason = "not told from others by the disk here, as only capitals differ"
+        reasons.setdefault(reason, []).extend(alike)
     for reason, names in reasons.items():
         context.console.warn(f"{counted(len(names), 'file')} skipped, {reason}: {some(names)}.")
 

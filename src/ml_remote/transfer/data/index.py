@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from .sql import ADOPT, COMPARE, IN_THE_WAY, ONLY_THERE, SCHEMA
+from ..results import folded
+from .sql import ADOPT, ALIKE, COMPARE, IN_THE_WAY, ONLY_THERE, SCHEMA
 
 __all__ = ["LAST", "STATES", "Amount", "Entry", "Index", "Keep", "Side"]
 
@@ -22,7 +24,10 @@ Side = Literal["here", "there"]
 Keep = Literal["existing", "newer", "none"]
 
 STATES = ("same", "here_only", "there_only", "changed_here", "changed_there", "changed_both")
-"""What a file can be; another one is `blocked` if it is something else on one of the sides."""
+"""What a file can be; another one is `blocked` if it is something else on one of the sides.
+
+It is `alike` if the disk here confuses it with another one.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +105,26 @@ class Index:
             self._database.execute(COMPARE, (self._place,))
             self._database.execute(ONLY_THERE)
             for (name,) in self._database.execute(IN_THE_WAY).fetchall():
-                self._database.execute(
-                    "UPDATE files SET state = 'blocked' WHERE name = ? OR (name > ? AND name < ?)",
-                    (name, name + b"/", name + b"0"),
-                )
+                self._block(name, "blocked")
+
+    def block_alike(self) -> None:
+        """Take out the files that a disk which ignores capitals confuses with one that is here."""
+        blocked = set[bytes]()
+        self._database.create_function("folded", 1, _folded, deterministic=True)
+        rows = self._database.execute(ALIKE).fetchall()
+        for _, group in groupby(rows, key=lambda row: row[0]):
+            names = [name for _, name in group if blocked.isdisjoint(_above(name))]
+            for name in names[1:]:
+                blocked.add(name)
+                with self._database:
+                    self._block(name, "alike")
+
+    def _block(self, name: bytes, state: str) -> None:
+        """Give what has a name, or is below it, a state in which it is not transferred."""
+        self._database.execute(
+            "UPDATE files SET state = ? WHERE name = ? OR (name > ? AND name < ?)",
+            (state, name, name + b"/", name + b"0"),
+        )
 
     def amount(self, *states: str) -> Amount:
         """Return how many files have one of these states; a changed one counts as it will be."""
@@ -331,6 +352,16 @@ class Index:
                 "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)",
                 ((self._place, one.name, one.size, ns, one.ns // 10**9) for one, ns in brought),
             )
+
+
+def _folded(name: bytes) -> str:
+    return folded(name.decode(errors="replace"))
+
+
+def _above(name: bytes) -> Iterator[bytes]:
+    """Yield the folders that a name is in."""
+    parts = name.split(b"/")
+    return (b"/".join(parts[:number]) for number in range(1, len(parts)))
 
 
 def _marks(values: tuple[str, ...]) -> str:

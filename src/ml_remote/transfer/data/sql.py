@@ -1,6 +1,6 @@
 """The SQL that makes the index of `data/` and compares its two sides."""
 
-__all__ = ["ADOPT", "COMPARE", "IN_THE_WAY", "ONLY_THERE", "SCHEMA"]
+__all__ = ["ADOPT", "ALIKE", "COMPARE", "IN_THE_WAY", "ONLY_THERE", "SCHEMA"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS known (
@@ -42,6 +42,14 @@ INSERT INTO files SELECT name, CASE
 ONLY_THERE = """
 INSERT INTO files SELECT name, 'there_only', 0 FROM there t LEFT JOIN here h USING (name)
     WHERE t.kind = 'f' AND h.name IS NULL;
+"""
+# Names that differ in capitals alone, those that are here first.
+ALIKE = """
+WITH names AS (SELECT folded(name) AS folded, name, max(is_here) AS is_here FROM (
+        SELECT name, 1 AS is_here FROM here UNION ALL SELECT name, 0 FROM there) GROUP BY name)
+    SELECT folded, name FROM names WHERE folded IN (
+        SELECT folded FROM names GROUP BY folded HAVING count(*) > 1)
+    ORDER BY folded, is_here DESC, name;
 """
 # What a transfer that was ended had sent: it has the size and time there that it was sent with.
 ADOPT = """

@@ -39,7 +39,9 @@ def _document(both: Both, amounts: dict[str, Amount]) -> dict[str, object]:
         **{
             state: {"files": amount.files, "size": amount.size} for state, amount in amounts.items()
         },
-        "left_out": left_out + both.index.amount("blocked").files + len(both.there.unusable),
+        "left_out": left_out
+        + both.index.amount("blocked", "alike").files
+        + len(both.there.unusable),
         "free_here": free_here,
         "free_there": both.there.free,
     }
