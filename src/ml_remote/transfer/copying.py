@@ -228,8 +228,9 @@ class _Rsync(Copying):
 
     def _command(self, client: Client, own: SshLog) -> list[str]:
         *ssh, _, _ = client.command(flags=own.flags)
-        # In place, so that what has come stays even when rsync itself is killed.
-        options = ["-s", "--times", "--inplace", "--from0", "--files-from=-"]
+        # In place, so that what has come stays even when rsync itself is killed. No folder gets the
+        # mode that it has there: nothing could be moved out of one that is read-only.
+        options = ["-s", "--times", "--inplace", "--from0", "--files-from=-", "--no-implied-dirs"]
         if self.keeps_holes:
             options.append("--sparse")
         if not all(file.is_settled for file in self.files):

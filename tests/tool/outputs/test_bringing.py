@@ -17,6 +17,9 @@ from ml_remote.errors import LabError
 from ml_remote.ssh.client import Client
 from ml_remote.transfer import fetching
 from ml_remote.transfer.choosing import Choice
+from ml_remote.transfer.copying import Copying
+from ml_remote.transfer.incoming_files import IncomingFiles
+from ml_remote.transfer.outputs import RemoteFile
 
 SEPARATORS = ("vertical\x0btab", "next\x85line", "line\u2028separator")
 
@@ -253,3 +256,30 @@ def test_disk_that_ignores_capitals_gets_one_of_several_files(
     assert {*left} == {"lab/1/Log", "lab/1/best/b"}
     assert "differ only in capitals" in left["lab/1/Log"]
     assert bring(machine, tmp_path).same == 3
+
+
+def test_folder_that_is_read_only_there_is_not_here(
+    machine: Client,
+    account: Account,
+    outputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+) -> None:
+    write(account, outputs / "lab/1/kept/file", b"first")
+    (outputs / "lab/1/kept").chmod(0o555)
+    staged: list[Path] = []
+    move = IncomingFiles.move
+
+    def noted(moving: IncomingFiles, files: list[RemoteFile], copying: Copying) -> None:
+        staged.extend(copying.staged(file).parent for file in files)
+        assert all(folder.stat().st_mode & 0o200 for folder in staged)  # root may do all the same
+        move(moving, files, copying)
+
+    monkeypatch.setattr(IncomingFiles, "move", noted)
+    assert bring(machine, tmp_path).new == ("lab/1/kept/file",)
+    (outputs / "lab/1/kept/file").write_bytes(b"second")
+    assert bring(machine, tmp_path).replaced == ("lab/1/kept/file",)
+    (outputs / "lab/1/kept").chmod(0o755)
+    assert len(staged) == 2
+    assert not (tmp_path / "outputs/.incoming").exists()
