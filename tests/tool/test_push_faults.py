@@ -130,6 +130,23 @@ def test_push_killed_while_files_are_checked_out_there_loses_nothing(
     remote_project.assert_same()
 
 
+def test_edit_that_git_was_told_to_overlook_there_is_kept(remote_project: RemoteProject) -> None:
+    remote_project.commit("notes.txt", "first\nsecond\n")
+    remote_project.push()
+    remote_project.there("update-index", "--assume-unchanged", "notes.txt")
+    remote_project.write_there("notes.txt", "first\n")  # is the beginning of what comes, too
+    remote_project.commit("notes.txt", "first\nsecond\nthird\n")
+    for _ in range(2):
+        done = remote_project.lab("push")
+        assert done.returncode == 1
+        assert "Your local changes to the following files would be overwritten" in done.stderr
+        assert (remote_project.folder / "notes.txt").read_text() == "first\n"
+    remote_project.there("checkout", "HEAD", "--", "notes.txt")
+    remote_project.there("update-index", "--no-assume-unchanged", "notes.txt")
+    remote_project.push()
+    remote_project.assert_same()
+
+
 def test_hook_that_refuses_a_commit_which_is_there_already_is_obeyed(
     remote_project: RemoteProject,
 ) -> None:

@@ -46,7 +46,13 @@ case $said in
     ;;
 esac
 if [ "$code" -ne 0 ]; then
-    mend
+    # Where git has refused before it touched a file, what differs is somebody's work: of files that
+    # git was told to overlook, nothing else says so.
+    case $said in
+    *"
+Aborting") rm -f "$(note)" ;;
+    *) mend ;;
+    esac
     exit "$REFUSED_BY_GIT"
 fi
 [ "$1" != lab-uncommitted ] || git update-ref refs/lab/uncommitted "$2" || exit
