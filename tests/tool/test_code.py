@@ -139,8 +139,12 @@ def test_what_the_person_added_to_the_workspace_file_stays(
         "tasks": {"version": "2.0.0", "tasks": []},
     }
     path = project.path / f"{ALIAS}.code-workspace"
+    path.symlink_to("dotfiles")
     path.write_text(f"// mine\n{json.dumps(mine)[:-1]},\n}}\n")
+    before = path.read_bytes()
     assert run_code(project, programs).returncode == 0
+    assert path.is_symlink()
+    assert [kept.read_bytes() for kept in project.path.glob(".lab/workspaces/*")] == [before]
     now = workspace(project)
     assert now["folders"] == [{"uri": f"{there}{account.home}/my-lab"}, mine["folders"][1]]  # type: ignore[index]
     assert now["settings"]["editor.fontSize"] == 20

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from ..errors import ConfigurationError
+from ..files import Change, apply_changes, keep_backup, read_bytes
+from ..state import NAME, make_state
 from .json_with_comments import read_object
 
 __all__ = ["merge", "workspace_path", "write_workspace_file"]
@@ -25,8 +25,8 @@ def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
     """Write the file into `project` and return its path.
 
     `folder` is the absolute path of the project on the machine. What the person has added to an
-    existing file stays. Raises ConfigurationError when that file, or the project's settings, cannot
-    be read; nothing is written then.
+    existing file stays, and that file is kept in `.lab` as it was. Raises ConfigurationError when
+    it, or the project's settings, cannot be read; nothing is written then.
     """
     path = workspace_path(project, alias=alias)
     settings_path = project / ".vscode" / "settings.json"
@@ -82,11 +82,15 @@ def merge(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file in one piece: VS Code, which watches it, finds the old one or the new one."""
+    """Write the file in one piece: VS Code, which watches it, finds the old one or the new one.
+
+    The old one, with its comments, is kept in `.lab`; a link to the file stays one.
+    """
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+        before, after = read_bytes(path), text.encode()
+        if before is not None:
+            keep_backup(path, before, folder=make_state(path.parent / NAME) / "workspaces")
+        apply_changes([Change(path=path.resolve(), before=before, after=after)])
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
+        reason = error.strerror or error
+        raise ConfigurationError(f"{path} cannot be written: {reason}.") from None
