@@ -28,7 +28,7 @@ def test_library_keeps_its_promises(environment: LabEnvironment, tmp_path: Path)
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)),
         *("-c", str(environment.project.path / "pyproject.toml"), str(tmp_path)),
     )
-    assert len(LIBRARY) == 9
+    assert len(LIBRARY) == 10
     assert " passed" in done.stdout
 
 

@@ -97,7 +97,7 @@ class ImageData:
 def data_directory() -> Path:
     """Return where data sets are kept: `LAB_DATA_DIR`, or `data/` in the project."""
     named = os.environ.get("LAB_DATA_DIR")
-    return Path(named).expanduser() if named else project_root() / "data"
+    return _in_home(named) if named else project_root() / "data"
 
 
 def load_folder(
@@ -133,7 +133,7 @@ def load_folder(
         raise ParameterError(
             f"size = {size} must be at least 1, and test_part = {test_part} between 0 and 1."
         )
-    folder = (project_root() / Path(folder).expanduser()).resolve()
+    folder = (project_root() / _in_home(folder)).resolve()
     # A link may lead nowhere, and a pipe would never end.
     files = [file for file in _find(folder, test_part) if (folder / file.name).is_file()]
     _classes(folder, files)
@@ -159,6 +159,14 @@ def load_folder(
     everything = Samples(pixels.permute(0, 3, 1, 2), labels, torch.arange(len(files)))
     first = sum(not file.is_test for file in files)
     return ImageData(folder.name, classes, everything[:first], everything[first:])
+
+
+def _in_home(path: Path | str) -> Path:
+    """Return a path with the home folder that a ~ in it means."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ParameterError(f"{path} names the home of a user who is not known here.") from None
 
 
 @dataclass(frozen=True)

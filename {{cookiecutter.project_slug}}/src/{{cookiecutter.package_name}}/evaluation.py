@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 
 from .data import Samples
 from .distributed import Processes
-from .loop import Data, Pair, has_own_order, mixed_precision, outputs_of, pair_in, to_network
+from .loop import Data, Pair, has_own_order, mixed_precision, outputs_of, pair_in, to_network, unfit
 from .runs import ParameterError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "confusion_matrix",
     "describe_confusions",
     "evaluate",
+    "loss_of",
     "most_confused",
     "predict",
     "rank_mistakes",
@@ -64,6 +66,22 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return right.float().reshape(len(labels), -1).mean(dim=1)
 
 
+def loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of a batch; labels may be integers of any size."""
+    if targets.dtype in (torch.int8, torch.int16, torch.int32):
+        targets = targets.long()
+    try:
+        with warnings.catch_warnings():
+            if outputs.numel() == targets.numel():  # (B, 1) less (B,) would be (B, B)
+                warnings.filterwarnings("error", "Using a target size")
+            return loss(outputs, targets)
+    except (RuntimeError, ValueError, IndexError, UserWarning) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        advice = "Give it class numbers from 0, int64 (B,), or float32 in the outputs' shape."
+        raise unfit("loss", error, advice, outputs=outputs, targets=targets) from error
+
+
 def evaluate(
     network: nn.Module,
     data: Data,
@@ -83,7 +101,7 @@ def evaluate(
     with torch.no_grad(), mixed_precision(device):
         for inputs, targets in _every_nth(data, processes):
             outputs, known = outputs_of(network, to_network(inputs, device)), targets.to(device)
-            found = [loss(outputs, known).mean() * len(known)]
+            found = [loss_of(loss, outputs, known).mean() * len(known)]
             for name, metric in measured.items():
                 values = metric(outputs, known)
                 if values.numel() != len(known):

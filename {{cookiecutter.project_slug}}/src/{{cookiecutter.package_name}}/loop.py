@@ -32,6 +32,7 @@ __all__ = [
     "pair_in",
     "progress_bar",
     "to_network",
+    "unfit",
     "using_threads",
 ]
 
@@ -106,12 +107,27 @@ def to_network(inputs: Tensor, device: torch.device) -> Tensor:
 
 def outputs_of(network: nn.Module, inputs: Tensor) -> Tensor:
     """Return what a network makes of inputs (B, ...), as float32."""
-    with mixed_precision(inputs.device):
-        outputs = network(inputs)
+    try:
+        with mixed_precision(inputs.device):
+            outputs = network(inputs)
+    except (RuntimeError, ValueError) as error:
+        advice = "Take a larger batch_size, or a DataLoader with drop_last=True."
+        if "per channel" not in str(error):  # BatchNorm's
+            if inputs.dtype == torch.float32 or "type" not in str(error):
+                raise  # the network's own
+            advice = "Give it float32: inputs.float()"
+        raise unfit("network", error, advice, inputs=inputs) from error
     if not isinstance(outputs, Tensor):
         kind = type(outputs).__name__
         raise ParameterError(f"The network must return a tensor of outputs (B, ...), not a {kind}.")
     return outputs.float()
+
+
+def unfit(what: str, error: Exception, advice: str, **given: Tensor) -> ParameterError:
+    """Return the error for tensors that a network or a loss cannot take."""
+    facts = [f"{name} {str(one.dtype)[6:]} {tuple(one.shape)}" for name, one in given.items()]
+    named, reason = " and ".join(facts), str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+    return ParameterError(f"The {what} cannot take {named}: {reason}. {advice}")
 
 
 def pair_in(batch: object) -> Pair:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .checkpoints import TrainingState
 from .data import Samples, Transform
 from .distributed import Processes, join_processes
-from .evaluation import EpochResult, Loss, Metric, evaluate
+from .evaluation import EpochResult, Loss, Metric, evaluate, loss_of
 from .loop import Batch, Data, batches_of, best_device, outputs_of, progress_bar, using_threads
 from .optimizers import AdamW, MakeOptimizer, Momentum
 from .runs import ParameterError
@@ -154,6 +154,8 @@ def _check(
             least = (data.batch_size or 1) if data.drop_last and purpose == "test on" else 1
             if isinstance(data.dataset, Sized) and len(data.dataset) < least:
                 raise ParameterError(f"There is nothing to {purpose}: the DataLoader has no batch.")
+        elif not all(isinstance(part, Tensor) for part in data):
+            raise ParameterError("Give inputs and targets as two tensors, or a DataLoader.")
         elif not 0 < len(data[0]) == len(data[1]):
             found = f"{len(data[0])} inputs and {len(data[1])} targets"
             raise ParameterError(f"There are {found} to {purpose}: give one for each.")
@@ -199,7 +201,7 @@ def _learn(
         for group, value in zip(optimizer.param_groups, rate, strict=True):
             group["lr"] = value
         changed = inputs if transform is None else transform(inputs)
-        losses = loss(outputs_of(network, changed), targets)
+        losses = loss_of(loss, outputs_of(network, changed), targets)
         mean_loss = losses.mean()
         if len(noted):
             noted[which] = _of_each(losses, which)

@@ -247,7 +247,8 @@ def _lacks_data(error: str, message: str) -> bool:
     named = re.search("'([^']+)'$", message)
     if error != "FileNotFoundError" or named is None:
         return error == "DataError"
-    folders = project_root() / "data", Path(os.environ.get("LAB_DATA_DIR") or "data").expanduser()
+    named_folder = os.path.expanduser(os.environ.get("LAB_DATA_DIR") or "data")  # noqa: PTH111
+    folders = project_root() / "data", Path(named_folder)
     above = (project_root() / named[1]).resolve().parents
     return any((project_root() / folder).resolve() in above for folder in folders)
 
