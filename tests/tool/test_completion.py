@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from baking import TEMPLATE_ROOT, TOOL, BakedProject
 from needs import need_program
+from tool_helpers import run_tool
 
 from ml_remote import cli
 from ml_remote.ui.completion import completion_script
@@ -127,6 +128,26 @@ def _read_until(terminal: int, expected: str) -> str:
         if select.select([terminal], [], [], 0.1)[0]:
             screen += os.read(terminal, 4096).decode(errors="replace")
     return screen
+
+
+def test_lab_whose_name_a_shell_would_read_is_not_completed(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text("format = 2\n")
+    (tmp_path / "labs").mkdir()
+    for name in (
+        "ü-1",
+        "$(touch pwned)",
+        "`id`",
+        "a;id",
+        "a b",
+        "~",
+        "a&",
+        "q'",
+        "*",
+        "n\nplain,x",
+    ):
+        (tmp_path / "labs" / f"{name}.py").touch()
+    asked = {"COMP_WORDS": "lab run labs/", "COMP_CWORD": "2", "_LAB_COMPLETE": "bash_complete"}
+    assert run_tool(tmp_path, **asked).stdout == "plain,labs/ü-1.py\n"
 
 
 @pytest.mark.slow

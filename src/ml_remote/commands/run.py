@@ -36,8 +36,13 @@ def _complete_lab(
 
     found = context.find_object(Context)
     known = known_labs(found.project) if found is not None else []
-    # A shell reads them by lines, and shows them as they are.
-    return [CompletionItem(path) for path in known if path.startswith(begun) and path.isprintable()]
+    # A commit may bring any name, and bash puts it into the command line as it is, not quoted.
+    return [CompletionItem(path) for path in known if path.startswith(begun) and _is_word(path)]
+
+
+def _is_word(text: str) -> bool:
+    """Return whether a text means itself in every shell."""
+    return re.fullmatch(r"[\w./@+,-]+", text) is not None
 
 
 class _Run(click.Command):
