@@ -16,7 +16,12 @@ from tool.jobs.following import ABOUT, FOLDER, follow, is_alive, started, wait_f
 from tool_helpers import at
 
 from ml_remote import jobs
-from ml_remote.errors import LabError, MissingFolderError, RemoteCommandError
+from ml_remote.errors import (
+    LabError,
+    MissingFolderError,
+    RemoteCommandError,
+    WrongFolderError,
+)
 from ml_remote.far.installed import install
 from ml_remote.far.login.environment.users import users_of
 from ml_remote.far_half import ensure_far
@@ -251,3 +256,32 @@ def test_full_disk_keeps_a_job_from_starting_but_not_from_noting_its_end(
         assert [one.id for one in jobs.list_jobs(at(machine, folder), console=Console())] == [
             job.id
         ]
+
+
+def test_what_another_user_has_put_into_the_folder_is_not_run(
+    machine: Client, folder: str, account: Account
+) -> None:
+    need_root("give files away")
+    there, ran = at(machine, folder), account.home / "run-by-another"
+    job = account.home / folder / ".lab" / "jobs" / "2026-01-01_10-00-00"
+    job.mkdir(parents=True)
+    job.chmod(0o755)
+    for name, text in {
+        "about.json": ABOUT.to_json(), "started": "1767261600\n", "finish": f"touch {ran}\n",
+    }.items():  # fmt: skip
+        (job / name).write_text(text)
+    os.chown(job, 12345, 12345)
+    list_outputs(there)
+    with pytest.raises(LabError, match="There is no job"):
+        jobs.stop(there, job.name)
+    assert not ran.exists()
+    os.chown(job, account.home.stat().st_uid, -1)
+    list_outputs(there)
+    assert ran.exists()
+    for name in (".lab/far", ".lab/far/0123", ".lab/jobs", ".lab/secrets", ".lab/nodes"):
+        place = account.home / folder / name
+        place.mkdir(exist_ok=True)
+        os.chown(place, 12345, 12345)
+        with pytest.raises(WrongFolderError, match="belongs to another user"):
+            list_outputs(there)
+        os.chown(place, 0, 0)

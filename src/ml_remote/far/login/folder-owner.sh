@@ -2,7 +2,8 @@
 # is_foreign FOLDER: whether it, or what the tool keeps in it, belongs to another user, who could
 # change at any time what runs in it; root may
 is_foreign() {
-    [ -n "$(find -H "$1" "$1/.lab" -prune ! -user "$(id -u)" ! -user 0 2>/dev/null)" ]
+    [ -n "$(find -H "$1" "$1/.lab" "$1/.lab/jobs" "$1/.lab/secrets" "$1/.lab/nodes" "$1/.lab/far" \
+        "$1/.lab/far/"* -prune ! -user "$(id -u)" ! -user 0 2>/dev/null)" ]
 }
 
 # links: names what is a link in .lab, the folder that one is in has it. A commit can bring one, and

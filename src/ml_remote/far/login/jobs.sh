@@ -71,9 +71,10 @@ end_secrets() {
 }
 
 # finish_code JOB: move what it has written in its checkout into its results if it is over; a runner
-# that was killed could not
+# that was killed could not. In a folder that a group may write to, a job may be somebody else's.
 finish_code() {
-    [ ! -f "$1/finish" ] || ! is_job "$1" || ! is_over "$1" || sh "$1/finish" </dev/null >>"$1/log" 2>&1
+    [ ! -f "$1/finish" ] || ! is_job "$1" || is_foreign "$1" || ! is_over "$1" ||
+        sh "$1/finish" </dev/null >>"$1/log" 2>&1
 }
 
 # named JOB: whether this is the name of a job; only such a name is printed

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Ends the job $1 and everything it has started; after $2 seconds by force.
 job=.lab/jobs/$1
-is_job "$job" || exit "$NO_JOB"
+{ is_job "$job" && ! is_foreign "$job"; } || exit "$NO_JOB"
 if is_slurms "$job"; then
     patience=$(($(date +%s) + 30 + $2))
     if ! is_over "$job"; then
