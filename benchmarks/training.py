@@ -1,8 +1,9 @@
 """The digit lab's training beside other recipes: CPU seconds and seconds to three accuracies.
 
-Run: python benchmarks/training.py [--again RECIPE]... Prints a table, writes docs/training.json and
-docs/training.png. What is in docs/training.json is not measured again, unless --again names it.
-Needs MNIST in $LAB_DATA_DIR. A GPU is used if there is one. Takes about ten minutes.
+Run: python benchmarks/training.py [--again RECIPE]... [--results FILE]. Prints a table, writes the
+results, docs/training.json by default, and a picture beside them. What is in the file is not
+measured again, unless --again names it. Needs MNIST in $LAB_DATA_DIR. A GPU is used if there is
+one; give its results a file of their own: --results docs/training-gpu.json. Takes ten minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ RECIPES = {
 }
 """How many runs, each with a seed of its own, and the words for recipes.py."""
 GOALS = {"ours, 14,000 images": 98.68, "ours, 25,000 images": 99.0}
-RESULTS = DOCS / "training.json"
 
 Runs = dict[str, list[dict[str, Any]]]
 
@@ -35,29 +35,33 @@ def main() -> None:
     """Measure the recipes that are not in the results yet, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="append", default=[], choices=["all", *RECIPES])
+    parser.add_argument("--results", type=Path, default=DOCS / "training.json")
     options = parser.parse_args()
-    runs: Runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept = options.results
+    runs: Runs = json.loads(kept.read_text()) if kept.exists() else {}
     for name, (count, words) in RECIPES.items():
         if name not in runs or {"all", name} & set(options.again):
             runs[name] = measure_all(*words, "--runs", str(count))
             runs = {name: runs[name] for name in RECIPES if name in runs}
-            RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
+            kept.write_text(json.dumps(runs, indent=1) + "\n")
     print(table(runs))
-    draw(runs)
+    draw(kept)
 
 
 def table(runs: Runs) -> str:
     """Return the medians, with the least and the most, as a Markdown table."""
-    head = "| recipe | threads | runs | accuracy | CPU seconds | seconds | memory |"
+    head = "| recipe | computed by | runs | accuracy | CPU seconds | seconds | memory |"
     lines = [head, "|---|---|---|---|---|---|---|"]
     for name, results in runs.items():
         accuracies = [100 * run["accuracies"][-1] for run in results]
         cpu = [run["cpu"] for run in results if "cpu" in run]
         seconds = [run["seconds"][-1] for run in results]
         memory = max(run["peak_memory"] for run in results) / 2**20
-        threads = 1 if name.startswith("ours") else results[0]["device"].split()[1]
+        device = results[0]["device"].removeprefix("CPU, ")
+        if name.startswith("ours") and device.endswith("threads"):
+            device = "1 thread"
         lines.append(
-            f"| {name} | {threads} | {len(results)} | {spread(accuracies, 2)} % | "
+            f"| {name} | {device} | {len(results)} | {spread(accuracies, 2)} % | "
             f"{spread(cpu, 2) if cpu else 'not measured'} | {spread(seconds, 1)} | "
             f"{memory:.0f} MiB |"
         )
@@ -78,10 +82,10 @@ def spread(values: list[float], digits: int) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def draw(runs: Runs) -> None:
+def draw(results: Path) -> None:
     """Draw accuracy over time, a point an epoch of the textbook and a point a run of others."""
     script = Path(__file__).with_name("draw_training.py")
-    subprocess.run([project_python(), script, RESULTS, RESULTS.with_suffix(".png")], check=True)
+    subprocess.run([project_python(), script, results, results.with_suffix(".png")], check=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from ..quotas import parse_quotas
 from ..remote_folders import remote_cache
 from ..scripts import script
 from ..slurm_options import SlurmOptions, seconds_of
+from ..ui.words import counted
 from .findings import Finding, failed, ok, skipped, unknown
 
 __all__ = ["check_cache", "check_prepare", "check_wishes", "examine_cluster"]
@@ -92,13 +93,14 @@ def _fault(options: SlurmOptions, one: Partition) -> Finding | None:
         return _wrong(detail, "time")
     if options.nodes > one.of_all:
         return _wrong(
-            f"lab.toml asks for {options.nodes} nodes, but partition {one.name} has {one.of_all}",
+            f"lab.toml asks for {counted(options.nodes, 'node')}, but partition {one.name} has "
+            f"{one.of_all}",
             "nodes",
         )
     if options.gpus > one.most_cards:
         return _wrong(
-            f"lab.toml asks for {options.gpus} GPUs on each node, but no node of partition "
-            f"{one.name} has more than {one.most_cards}",
+            f"lab.toml asks for {counted(options.gpus, 'GPU')} on each node, but no node of "
+            f"partition {one.name} has more than {one.most_cards}",
             "gpus",
         )
     if options != SlurmOptions() and not one.nodes:

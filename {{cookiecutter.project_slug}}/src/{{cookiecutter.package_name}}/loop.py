@@ -156,8 +156,8 @@ def best_device() -> torch.device:
     devices = torch.accelerator.device_count()
     if int(here) > devices:
         raise DistributedError(
-            f"{here} processes on this machine, which has {devices} GPUs. "
-            f"Start at most that many: --nproc-per-node {devices}"
+            f"Each process needs a GPU of its own: {here} were started, and this machine has "
+            f"{devices}. Start at most that many: --nproc-per-node {devices}"
         )
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     torch.accelerator.set_device_index(device)
