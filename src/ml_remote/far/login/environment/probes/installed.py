@@ -7,9 +7,11 @@ import json
 import re
 import sys
 import tomllib
+from email.message import Message
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, List, Set
+from typing import Dict, List, Set, Union
 
 _GROUPS = ("lab", "dev")
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
@@ -28,10 +30,21 @@ def main(pyproject: str, lock: str) -> None:
 def _installed() -> Dict[str, str]:
     found: Dict[str, str] = {}
     for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
+        fields = _fields(distribution)
+        name = fields["Name"]
         if name:
-            found.setdefault(_normalised(name), distribution.version or "")
+            found.setdefault(_normalised(name), fields["Version"] or "")
     return found
+
+
+def _fields(
+    distribution: metadata.Distribution,
+) -> Union["Message[str, str]", metadata.PackageMetadata]:
+    """Return what a package says of itself, without the description, which is the most of it."""
+    text = distribution.read_text("METADATA")
+    if text is None:
+        return distribution.metadata
+    return HeaderParser().parsestr(text.partition("\n\n")[0])
 
 
 def _normalised(name: str) -> str:
