@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import processes
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import webbrowser
 
 __all__ = ["open_link"]
 
@@ -27,6 +30,8 @@ def open_link(page: Path | str) -> bool:
             return False
     elif not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
         return False
+    import webbrowser  # few commands open a page, and fewer get here
+
     try:
         browser = webbrowser.get()
     except webbrowser.Error:

@@ -16,7 +16,6 @@ from .errors import LabError, RemoteCommandError, UsageError
 from .far_half import ensure_far, far_folder
 from .jobs import About, Job, follow, list_jobs, replaces, start
 from .lasting_kernels import tell_after_setup
-from .local_setup import set_up_locally
 from .machine import Machine
 from .next_steps import Known, what_next
 from .package_lists.conda_locks import fetch_conda_lock, keep_lock_from_here
@@ -66,6 +65,8 @@ def setup(
         if local and is_given:
             raise UsageError(f"`--local` and `{name}` cannot be combined.")
     if local:
+        from .local_setup import set_up_locally
+
         ensure_lock(context.project.root, context.console)
         context.console.say(set_up_locally(context, upgrade=upgrade))
         if os.name == "nt" and context.project.settings.keep_kernels:

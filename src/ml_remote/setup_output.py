@@ -9,7 +9,6 @@ from pathlib import Path
 from .context import Context
 from .errors import LabError
 from .jobs.events import announced
-from .package_lists.converting import has_hashes
 from .package_lists.sources import how_to_list, source_of
 from .settings import SOURCES
 from .ui.display import Steps
@@ -116,6 +115,8 @@ def no_script(root: Path, place: str) -> LabError:
 def say_what_is_left_out(context: Context) -> None:
     """Warn of hashes in the list of a repository of its own: packages beside it have none."""
     root = context.project.root
+    from .package_lists.converting import has_hashes
+
     if has_hashes(root, source_of(root)):
         context.console.warn(
             f"The hashes in {source_of(root)} are not checked: lab uses only the versions."

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from .context import Context
-from .editor.code import code as open_editor
 from .environment import begin_setup, finish_setup
 from .errors import HostKeyUnknownError, LabError
-from .login.connecting import connect
-from .login.logins import log_in
 from .machine import Machine
 from .next_steps import what_next
 from .ssh.shared_connection import is_known_to_ask, is_open
@@ -45,6 +42,8 @@ def _connect(context: Context, machine: Machine, *, yes: bool) -> None:
         else:
             context.console.say(f"Connected: `ssh {machine.alias}` logs in without a password.")
         return
+    from .login.connecting import connect
+
     with context.console.part_of_more():
         connect(context, None, alias=machine.alias, yes=yes)
 
@@ -54,6 +53,8 @@ def _logs_in(machine: Machine) -> bool:
     # One that is open is not tried: the next question would find it gone.
     if is_open(machine.client) or machine.client.attempt("exit").returncode == 0:
         return True
+    from .login.logins import log_in
+
     try:
         return log_in(machine.client).succeeded
     except HostKeyUnknownError:
@@ -73,6 +74,8 @@ class _Editor:
         if not self._is_wanted:
             return
         self._is_wanted = False
+        from .editor.code import code as open_editor
+
         try:
             with self._context.console.part_of_more():
                 open_editor(self._context, alias=self._alias)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from .parsing import parse_json, parse_toml
@@ -46,6 +45,8 @@ def this_version() -> Version:
     checkout = package.parent.parent
     if package.parent.name == "src" and (checkout / "pyproject.toml").is_file():
         return Version(number=_number_in(checkout), folder=checkout)
+    from importlib import metadata  # a checkout does without
+
     try:
         found = metadata.distribution(_NAME)
     except metadata.PackageNotFoundError:

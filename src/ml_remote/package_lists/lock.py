@@ -16,7 +16,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..errors import LabError
-from ..far.login.environment.managers.constraints import constraints_of_uv
 from ..ui.console import Console
 from .uv import reason, work_out
 
@@ -71,8 +70,11 @@ def _hint(said: str) -> str:
 
 def _own_bounds(root: Path, said: str) -> list[str]:
     """Return what else binds uv, if no versions fit."""
-    is_about_versions = "No solution found" in said or "unsatisfiable" in said
-    return constraints_of_uv(root) if is_about_versions else []
+    if "No solution found" not in said and "unsatisfiable" not in said:
+        return []
+    from ..far.login.environment.managers.constraints import constraints_of_uv
+
+    return constraints_of_uv(root)
 
 
 def versions(text: str) -> dict[str, list[str]]:

@@ -1,19 +1,24 @@
-"""The list in pyproject.toml, for uv and pip: read, and changed in place."""
+"""The list in pyproject.toml, for uv and pip: read, and changed in place.
+
+tomlkit keeps what a person has written as it is. It is imported only for a change, as it takes ten
+times as long as Python's own parser.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tomlkit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
 
 from ..errors import LabError
 from ..parsing import parse_toml
 from .requirements import merged, name_of
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+    from tomlkit.items import Array
 
 __all__ = [
     "DEVELOPMENT",
@@ -61,7 +66,7 @@ def oldest_python(text: str) -> str:
 
 def with_requirement(text: str, requirement: Requirement) -> str:
     """Return the file with this requirement, merged with those of the same name in each list."""
-    document = _read(text)
+    document = _document(text)
     name = canonicalize_name(requirement.name)
     arrays = [array for array in _arrays(document) if _named(array, name)]
     for array in arrays:
@@ -82,7 +87,7 @@ def with_requirement(text: str, requirement: Requirement) -> str:
 
 def without(text: str, name: str) -> str:
     """Return the file without the requirements of this normalized name."""
-    document = _read(text)
+    document = _document(text)
     for array in _arrays(document):
         for number in reversed(_named(array, name)):
             del array[number]
@@ -94,16 +99,31 @@ def _named(array: Array, name: str) -> list[int]:
     return [number for number, item in enumerate(array) if name_of(str(item)) == name]
 
 
-def _read(text: str) -> tomlkit.TOMLDocument:
+def _read(text: str) -> Mapping[str, Any]:
+    _check_beginning(text)
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+
+
+def _document(text: str) -> TOMLDocument:
+    """Return what can be changed, and written as it was otherwise."""
+    import tomlkit
+
+    _check_beginning(text)
+    try:
+        return tomlkit.parse(text)
+    except tomlkit.exceptions.TOMLKitError as error:
+        raise _unreadable(str(error)) from None
+
+
+def _check_beginning(text: str) -> None:
     if text.startswith("\ufeff"):
         raise LabError(
             "pyproject.toml begins with a byte order mark, which no program accepts.",
             hint="Save it as UTF-8 without a byte order mark (BOM), then run the command again",
         )
-    try:
-        return tomlkit.parse(text)
-    except TOMLKitError as error:
-        raise _unreadable(str(error)) from None
 
 
 def _unreadable(reason: str) -> LabError:
@@ -112,8 +132,10 @@ def _unreadable(reason: str) -> LabError:
     )
 
 
-def _checked(document: tomlkit.TOMLDocument) -> str:
+def _checked(document: TOMLDocument) -> str:
     """Return the changed file. Raises LabError unless other programs read from it what is meant."""
+    import tomlkit
+
     text = tomlkit.dumps(document)
     try:
         if parse_toml(text) == document.unwrap():
@@ -143,9 +165,9 @@ def _strings(table: Mapping[str, Any], name: str) -> list[str]:
     return [str(item) for item in found]
 
 
-def _arrays(document: tomlkit.TOMLDocument) -> list[Array]:
+def _arrays(tables: Mapping[str, Any]) -> list[Any]:
     """Return the lists that count: the project's own, and those of its two extras."""
-    project, groups = _table(document, "project"), _table(document, *_EXTRAS)
+    project, groups = _table(tables, "project"), _table(tables, *_EXTRAS)
     found = []
     for table, name in ((project, "dependencies"), (groups, LABS), (groups, DEVELOPMENT)):
         _strings(table, name)
@@ -153,8 +175,10 @@ def _arrays(document: tomlkit.TOMLDocument) -> list[Array]:
     return found
 
 
-def _labs(document: tomlkit.TOMLDocument) -> Array:
+def _labs(document: TOMLDocument) -> Array:
     """Return the list that a new package goes to: the extra `lab`, else the project's own."""
+    import tomlkit
+
     labs: Array | None = _table(document, *_EXTRAS).get(LABS)
     if labs is not None:
         return labs

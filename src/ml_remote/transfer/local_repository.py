@@ -298,14 +298,17 @@ def git_through(
         command, "--progress", f"--{half}={program or _clean_program(half)}", *options, "--",
         address, *refs,
     )  # fmt: skip
-    with ssh_log(client.proxy_error) as own, steps() as shown:
+    with ssh_log(client.proxy_error) as own:
         *ssh, _, _ = client.with_options("BatchMode=yes").command(flags=own.flags)
         # git adds the machine itself, which is no server of Git LFS.
         variables = git_variables({"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"})
         variables |= {"GIT_LFS_SKIP_PUSH": "1"}
-        with processes.running(
-            words, input="", variables=variables, output_as_errors=True
-        ) as started:
+        with (
+            processes.running(
+                words, input="", variables=variables, output_as_errors=True
+            ) as started,
+            steps() as shown,
+        ):
             begun = time.monotonic()
             while not started.ends_within(_LOOK_EVERY):
                 said = started.errors()

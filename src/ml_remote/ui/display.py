@@ -1,25 +1,21 @@
-"""Progress on a terminal: a bar for bytes, a line for steps. Elsewhere nothing is drawn."""
+"""Progress on a terminal: a bar for bytes, a line for steps. Elsewhere nothing is drawn.
+
+rich is imported where something is drawn: that takes as long as git does.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bar
-from rich.status import Status
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from . import console
 from .text import in_one_line, shown, without_colours
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
 
 __all__ = ["Progress", "Steps", "steps", "transfer_bar"]
 
@@ -36,14 +32,16 @@ def transfer_bar(name: str) -> Iterator[Progress | None]:
     if terminal is None:
         yield None
         return
+    from rich import progress
+
     columns = (
-        TextColumn(shown(name), markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
+        progress.TextColumn(shown(name), markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(compact=True),
     )
-    with Bar(*columns, console=terminal, transient=True) as bar:
+    with progress.Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task(name, total=None, visible=False)
 
         def tell(done: int, total: int) -> None:
@@ -83,6 +81,8 @@ class Steps:
     def line(self, text: str) -> None:
         """Show a line of output below the step, on a terminal."""
         if self._status is not None:
+            from rich.text import Text
+
             plain = in_one_line(without_colours(text[:_LONGEST]).expandtabs().strip())
             self._status.update(Text(plain, overflow="ellipsis", no_wrap=True))
 
@@ -102,4 +102,6 @@ def _terminal() -> Console | None:
     """Return the terminal that standard error is, if it is one that can be drawn on."""
     if sys.stderr is None or not sys.stderr.isatty() or console.is_dumb():
         return None
+    from rich.console import Console
+
     return Console(stderr=True)
