@@ -5,7 +5,6 @@ environment_state() {
     environment=missing
     [ ! -x .venv/bin/python ] || environment=complete
     [ ! -e .lab/environment.incomplete ] || environment=incomplete
-    lists=$(sed -n 's/.*"lists": *"\([0-9a-f]*\)".*/\1/p' .venv/lab-environment.json 2>/dev/null |
-        head -n 1)
+    lists=$(sed -n '/.*"lists": *"\([0-9a-f]*\)".*/{s//\1/p;q;}' .venv/lab-environment.json 2>/dev/null)
     printf '%s %s\n' "$environment" "${lists:--}"
 }

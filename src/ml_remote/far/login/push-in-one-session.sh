@@ -17,16 +17,12 @@ report() {
     } 3>&1
 }
 
-# found WORD: what `prepare_repository` has printed behind it
-found() { printf '%s\n' "$state" | sed -n "s/^$1 //p"; }
-
 # is_as_left KNOWN BRANCH: whether the branch is checked out there, at one of these commits, and
 # nothing else was done
 is_as_left() {
-    [ "$(found code)" = 0 ] && [ -n "$head" ] || return 1
+    [ "$code" = 0 ] && [ -n "$head" ] || return 1
     case ",$1," in *",$head,"*) ;; *) return 1 ;; esac
-    [ "$(found branch)" = "$2" ] && [ "$(found tip)" = "$head" ] &&
-        [ "$(found base)" = "$head" ] && [ -z "$(found doing)$(found change)" ]
+    [ "$branch" = "$2" ] && [ "$tip" = "$head" ] && [ "$base" = "$head" ] && [ -z "$work" ]
 }
 
 # came: whether the commit is there under the name by which pushes come
@@ -34,7 +30,19 @@ came() { [ "$(git rev-parse --quiet --verify "refs/lab/coming/$1")" = "$1" ]; }
 
 state=$(report prepare_repository "$4" "$3" "$3")
 printf '%s\n' "$state" | sed "s/^/$mark there == /" >&2
-head=$(found head)
+code='' head='' branch='' tip='' base='' work=''
+while read -r word text; do
+    case $word in
+    code) code=$text ;;
+    head) head=$text ;;
+    branch) branch=$text ;;
+    tip) tip=$text ;;
+    base) base=$text ;;
+    doing | change) work=$work$text ;;
+    esac
+done <<END
+$state
+END
 is_as_left "$2" "$3" || exit
 CDPATH=''
 cd && cd -- "$4" || exit

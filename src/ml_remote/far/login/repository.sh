@@ -19,16 +19,18 @@ trap tell_full EXIT
 # describe BRANCH BASE: the state of the repository, in lines of a word and what it is
 describe() {
     # A repository that git refuses to read is not one without commits: what it says is the reason.
-    git rev-parse --git-dir >/dev/null || return
+    git_dir=$(git rev-parse --git-dir) || return
     printf 'doing %s\n' "$(doing)"
     printf 'folder %s\n' "$(pwd -P)"
     printf 'environment %s\n' "$(environment_state)"
     # A branch whose file is empty or damaged looks like one without commits.
-    git rev-parse --quiet --verify HEAD >/dev/null || no_damage || return
-    printf 'head %s\n' "$(git rev-parse --quiet --verify HEAD)"
+    head=$(git rev-parse --quiet --verify HEAD) || no_damage || return
+    printf 'head %s\n' "$head"
     printf 'branch %s\n' "$(git symbolic-ref --quiet --short HEAD)"
-    printf 'tip %s\n' "$(git rev-parse --quiet --verify "refs/heads/$1")"
-    printf 'base %s\n' "$(git rev-parse --quiet --verify "refs/heads/${2:-$1}")"
+    tip=$(git rev-parse --quiet --verify "refs/heads/$1")
+    base=$tip
+    [ "${2:-$1}" = "$1" ] || base=$(git rev-parse --quiet --verify "refs/heads/$2")
+    printf 'tip %s\nbase %s\n' "$tip" "$base"
     printf 'sent %s\n' "$(git rev-parse --quiet --verify refs/lab/uncommitted)"
     git rev-list --max-parents=0 HEAD -- 2>/dev/null | sed 's/^/root /'
     changed
@@ -45,7 +47,6 @@ no_damage() {
 
 # doing: the merge, rebase or other work of several steps that was begun here and is not finished
 doing() {
-    git_dir=$(git rev-parse --git-dir)
     if [ -e "$git_dir/rebase-merge" ] || [ -e "$git_dir/rebase-apply" ]; then
         echo rebase
     elif [ -e "$git_dir/MERGE_HEAD" ]; then

@@ -2,11 +2,13 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Puts back what an interrupted update of the working tree has left. The commit that is about to
 # come is noted beforehand; a file that is on its way from the old state to that one is nobody's work.
-note() { printf '%s/lab-coming\n' "$(git rev-parse --git-dir)"; }
 
-# lock: waits until no other update is in progress, and keeps others from beginning until this sh ends
+# lock: waits until no other update is in progress, and keeps others from beginning until this sh ends;
+# sets $note, the file of that note
 lock() {
-    exec 9>>"$(git rev-parse --git-dir)/lab-update" || return
+    git_dir=$(git rev-parse --git-dir) || return
+    note=$git_dir/lab-coming
+    exec 9>>"$git_dir/lab-update" || return
     if command -v flock >/dev/null 2>&1; then
         flock -w 60 9 && locked=yes
     elif command -v perl >/dev/null 2>&1; then
@@ -18,9 +20,9 @@ locked=''
 # free_index: removes the lock that the git of an interrupted update has left. That git has held our
 # lock as well, so where we hold it now, that git is gone.
 free_index() {
-    if [ -n "$locked" ] && [ -s "$(note)" ]; then
-        left=$(git rev-parse --git-dir)/index.lock
-        if [ -e "$left" ] && [ -z "$(find "$(note)" -newer "$left")" ]; then rm -f "$left"; fi
+    if [ -n "$locked" ] && [ -s "$note" ]; then
+        left=$git_dir/index.lock
+        if [ -e "$left" ] && [ -z "$(find "$note" -newer "$left")" ]; then rm -f "$left"; fi
     fi
 }
 
@@ -58,7 +60,8 @@ put_back() {
 
 # mend: puts back what the update that was noted has left, and forgets the note
 mend() {
-    coming=$(cat "$(note)" 2>/dev/null)
+    [ -e "$note" ] || return 0
+    coming=$(cat "$note" 2>/dev/null)
     old=$(git rev-parse --quiet --verify HEAD || git hash-object -t tree /dev/null)
     if [ "$coming" = "$old" ]; then
         # All of it was done, but for the last step.
@@ -67,5 +70,5 @@ mend() {
     elif [ -n "$coming" ] && git cat-file -e "$coming^{tree}" 2>/dev/null; then
         put_back || return
     fi
-    rm -f "$(note)"
+    rm -f "$note"
 }

@@ -15,7 +15,7 @@ fi
 # one that comes, or its beginning, would look like a part of it.
 plain_git update-index -q --refresh >/dev/null
 if plain_git read-tree -n -m -u HEAD "$1" 2>/dev/null; then
-    git rev-parse --verify "$1^{commit}" >"$(note)" || exit
+    git rev-parse --verify "$1^{commit}" >"$note" || exit
 fi
 # git itself looks once more, under its own lock, before it touches a file.
 set -- "$1" ${2:+-c core.hooksPath=/dev/null}
@@ -24,6 +24,6 @@ shift
 git -c gc.auto=0 -c maintenance.auto=false "$@" \
     merge --ff-only --quiet --no-overwrite-ignore "$commit"
 code=$?
-if [ "$code" -eq 0 ]; then rm -f "$(note)"; elif [ -e "$(note)" ]; then mend; fi
+if [ "$code" -eq 0 ]; then rm -f "$note"; elif [ -e "$note" ]; then mend; fi
 submodules
 exit "$code"

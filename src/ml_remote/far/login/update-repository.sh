@@ -30,7 +30,7 @@ git worktree list --porcelain 2>/dev/null | while IFS= read -r line; do
 done || exit
 [ "$(git config receive.denyCurrentBranch)" = updateInstead ] ||
     git config receive.denyCurrentBranch updateInstead || exit
-printf '%s\n' "$2" >"$(note)" || exit
+printf '%s\n' "$2" >"$note" || exit
 # git itself looks once more, under its own lock, before it touches a file.
 check_out() {
     plain_git -c gc.auto=0 -c maintenance.auto=false checkout --quiet --no-overwrite-ignore -B "$@" --
@@ -56,7 +56,7 @@ Aborting") rm -f "$(note)" ;;
     exit "$REFUSED_BY_GIT"
 fi
 [ "$1" != lab-uncommitted ] || git update-ref refs/lab/uncommitted "$2" || exit
-rm -f "$(note)"
+rm -f "$note"
 git for-each-ref --format='delete %(refname)' refs/lab/coming/ | git update-ref --stdin
 submodules
 pointers
