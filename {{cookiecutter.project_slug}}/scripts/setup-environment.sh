@@ -124,10 +124,17 @@ install_far_half() {
     PYTHONPATH=$source "$base" -B -m ml_remote.far install .lab/far "$@"
 }
 
+# is_current HASH COMMIT: whether .lab/far/current leads to that far half, of this commit of the tool
+is_current() {
+    [ -f .lab/far/current/__main__.py ] && [ "$(readlink .lab/far/current)" = "$1" ] &&
+        [ "$(cat .lab/far/current.commit 2>/dev/null)" = "$2" ]
+}
+
 # Have .lab/far/current lead to the far half of the tool.
 provide_far_half() {
     if [ -n "${LAB_FAR:-}" ]; then
-        "$base" "$LAB_FAR" install .lab/far ${LAB_FAR_COMMIT:+"$LAB_FAR_COMMIT"} ||
+        is_current "${LAB_FAR##*/}" "${LAB_FAR_COMMIT:-}" ||
+            "$base" "$LAB_FAR" install .lab/far ${LAB_FAR_COMMIT:+"$LAB_FAR_COMMIT"} ||
             without_far_half "$LAB_FAR is not complete."
         return
     fi

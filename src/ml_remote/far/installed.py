@@ -38,8 +38,6 @@ from pathlib import Path
 
 # Absolute, and past the link `current`: what is imported later comes from the same far half.
 sys.path[0] = str(Path(__file__).resolve().parent)
-if not "".join(sys.argv[1:2]).startswith("lasting"):  # a window waits for those
-    sys.dont_write_bytecode = True  # nothing in here ever changes
 
 from ml_remote.far.__main__ import main
 
