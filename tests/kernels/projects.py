@@ -78,9 +78,11 @@ def begin_setup(project: KernelProject) -> None:
 def wait_until_cells_wait(project: KernelProject, step: str) -> None:
     """Report how far the setup is, and wait until a window has read it for a waiting cell."""
     said = project.project.path / ".lab" / "environment.lock" / "step"
-    said.write_text(f"{step}\n")
-    read = said.stat().st_atime_ns
-    wait_until(lambda: said.stat().st_atime_ns > read, limit=90)
+    new = said.with_name("step.new")
+    new.write_text(f"{step}\n")
+    read = new.stat().st_atime_ns
+    new.rename(said)  # it is there once it can be read as new: only its first reading is noted
+    wait_until(lambda: said.stat().st_atime_ns > read)
 
 
 def complete_setup(project: KernelProject) -> None:

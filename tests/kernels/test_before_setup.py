@@ -95,7 +95,7 @@ def test_cell_that_waits_in_vain_says_so(
     assert ran.status == "error"
     # The same window takes the environment that a later setup has made.
     complete_setup(project)
-    wait_until(lambda: host.run("import only_here").status == "ok", limit=60)
+    wait_until(lambda: host.run("import only_here").status == "ok")
 
 
 def test_both_halves_mean_the_same_environments() -> None:

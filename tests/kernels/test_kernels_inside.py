@@ -46,7 +46,7 @@ def shared(
     """Yield an extension host with a window that all cells here use."""
     project = made["newest"]
     secrets = project.project.path / ".lab" / "secrets"
-    secrets.mkdir(mode=0o700)
+    secrets.mkdir(mode=0o700, exist_ok=True)
     (secrets / "LAB_TEST_SECRET").write_text("hidden words")
     host = ExtensionHost(project, tmp_path_factory.mktemp("shared"))
     hostile = {
@@ -55,9 +55,11 @@ def shared(
         "MPLBACKEND": "Agg",
         "VIRTUAL_ENV": "/x",
     }
-    host.open(project.lab("inside"), variables=hostile)
-    yield host
-    host.kill()
+    try:
+        host.open(project.lab("inside"), variables=hostile)
+        yield host
+    finally:
+        host.kill()
 
 
 CELLS = {

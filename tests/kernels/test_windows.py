@@ -120,10 +120,12 @@ def test_interrupt_reaches_the_cell_and_what_it_has_started(
 ) -> None:
     host = new_host()
     host.open(project.lab("interrupt"))
-    ready = tmp_path / "ready"
-    host.start(f"import os, time; os.system('touch {ready}; sleep 300'); time.sleep(300)")
+    ready, second = tmp_path / "ready", tmp_path / "second"
+    code = f"os.system('touch {ready}; sleep 300'); open({str(second)!r}, 'w'); time.sleep(300)"
+    host.start(f"import os, time; {code}")
     wait_until(ready.exists)
     host.call("interrupt", "window")
+    wait_until(second.exists)  # Python takes no interrupt while os.system waits for its program
     host.call("interrupt", "window")
     assert "KeyboardInterrupt" in host.end().text
     assert host.run("1").status == "ok"
