@@ -50,6 +50,7 @@ _SLURM = """\
 ClusterName=cluster
 SlurmctldHost=control
 SlurmUser=root
+AuthInfo=cred_expire=900
 StateSaveLocation=/run/slurm/state
 SlurmdSpoolDir=/run/slurm/spool
 SlurmctldPidFile=/run/slurm/slurmctld.pid

@@ -14,6 +14,7 @@ from cluster_machine import in_network_of
 from cluster_site import Site
 from needs import IS_ROOT
 from openssh_server import Laptop
+from started import end_started
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,7 @@ def laptop(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
         monkeypatch.setenv("LAB_SSH_DIR", str(made.ssh))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
         yield made
+        end_started()  # what a test that failed has left would go on below the next one
         for path in filter(Path.is_socket, made.ssh.rglob("*")):
             subprocess.run(["ssh", "-S", path, "-O", "exit", "any"], capture_output=True)
         site.clear()

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 NAME = "handwriting-lab"
 PICTURE = TEMPLATE_ROOT / "build" / "screenshots" / "lab-node.svg"
 CUT = 3  # seconds; 25 were tried as well
+LIMIT = 300  # seconds, after which something hangs
 OLD_OPTION = "ControlMachine=control\n"  # of Slurm 17, which every command since then warns of
 
 
@@ -50,8 +51,10 @@ class Work(LocalProject):
         settings = self.project.path / "lab.toml"
         before = settings.read_text()
         settings.write_text(f"{before}\n{text}\n")
-        self.node()
-        settings.write_text(before)
+        try:
+            self.node()
+        finally:
+            settings.write_text(before)
 
     def ssh_command(self, *words: str, options: Sequence[str] = ()) -> list[str]:
         """Return the person's own ssh, with the options of VS Code."""
@@ -65,7 +68,7 @@ class Work(LocalProject):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT,
         )
 
     def queue(self) -> str:
@@ -122,7 +125,7 @@ def got_at_a_terminal(work: Work) -> str:
     config = work.laptop.config.read_text()
     work.laptop.config.write_text(f"Include {work.laptop.ssh}/ml-remote.d/*.conf\n{config}")
     for _ in work.site.nodes:
-        filling = ("sbatch", "--output=/dev/null", "--gres=gpu:2", "--wrap=sleep 60")
+        filling = ("sbatch", "--output=/dev/null", "--gres=gpu:2", "--wrap=sleep 500")
         work.site.login1.run(*filling, user="ada")
     wait_until(lambda: work.queue().count("RUNNING") == 2)
     code, written = at_terminal(
@@ -151,7 +154,9 @@ def test_node_over_a_login_that_asks_for_a_code(work: Work) -> None:
         asked = len(laptop.questions)
         said = got_at_a_terminal(work)
         node = work.machine
-        assert re.search(rf"\n{node.name} is available as cluster-node: job \d+, (29|30) min", said)
+        assert re.search(
+            rf"\n{node.name} is available as cluster-node: job \d+, (2[5-9]|30) min", said
+        )
         # As VS Code connects.
         script = "echo $CUDA_VISIBLE_DEVICES; uname -n; echo $SLURM_JOB_ID"
         done = work.ssh("cluster-node", script, options=("-D", str(free_port())))
@@ -178,19 +183,19 @@ def test_what_is_started_lives_until_the_job_ends(work: Work) -> None:
     ) as session:
         assert session.stdin is not None
         assert session.stdout is not None
-        wait_until(lambda: " cat" in work.processes(node), limit=30)
+        wait_until(lambda: " cat" in work.processes(node))
         with site.without_network():
             print("sent", file=session.stdin, flush=True)
             time.sleep(CUT)
         assert session.stdout.readline() == "sent\n"
         session.kill()
     shell = work.start_lab("shell", "--node", "--", "cat")
-    wait_until(lambda: "cat" in work.processes(node), limit=30)
+    wait_until(lambda: "cat" in work.processes(node))
     os.killpg(shell.pid, signal.SIGKILL)
     shell.communicate()
     work.laptop.run_ssh("-O", "exit", "cluster-node")
-    wait_until(lambda: "cat" not in work.processes(node), limit=30)
-    wait_until(lambda: "srun" not in work.processes(site.login1), limit=30)
+    wait_until(lambda: "cat" not in work.processes(node))
+    wait_until(lambda: "srun" not in work.processes(site.login1))
     assert "sleep 4711" in work.processes(node)
     # A folder that a job has left which was killed, and the job that ends below a session.
     left = "import socket; socket.socket(socket.AF_UNIX).bind('/tmp/lab-node-left/ssh')"
@@ -199,9 +204,9 @@ def test_what_is_started_lives_until_the_job_ends(work: Work) -> None:
         one.run("python3", "-c", left, user="ada")
         one.run("touch", "-d", "2 minutes ago", "/tmp/lab-node-left/ssh", user="ada")
     with subprocess.Popen(work.ssh_command("cluster-node", "sleep 4712", options=alone)) as session:
-        wait_until(lambda: "sleep 4712" in work.processes(node), limit=30)
+        wait_until(lambda: "sleep 4712" in work.processes(node))
         assert work.lab("node", "--stop").returncode == 0
-        assert session.wait(timeout=30) == 255
+        assert session.wait(timeout=LIMIT) == 255
     assert work.processes(node) == ""
     folders = ("sh", "-c", "ls -d /tmp/lab-*")
     assert node.run(*folders) == "/tmp/lab-node-left\n"
@@ -230,17 +235,17 @@ time.sleep(4711)
 def test_job_ends_when_no_kernel_is_busy_and_nobody_is_connected(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work.node_with("[slurm.node]\nidle_minutes = 0.05")
+    work.node_with("[slurm.node]\nidle_minutes = 0.2")
     node = work.machine
     work.person.write("busy.py", BUSY)
     far = next((work.person.home / NAME / ".lab" / "far").glob("*")).name
     start = f"cd {NAME}; setsid python3 ../busy.py .lab/far/{far} </dev/null & sleep 1"
     done = work.ssh("cluster-node", start, options=("-o", "ControlPath=none"))
     assert done.stdout == "busy\n", done.stderr
-    time.sleep(6)  # twice as long as nobody may use it
+    time.sleep(18)  # longer than nobody may use it
     assert "RUNNING" in work.queue()
     node.run("sh", "-c", "rm /tmp/lab-kernels-*/*/busy", user="ada")
-    wait_until(lambda: work.queue() == "", limit=30)
+    wait_until(lambda: work.queue() == "")
     assert "because it was unused" in work.ssh("cluster-node", "true").stderr
     done = work.lab("status", "--node")
     assert "cluster-node leads to no compute node. Job" in done.stderr
@@ -261,7 +266,7 @@ def test_node_whose_own_server_is_the_only_way(work: Work) -> None:
         assert done.stdout.split() == [node.name, work.queue().split()[0]], done.stderr
         assert work.lab("shell", "--node", "--", "true").returncode == 0
         work.lab("node", "--stop")
-        wait_until(lambda: work.queue() == "", limit=30)
+        wait_until(lambda: work.queue() == "")
         done = work.ssh("cluster-node", "true", options=("-o", "ControlPath=none"))
         assert "Access denied by pam_slurm_adopt" in done.stderr
         (work.person.home / ".ssh" / "authorized_keys").write_text("")
@@ -289,7 +294,7 @@ def test_several_nodes_other_shells_and_taken_aliases(
     done = work.ssh("cluster-big", "true")
     assert re.search(r"lab: Job \d+ is waiting in the queue \(PartitionDown\)", done.stderr)
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=LIMIT)
     assert "Stopped waiting. Job" in rest
     assert work.queue().count("PENDING") == 1
     work.node("--time", "20")
@@ -300,7 +305,7 @@ def test_several_nodes_other_shells_and_taken_aliases(
     assert "already exists and was not changed" in work.node("--gpus", "1")
     assert entry.read_bytes() == before
     number = work.queue().split("RUNNING")[0].split()[-1]
-    about = rf"job {number}, {work.machine.name}, (19|20) min left\n"
+    about = rf"job {number}, {work.machine.name}, (1[5-9]|20) min left\n"
     assert re.search(rf"(?m)^cluster-node +{about}", work.lab("node", "--list").stdout)
     for where in ((), ("--node",)):
         assert re.search(rf"\n  Node        node: {about}", work.lab("status", *where).stdout)
@@ -352,7 +357,7 @@ def stopped_by_ctrl_c(work: Work, answer: str) -> str:
 def test_queue_has_one_job_for_a_node_and_none_that_never_starts(work: Work) -> None:
     # Two commands at the same time, when nothing of the node is there yet.
     both = [work.start_lab("node", "--yes", "--time", "20") for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in both]
+    said = [process.communicate(timeout=LIMIT)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     (number,) = numbers_in_queue(work)
     assert all(f"is available as cluster-node: job {number}, " in one for one in said), said

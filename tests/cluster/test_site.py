@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ KILLED = """\
 import sys
 sys.path[:0] = {path!r}
 from cluster_site import site
-with site() as running:
+with site(range(11, 20)) as running:  # none that a test wants which begins meanwhile
     running.ada.write("left", "")
     print(running.folder, running.nodes[0].process, running.laptop, flush=True)
     sys.stdin.read()
@@ -155,6 +156,7 @@ def test_cluster_whose_tests_are_killed_leaves_no_process(site: Site) -> None:
         assert Path(folder) != site.folder
         other.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(Path("/proc", process).exists() for process in processes))
+    assert re.search(r"-1[1-9]$", folder)
     assert Path(folder, "homes/ada/left").exists()  # until the next one of that number begins
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -163,4 +165,4 @@ def test_cluster_whose_tests_are_killed_leaves_no_process(site: Site) -> None:
         assert other.stdout.readline().split()[0] == folder
         assert other.communicate("")[0] == ""
     assert not Path(folder).exists()
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/slurm_n{folder[-1]}*"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/slurm_n{folder[-2:]}[12]"))
