@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from network_of_hosts import Network
+from tool_helpers import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,8 @@ def test_run_survives_a_killed_process_and_a_cut_network(hosts: Network) -> None
         if Path(f"/proc/{process}/environ").read_bytes().count(b"\0LOCAL_RANK="):
             os.kill(process, signal.SIGKILL)
     command.wait_for("2 processes begin after epoch", times=2)
+    # The network is cut once they have come further: the next attempt begins from there.
+    wait_until(lambda: "\nepoch " in command.output.rpartition("begin after")[2])
     hosts.hosts["bert"].cut_off()
     time.sleep(OUTAGE)  # this long an outage is what is survived
     hosts.hosts["bert"].come_back()
