@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Playwright
 
 __all__ = ["Chromium", "chromium_program", "looking_at"]
 
-PATIENCE = 60.0  # seconds until the browser must have started
+PATIENCE = 180.0  # seconds until the browser must have started, and for each condition
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def looking_at(playwright: Playwright, browser: Chromium, address: str) -> Itera
             time.sleep(0.05)
         port = port_file.read_text().splitlines()[0]
         session = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
-        (page,) = session.contexts[0].pages
+        context = session.contexts[0]
+        page = context.pages[0] if context.pages else context.wait_for_event("page")
         page.set_default_timeout(1000 * PATIENCE)
         page.wait_for_url(f"{address}/**")
         yield page

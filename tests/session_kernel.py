@@ -15,6 +15,8 @@ import websocket
 
 __all__ = ["FORK", "Kernel"]
 
+_LIMIT = 300.0  # seconds, after which something hangs
+
 FORK = """
 import os
 child = os.fork()
@@ -56,7 +58,9 @@ class Kernel:
     def run(self, code: str, *, until: str = "", to_its_end: bool = True) -> str:
         """Run code and return what it printed; wait for the text `until`, which may come late."""
         url = f"ws://{self.address}/api/kernels/{self._id}/channels"
-        with closing(websocket.create_connection(url, header=self._headers, timeout=60)) as channel:
+        with closing(
+            websocket.create_connection(url, header=self._headers, timeout=_LIMIT)
+        ) as channel:
             asked = uuid.uuid4().hex
             header = {"msg_id": asked, "msg_type": "execute_request", "version": "5.3"}
             header |= {"username": "", "session": uuid.uuid4().hex, "date": "2000-01-01T00:00:00Z"}
@@ -91,6 +95,6 @@ class Kernel:
             headers=self._headers,
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=_LIMIT) as answer:
             said: dict[str, Any] = json.loads(answer.read() or "{}")
         return said

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from baking import BakedProject
 from editor.json_with_comments import read_json
-from editor.workbench import serve_workbench
+from editor.workbench import PATIENCE, serve_workbench
 from kernels.projects import (
     NEWEST,
     begin_setup,
@@ -39,7 +39,7 @@ def test_cells_wait_for_setup_and_variables_outlive_a_reload_and_not_a_restart(
     try:
         with serve_workbench(folder, state=tmp_path_factory.mktemp("workbench")) as workbench:
             dialog = workbench.page.locator(".monaco-dialog-box")
-            expect(dialog).to_contain_text("Do you trust", timeout=60_000)
+            expect(dialog).to_contain_text("Do you trust", timeout=PATIENCE)
             workbench.trust_folder()
             ask(folder, lab, "import sys, only_here; x = 41; print(sys.prefix)")
             workbench.command("Stand-in: Run the cell")
@@ -75,5 +75,5 @@ def ask(folder: Path, lab: Path, code: str) -> None:
 
 def answer(folder: Path) -> str:
     """Return what the cell printed, when it is over."""
-    wait_until((folder / "cell.out").exists, limit=90)
+    wait_until((folder / "cell.out").exists)
     return (folder / "cell.out").read_text()

@@ -23,7 +23,7 @@ __all__ = ["Workbench", "serve_workbench"]
 EXTENSIONS = Path(__file__).with_name("extensions")
 SCREENSHOTS = TEMPLATE_ROOT / "build" / "screenshots"
 USUAL_SIZE = {"width": 1280, "height": 800}
-PATIENCE = 60_000  # milliseconds until a condition that does not come true counts as a failure
+PATIENCE = 180_000  # milliseconds until a condition that does not come true counts as a failure
 expect.set_options(timeout=PATIENCE)
 # What a person would have to click away, and a terminal whose text can be read from the page.
 USER_SETTINGS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ class Evening:
 def evening(shared_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Evening:
     """Run every cell of the digit lab in the browser, then look at TensorBoard."""
     desk = shared_desk
+    desk.end_sessions()  # what an attempt that failed has left
+    shutil.rmtree(desk.there / "outputs" / "mnistlab", ignore_errors=True)
     script = desk.there / "labs" / "mnistlab.py"
     # The bundled data set, and few epochs: nothing is downloaded, and it does not take long.
     text = script.read_text().replace('dataset = "auto"', 'dataset = "digits"')
@@ -118,7 +121,7 @@ def run_all_cells(page: Page) -> tuple[str, bytes]:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # in the status bar: it is connected
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
-    page.get_by_text("The restored network gives the same answers: yes").wait_for(timeout=240_000)
+    page.get_by_text("The restored network gives the same answers: yes").wait_for(timeout=600_000)
     outputs = "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts())
     cell = page.locator(".jp-CodeCell", has_text="confusion_heatmap")
     matrix = cell.locator(".jp-OutputArea-output img")

@@ -83,15 +83,17 @@ def _assert_run_is_followed_to_its_end(desk: Desk) -> None:
         go.touch()
 
     work = "echo begun; until [ -e go ]; do sleep 0.2; done; echo all done"
-    code, screen = at_terminal(
-        [sys.executable, "-B", "lab.py", "run", "--", "sh", "-c", work],
-        answers={"Press Enter to log in:": "", "Verification code:": second_factor.code_now()},
-        folder=desk.project.path,
-        variables={"LAB_SSH_DIR": str(desk.laptop.ssh)},
-        when_shown=("begun\r\n", lose),
-    )
-    go.unlink()
-    aside.rename(greeting)
+    try:
+        code, screen = at_terminal(
+            [sys.executable, "-B", "lab.py", "run", "--", "sh", "-c", work],
+            answers={"Press Enter to log in:": "", "Verification code:": second_factor.code_now()},
+            folder=desk.project.path,
+            variables={"LAB_SSH_DIR": str(desk.laptop.ssh)},
+            when_shown=("begun\r\n", lose),
+        )
+    finally:
+        go.unlink(missing_ok=True)
+        aside.rename(greeting)
     assert code == 0, screen
     assert f"The connection to {desk.project.path.name} is back." in screen
     assert "Press Enter to log in:" in screen

@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from needs import need_program
 from session_fixtures import Command, Desk
 from session_kernel import FORK, Kernel
 from session_watch import processes_below
+from tool_helpers import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -81,10 +83,16 @@ def test_session_goes_on_without_the_tunnel_until_it_is_stopped(desk: Desk) -> N
     assert "No JupyterLab session runs" in desk.lab("jupyter", "--stop").stdout
 
 
+def is_bound(end: socket.socket, port: int) -> bool:
+    with suppress(OSError):
+        end.bind(("127.0.0.1", port))
+    return bool(end.getsockname()[1])
+
+
 def test_port_that_is_taken_is_left_alone(desk: Desk) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", 6006))
+        wait_until(lambda: is_bound(other, 6006))  # another test may have TensorBoard there
         other.listen()
         command = started(desk)
         port = re.search(ADDRESS, command.said)
