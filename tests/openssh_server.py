@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -42,6 +43,7 @@ __all__ = [
 
 # Where distributions keep OpenSSH's program for sftp.
 _SFTP_SERVERS = ("lib/openssh", "libexec/openssh", "lib/ssh", "libexec", "lib/misc")
+_PORTS = range(10_000, 20_000)
 _TO_ITS_HOME = """\
 #!/bin/sh
 [ "$(pwd -P)" != {real_home} ] || cd "$HOME" || exit
@@ -325,11 +327,16 @@ def _descendants(process: int) -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port of this computer that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of this computer that nobody uses.
+
+    It is none of those that the system gives to whoever asks for any, as each connection does: a
+    server may have it again after it was stopped.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _shell_quoted(text: str) -> str:

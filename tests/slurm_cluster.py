@@ -293,8 +293,7 @@ def _is_idle(cluster: Cluster, node: str) -> bool:
 
 
 def _free_ports(number: int) -> list[int]:
-    with ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(number)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in sockets]
+    found: set[int] = set()
+    while len(found) < number:
+        found.add(openssh_server.free_port())
+    return [*found]

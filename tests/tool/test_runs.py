@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -203,7 +204,7 @@ def test_killed_laptop_loses_nothing(ready_project: ReadyProject, stage: str) ->
     write_lab(ready_project, "waiting", WAITING)
     process = ready_project.start_lab("run", "waiting")
     if stage == "asking":
-        wait_until(lambda: ready_project.server.logins == 1)
+        wait_until(lambda: ready_project.server.logins >= 1)
     elif stage == "started":
         wait_until(lambda: list(ready_project.folder.glob(".lab/jobs/*/about.json")))
     else:
@@ -265,7 +266,7 @@ def test_interrupting_leaves_the_run_and_stopping_ends_it_with_its_kernel(
     assert listed.stdout.splitlines()[-1] == f"Next: lab attach {job.id}"
     assert f"Run         {job.id}  labs/waiting.py" in ready_project.lab("status").stdout
     following = ready_project.start_lab("attach")
-    wait_until(lambda: ready_project.server.logins == 3)  # the run, its follower, and this one
+    wait_until(lambda: ready_project.server.logins >= 3)  # the run, its follower, and this one
     stopped = ready_project.lab("stop")
     assert stopped.returncode == 0, stopped.stderr
     assert f"{job.id} (labs/waiting.py) was stopped" in stopped.stdout
@@ -284,7 +285,8 @@ def test_run_that_is_killed_there_is_told_from_one_that_fails(ready_project: Rea
     wait_for_output(ready_project, "waiting for it")
     (job,) = runs_there(ready_project)
     for process in processes_of(job):
-        os.kill(int(process.name), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended with another one
+            os.kill(int(process.name), signal.SIGKILL)
     followed = ready_project.lab("attach", job.id)
     assert followed.returncode == 1
     assert f"Run {job.id} was killed on machine in cell [2/2] Waiting" in followed.stderr

@@ -140,13 +140,15 @@ def forwards_left(laptop: Laptop) -> int:
     return sum(name[8:-1] in listening for name in held if name.startswith("socket:[")) - 1
 
 
-def guards() -> list[int]:
-    """Return the guards of the forwards that are open."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def guards(laptop: Laptop) -> list[int]:
+    """Return the guards of the forwards of this laptop that are open."""
+    found, ours = [], f"LAB_SSH_DIR={laptop.ssh}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if b'cat >/dev/null; exec "$@"' in path.read_bytes():
-                found.append(int(path.parent.name))
+            if b'cat >/dev/null; exec "$@"' not in (folder / "cmdline").read_bytes():
+                continue
+            if ours in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
     return found
 
 
@@ -166,19 +168,19 @@ def test_forward_over_the_shared_connection_ends_with_its_command(
         assert echoed(port)
         assert forwards_left(laptop) == 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert (forwards_left(laptop), guards()) == (0, [])
+        assert process.wait(300) == 0
+        assert (forwards_left(laptop), guards(laptop)) == (0, [])
 
         process = here.start_lab("forward", wanted)
         read_until(process, "Ctrl-C closes the tunnel")
         process.kill()
         process.wait()
-        wait_until(lambda: not forwards_left(laptop), limit=20)
+        wait_until(lambda: not forwards_left(laptop))
         assert not is_open(port)
 
         process = here.start_lab("forward", wanted)
         read_until(process, "Ctrl-C closes the tunnel")
-        for one in (*guards(), process.pid):
+        for one in (*guards(laptop), process.pid):
             os.kill(one, signal.SIGKILL)
         process.wait()
         assert not is_open(port)
@@ -236,7 +238,7 @@ def test_doctor_proves_the_shared_connection_and_finds_what_an_editor_left_there
     command = ["ssh", "-F", str(laptop.config), "-T", "-D", str(port), ALIAS, "sleep 60"]
     for closes in ("code", "disconnect"):
         editor = start_in_session(command, laptop.home)  # what VS Code starts
-        wait_until(lambda: is_open(port), limit=20)
+        wait_until(lambda: is_open(port))
         assert left_ports(client) == []
         editor.kill()
         editor.wait()
@@ -245,7 +247,7 @@ def test_doctor_proves_the_shared_connection_and_finds_what_an_editor_left_there
         assert (finding.state, finding.remedy) == ("warning", "lab code")
         assert f"({port})" in finding.detail
         lab(closes, *(["--yes"] if closes == "disconnect" else []))
-        wait_until(lambda: not is_open(port), limit=20)
+        wait_until(lambda: not is_open(port))
 
 
 def test_forward_of_the_persons_own_configuration_is_no_left_port(
@@ -334,7 +336,7 @@ def test_answer_that_is_wrong_or_late_is_told(
     server, before = site.server, dict(site.server.options)
     server.stop()
     server.options.clear()  # what comes after Match is for that alone
-    server.start(**{"LoginGraceTime": "4", **before})
+    server.start(**{"LoginGraceTime": "8", **before})
     try:
         code, screen = at_terminal(
             [sys.executable, "-B", "lab.py", "runs"],

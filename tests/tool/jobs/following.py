@@ -101,7 +101,7 @@ def is_alive(process: str) -> bool:
     """Return whether a process is there, and not only waiting for its parent to notice its end."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -94,7 +94,7 @@ def test_two_containers_with_one_name_and_one_home_tell_their_jobs_apart(
         assert jobs.find_job(at(machine, folder), third.id).state == "lost"
         # Forgotten in the other container, it ends in its own.
         assert jobs.forget(at(container, folder), ours.id).state == "stopped"
-        wait_until(lambda: not is_alive(child.read_text().strip()), limit=60)
+        wait_until(lambda: not is_alive(child.read_text().strip()))
         assert jobs.find_job(at(machine, folder), ours.id).state == "stopped"
         container.close()
     # The container is gone, and comes back under its name: what ran in it is lost.
@@ -158,7 +158,7 @@ def test_job_of_another_host_is_judged_by_its_signs(
     with pytest.raises(LabError, match=r"no sign since .*nothing was started") as raised:
         jobs.replaces(there, silent, console=Console())
     assert raised.value.hint == f"If another-host is gone: lab stop --forget {job.id}"
-    wait_until(lambda: jobs.find_job(there, job.id).silent_since is None, limit=60)
+    wait_until(lambda: jobs.find_job(there, job.id).silent_since is None)
     # At a terminal the person decides; of a job that gives signs nothing is asked.
     asked: list[str] = []
     answers = [False, True]
@@ -178,6 +178,6 @@ def test_job_of_another_host_is_judged_by_its_signs(
     assert "If it is still running, it will be ended" in asked[0]
     assert jobs.find_job(there, job.id).state == "stopped"
     # The runner finds that its place is taken, and ends what it runs.
-    wait_until(lambda: not is_alive(number), limit=60)
-    assert not is_alive((account.home / folder / "child").read_text().strip())
+    child = (account.home / folder / "child").read_text().strip()
+    wait_until(lambda: not is_alive(number) and not is_alive(child))
     assert jobs.find_job(there, job.id).state == "stopped"

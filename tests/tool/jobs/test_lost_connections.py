@@ -148,7 +148,7 @@ def test_nobody_tries_to_reach_the_machine_for_somebody_who_is_gone(
     shell.wait()
     assert is_alive(follower)  # as long as the machine can be reached, it follows the job
     server.stop()
-    wait_until(lambda: not is_alive(follower), limit=60)
+    wait_until(lambda: not is_alive(follower))
     shell.stdout.close()
     server.start()
     assert jobs.stop(at(machine, folder), job.id).state == "stopped"
