@@ -201,7 +201,7 @@ class Trial:
     def set_up(self, *, limit: str = "", argument: str = "", **more: str) -> int:
         """Run a setup to its end; return its exit code."""
         with self.start(limit=limit, argument=argument, **more) as process:
-            self.said = process.communicate(timeout=120)[0]
+            self.said = process.communicate(timeout=300)[0]
         return process.returncode
 
     def versions(self) -> dict[str, str]:
@@ -291,7 +291,7 @@ class Trial:
                 process.wait(timeout=self.chance.uniform(0.05, 1.2))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, number)
-            self.said = process.communicate(timeout=60)[0]
+            self.said = process.communicate(timeout=300)[0]
 
     def run_while_it_changes(self) -> None:
         """Run a program all the while; what it imports late is of the same environment."""

@@ -72,7 +72,7 @@ def _is_controller(config: pytest.Config) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Make the tests of this module wait less."""
     text = "seconds for what is about to end, such as ssh after its server was stopped"
-    parser.addoption("--patience", type=float, default=10.0, help=text)
+    parser.addoption("--patience", type=float, default=30.0, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:

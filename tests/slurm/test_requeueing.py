@@ -40,9 +40,9 @@ def test_run_that_was_put_back_is_not_taken_for_one_that_has_ended(
         stderr=subprocess.STDOUT,
         text=True,
     ) as batch:
-        wait_until((tmp_path / "began").exists, limit=10)
+        wait_until((tmp_path / "began").exists, limit=60)
         batch.send_signal(signal.SIGUSR1)
-        printed, _ = batch.communicate(timeout=10)
+        printed, _ = batch.communicate(timeout=60)
     assert ("ended\n" in printed) == bool(said)
     assert said in printed
     assert said or "Error" not in printed

@@ -82,7 +82,7 @@ def log(ordinary_project: OrdinaryProject, job: Job) -> str:
 
 
 def wait_for(ordinary_project: OrdinaryProject, job: Job, text: str) -> None:
-    wait_until(lambda: text in log(ordinary_project, job), limit=120)
+    wait_until(lambda: text in log(ordinary_project, job))
 
 
 def now(ordinary_project: OrdinaryProject, job: Job) -> Job:
@@ -97,14 +97,16 @@ def near_its_limit(ordinary_project: OrdinaryProject, job: Job) -> None:
 
 def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
     """Wait until a job is in the queue again, and have it start, as its owner may."""
-    wait_until(lambda: now(ordinary_project, job).is_requeued, limit=120)
+    wait_until(lambda: now(ordinary_project, job).is_requeued)
     (line,) = [
         row for row in ordinary_project.lab("runs").stdout.splitlines() if row.startswith(job.id)
     ]
     assert f"{job.id}  requeued  " in line, line
-    # A node takes nothing that was granted in the second in which it ended the job.
-    sooner = f"sleep 2; scontrol update jobid={number_of(job)} starttime=now"
-    ordinary_project.client.run("sh", "-c", sooner)
+    # A node takes nothing that was granted in the second in which it ended the job, and Slurm takes
+    # no time to start before the job has left its node.
+    sooner = f"scontrol update jobid={number_of(job)} starttime=now"
+    trying = f"for _ in $(seq 60); do sleep 2; {sooner} && exit; done; exit 1"
+    ordinary_project.client.run("sh", "-c", trying)
 
 
 @pytest.fixture(autouse=True)

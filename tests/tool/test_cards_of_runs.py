@@ -119,14 +119,14 @@ def test_runs_take_cards_in_line(remote_project: RemoteProject, cards: list[str]
     assert runs(remote_project) == []
 
     first = start(remote_project, 4)
-    wait_until(lambda: "code" in log(remote_project, first), limit=60)
+    wait_until(lambda: "code" in log(remote_project, first))
     assert f"Cards: {', '.join(cards)}." in log(remote_project, first)
     second = start(remote_project, 2)
-    wait_until(lambda: "number 1 of 1 in line" in log(remote_project, second), limit=60)
+    wait_until(lambda: "number 1 of 1 in line" in log(remote_project, second))
     third = start(remote_project, 1)
-    wait_until(lambda: "number 2 of 2 in line" in log(remote_project, third), limit=60)
+    wait_until(lambda: "number 2 of 2 in line" in log(remote_project, third))
     # It looks on its own, too.
-    wait_until(lambda: "number 1 of 2 in line" in log(remote_project, second), limit=60)
+    wait_until(lambda: "number 1 of 2 in line" in log(remote_project, second))
     check_line(remote_project, first, second, third)
 
     # One that waits is stopped; the next moves up, with the code that it was asked for with.
@@ -134,9 +134,9 @@ def test_runs_take_cards_in_line(remote_project: RemoteProject, cards: list[str]
     remote_project.commit("other.py", "")
     remote_project.push()
     assert remote_project.lab("stop", second).returncode == 0
-    wait_until(lambda: "number 1 of 1 in line" in log(remote_project, third), limit=60)
+    wait_until(lambda: "number 1 of 1 in line" in log(remote_project, third))
     assert remote_project.lab("stop", first).returncode == 0
-    wait_until(lambda: "code 1" in log(remote_project, third), limit=60)
+    wait_until(lambda: "code 1" in log(remote_project, third))
     assert f"Cards: {cards[0]}." in log(remote_project, third)
     remote_project.write_there("data/go", "")
     assert remote_project.lab("attach", third).returncode == 0

@@ -64,9 +64,7 @@ def start(remote_project: RemoteProject, word: str, *more: str) -> str:
     done = remote_project.lab("run", "--detach", *more, "--", "python", "train.py", word)
     assert done.returncode == 0, done.stderr
     run = runs(remote_project)[-1].id
-    wait_until(
-        lambda: "began" in log(remote_project, run) or runs(remote_project)[-1].is_over, limit=30
-    )
+    wait_until(lambda: "began" in log(remote_project, run) or runs(remote_project)[-1].is_over)
     assert "began" in log(remote_project, run), log(remote_project, run) + str(runs(remote_project))
     return run
 
@@ -131,9 +129,9 @@ def test_killed_run_leaves_its_checkout_to_the_next_command(there: RemoteProject
 def test_two_runs_in_the_folder_do_not_mix_their_results(there: RemoteProject) -> None:
     words = ["run", "--env", "PYTHONPATH=src", "--", "python", "train.py"]
     with there.start_lab(*words, "mine") as first:
-        wait_until(lambda: runs(there), limit=60)
+        wait_until(lambda: runs(there))
         run = runs(there)[-1].id
-        wait_until(lambda: log(there, run), limit=20)
+        wait_until(lambda: "began" in log(there, run) or runs(there)[-1].is_over)
         assert "began" in log(there, run), log(there, run)
         done = there.lab(*words, "other")
         assert done.returncode == 125
@@ -150,7 +148,7 @@ def test_two_runs_in_the_folder_do_not_mix_their_results(there: RemoteProject) -
         assert "Nothing was started." in screen
         second = start(there, "other")  # detached, so it has folders of its own
         there.write_there("data/go", "")
-        first.communicate(timeout=60)
+        first.communicate(timeout=300)
     assert there.lab("attach", second).returncode == 0
     for job, word in zip(runs(there), ("mine", "other"), strict=True):
         home = there.project.path / "outputs" / "train" / job.id

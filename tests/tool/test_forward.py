@@ -159,7 +159,7 @@ def test_ports_lead_to_ports_and_sockets_until_the_command_ends(
         assert (echoed(first), echoed(second)) == (True, True)
 
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
         assert not is_open(first)
 
         process = remote_project.start_lab("forward", f"{first}:{there}")
@@ -168,7 +168,7 @@ def test_ports_lead_to_ports_and_sockets_until_the_command_ends(
         process.kill()
         process.wait()
         assert not is_open(first)
-        wait_until(lambda: not ssh_with(str(there)), limit=30)
+        wait_until(lambda: not ssh_with(str(there)))
         assert json.loads(remote_project.lab("status", "--json").stdout)["forwards"] == []
 
 
@@ -204,9 +204,9 @@ def test_page_is_opened_once_it_answers_and_nohup_keeps_the_way(
     assert "refused" in read_until(process, "could not connect to")  # the browser waits for it
     assert not opened.exists()
     with listening(http.server.ThreadingHTTPServer(("127.0.0.1", there), Page)):
-        wait_until(opened.exists, limit=60)
+        wait_until(opened.exists)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(300) == 0
     assert opened.read_text() == f"http://127.0.0.1:{first}/\n"
 
 

@@ -29,7 +29,7 @@ from ml_remote.ssh.client import Client
 pytestmark = pytest.mark.slow
 
 NUSHELL = "0.115.1"
-PATIENCE = 1.0
+PATIENCE = 4.0
 """Seconds, where it is a minute otherwise."""
 
 

@@ -230,7 +230,7 @@ def test_each_command_proposes_what_the_state_of_things_asks_for(
     assert step("disconnect", "--yes") == "lab connect"  # the person's own entry leads there
     assert step("disconnect", "--alias", "x", "--yes") == "lab connect --alias x user@address"
     assert step("jupyter", "--list") == "lab jupyter starts one"
-    attach = step("run", "--detach", "--", "sleep", "60")
+    attach = step("run", "--detach", "--", "sleep", "600")
     assert attach.startswith("lab attach 2")
     assert step("runs") == step("status") == attach
     assert step("stop") == step("runs") == "lab pull fetches all results"

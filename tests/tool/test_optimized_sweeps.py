@@ -85,7 +85,7 @@ def studies_in_the_dashboard(journal: Path) -> list[tuple[str, str]]:
                     answers.append(answer.read())
                 return bool(answers)
 
-            wait_until(has_answered, limit=60)
+            wait_until(has_answered)
         finally:
             server.kill()
     found = json.loads(answers[0])["study_summaries"]

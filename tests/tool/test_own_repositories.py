@@ -73,7 +73,7 @@ class Own:
         read_until(process, "Next:")
         printed = Kernel(Path(unquote(said.rpartition("open file://")[2].strip()))).run(code)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
         return printed
 
     def git(self, *words: str) -> str:

@@ -147,7 +147,7 @@ def check_one_line(spread: Spread) -> None:
     following = first.start_lab("attach", sweep)
     read_until(following, "4 of 6 done")
     following.send_signal(signal.SIGINT)  # Ctrl-C ends the following at once, and nothing else
-    said, _ = following.communicate(timeout=20)
+    said, _ = following.communicate(timeout=300)
     assert following.returncode == 125, said
     pulled = first.lab("pull", sweep)
     assert pulled.returncode == 0, pulled.stderr

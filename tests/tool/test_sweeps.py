@@ -84,7 +84,8 @@ def kill_worker(remote_project: RemoteProject, job: str) -> None:
     runner = int((folder / "pid").read_text().split()[0])
     found = processes(f"LAB_JOB_FOLDER={folder}/")
     for pid in (runner, *(pid for pid, is_of_set in found.items() if not is_of_set)):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -119,7 +120,7 @@ def test_each_set_is_done_once_whichever_worker_is_killed(sweeping: RemoteProjec
     wait_until(lambda: len(there.read_text().splitlines()) == 2)
     kill_worker(sweeping, claims(sweep)["2.1"]["job"])
     hold.unlink()
-    said, _ = again.communicate(timeout=60)
+    said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
     assert exit_codes(sweep) == dict.fromkeys(range(1, 7), 0)
     assert ran(sweeping, sweep) == [1, 3, 1, 1, 2, 1]
@@ -172,7 +173,7 @@ def test_sweep_is_stopped_resumed_and_grows(sweeping: RemoteProject) -> None:
     stopped = sweeping.lab("stop", sweep.name)
     assert f"{sweep.name} (--sweep" in stopped.stdout
     assert "was stopped, with every process it had started: 1 of 6 done." in stopped.stdout
-    said, _ = following.communicate(timeout=30)
+    said, _ = following.communicate(timeout=300)
     assert following.returncode == 1
     assert f"1 of 6 done; it was stopped.\nNext: To see all of them: lab runs {sweep.name}" in said
     assert exit_codes(sweep) == {1: 0}
@@ -185,7 +186,7 @@ def test_sweep_is_stopped_resumed_and_grows(sweeping: RemoteProject) -> None:
     assert exit_codes(sweep) == {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 1}
     opened = sweeping.lab("runs", sweep.name).stdout
     assert "3 of 6 done, 3 failed: --sweep lr=0.1,bad" in opened
-    assert f"{sweep.name}-5  failed  0 s   1     bad  1" in opened
+    assert re.search(rf"{sweep.name}-5  failed  \d s   1     bad  1", opened), opened
     document = json.loads(sweeping.lab("runs", sweep.name, "--json").stdout)["sweeps"][0]
     assert (document["state"], document["failed"]) == ("failed", 3)
     assert document["sets"][3]["said"] == "the rate of seed 0 is bad"
