@@ -57,8 +57,16 @@ def write_lab(cluster_project: ClusterProject, name: str, source: str) -> None:
 
 
 def wait_for_output(cluster_project: ClusterProject, text: str, *, times: int = 1) -> None:
-    logs = cluster_project.here.folder / ".lab" / "jobs"
-    wait_until(lambda: sum(log.read_text().count(text) for log in logs.glob("*/log")) >= times)
+    jobs_there = cluster_project.here.folder / ".lab" / "jobs"
+
+    def logs() -> list[str]:
+        return [log.read_text() for log in jobs_there.glob("*/log")]
+
+    try:
+        wait_until(lambda: sum(log.count(text) for log in logs()) >= times)
+    except AssertionError as error:
+        queue = cluster_project.cluster.command("squeue", "--states=all")
+        raise AssertionError(f"no {text!r}: {logs()}\n{queue}") from error
 
 
 def read_until(following: subprocess.Popen[str], text: str) -> None:

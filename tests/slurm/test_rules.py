@@ -101,7 +101,7 @@ def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
     (line,) = [
         row for row in ordinary_project.lab("runs").stdout.splitlines() if row.startswith(job.id)
     ]
-    assert f"{job.id}  requeued  " in line, line
+    assert re.match(rf"{job.id} +requeued  ", line), line
     # A node takes nothing that was granted in the second in which it ended the job, and Slurm takes
     # no time to start before the job has left its node.
     sooner = f"scontrol update jobid={number_of(job)} starttime=now"
@@ -111,7 +111,11 @@ def wait_until_requeued(ordinary_project: OrdinaryProject, job: Job) -> None:
 
 @pytest.fixture(autouse=True)
 def _start_up_files(ordinary: OrdinaryProject) -> None:
-    """Make the account's start-up files like those of a cluster: noisy, with modules."""
+    """Make the account's start-up files like those of a cluster: noisy, with modules.
+
+    No job is left of another test, nor of a failed attempt.
+    """
+    ordinary.cluster.end_jobs(ordinary.account.user)
     ordinary.account.write(".bash_profile", PROFILE)
     ordinary.account.write(".bashrc", "")
 
