@@ -80,7 +80,7 @@ def test_repository_becomes_a_project_and_is_one_no_longer(repository: Path) -> 
     before = files(repository)
     done = run_tool(repository / "src", "init", *ANSWERS, "--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "Next: uv run lab.py up"
+    assert done.stdout.endswith('git commit -m "Work on a machine"; then: uv run lab.py up\n')
     assert "New file: lab.py" in done.stdout
     assert "+++ lab.toml" in done.stdout
     assert "lab.py pins no version of the tool yet. To see how: uv run lab.py" in done.stderr
@@ -276,7 +276,7 @@ def test_odd_files_of_ones_own_are_kept_and_told(repository: Path) -> None:
     assert (repository / ".vscode" / "settings.json").read_text() == '{"a": }\n'
     assert "\n-.env\n\\ No newline at end of file\n+.env\n" in done.stdout
     assert (repository / ".gitignore").read_bytes().startswith(b"*.tmp\r\n.env\r\n\r\n# What")
-    assert "To do that: git add lab.toml lab.py .gitignore; git commit" in done.stdout
+    assert "Next: git add lab.toml lab.py .gitignore; git commit -m " in done.stdout
 
 
 @pytest.mark.slow

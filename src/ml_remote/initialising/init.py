@@ -79,20 +79,22 @@ def init(context: Context, answers: Answers) -> None:
         console.warn("lab.py pins no version of the tool yet. To see how: uv run lab.py")
     hidden = [name for name in (PROJECT_FILE, SCRIPT) if is_ignored(root, name)]
     if hidden:
-        console.warn(f"git ignores {' and '.join(hidden)}: add them with git add --force.")
+        console.warn(f"git ignores {' and '.join(hidden)}: git add needs --force.")
     if (root / "data").is_dir() and not is_tracked(root, "data"):
         tell_if_not_ignored(console, root)
     shared = [
         name for name in what_is_ours(root) if name not in _THIS_CLONES and (root / name).is_file()
     ]
-    console.say(f"Nothing was committed. To do that: git add {' '.join(shared)}; git commit")
-    if not address:
-        console.next_step(_after_init(context, root, is_new=True), with_uv=True)
-        return
-    here = Context(project=Project(root=root), console=console)
-    with console.part_of_more():
-        write_entry(here, address, alias=alias, offline=True, yes=answers.yes)
-    console.next_step(what_next(here, Known(is_sent=False)), with_uv=True)
+    if address:
+        here = Context(project=Project(root=root), console=console)
+        with console.part_of_more():
+            write_entry(here, address, alias=alias, offline=True, yes=answers.yes)
+        step = what_next(here, Known(is_sent=False))
+    else:
+        step = _after_init(context, root, is_new=True)
+    console.say("Nothing was committed; only commits are sent to the machine.")
+    add = f"git add {'--force ' if hidden else ''}{' '.join(shared)}"
+    console.next_step(f'{add}; git commit -m "Work on a machine"; then: {step}', with_uv=True)
 
 
 def _after_init(context: Context, root: Path, *, is_new: bool) -> str:

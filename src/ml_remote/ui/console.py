@@ -61,7 +61,7 @@ class Console:
         `with_uv` is for a project in which nobody may have the word `lab` yet.
         """
         if with_uv:
-            command = re.sub(r"^lab (?=\w)", "uv run lab.py ", command)
+            command = re.sub(r"(^|; then: )lab (?=\w)", r"\1uv run lab.py ", command)
         if not self._is_part_of_more:
             _write(_styled("Next: ", bold=True) + shown(self._for_this_machine(command)))
 
