@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ __all__ = ["Request", "SlurmOptions", "allowed", "read_options", "seconds_of"]
 _KEYS = ("partition", "time", "gpus", "nodes", "options", "prepare")
 _LONGEST_WARNING, _SHORTEST_WARNING = 120, 10
 """Seconds; Slurm sends a signal up to half a minute earlier than it is asked to."""
-_TIME = re.compile(r"\d+(:[0-5]?\d){0,2}|\d+-\d{1,2}(:[0-5]?\d){0,2}")
+_NUMBER = "[0-9]{1,8}"
+_TIME = re.compile(rf"(?i:infinite|unlimited)|(?:{_NUMBER}-)?{_NUMBER}(?::{_NUMBER}){{0,2}}")
+"""What sbatch takes: minutes[:seconds], hours:minutes:seconds, days-hours[:minutes[:seconds]]."""
 _OURS = (
     "array", "chdir", "error", "input", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output",
     "parsable", "partition", "time", "wait", "wrap",
@@ -29,7 +32,7 @@ class Request:
 
     partition: str | None = None
     time: str | None = None
-    """How long it may take, as Slurm writes it: "30" minutes, "04:00:00" or "1-12"."""
+    """How long it may take, as Slurm writes it: "30" minutes, "04:00:00", "1-12", "unlimited"."""
     gpus: int = 0
     """On each node; a process for each."""
     options: tuple[str, ...] = ()
@@ -50,7 +53,10 @@ class Request:
     def __str__(self) -> str:
         parts = [self._cards()]
         parts.append(f"partition {self.partition}" if self.partition else "the usual partition")
-        parts.append(f"at most {self.time}" if self.time else "the usual time limit")
+        if self.time and seconds_of(self.time) == math.inf:
+            parts.append("no time limit")
+        else:
+            parts.append(f"at most {self.time}" if self.time else "the usual time limit")
         return ", ".join((*parts, *self.options))
 
 
@@ -77,7 +83,7 @@ class SlurmOptions(Request):
         """How many seconds before the time limit the signal is to come."""
         if self.time is None:
             return _LONGEST_WARNING
-        return max(_SHORTEST_WARNING, min(_LONGEST_WARNING, seconds_of(self.time) // 10))
+        return max(_SHORTEST_WARNING, int(min(_LONGEST_WARNING, seconds_of(self.time) / 10)))
 
     def _cards(self) -> str:
         return f"{super()._cards()} on each" if self.gpus and self.nodes > 1 else super()._cards()
@@ -87,11 +93,13 @@ class SlurmOptions(Request):
         return f"{nodes}, {super().__str__()}"
 
 
-def seconds_of(time: str) -> int:
+def seconds_of(time: str) -> float:
     """Return how long a time is that Slurm is asked for: the forms that `_TIME` allows.
 
     Raises ValueError for any other.
     """
+    if time.lower() in ("infinite", "unlimited"):
+        return math.inf
     days, _, rest = time.rpartition("-")
     parts = [int(part) for part in rest.split(":")]
     if days:  # days-hours[:minutes[:seconds]]
@@ -134,7 +142,10 @@ def allowed(key: str, value: object) -> str:
                 return "it must be the name of a partition in quotes; sinfo lists them."
         case "time":
             if not isinstance(value, str) or not _TIME.fullmatch(value):
-                return 'it must be a time: "30" (minutes), "04:00:00" or "1-12:00:00" (days).'
+                return (
+                    'it must be a time: "30" (minutes), "04:00:00", "1-12:00:00" (days) or '
+                    '"unlimited".'
+                )
         case "gpus":
             if type(value) is not int or value < 0:
                 return "it must be the number of GPUs per node, 0 or more."

@@ -95,6 +95,10 @@ def test_wishes_stand_in_the_batch_script() -> None:
         ({"partition": "gpu\nx"}, "partition in [slurm] is 'gpu\\nx'; it must be the name"),
         ({"time": 30}, "time in [slurm] is 30; it must be a time:"),
         ({"time": "4h"}, "time in [slurm] is '4h'; it must be a time:"),
+        ({"time": "1-"}, "it must be a time:"),
+        ({"time": "1:2:3:4"}, "it must be a time:"),
+        ({"time": "٣"}, "it must be a time:"),
+        ({"time": ""}, "it must be a time:"),
         ({"gpus": True}, "gpus in [slurm] is True; it must be the number"),
         ({"nodes": 0}, "nodes in [slurm] is 0; it must be the number"),
         ({"options": "--mem=1G"}, "it must be a list of long options"),
@@ -118,9 +122,17 @@ def test_unknown_wish_is_told_and_ignored() -> None:
     assert "partition, time, gpus, nodes, options" in sentence
 
 
+@pytest.mark.parametrize("time", ["infinite", "UNLIMITED", "Unlimited"])
+def test_time_without_a_limit_is_said_in_words(time: str) -> None:
+    options = read_options(tables({"slurm": {"time": time}}))
+    assert str(options) == "1 node, no GPU, the usual partition, no time limit"
+    assert f"#SBATCH --time={time}" in options.lines(name="x").splitlines()
+
+
 def test_signal_comes_a_tenth_of_the_time_before_its_limit_and_two_minutes_at_most() -> None:
     for time, seconds in (
         (None, 120), ("1", 10), ("10:30", 63), ("0:20:00", 120), ("1-12", 120), ("0-00:05", 30),
+        ("unlimited", 120), ("1:90", 15), ("0-00:00:99", 10),
     ):  # fmt: skip
         lines = SlurmOptions(time=time).lines(name="x", until_done=True)
         assert f"#SBATCH --signal=B:USR1@{seconds}\n" in f"{lines}\n", time

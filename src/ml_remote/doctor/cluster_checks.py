@@ -118,7 +118,7 @@ def _wrong(detail: str, word: str) -> Finding:
     )
 
 
-def _limit(time: str) -> int:
+def _limit(time: str) -> float:
     """Return the seconds of a time limit; 0 where there is none, or it cannot be read."""
     try:
         return seconds_of(time)
