@@ -37,6 +37,8 @@ job=.lab/jobs/$id
 find_slurm || say "Slurm's commands are not found on $(uname -n). Log in there and try: squeue"
 if said=$($few squeue --noheader --states=all --jobs="$number" --format='%T|%r' 2>&1); then
     said=$(printf '%s\n' "$said" | sed -n '/^[A-Z_]*|/p') # not what it warns of
+elif [ $? = 124 ]; then
+    said=silent
 fi
 reason=$(printf '%s' "${said#*|}" | tr -c '0-9A-Za-z_,() -' ' ')
 case $said in
