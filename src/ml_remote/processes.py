@@ -125,6 +125,8 @@ class Running:
         self._echo = echo
         self._is_too_much = False
         self._is_left = False
+        self.has_printed = False
+        """Whether anything of its standard output has been read."""
 
     def send(self, text: str, *, close: bool = False) -> None:
         """Write to its standard input; `close` ends the input.
@@ -145,6 +147,7 @@ class Running:
         stdout = self._process.stdout
         assert stdout is not None
         while piece := os.read(stdout.fileno(), size):
+            self.has_printed = True
             yield piece
 
     def lines(self) -> Iterator[str]:
@@ -152,6 +155,7 @@ class Running:
         stdout = self._process.stdout
         assert stdout is not None
         while line := stdout.readline(LONGEST_LINE):
+            self.has_printed = True
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def errors(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from .context import Context
 from .errors import LabError
 from .jobs import Job, JobStart
-from .jobs.slurm_messages import ending, refusal, remedy
+from .jobs.slurm_messages import ending, remedy, submission_errors
 from .machine import Machine
 from .scripts import ExitCode, run_script
 from .setup_output import Output
@@ -30,12 +30,12 @@ def in_job(context: Context, machine: Machine) -> JobStart:
         script="start-slurm",
         runner=slurm_batch(replace(options, nodes=1), name="setup"),
         explanations={
+            **submission_errors(machine.alias),
             ExitCode.NO_SLURM: lambda _: LabError(
                 f"There is no Slurm on {machine.alias}: sbatch is not found.",
                 hint="Make the environment without Slurm: lab setup, without --slurm and without "
                 "in_job in lab.toml",
             ),
-            ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
         },
     )
 

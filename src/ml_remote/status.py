@@ -99,6 +99,8 @@ class Load:
     """Those of the cluster, on a login node."""
     cluster_jobs: list[ClusterJob] = field(default_factory=list)
     """The person's jobs on it, of whatever project."""
+    slurm_is_silent: bool = False
+    """Whether the machine has a Slurm that does not answer."""
     quotas: list[Quota] = field(default_factory=list)
     has_project: bool = True
     environment: Known = field(default_factory=Known)
@@ -121,6 +123,8 @@ def status(context: Context, *, alias: str | None = None, as_json: bool = False)
     for node in load.nodes:
         if not node.job.is_over:
             console.say(f"  Node        {node.name}: {about_node(node)}")
+    if load.slurm_is_silent:
+        console.say("  Slurm       does not answer")
     for line in cluster_lines(load.partitions, load.cluster_jobs):
         console.say(f"  {line}")
     for line in _about_quotas(load, machine):
@@ -212,6 +216,8 @@ def parse(output: str) -> Load:
                 load.load, load.cores = _decimal(average), _number(cores)
             case ["memory", free, total]:
                 load.memory = _pair(free, total)
+            case ["slurm-silent"]:
+                load.slurm_is_silent = True
             case ["disk", free, total]:
                 load.disk = _pair(free, total)
     load.gpus = list(gpus.values())

@@ -20,6 +20,7 @@ from ..ssh.client import Client
 from ..ssh.config_query import has_commands
 from ..ssh.explaining import explain
 from ..ssh.shared_connection import open_shared
+from ..ssh.waiting import told_of_waiting
 from .findings import Finding, failed, ok, skipped, unknown
 from .machine_checks import examine_machine
 
@@ -74,8 +75,9 @@ def check_address(client: Client, resolved: Mapping[str, list[str]]) -> tuple[Fi
 
     A `Match exec` line may lead there another way, and only the ssh that logs in runs its command.
     """
-    name = check_name(resolved)
-    port = skipped("port", "no address") if name.state == "failed" else check_port(resolved)
+    with told_of_waiting(client, answered=lambda: False):
+        name = check_name(resolved)
+        port = skipped("port", "no address") if name.state == "failed" else check_port(resolved)
     if "failed" in (name.state, port.state) and has_commands(client.directory):
         why = "a command in your SSH configuration (Match exec) may lead there another way"
         return skipped("name", why), skipped("port", why)

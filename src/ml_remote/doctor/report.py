@@ -16,6 +16,7 @@ from ..next_steps import Known, what_next
 from ..ssh.client import Client
 from ..ssh.configuration import expanded
 from ..ssh.ssh_config import read_entry
+from ..ssh.waiting import tell_no_names
 from ..ui.console import Console
 from .checks import examine
 from .findings import STATES, Finding, State
@@ -53,6 +54,8 @@ def doctor(
     """
     console, client = context.console, context.machine(alias).client
     private = _private_words(client, context.project.root) if copy else {}
+    if copy:
+        tell_no_names()
     findings = []
     for found in examine(client, context.project):
         finding = _redacted(found, private) if copy else found

@@ -52,6 +52,8 @@ class ExitCode(IntEnum):
     """The environment has nothing that proposes the sets of a sweep."""
     NO_LINKS = 50
     """The disk has no hard links, by which the runs of a sweep claim their sets."""
+    NO_ANSWER = 52
+    """Slurm did not answer sbatch in time."""
     NO_KEY = 53
     """ssh-keygen makes no host key there."""
     NO_HOME = 70

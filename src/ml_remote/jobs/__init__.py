@@ -147,6 +147,11 @@ def stop(machine: Machine, job_id: str, *, grace: int = 10) -> Job:
     answer = parse_answer(done.stdout)
     alias = machine.alias
     job = only_job(answer, machine)
+    if job.state == "unknown" and job.slurm is not None:
+        raise LabError(
+            f"Slurm on {alias} does not answer, so {job_id} may still be running.",
+            hint=f"Try again later: lab stop {job_id}; or on {alias}: scancel {job.slurm.id}",
+        )
     if not job.is_over and job.slurm is not None:
         raise LabError(
             f"Slurm has not ended {job_id} yet: its job {job.slurm.id} is {job.slurm.state}.",

@@ -6,9 +6,18 @@ import re
 
 from ..answers import VERSION, is_a
 from ..errors import LabError
+from ..scripts import ExitCode, Explanations
 from .job import SlurmJob
 
-__all__ = ["ending", "never_starts", "no_slurm", "refusal", "remedy", "waiting"]
+__all__ = [
+    "ending",
+    "never_starts",
+    "no_slurm",
+    "refusal",
+    "remedy",
+    "submission_errors",
+    "waiting",
+]
 
 _ENDINGS = {
     "BOOT_FAIL": "the node could not be started",
@@ -98,6 +107,18 @@ def waiting(job: SlurmJob) -> str:
 def never_starts(job: SlurmJob) -> str:
     """Return what to ask for instead where a job waits for what never comes; else nothing."""
     return next((what for pattern, what in _NEVER if re.fullmatch(pattern, job.reason)), "")
+
+
+def submission_errors(alias: str) -> Explanations:
+    """Return what makes errors of the exit codes of the scripts that submit a job."""
+    return {
+        ExitCode.NO_SLURM: lambda _: no_slurm(alias),
+        ExitCode.REFUSED: lambda said: refusal(alias, said),
+        ExitCode.NO_ANSWER: lambda _: LabError(
+            f"Slurm on {alias} does not answer, so no job was submitted.",
+            hint=f"Try again later. To see if Slurm answers, on {alias}: scontrol ping",
+        ),
+    }
 
 
 def no_slurm(alias: str) -> LabError:

@@ -15,6 +15,7 @@ from ..ssh.agents import fault_of_agent
 from ..ssh.client import CONNECT_TIMEOUT, PROOF, Client
 from ..ssh.explaining import explain
 from ..ssh.ssh_log import ssh_log
+from ..ssh.waiting import told_of_waiting
 from .certificates import doubt_of_certificates, fault_of_certificates
 from .keys import PublicKey
 
@@ -29,6 +30,7 @@ _PARTIAL = re.compile(r'Authenticated using "publickey" with partial success')
 # What a server that takes no connection sends in the place of its version.
 _BANNER_LINE = re.compile(r"^debug1: (?=kex_exchange_identification: banner line )")
 _UNSIGNED = re.compile(r"(?m)^(?:sign_and_send_pubkey: )?signing failed for ")
+_THROUGH_ANOTHER = "Executing proxy command"
 _METHODS = re.compile(r"Authentications that can continue: (\S+)")
 
 # A server gives up after six failed keys unless told otherwise (MaxAuthTries), and the person's own
@@ -188,6 +190,7 @@ def _attempt(client: Client, *, alone: bool) -> tuple[str, str, str]:
             discard_output=True,
             own_session=alone,
         ) as program,
+        told_of_waiting(client, answered=lambda: _has_answered(own.read(), alone=alone)),
     ):
         while not program.ends_within(_LOOK_EVERY):
             if _METHOD.search(own.read()):
@@ -200,6 +203,11 @@ def _attempt(client: Client, *, alone: bool) -> tuple[str, str, str]:
                 )
         others = program.errors()
         return own.read() or others, own.reason(others), others
+
+
+def _has_answered(said: str, *, alone: bool) -> bool:
+    """Return whether the machine has answered, or another one may be asking at the terminal."""
+    return "Remote protocol version" in said or (not alone and _THROUGH_ANOTHER in said)
 
 
 def _telling(said: str) -> str:

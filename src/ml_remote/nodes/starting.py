@@ -11,11 +11,11 @@ from .. import jobs
 from ..context import Context
 from ..errors import LabError, UsageError
 from ..far_half import ensure_far
-from ..jobs.slurm_messages import ending, never_starts, no_slurm, refusal, waiting
+from ..jobs.slurm_messages import ending, never_starts, submission_errors, waiting
 from ..machine import Machine
 from ..next_steps import Known, what_next
 from ..node_options import NodeOptions
-from ..scripts import ExitCode, absolute_folder, script
+from ..scripts import absolute_folder, script
 from ..signals import interrupt_on_signals
 from ..slurm_options import allowed
 from ..ssh.client import Client
@@ -136,10 +136,7 @@ def _submit(
     beginning = jobs.JobStart(
         script="start-node",
         runner=f"#!/bin/sh\n{options.lines(name=f'lab-{name}')}\n{script('batch')}",
-        explanations={
-            ExitCode.NO_SLURM: lambda said: no_slurm(machine.alias),
-            ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
-        },
+        explanations=submission_errors(machine.alias),
     )
     about = jobs.About(kind="node", title=name, far=far)
     job = jobs.start(machine, about, command + script("serve-node"), beginning=beginning)

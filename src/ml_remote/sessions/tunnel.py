@@ -43,6 +43,7 @@ from ..ssh.shared_connection import (
     those_that_ask,
 )
 from ..ssh.ssh_log import SshLog, ssh_log
+from ..ssh.waiting import told_of_waiting
 from ..ui.console import Console
 from .port import KeptPort, Way
 
@@ -212,6 +213,8 @@ def _connected(route: Route, patience: float) -> Iterator[_Connection]:
         running(
             client.command(*SCRIPT_COMMAND, flags=[*own.flags, *flags]), own_session=True
         ) as process,
+        # That it connects again is said already.
+        told_of_waiting(client, answered=lambda: process.has_printed or patience < _FIRST_PATIENCE),
     ):
         connection = _Connection(route, process, own, patience, ways)
         try:

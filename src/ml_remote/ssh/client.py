@@ -43,6 +43,7 @@ from .shared_connection import (
 )
 from .ssh_directory import shown_options, ssh_directory, ssh_options
 from .ssh_log import ssh_log
+from .waiting import LISTENS, told_of_waiting, without_marks
 
 __all__ = [
     "CONNECT_TIMEOUT",
@@ -271,8 +272,13 @@ class Client:
 
         Raises subprocess.TimeoutExpired.
         """
-        with ssh_log(self.proxy_error) as own:
-            done = processes.run(command(own.flags), input=input, timeout=timeout)
+        with (
+            ssh_log(self.proxy_error) as own,
+            processes.running(command(own.flags)) as program,
+        ):
+            with told_of_waiting(self, answered=lambda: program.has_printed, errors=program.errors):
+                done = program.result(input, timeout=timeout)
+            done = replace(done, stderr=without_marks(done.stderr))
             if done.returncode != ExitCode.SSH:
                 return Attempt(**vars(done))
             reason = own.reason(done.stderr)
@@ -300,7 +306,7 @@ class Client:
         script's own commands have an empty standard input. Raises CommandNotRunError when the login
         shell did something else than to run it.
         """
-        text = script_input(script, *arguments)
+        text = script_input(f"{LISTENS}{script}", *arguments)
         result = self.run(
             *SCRIPT_COMMAND, input=text, timeout=timeout, interactive=interactive, check=False
         )

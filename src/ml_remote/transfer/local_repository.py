@@ -19,6 +19,7 @@ from ..processes import Result
 from ..scripts import script
 from ..ssh.client import SCRIPT_BEGINS, Client, script_input
 from ..ssh.ssh_log import ThroughSsh, ssh_log
+from ..ssh.waiting import told_of_waiting
 from ..tables import LOCAL_FILE
 from ..ui.display import steps
 from ..ui.words import some
@@ -307,6 +308,7 @@ def git_through(
             processes.running(
                 words, input="", variables=variables, output_as_errors=True
             ) as started,
+            told_of_waiting(client, answered=lambda: bool(started.errors())),
             steps() as shown,
         ):
             begun = time.monotonic()

@@ -21,6 +21,7 @@ from ..scripts import ExitCode, check, script
 from ..ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ..ssh.explaining import recognise
 from ..ssh.ssh_log import ssh_log
+from ..ssh.waiting import told_of_waiting
 from .results import folded
 
 __all__ = [
@@ -246,6 +247,7 @@ def _run(machine: Machine, text: str) -> tuple[int, bytes, str]:
     with (
         ssh_log(client.proxy_error) as own,
         processes.running(client.command(*SCRIPT_COMMAND, flags=own.flags), input=text) as program,
+        told_of_waiting(client, answered=lambda: program.has_printed),
     ):
         timer = threading.Timer(_TIMEOUT, program.kill)
         timer.start()

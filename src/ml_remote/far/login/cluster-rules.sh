@@ -22,7 +22,7 @@ say() { printf 'lab-rule %s\n' "$*"; }
     say prepare "$?" "$(printf '%s\n' "$said" | sed -n 's/^Error: //p' | head -n 1)"
 }
 if find_slurm; then
-    ping=$(patiently scontrol ping 2>/dev/null | tr '\n' ' ')
+    ping=$(patiently scontrol ping | tr '\n' ' ')
     say ping "$ping"
     case $ping in *UP*) cluster ;; esac
 fi

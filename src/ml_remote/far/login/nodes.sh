@@ -13,7 +13,9 @@ describe_node() {
     node_left='' node_start='' node_place='' node_of=''
     if ! is_over "$node_job"; then
         look "$node_job"
-        node_answer=$(patiently squeue --noheader --jobs="$number" --format='%L|%S|%P' 2>/dev/null)
+        node_answer=''
+        [ "$asked" = failed ] || # it would keep the person waiting once more
+            node_answer=$(patiently squeue --noheader --jobs="$number" --format='%L|%S|%P')
         IFS='|' read -r node_left node_start partition <<END
 $node_answer
 END
@@ -27,7 +29,7 @@ END
 # node_places: the place of the job among those that wait for the same partition, and how many wait
 node_places() {
     node_place=$(patiently squeue --noheader --states=PENDING --partition="$partition" \
-        --sort=-p,i --format=%i 2>/dev/null | awk -v job="$number" '
+        --sort=-p,i --format=%i | awk -v job="$number" '
             { split($1, parts, "_"); if (parts[1] == job && !place) place = NR }
             END { if (place) print place, NR }')
     node_of=${node_place#* } node_place=${node_place% *}

@@ -10,9 +10,34 @@ find_slurm() {
     command -v sbatch >/dev/null 2>&1
 }
 
-# patiently COMMAND...: run it for up to 20 seconds; a controller that is down keeps people waiting
+# mark WORDS: tell `lab`, where that listens (ssh/waiting.py), so that it can say what it waits for
+mark() {
+    [ -z "${lab_listens-}" ] || echo "== $1 ==" >&2
+}
+
+# limited SECONDS COMMAND...: run it for so long at most, then the exit code is 124; a controller that is
+# down keeps people waiting
+limited() {
+    mark 'lab asks Slurm'
+    if command -v timeout >/dev/null 2>&1; then
+        timeout "$@" 2>&3
+    else
+        shift
+        "$@" 2>&3
+    fi
+    limited_code=$?
+    mark 'Slurm has answered'
+    return "$limited_code"
+}
+
+# patiently COMMAND...: run it for up to 20 seconds; what it complains of is not kept
 patiently() {
-    if command -v timeout >/dev/null 2>&1; then timeout 20 "$@"; else "$@"; fi
+    limited 20 "$@" 3>/dev/null
+}
+
+# submit OPTION...: run sbatch for up to 30 seconds; what it complains of is printed, too
+submit() {
+    limited 30 sbatch --parsable "$@" 3>&1
 }
 
 # ask_slurm: read the queue into $queue, once unless $asked is emptied
@@ -20,7 +45,7 @@ ask_slurm() {
     [ -z "$asked" ] || return 0
     asked=yes
     find_slurm && queue=$(patiently squeue --noheader --user="$(id -u)" --states=all \
-        --format='%i|%T|%e|%r' 2>/dev/null) || asked=failed
+        --format='%i|%T|%e|%r') || asked=failed
 }
 asked=''
 
@@ -62,7 +87,7 @@ look() {
     fi
     if [ -z "$said" ]; then # it has been forgotten, except where there is accounting
         said=$(patiently sacct --noheader --allocations --parsable2 --jobs="$number" \
-            --format=State,End 2>/dev/null | sed -n '1s/^\([A-Z_]*\)[^|]*|\(.*\)/\1|\2|/p')
+            --format=State,End | sed -n '1s/^\([A-Z_]*\)[^|]*|\(.*\)/\1|\2|/p')
         said=${said:-GONE||}
     fi
     word=${said%%|*} said=${said#*|}

@@ -9,8 +9,12 @@ give_up() {
     rm -rf "$job"
 }
 refused() {
+    [ $? != 124 ] || {
+        give_up
+        exit "$NO_ANSWER"
+    }
     printf '%s\n' "$said"
-    printf 'partitions %s\n' "$(patiently sinfo --noheader --format=%R 2>/dev/null | tr '\n' ' ')"
+    printf 'partitions %s\n' "$(patiently sinfo --noheader --format=%R | tr '\n' ' ')"
     give_up
     exit "$REFUSED"
 }
@@ -22,7 +26,11 @@ find_slurm || {
 read -r left limit <<EOF
 $(sed -n 's/^# tasks: //p' "$job/runner")
 EOF
-most=$(patiently scontrol show config 2>/dev/null | sed -n 's/^MaxArraySize *= *\([0-9]*\).*/\1/p')
+most=$(patiently scontrol show config) || [ $? != 124 ] || {
+    give_up
+    exit "$NO_ANSWER"
+}
+most=$(printf '%s\n' "$most" | sed -n 's/^MaxArraySize *= *\([0-9]*\).*/\1/p')
 [ "${most:-0}" -gt 0 ] || most=1001
 while [ "$left" -gt 0 ]; do
     size=$left
@@ -32,8 +40,8 @@ while [ "$left" -gt 0 ]; do
         array=$array%$limit
         [ -z "$numbers" ] || after=--dependency=afterany:${numbers##* }
     fi
-    said=$(sbatch --parsable "$array" ${after:+"$after"} --output="$job/log" --open-mode=append \
-        "$job/runner" "$id" 2>&1) || refused
+    said=$(submit "$array" ${after:+"$after"} --output="$job/log" --open-mode=append \
+        "$job/runner" "$id") || refused
     number=$(printf '%s\n' "$said" | sed -n 's/^\([0-9][0-9]*\)\(;.*\)*$/\1/p')
     numbers="$numbers${numbers:+ }$number"
     left=$((left - size))

@@ -2,8 +2,12 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # Hands the runner to Slurm, as a batch script.
 refused() {
+    [ $? != 124 ] || {
+        rm -rf "$job"
+        exit "$NO_ANSWER"
+    }
     printf '%s\n' "$said"
-    printf 'partitions %s\n' "$(patiently sinfo --noheader --format=%R 2>/dev/null | tr '\n' ' ')"
+    printf 'partitions %s\n' "$(patiently sinfo --noheader --format=%R | tr '\n' ' ')"
     rm -rf "$job"
     exit "$REFUSED"
 }
@@ -11,7 +15,7 @@ find_slurm || {
     rm -rf "$job"
     exit "$NO_SLURM"
 }
-said=$(sbatch --parsable --output="$job/log" --open-mode=append "$job/runner" "$id" 2>&1) || refused
+said=$(submit --output="$job/log" --open-mode=append "$job/runner" "$id") || refused
 number=$(printf '%s\n' "$said" | sed -n 's/^\([0-9][0-9]*\)\(;.*\)*$/\1/p')
 {
     # The batch script does the same, should the connection be lost before this.

@@ -8,7 +8,7 @@ if is_slurms "$job"; then
     if ! is_over "$job"; then
         { true >"$job/stopped"; } 2>/dev/null
         # A node clears up; Slurm's own way to cancel a job does not tell what runs in its batch script.
-        [ ! -e "$job/node" ] || patiently scancel --full --signal=TERM "$number" 2>/dev/null
+        [ ! -e "$job/node" ] || patiently scancel --full --signal=TERM "$number"
         # shellcheck disable=SC2086 # several arrays
         patiently scancel $numbers >&2
         while asked='' && ! is_over "$job" && [ "$(date +%s)" -lt "$patience" ]; do

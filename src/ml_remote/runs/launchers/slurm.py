@@ -68,8 +68,7 @@ class Slurm(OneMachine):
     def job_start(self, context: Context, machine: Machine, run: Run) -> JobStart:
         """Return how a batch script is submitted."""
         from ...jobs import JobStart
-        from ...jobs.slurm_messages import no_slurm, refusal
-        from ...scripts import ExitCode
+        from ...jobs.slurm_messages import submission_errors
         from ...slurm_batch import slurm_batch
 
         for sentence in context.project.settings.slurm.ignored:
@@ -81,10 +80,7 @@ class Slurm(OneMachine):
                 name=run.output_folder,
                 until_done=run.until_done,
             ),
-            explanations={
-                ExitCode.NO_SLURM: lambda said: no_slurm(machine.alias),
-                ExitCode.REFUSED: lambda said: refusal(machine.alias, said),
-            },
+            explanations=submission_errors(machine.alias),
         )
 
     def started(self, context: Context, machine: Machine, job: Job) -> str:

@@ -14,6 +14,7 @@ from ...processes import Result
 from ...scripts import check, script
 from ...ssh.client import SCRIPT_BEGINS, SCRIPT_COMMAND, script_input
 from ...ssh.not_run import command_not_run
+from ...ssh.waiting import told_of_waiting
 from ...ui.text import in_one_line
 from ..outputs import why_unusable
 from .index import LAST, Entry, Index
@@ -194,7 +195,10 @@ def _pieces(
     text = script_input(script(name), machine.folder, *arguments)
     begins, before, total = SCRIPT_BEGINS.encode(), b"", 0
     has_begun = False
-    with processes.running(client.command(*SCRIPT_COMMAND), input=text) as program:
+    with (
+        processes.running(client.command(*SCRIPT_COMMAND), input=text) as program,
+        told_of_waiting(client, answered=lambda: program.has_printed),
+    ):
         patience = _Patience(program)
         try:
             for piece in program.pieces():
