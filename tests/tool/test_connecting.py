@@ -334,6 +334,8 @@ def test_passphrase_and_answers_are_typed_at_the_terminal(
         variables=agent,
     )
     assert code == 0, screen
+    announced = screen.index("; ssh-keygen asks for a passphrase for it, which may be empty")
+    assert announced < screen.index("Continue?")
     assert "now logs in without a password" in screen
     assert "-t ed25519" in arguments.read_text()
     assert "sesame" not in arguments.read_text()

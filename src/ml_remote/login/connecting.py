@@ -98,7 +98,7 @@ def _connect(
     plan = plan_connect(entry, directory=directory, replace_other=replace_other)
     unchanged = plan.is_empty and not (choice.make or choice.copy or choice.pinned)
     if not unchanged:
-        announce_key(choice, login, console, alias=entry.alias)
+        announce_key(choice, login, console, alias=entry.alias, yes=yes)
         if key_type and not choice.make:
             console.note(f"An existing key already logs in, so no key of type {key_type} is made.")
         notes = agree(plan, console, yes=yes)

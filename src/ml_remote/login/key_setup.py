@@ -21,12 +21,16 @@ from .logins import Login
 __all__ = ["announce_key", "prepare_key", "type_to_make"]
 
 
-def announce_key(choice: KeyChoice, login: Login, console: Console, *, alias: str) -> None:
-    """Announce what will happen to keys."""
+def announce_key(
+    choice: KeyChoice, login: Login, console: Console, *, alias: str, yes: bool
+) -> None:
+    """Announce what will happen to keys, and what will be asked for them."""
     for fault in choice.passed_over:
         console.warn(fault)
     if choice.make:
-        console.say(f"A new key will be made: {choice.path}")
+        asks = "; ssh-keygen asks for a passphrase for it, which may be empty"
+        can_ask = console.has_terminal() and not yes
+        console.say(f"A new key will be made: {choice.path}{asks if can_ask else ''}")
     elif choice.pinned is not None:
         what = "certificate for" if choice.pinned.is_certificate else "key"
         console.say(
