@@ -90,6 +90,7 @@ FORBIDDEN = (
         (AWAY_MAMBA, "", "cannot reach the channel | HTTPS_PROXY"),
         (AWAY, "offline: yes", "set to work offline"),
         (CERTIFICATE, "", "does not trust the certificate | ssl_verify"),
+        (f"{CERTIFICATE}: certificate has expired", "", "this machine's clock shows | date"),
         (PROXY, "", "the proxy refuses conda"),
         (CHANNEL, "", "The channel nodefaults does not exist | channels:"),
         (FORBIDDEN, "", "may not write to /opt/conda/pkgs/cache | cache ="),

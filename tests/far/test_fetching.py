@@ -41,6 +41,18 @@ def computer(tmp_path_factory: pytest.TempPathFactory) -> Computer:
 FAILURES = [
     ("uv", "cause: invalid peer certificate: UnknownIssuer", "does not trust the certificate"),
     ("venv", "SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] failed: self-signed'", "not trust"),
+    (
+        "uv",
+        "cause: invalid peer certificate: certificate not valid yet: verification time 1795840146",
+        "this machine's clock",
+    ),
+    ("uv", "cause: invalid peer certificate: certificate expired: verification", "'s clock shows"),
+    ("uv", "cause: invalid peer certificate: Expired", "this machine's clock"),
+    (
+        "venv",
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid",
+        "this machine's clock",
+    ),
     ("uv", "cause: tcp connect error\n  cause: Connection refused (os error 111)", "cannot reach"),
     ("uv", "cause: dns error\n  cause: failed to lookup address information", "cannot reach"),
     ("venv", "Failed to establish a new connection: [Errno -2] Name or service", "cannot reach"),

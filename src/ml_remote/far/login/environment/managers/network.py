@@ -9,7 +9,7 @@ from ..failures import Failure
 from .base import Work
 from .constraints import constraints_of_pip, constraints_of_uv
 
-__all__ = ["explain_network", "is_full"]
+__all__ = ["NOT_VALID_NOW", "WRONG_CLOCK", "explain_network", "is_full"]
 
 
 class _Kind(NamedTuple):
@@ -22,6 +22,15 @@ class _Kind(NamedTuple):
 _CACHE = 'cache = "/path" under [environment] in lab.local.toml'
 _ADDRESS = "export UV_INDEX_URL=https://... PIP_INDEX_URL=https://..."
 _PROFILE = "For setups from your laptop, put the same line into ~/.profile on the machine."
+NOT_VALID_NOW = re.compile(
+    r"certificate not valid yet|certificate is not yet valid|NotValidYet"
+    r"|certificate (?:has )?expired|peer certificate: Expired"
+)
+WRONG_CLOCK = (
+    "Check this machine's clock: date",
+    "If that is right, the certificate has expired: ask whoever runs the index or the proxy.",
+)
+"""What helps then."""
 _FULL = re.compile(r"No space left on device|os error 28\b|Errno 28\b|[Dd]isk quota exceeded")
 _UNFIT = _Kind(
     re.compile(r"(?:cause|  ╰─▶) *:? *(?P<name>Because .*)|(?P<other>ResolutionImpossible)"),
@@ -50,6 +59,12 @@ _KINDS = (
         re.compile(r"File too large|os error 27\b|Errno 27\b"),
         "{program} cannot write files of that size: this machine limits it (ulimit -f).",
         ("Ask whoever runs the machine.",),
+    ),
+    _Kind(
+        NOT_VALID_NOW,
+        "The certificate of the package index is not valid at the time that this machine's clock"
+        " shows.",
+        WRONG_CLOCK,
     ),
     _Kind(
         re.compile(r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|CertificateError|invalid peer cert"),

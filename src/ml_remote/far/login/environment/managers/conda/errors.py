@@ -9,7 +9,7 @@ from typing import Iterator, List, NamedTuple, Optional, Pattern, Tuple
 
 from ...failures import Failure, ManagerError
 from ..base import Work
-from ..network import explain_network
+from ..network import NOT_VALID_NOW, WRONG_CLOCK, explain_network
 
 __all__ = ["ClientInfo", "explain", "is_about_versions"]
 
@@ -67,6 +67,11 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
+    _Kind(
+        NOT_VALID_NOW,
+        "The certificate of the channel is not valid at the time that this machine's clock shows.",
+        WRONG_CLOCK,
+    ),
     _Kind(
         _CERTIFICATE,
         "{client} does not trust the certificate of the channel.",
