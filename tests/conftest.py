@@ -51,6 +51,9 @@ gc.set_threshold(100_000, 50, 100)
 # A program started in the background of a script ignores Ctrl-C, and so would all that it starts.
 # Some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same for one that nohup has started, which is to outlive its terminal; what it starts is not.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
