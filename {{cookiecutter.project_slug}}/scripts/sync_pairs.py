@@ -31,6 +31,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 MEMORY = PROJECT / ".lab" / "pairs.json"
 SCRIPT_FORMAT = "py:percent"
 HEADER = re.compile(r"\A# ---\n(#.*\n)*?# ---\n\n*")
+CONFLICT = re.compile(r"^<{7} .*\n(?:.*\n)*?={7}\n(?:.*\n)*?>{7} ", re.MULTILINE)
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 RUN = "python scripts/sync_pairs.py"
 IS_COMMIT = os.environ.get("PRE_COMMIT") == "1"
@@ -81,6 +82,8 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
     if raw is None:
         return f"{name}: not in this commit"
     text = _decoded(raw, name)
+    if not IS_COMMIT and CONFLICT.search(text):
+        raise _PairError(f"{name} has the marks of an unfinished merge. Nothing was changed.")
     if not text.strip():
         raise _PairError(f"{name} is empty. Nothing was changed. Undo that: git checkout -- {name}")
     from_script = jupytext.reads(text, SCRIPT_FORMAT)
@@ -101,9 +104,13 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
 
     then = memory.get(name)
     if then is None:
-        # Never synced here. The script that git has is what the notebook was made from.
+        # Never synced here. The notebook is made from the script that git has; from an older one,
+        # perhaps, if that script came later.
         committed = _checksum(_decoded(_in_git(script, "HEAD") or b"", name))
         then = {"script": committed, "notebook": committed}
+        is_older = not IS_COMMIT and notebook.stat().st_mtime < script.stat().st_mtime
+        if is_older and now["notebook"] != committed:
+            then = {}
     changed = [side for side in now if then.get(side) != now[side]]
     if IS_COMMIT and "notebook" in changed:
         raise _PairError(

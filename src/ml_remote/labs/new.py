@@ -13,7 +13,7 @@ from ..next_steps import Known, what_next
 from ..package_lists.lock import LOCK, versions
 from ..project import Project
 from .names import check_is_free, check_name
-from .notebook import notebook_of
+from .notebook import note_pair, notebook_of
 
 __all__ = ["new"]
 
@@ -51,6 +51,8 @@ def new(context: Context, name: str, *, kind: str) -> None:
     if (project.root / _PAIRS).is_file():
         texts[folder / f"{name}.ipynb"] = notebook_of(text)
     _write(folder, texts)
+    if len(texts) > 1:
+        note_pair(project.state, f"labs/{name}.py", text)
     pair = " and its notebook" if len(texts) > 1 else ""
     context.console.say(f"Written: labs/{name}.py{pair}")
     context.console.say(_OWN_DATA[kind])

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from contextlib import suppress
+from pathlib import Path
 
+from ..files import Change, apply_changes, read_bytes
 from ..parsing import parse_json
+from ..state import make_state
 
-__all__ = ["notebook_of"]
+__all__ = ["note_pair", "notebook_of"]
 
+_HEADER = re.compile(r"\A# ---\n(#.*\n)*?# ---\n\n*")
+_MEMORY = "pairs.json"
 _CELL = re.compile(r"^# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?$", re.MULTILINE)
 _METADATA = {
     "jupytext": {
@@ -37,6 +44,23 @@ def notebook_of(script: str) -> str:
     ]
     document = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def note_pair(state: Path, name: str, script: str) -> None:
+    """Note that a script and its notebook are in step, where scripts/sync_pairs.py looks for that.
+
+    `state` is the project's `.lab`. Where it cannot be noted, a person is asked later which of the
+    two they have changed.
+    """
+    checksum = "2:" + hashlib.sha256(_HEADER.sub("", script).encode()).hexdigest()
+    with suppress(OSError, ValueError):
+        path = make_state(state) / _MEMORY
+        before = read_bytes(path)
+        known = parse_json(before or b"{}")
+        if isinstance(known, dict):
+            known[name] = {"script": checksum, "notebook": checksum}
+            after = json.dumps(known, indent=2) + "\n"
+            apply_changes([Change(path=path, before=before, after=after.encode())])
 
 
 def _cell(number: int, head: re.Match[str], text: str) -> dict[str, object]:
