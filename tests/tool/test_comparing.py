@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,12 @@ from ml_remote.commands.run import _in_two_words
 from ml_remote.far.env.parameters import split_parameters
 from ml_remote.far.env.sessions.run_names import NamedRuns
 from ml_remote.far.login.metrics import Known, differing, metrics_of, text_of
+from ml_remote.jobs.about import Run
+from ml_remote.project import Project
 from ml_remote.records.comparison import Comparison
 from ml_remote.records.reading import read_record, records_in
 from ml_remote.runs import comparing
+from ml_remote.runs.sweeps.results import look_at_sweep
 
 SETTINGS = 'format = 2\n[remote]\nalias = "gpu"\nfolder = "p"\n'
 
@@ -159,6 +163,7 @@ def test_table_shows_what_differs_and_marks_the_best(said: Said, tmp_path: Path)
         "  14-07  1           nan",
         "  14-08  2",
         "* is the best by max:accuracy.",
+        "Last, without a finite accuracy: 2 runs.",
         "Next: lab show 14-01",
     ]
     code, out, _ = said("runs", "--compare", "*14-0[01]")
@@ -166,7 +171,7 @@ def test_table_shows_what_differs_and_marks_the_best(said: Said, tmp_path: Path)
         "RUN    rate  accuracy  loss",
         "14-00  0.1        0.5  1.25",
         "14-01  0.01      0.75  1.25",
-        "Next: lab runs --compare --by max:METRIC",
+        "Next: lab runs --compare '*14-0[01]' --by max:METRIC",
     ]
     document = json.loads(said("runs", "--compare", "--by", "min:accuracy", "--json")[1])
     assert [one["id"] for one in document["runs"] if one["is_best"]] == ["14-00"]
@@ -261,6 +266,22 @@ def test_hostile_record_is_shown_and_does_nothing(said: Said, tmp_path: Path) ->
         assert "Next: x" not in out.splitlines()
         assert "Next: rm" not in "".join(line[:8] for line in out.splitlines())
         assert not out.splitlines()[-1].startswith("Next: lab show 14-05 ")
+
+
+def test_sets_of_a_sweep_are_compared_where_they_have_metrics(said: Said, tmp_path: Path) -> None:
+    """One set alone, or files that say nothing, are looked at where they are."""
+    sweep, project, steps = "2026-11-28_04-00-00", Project(root=tmp_path), []
+    run = Run(lab="labs/digits.py", sweep=sweep)
+    for number, metrics in enumerate((None, {"loss": float("nan")}, {"loss": 1})):
+        leave(tmp_path, f"digits/{sweep}-{number}", record=a_lab(rate=number), metrics=metrics)
+        steps.append(look_at_sweep(project, run))
+    compare = f"lab runs --compare {sweep}"
+    assert steps == ["look at outputs/digits", "look at outputs/digits", compare]
+    assert (
+        said("runs", "--compare", sweep)[1].splitlines()[-1] == f"Next: {compare} --by max:METRIC"
+    )
+    ranked = replace(run, optimize="min:test loss")
+    assert look_at_sweep(project, ranked) == f"{compare} --by 'min:test loss'"
 
 
 def test_spreadsheet_finds_no_formula(said: Said, tmp_path: Path) -> None:

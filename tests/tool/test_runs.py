@@ -144,6 +144,11 @@ def test_failing_cell_is_shown_and_its_notebook_comes_home(ready_project: ReadyP
         if output.output_type == "error"
     ]
     assert [error.ename for error in errors] == ["ZeroDivisionError"]
+    reason = f"Run {results.name} failed in cell [2/2] A wrong step; exit code 1."
+    last = "ZeroDivisionError: division by zero"
+    assert f'{reason}\nIts last line: "{last}"\n' in ready_project.lab("runs", results.name).stdout
+    shown_later = json.loads(ready_project.lab("show", results.name, "--json").stdout)
+    assert (shown_later["why"], shown_later["said"]) == (reason, last)
     everything = ready_project.lab("attach", "--verbose")
     assert everything.returncode == 1
     assert "this cell is fine" in everything.stderr.splitlines()

@@ -46,7 +46,8 @@ def test_sweep_of_a_lab_leaves_a_notebook_and_a_record_of_each_set(
     done = ready_project.lab("run", "counting", *sweep)
     assert done.returncode == 1, done.stderr
     assert "2 runs, 2 at once: labs/counting.py on machine" in done.stderr
-    assert "1 of 2 done, 1 failed; the last line of the first that failed:" in done.stderr
+    said = 'the last line of the first that failed: "ValueError: this is too slow".'
+    assert f"1 of 2 done, 1 failed; {said}" in done.stderr
     (folder,) = (ready_project.folder / ".lab/sweeps").iterdir()
     results = ready_project.project.path / "outputs/counting"
     expected = {1: ("1", "0.1"), 2: ("2", "0.1")}

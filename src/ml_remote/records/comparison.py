@@ -83,6 +83,11 @@ class Comparison:
         top = (max if self.goal.is_largest else min)(value.values())
         return frozenset(name for name, own in value.items() if own == top)
 
+    @cached_property
+    def unranked(self) -> int:
+        """The number of runs that have no number for the goal; infinity and NaN are none."""
+        return 0 if self.goal is None else len(self.records) - len(_values(self.records, self.goal))
+
     def first(self, count: int) -> Sequence[Record]:
         """Return the best runs, at most so many: one without a number for the goal is not one."""
         value = {} if self.goal is None else _values(self.records, self.goal)

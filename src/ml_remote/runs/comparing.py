@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from ..records.reading import FILES, Record, records_in
 from ..transfer.choosing import Choice
 from ..transfer.fetching import fetch_outputs
 from ..ui.text import in_one_line
+from ..ui.words import counted
 from .drawing import draw
 from .machines import machines_with_runs
 
@@ -28,7 +30,6 @@ _SHOWN = 20  # runs in the table
 _COLUMNS = 6  # metrics in the table
 _WIDEST = 28  # characters of a cell
 _BEST = "* "
-_SORTED = "lab runs --compare --by max:METRIC"
 
 
 def compare_runs(
@@ -63,9 +64,14 @@ def compare_runs(
             console.say(f"Drawn: {plot}")
     if not as_json and not as_csv:
         first = comparison.records[0]
-        is_shown = goal is not None and is_a(JOB, first.id)
-        look = f"lab show {first.id}" if is_shown else _SORTED
+        is_shown = is_a(JOB, first.id) and (goal is not None or not comparison.metrics)
+        look = f"lab show {first.id}" if is_shown else _sorted(pattern)
         console.next_step(what_next(context, Known(results=look)))
+
+
+def _sorted(pattern: str | None) -> str:
+    """Return the command that sorts the same runs."""
+    return f"lab runs --compare{f' {shlex.quote(pattern)}' if pattern else ''} --by max:METRIC"
 
 
 def bring_records(context: Context, alias: str | None) -> None:
@@ -94,6 +100,9 @@ def _show(context: Context, comparison: Comparison, *, show_all: bool) -> None:
         console.say("These runs have the same parameters.")
     if comparison.goal is not None:
         console.say(f"* is the best by {comparison.goal}.")
+        if comparison.unranked:
+            others = counted(comparison.unranked, "run")
+            console.say(f"Last, without a finite {comparison.goal.metric}: {others}.")
     if left > 0:
         more = "1 more column is" if left == 1 else f"{left} more columns are"
         console.say(f"{more} in --csv and --json.")

@@ -11,8 +11,10 @@ from ..jobs.document import job_document
 from ..jobs.job import Job
 from ..next_steps import Known, look_at, what_next
 from ..ui.words import duration_in_words
+from .failing import reason_of_failure
 from .machines import find_jobs
 from .sweeps.finding import find_set, find_sweep_id, sweep_of, sweeps_among
+from .sweeps.results import look_at_sweep
 from .sweeps.showing import show_sweep, sweep_document
 from .sweeps.state import Sweep
 
@@ -62,6 +64,10 @@ def list_runs(
     shown = listed if show_all else listed[-_SHOWN:]
     for line in (*table(shown), *_remarks(shown)):
         console.say(line)
+    if text and len(found) == 1:  # it is this one that is asked for
+        why, said = reason_of_failure(found[0])
+        for line in filter(None, (why, said and f'Its last line: "{said}"')):
+            console.say(line)
     if len(shown) < len(listed):
         console.say(f"The last {_SHOWN} of {len(listed)}; all of them: lab runs --all")
     known_now = known_from(context, runs, sweeps=sweeps)
@@ -181,8 +187,8 @@ def known_from(
         last = over[-1].run
         folder = f"{last.output_folder}/{f'{last.sweep}-1' if last.sweep else over[-1].id}"
         is_here = (context.project.outputs / folder).is_dir()
-        shown = last.output_folder if last.sweep else folder
-        results = look_at(shown) if is_here else _BRING
+        here = look_at_sweep(context.project, last) if last.sweep else look_at(folder)
+        results = here if is_here else _BRING
     interrupted = [sweep.id for sweep in sweeps if sweep.state == "interrupted"]
     return Known(
         running=list(dict.fromkeys(run.run.sweep or run.id for run in going_on)),

@@ -20,6 +20,7 @@ from ..transfer.fetching import fetch_outputs
 from ..ui.text import in_one_line
 from ..ui.words import duration_in_words
 from .comparing import bring_records
+from .failing import last_line_in, reason_of_failure
 from .listing import choose_run
 from .machines import RemoteJob, find_jobs
 from .summary import metric_lines
@@ -28,6 +29,7 @@ from .sweeps.showing import show_sweep
 
 __all__ = ["show_run"]
 
+_LOG = "log.txt"  # what a set of a sweep has printed
 _HASH = 12  # characters of a commit or a sum that are shown
 
 
@@ -53,12 +55,15 @@ def show_run(
     if found is None:
         assert text is not None
         record, job = _record(context, text, alias=alias, is_reachable=bool(known)), None
+        why = "", last_line_in(record.folder / _LOG) if record.exit_code else ""
     else:
-        record, job = _record_of(context, found), found.job
+        record, job, why = _record_of(context, found), found.job, reason_of_failure(found)
     if as_json:
-        context.console.json(_document(record, job))
+        context.console.json(
+            {**_document(record, job), "why": why[0] or None, "said": why[1] or None}
+        )
         return
-    for line in _lines(context, record, job):
+    for line in _lines(context, record, job, why):
         context.console.say(line)
     can_repeat = is_a(JOB, record.id) and (job is not None or record.run is not None)
     step = f"lab run --repeat {record.id}" if can_repeat else "lab runs --all"
@@ -103,8 +108,11 @@ def _record(context: Context, text: str, *, alias: str | None, is_reachable: boo
     )
 
 
-def _lines(context: Context, record: Record, job: Job | None) -> list[str]:
-    """Return what is known of a run, a line for each thing; what is not known has none."""
+def _lines(context: Context, record: Record, job: Job | None, why: tuple[str, str]) -> list[str]:
+    """Return what is known of a run, a line for each thing; what is not known has none.
+
+    `why` is the reason of its failure, and the last line that it printed.
+    """
     run = record.run if job is None else job.run
     state = "" if job is None else f"  {job.state}"
     rows = [*_what_ran(run, record), *_where_from(context, record), *_where(record)]
@@ -114,6 +122,7 @@ def _lines(context: Context, record: Record, job: Job | None) -> list[str]:
         rows.append(("took", duration_in_words(timedelta(seconds=record.seconds))))
     exit_code = record.exit_code if job is None else job.exit_code
     rows.append(("exit code", "" if exit_code is None else str(exit_code)))
+    rows += zip(("reason", "last line"), why, strict=True)
     folder = f"outputs/{record.name}"
     is_here = (context.project.root / folder).is_dir()
     rows.append(("results", folder if is_here else f"{folder} (not here yet: lab pull)"))

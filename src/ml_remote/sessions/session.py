@@ -37,6 +37,7 @@ __all__ = ["Sessions"]
 
 _ATTEMPTS = 3
 _LISTED = 10
+_LINES = "20"  # of a log, in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +260,7 @@ class Sessions:
         job = jobs.find_job(machine, job_id)
         title, alias = self._kind.title, machine.alias
         if job.exit_code == ExitCode.NO_ENVIRONMENT:
-            said = run_script(machine, "tail-session", job_id, job=job_id).stdout.strip()
+            said = run_script(machine, "tail-job", job_id, _LINES, job=job_id).stdout.strip()
             last = said.splitlines()[-1].removeprefix("Error: ") if said else ""
             if last.startswith(INCOMPLETE):
                 return RemoteCommandError(f"On {alias}: {last}", hint="lab setup")
@@ -272,7 +273,7 @@ class Sessions:
                 f"{title} on {alias} is gone: it was killed, or the machine restarted.",
                 hint=f"lab {self._name} starts another one",
             )
-        said = run_script(machine, "tail-session", job_id, job=job_id).stdout.strip()
+        said = run_script(machine, "tail-job", job_id, _LINES, job=job_id).stdout.strip()
         return RemoteCommandError(
             f"{title} on {alias} ended with exit code {job.exit_code}. The end of its log:\n{said}",
             hint="If a package is missing: lab setup",

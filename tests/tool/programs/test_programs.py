@@ -46,6 +46,8 @@ def test_program_runs_there_and_its_exit_code_comes_home(there: RemoteProject) -
     assert job.run.variables == (("LR", "0.1 x"),)
     assert there.lab("attach", job.id).returncode == 3
     assert there.lab("runs", "--wait").returncode == 3
+    told = there.lab("show", job.id).stdout
+    assert f"  reason      Run {job.id} failed; exit code 3.\n  last line   lr 0.1 x" in told
     document = json.loads(there.lab("runs", "--json").stdout)
     (one,) = document["runs"]
     assert (one["id"], one["exit_code"], one["run"]["name"]) == (job.id, 3, "train")
@@ -53,6 +55,10 @@ def test_program_runs_there_and_its_exit_code_comes_home(there: RemoteProject) -
         "run", "--name", "mine", "--tty", "--", "sh", "-c", "test -t 1 && echo so; kill -TERM $$"
     )
     assert done.returncode == 143
+    assert there.lab("runs", newest(there).id).stdout.splitlines()[2:4] == [
+        f"Run {newest(there).id} failed; exit code 143 (SIGTERM).",
+        'Its last line: "so"',
+    ]
     assert "so" in done.stderr.splitlines()
     assert newest(there).run.output_folder == "mine"
     for code, command in ((127, ["no-such-program"]), (0, ["python", "train.py", "0"])):

@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
         record.end(folder, code)
     page = _write_page(folder / f"{script.stem}.ipynb")
     if code:
-        print(f"{failure}\nThe run stopped at this cell. All before it: {page}", file=sys.stderr)
+        print(f"{failure}\n{record.STOPPED} All before it: {page}", file=sys.stderr)
         return code
     print(f"All cells of {script.name} ran in {time.monotonic() - started:.0f} s. Results:")
     for path in sorted(folder.iterdir()):

@@ -20,12 +20,14 @@ from .files import replace_bytes, replace_text
 from .masking import masked_text, secret_values
 from .provenance import device, difference_of, lock_hash, source_of, versions
 
-__all__ = ["DIFFERENCE", "RECORD", "begin", "end", "has_begun", "main"]
+__all__ = ["DIFFERENCE", "RECORD", "STOPPED", "begin", "end", "has_begun", "main"]
 
 RECORD = "run.json"
 """Its name among the results of a run."""
 DIFFERENCE = "difference.patch"
 """What the code had besides its commit, as `git apply` takes it."""
+STOPPED = "The run stopped at this cell."
+"""Begins what a headless run prints after the error that has ended it."""
 
 _FORMAT = 2
 _TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"

@@ -388,8 +388,9 @@ def _filled_in(word: str, values: Dict[str, str]) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """Return the last line that is not blank: it says why a program failed."""
+    """Return the last line that is not blank, or that of the error in a lab: it says why."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST))
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    said = [line.strip()[:300] for line in lines if line.strip()]
+    return next((line for line in reversed(said) if not line.startswith(record.STOPPED)), "")

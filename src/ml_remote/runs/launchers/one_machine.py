@@ -13,7 +13,7 @@ from ...errors import LabError
 from ...far_half import far_folder
 from ...jobs.about import About, Run, program_name
 from ...jobs.job import Job
-from ...jobs.slurm_messages import ending, remedy
+from ...jobs.slurm_messages import remedy
 from ...machine import Machine
 from ...next_steps import Known, what_next
 from ...package_lists.local import digest_here
@@ -26,6 +26,7 @@ from ...ui.text import in_one_line
 from ...ui.words import duration_in_words
 from ..cards import check_cards
 from ..detaching import detach_on_interrupt
+from ..failing import failure
 from ..folders import refuse_mixing
 from ..labs import check_parameters, find_lab, sources_of, text_of
 from ..machines import remember_machine
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from .launcher import OneMachine, RunRequest
 
 __all__ = ["code_is_changed", "run", "watch"]
-
-_KILLED = 137  # by SIGKILL, as the kernel does when memory runs out
 
 
 def run(launcher: OneMachine, context: Context, request: RunRequest) -> int:
@@ -257,7 +256,7 @@ def watch(context: Context, machine: Machine, job: Job, *, verbose: bool) -> int
     results = fetch_results(context, machine, ended)
     if ended.state != "done":
         more = _remedy(context, ended, progress)
-        raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
+        raise LabError(failure(ended, progress.where, where=machine.alias), hint=more or results)
     console.next_step(what_next(context, Known(results=results)))
     return 0
 
@@ -275,14 +274,14 @@ def watch_program(context: Context, machine: Machine, job: Job) -> int:
     results = fetch_results(context, machine, ended)
     more = _remedy(context, ended, progress)
     if ended.exit_code is None:
-        raise LabError(failure(ended, progress, where=machine.alias), hint=more or results)
+        raise LabError(failure(ended, progress.where, where=machine.alias), hint=more or results)
     if ended.exit_code == 0 and ended.state == "done":
         took = duration_in_words(ended.duration)
         command = ended.title.removeprefix("-- ")
         console.say(f"{command} ran on {machine.alias} in {took}.")
         console.next_step(what_next(context, Known(results=results)))
         return 0
-    console.error(failure(ended, progress, where=machine.alias), hint=more or results)
+    console.error(failure(ended, progress.where, where=machine.alias), hint=more or results)
     return ended.exit_code
 
 
@@ -314,22 +313,3 @@ def _remedy(context: Context, ended: Job, progress: Progress) -> str | None:
     if ended.state == "failed" and package is not None:
         return how_to_add(context.project.root, package)
     return None if ended.slurm is None else remedy(ended.slurm)
-
-
-def failure(ended: Job, progress: Progress, *, where: str) -> str:
-    """Return the sentence that says how a run ended that did not get to its end."""
-    if ended.state == "stopped":
-        return f"Run {ended.id} was stopped{progress.where}."
-    if ended.slurm is not None and ending(ended.slurm):
-        return f"Run {ended.id} did not finish: {ending(ended.slurm)}."
-    if ended.state == "failed" and ended.exit_code is None:
-        return (
-            f"Run {ended.id} failed before it could report why. Check that compute nodes can see "
-            "the project's folder."
-        )
-    if ended.state == "failed" and ended.exit_code != _KILLED:
-        return f"Run {ended.id} failed{progress.where}; exit code {ended.exit_code}."
-    return (
-        f"Run {ended.id} was killed on {where}{progress.where}, or {where} was restarted. Often "
-        "the reason is too little memory: lab status"
-    )

@@ -9,7 +9,7 @@ from ... import jobs
 from ...context import Context
 from ...errors import HostKeyChangedError, LabError, LoginRefusedError, UnreachableError
 from ...jobs.outage import Outage
-from ...next_steps import Known, look_at, what_next
+from ...next_steps import Known, what_next
 from ...scripts import run_script
 from ...transfer.choosing import Choice
 from ...transfer.fetch_report import fetch_and_report
@@ -18,6 +18,7 @@ from ..detaching import detach_on_interrupt
 from ..for_each import for_each
 from .finding import sets_of, wait_for_change
 from .merging import merge_parts
+from .results import look_at_sweep
 from .state import Sets, Sweep
 
 __all__ = ["fetch_results", "follow", "reason_of", "stop", "wait_for_end"]
@@ -100,9 +101,7 @@ def _end(context: Context, sweep: Sweep) -> int:
     if sweep.state == "done":
         sets = "its one set is" if sweep.total == 1 else f"all {sweep.total} sets are"
         console.say(f"{what}: {sets} done.")
-        results = look_at(sweep.run.output_folder)
-        if sweep.run.optimize:
-            results = f"lab runs --compare {sweep.id} --by {sweep.run.optimize}"
+        results = look_at_sweep(context.project, sweep.run)
         console.next_step(what_next(context, Known(results=results)))
         return 0
     reason = reason_of(sweep, sets_of(sweep))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...context import Context
-from ...next_steps import Known, look_at, what_next
+from ...next_steps import Known, what_next
 from ...transfer.choosing import Choice
 from ...transfer.fetch_report import fetch_and_report
 from ..machines import find_jobs, machines_with_runs
 from .finding import find_sweep_id, sweep_of
+from .results import look_at_sweep
 
 __all__ = ["pull_spread"]
 
@@ -39,6 +40,6 @@ def pull_spread(
             choice=choice,
             overwrite=overwrite,
         )
-    results = look_at(sweep.run.output_folder)
+    results = look_at_sweep(context.project, sweep.run)
     context.console.next_step(what_next(context, Known(results=results), after="lab pull"))
     return True

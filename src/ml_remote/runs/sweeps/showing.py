@@ -6,11 +6,12 @@ from datetime import timedelta
 
 from ...context import Context
 from ...errors import UsageError
-from ...next_steps import Known, look_at, what_next
+from ...next_steps import Known, what_next
 from ...records.comparison import rounded
 from ...ui.words import duration_in_words
 from .finding import sets_of
 from .following import reason_of
+from .results import look_at_sweep
 from .state import Outcome, Sets, Sweep
 
 __all__ = ["show_sweep", "sweep_document"]
@@ -99,8 +100,7 @@ def _known(context: Context, sweep: Sweep) -> Known:
         return Known(interrupted=sweep.id)
     folder = f"{sweep.run.output_folder}/{sweep.id}-1"
     if (context.project.outputs / folder).is_dir():
-        results = look_at(sweep.run.output_folder)
-        return Known(results=results)
+        return Known(results=look_at_sweep(context.project, sweep.run))
     return Known(results="lab pull fetches all results")
 
 
@@ -136,7 +136,9 @@ def _table(sweep: Sweep, sets: Sets) -> list[str]:
 
 
 def _reached(outcome: Outcome | None) -> str:
-    return "" if outcome is None or outcome.value is None else rounded(outcome.value)
+    if outcome is None or outcome.exit_code != 0:
+        return ""
+    return "no number" if outcome.value is None else rounded(outcome.value)
 
 
 def _set_documents(sweep: Sweep, sets: Sets) -> list[dict[str, object]]:

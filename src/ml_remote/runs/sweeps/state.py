@@ -14,7 +14,7 @@ from ...jobs.job import Job
 from ...machine import Machine
 from ...parsing import parse_json
 from ...ssh.address import alias_fault
-from ...ui.text import in_one_line
+from ...ui.text import in_one_line, without_colours
 from .expanding import MOST_SETS, ParameterSet
 
 __all__ = ["Outcome", "Sets", "State", "Sweep", "duration_left", "parse_sets", "parse_sweeps"]
@@ -322,4 +322,4 @@ def _value(value: object) -> float | None:
 
 
 def _said(value: object) -> str:
-    return in_one_line(value)[:_LONGEST_LINE] if isinstance(value, str) else ""
+    return in_one_line(without_colours(value))[:_LONGEST_LINE] if isinstance(value, str) else ""
