@@ -50,7 +50,7 @@ if [ "$code" -ne 0 ]; then
     # git was told to overlook, nothing else says so.
     case $said in
     *"
-Aborting") rm -f "$(note)" ;;
+Aborting") rm -f "$note" ;;
     *) mend ;;
     esac
     exit "$REFUSED_BY_GIT"
