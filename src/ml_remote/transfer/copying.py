@@ -23,7 +23,7 @@ from .copy_errors import copy_reason
 from .failures import explain_failure
 from .git_errors import cleaned_output
 from .outputs import LeftOut, Listing, RemoteFile
-from .results import make_holes
+from .results import is_file, make_holes
 from .rsync import is_new_enough, remote_shell, said_here, version_in
 
 __all__ = [
@@ -179,7 +179,7 @@ class Copying(ABC):
         self.folder.mkdir(exist_ok=True)
         for path in map(self.staged, self.files):
             # One that was placed by a process that was killed then: the same file is in outputs/.
-            if path.is_file() and path.stat().st_nlink > 1:
+            if is_file(path) and path.stat().st_nlink > 1:
                 path.unlink()
         client = self._client.with_options("BatchMode=yes")
         with (
@@ -219,7 +219,7 @@ class _Rsync(Copying):
 
     def is_complete(self, file: RemoteFile) -> bool:
         path = self.staged(file)
-        if not path.is_file():
+        if not is_file(path):
             return False
         # A file that is changed while rsync copies it has another size and time than in the
         # listing. Only at its end rsync sets the time, so the time says that it came to that.

@@ -23,7 +23,7 @@ from .copying import choose_program
 from .incoming_files import IncomingFiles
 from .manifest import Manifest
 from .outputs import INCOMING, LeftOut, Listing, RemoteFile, distinct, list_outputs
-from .results import Results, tells_capitals_apart
+from .results import IMPOSSIBLE, Results, is_possible, tells_capitals_apart
 
 __all__ = ["Fetched", "fetch_outputs", "manifest_of"]
 
@@ -99,13 +99,20 @@ def _fetch(
     overwrite: bool,
     progress: Progress | None,
 ) -> Fetched:
-    outputs, alike = results.path, list[LeftOut]()
+    outputs, impossible = results.path, list[LeftOut]()
     files = choice.of(listing.files)
     with exclusive(outputs / INCOMING):
         manifest = manifest_of(outputs)
         if not tells_capitals_apart(outputs / INCOMING):
-            fine, alike = distinct(listing.files, lambda name: bool(manifest.records(name)))
+            fine, impossible = distinct(listing.files, lambda name: bool(manifest.records(name)))
             files = choice.of(fine)
+        impossible += [
+            LeftOut(name=file.name, reason=IMPOSSIBLE)
+            for file in files
+            if not is_possible(file.name, outputs / INCOMING)
+        ]
+        names = {one.name for one in impossible}
+        files = [file for file in files if file.name not in names]
         try:
             found = compare(machine, files, results, manifest, named=named)
             incoming = IncomingFiles(machine, results, manifest, found, overwrite=overwrite)
@@ -126,7 +133,7 @@ def _fetch(
         deleted=tuple(file.name for file in found.deleted),
         same=found.same,
         size=incoming.size,
-        left_out=(*listing.left_out, *alike, *found.blocked, *left_out, *incoming.left_out),
+        left_out=(*listing.left_out, *impossible, *found.blocked, *left_out, *incoming.left_out),
         running=tuple(sorted(running)),
     )
 

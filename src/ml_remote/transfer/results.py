@@ -21,7 +21,20 @@ from pathlib import Path
 from ..errors import LabError
 from .local_repository import git
 
-__all__ = ["BlockedError", "Results", "folded", "links_below", "make_holes", "tells_capitals_apart"]
+__all__ = [
+    "IMPOSSIBLE",
+    "BlockedError",
+    "Results",
+    "folded",
+    "is_file",
+    "is_possible",
+    "links_below",
+    "make_holes",
+    "tells_capitals_apart",
+]
+
+IMPOSSIBLE = "the disk here has no such names"
+"""Why a file cannot be here, as the end of a sentence."""
 
 _BY_HANDLE = {os.open, os.stat, os.mkdir, os.link, os.rename, os.unlink} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -213,6 +226,26 @@ def tells_capitals_apart(folder: Path) -> bool:
             return not os.path.lexists(folder / Path(made).name.swapcase())
     except OSError:
         return True
+
+
+def is_possible(name: str, folder: Path) -> bool:
+    """Return whether the disk of a folder can have a file of this name: some have UTF-8 alone."""
+    for part in name.split("/"):
+        if not part.isascii():
+            try:
+                os.lstat(folder / part)
+            except OSError as error:
+                if error.errno in (errno.EILSEQ, errno.EINVAL):
+                    return False
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a file is there; where the disk can have none of that name, it is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def folded(name: str) -> str:

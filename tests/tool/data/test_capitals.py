@@ -1,14 +1,16 @@
-"""Names that differ in capitals alone, on a disk here that confuses them, as those of macOS do."""
+"""Names that a disk here confuses, as those of macOS do with capitals, or cannot have."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 from tool.data.folders import BothSides, contents
 
 from ml_remote.transfer.data import both_sides
-from ml_remote.transfer.results import folded, tells_capitals_apart
+from ml_remote.transfer.results import folded, is_file, is_possible, tells_capitals_apart
 
 
 def test_disk_is_asked(tmp_path: Path) -> None:
@@ -50,3 +52,29 @@ def test_one_of_several_files_is_copied_and_the_others_are_named(
     sides.does("push", "--delete", "--yes")
     expected = {name: name.encode() for name in names} | {"plain": b"changed"}
     assert contents(sides.there) == expected
+
+
+def test_disk_is_asked_for_names_that_are_no_utf_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise OSError(errno.EILSEQ if "\udcff" in str(path) else errno.ENOENT, "no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", refuse)
+        patched.setattr(Path, "is_file", refuse)
+        answers = [is_possible("größe/file", tmp_path), is_possible("a/\udcff/file", tmp_path)]
+        assert not is_file(tmp_path / "\udcff")
+    assert answers == [True, False]
+    assert is_file(Path(__file__))
+
+
+def test_names_that_the_disk_here_cannot_have_are_named_and_all_else_comes(
+    sides: BothSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(both_sides, "is_possible", lambda name, _: "bad" not in name)
+    for name in ("bad/1", "2.bad", "fine"):
+        sides.write(sides.there, name)
+    said = sides.does("pull")
+    assert "2 files skipped: the disk here has no such names (2.bad, bad/1)" in said
+    assert contents(sides.here) == {"fine": b"x"}

@@ -246,14 +246,16 @@ def test_disk_that_ignores_capitals_gets_one_of_several_files(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("lab/1/Log", "lab/1/log", "lab/1/Best/a", "lab/1/best/b", "lab/1/b"):
+    monkeypatch.setattr(fetching, "is_possible", lambda name, _: "bad" not in name)
+    for name in ("lab/1/bad", "lab/1/Log", "lab/1/log", "lab/1/Best/a", "lab/1/best/b", "lab/1/b"):
         write(account, outputs / name, name.encode())
     assert bring(machine, tmp_path, choice=Choice(only=("log",))).new == ("lab/1/log",)
     monkeypatch.setattr(fetching, "tells_capitals_apart", lambda _: False)
     fetched = bring(machine, tmp_path)
     assert fetched.new == ("lab/1/Best/a", "lab/1/b")
     left = {one.name: one.reason for one in fetched.left_out}
-    assert {*left} == {"lab/1/Log", "lab/1/best/b"}
+    assert {*left} == {"lab/1/Log", "lab/1/bad", "lab/1/best/b"}
+    assert left["lab/1/bad"] == "the disk here has no such names"
     assert "differ only in capitals" in left["lab/1/Log"]
     assert bring(machine, tmp_path).same == 3
 

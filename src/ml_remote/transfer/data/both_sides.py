@@ -16,7 +16,7 @@ from ...signals import interrupt_on_signals
 from ...ui.display import steps
 from ...ui.text import in_one_line
 from ...ui.words import counted, size_in_words, some
-from ..results import BlockedError, Results, tells_capitals_apart
+from ..results import IMPOSSIBLE, BlockedError, Results, is_possible, tells_capitals_apart
 from .index import Index, Side
 from .local_files import check_folder, list_local
 from .locking import only_one
@@ -181,7 +181,10 @@ def leave_out(context: Context, both: Both, program: Rsync | Sftp, side: Side) -
     """Take out of the plan, and name, what this program cannot copy."""
     reasons: dict[str, list[str]] = {}
     for one in both.index.planned(side):
-        if reason := program.why_not(one.name):
+        reason = program.why_not(one.name)
+        if not is_possible(text_of(one.name), both.here):
+            reason = IMPOSSIBLE
+        if reason:
             reasons.setdefault(reason, []).append(text_of(one.name))
     for reason, names in reasons.items():
         for name in names:

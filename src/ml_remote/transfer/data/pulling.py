@@ -17,7 +17,7 @@ from ...ui.text import in_one_line
 from ...ui.words import counted, some
 from ..failures import explain_failure
 from ..git_errors import cleaned_output
-from ..results import BlockedError, Results, links_below, make_holes
+from ..results import BlockedError, Results, is_file, links_below, make_holes
 from ..uncommitted import tell_if_not_ignored
 from .both_sides import (
     LEAVE_OUT,
@@ -166,14 +166,14 @@ def _unshare(both: Both, program: Rsync | Sftp, folder: Path) -> None:
     """Remove what a call that was killed has placed already: it is the same file in `data/`."""
     for one in both.index.planned("there"):
         path = _staged(program, folder, one)
-        if path.is_file() and path.stat().st_nlink > 1:
+        if is_file(path) and path.stat().st_nlink > 1:
             path.unlink()
 
 
 def _come_before(both: Both, program: Rsync | Sftp, folder: Path) -> int:
     """Return how many bytes of the plan's files have come in part."""
     kept = (_staged(program, folder, one) for one in both.index.planned("there"))
-    return sum(path.stat().st_size for path in kept if path.is_file())
+    return sum(path.stat().st_size for path in kept if is_file(path))
 
 
 def _staged(program: Rsync | Sftp, folder: Path, entry: Entry) -> Path:
@@ -228,7 +228,7 @@ def _place(
 
 def _is_complete(path: Path, entry: Entry, program: Rsync | Sftp, outcome: Outcome) -> bool:
     """Return whether all of a file has come; it then has its time there, too."""
-    if not path.is_file():
+    if not is_file(path):
         return False
     state = path.stat()
     if isinstance(program, Rsync):
