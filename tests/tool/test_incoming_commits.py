@@ -122,6 +122,17 @@ def test_hooks_in_the_repository_are_found_however_git_is_led_there(
     assert "tools" in examine(repository.root, repository.old, new).touched
 
 
+def test_names_that_this_disk_confuses_are_not_taken(repository: Repository) -> None:
+    root, old = repository.root, repository.commit({"was/There": "1", "was/there": "2"})
+    fine = repository.commit({"src/A.py": "1", "src/b.py": "2", "was/other": "3", "was/There": "4"})
+    alike = repository.commit({"SRC/c.py": "1"})
+    examine(root, old, alike)  # the disk of the test has both
+    repository.git("config", "core.ignoreCase", "true")
+    examine(root, old, fine)
+    with pytest.raises(LabError, match=r"only in capitals.*: SRC, src\. Nothing was changed"):
+        examine(root, fine, alike)
+
+
 @pytest.mark.parametrize(
     ("files", "beforehand"),
     [

@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from operator import eq
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -33,6 +34,7 @@ from ..ui.console import Console
 from ..ui.text import in_one_line
 from ..ui.words import some
 from .local_repository import git
+from .results import folded
 
 __all__ = ["ACCEPT", "IncomingCommits", "examine", "settle"]
 
@@ -166,6 +168,7 @@ def examine(root: Path, old: str, new: str) -> IncomingCommits:
     for name, how in changed.items():
         if how != "D":
             _check(name)
+    _check_capitals(root, new, [name for name, how in changed.items() if how == "A"])
     plain = [name for name in _PLAIN_FILES if name in changed]
     entries = (
         git(root, "ls-tree", "-z", "-l", new, "--", *plain).stdout.split("\0") if plain else []
@@ -232,6 +235,29 @@ def _check(name: str) -> None:
     if first in (*_WATCHED, *_SETTINGS) and first != parts[0]:
         raise LabError(
             f"The new commits add {in_one_line(name)}, which some computers confuse with {first}."
+        )
+
+
+def _check_capitals(root: Path, new: str, added: Sequence[str]) -> None:
+    """Raise LabError where the disk here confuses a file of the new commits with another one.
+
+    git would write one over the other, and then take it for an edit of the person's.
+    """
+    config = ("config", "--type=bool", "--get", "core.ignoreCase")
+    if not added or git(root, *config, check=False).stdout.strip() != "true":
+        return
+    written: dict[str, set[str]] = {}
+    for name in git(root, "ls-tree", "-r", "-z", "--name-only", new).stdout.split("\0")[:-1]:
+        for path in accumulate(name.split("/"), "{}/{}".format):
+            written.setdefault(folded(path), set()).add(path)
+    folders = (accumulate(name.split("/"), "{}/{}".format) for name in added)
+    alike = {path for paths in folders for path in paths if len(written[folded(path)]) > 1}
+    if alike:
+        names = sorted({one for path in alike for one in written[folded(path)]})
+        raise LabError(
+            "The new commits have names that differ only in capitals, and the disk here does not "
+            f"tell them apart: {some(names)}. Nothing was changed here.",
+            hint="Rename them where the commits were made, commit, then: lab pull",
         )
 
 
