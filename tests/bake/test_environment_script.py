@@ -142,6 +142,13 @@ def test_too_little_disk_is_told_before_anything_is_made(bake: Bake) -> None:
     assert not (project.path / ".venv").exists()
 
 
+def test_script_needs_no_home_directory(bake: Bake) -> None:
+    project = with_manager(bake(copied=True), "nowhere")
+    command = ["env", "-u", "HOME", "sh", SCRIPT]  # as in a service
+    done = project.run(*command, check=False)
+    assert done.stderr.startswith('Error: lab.toml says manager = "nowhere".')
+
+
 def test_unknown_manager_is_refused(bake: Bake) -> None:
     done = run_script(with_manager(bake(copied=True), "poetry"))
     assert done.returncode == 1

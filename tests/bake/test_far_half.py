@@ -277,3 +277,19 @@ def test_script_alone_adds_to_an_environment_and_never_replaces_it(bare: Bare) -
     assert ".venv does not work, or lab did not make it" in done.stderr
     assert "Run `lab setup` on your laptop" in done.stderr
     assert (python.parent / "precious").exists()
+
+
+@pytest.mark.slow
+def test_script_alone_makes_an_environment_where_only_a_link_of_ours_is_left(bare: Bare) -> None:
+    (bare.project.path / "lab.local.toml").unlink()
+    link = bare.project.path / ".venv"
+    for left in ("/elsewhere/environment", ".venv"):
+        link.symlink_to(left)
+        done = bare.project.run("sh", SCRIPT, check=False, **bare.variables)
+        assert done.returncode == 1
+        assert ".venv does not work, or lab did not make it" in done.stderr
+        assert str(link.readlink()) == left
+        link.unlink()
+    link.symlink_to(".lab/envs/conda-20260101-000000")  # after `rm -r .lab`
+    assert "The environment is complete" in bare.set_up()
+    assert not link.is_symlink()

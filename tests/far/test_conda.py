@@ -135,6 +135,22 @@ def test_list_is_read_as_people_write_it(tmp_path: Path, newline: str) -> None:
     assert read.pip == ["timm>=1.0", "-r more.txt"]
 
 
+def test_list_in_flow_form_may_have_commas_in_quotes_and_several_lines(tmp_path: Path) -> None:
+    listed = tmp_path / "environment.yml"
+    listed.write_text(
+        "channels: [conda-forge]\n"
+        "dependencies: [python=3.12, 'numpy>=1.26,<3',  # a remark\n"
+        '  "ruff", tqdm,\n'
+        "  ]\n"
+        "name: few\n"
+    )
+    read = requirements.read_requirements(listed)
+    assert read.specs == ["python=3.12", "numpy>=1.26,<3", "ruff", "tqdm"]
+    requirements.write_list(listed, read._replace(specs=["python[version='>=3.11']"]))
+    assert requirements.read_requirements(listed).channels == ["conda-forge"]
+    assert "  - 'python[version=''>=3.11'']'\n" in listed.read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "spec", "is_told"),
     [

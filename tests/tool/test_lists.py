@@ -15,6 +15,7 @@ from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.package_lists import environment_yml, lock, pyproject
 from ml_remote.package_lists.conda_locks import keep_conda_lock
 from ml_remote.package_lists.local import texts_here
+from ml_remote.package_lists.sending import lists_folder
 from ml_remote.package_lists.texts import Texts, read_texts, write_texts
 from ml_remote.packages import _with_conda
 from ml_remote.ui.console import Console
@@ -296,6 +297,17 @@ def test_lists_that_another_command_changes_meanwhile_are_all_left_as_they_are(
 def test_byte_order_mark_is_named() -> None:
     with pytest.raises(LabError, match="byte order mark"):
         pyproject.requirements("\ufeff[project]\n")
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml", "requirements.lock"])
+def test_list_that_is_half_merged_is_neither_sent_nor_changed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "setup-environment.sh").touch()
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / name).write_text("<<<<<<< HEAD\na==1\n=======\na==2\n>>>>>>> other\n")
+    for act in (read_texts, lists_folder):
+        with pytest.raises(LabError, match=f"{name} is half merged"):
+            act(tmp_path)
 
 
 URL = "https://conda.example/conda-forge/noarch/{}-1.0-py_0.conda#" + "0" * 32

@@ -113,6 +113,23 @@ def test_uv_lock_is_read_and_not_changed(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_list_of_powershell_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"requirements.txt": ""})
+    text = "six==1.16.0\r\n# für alle\r\ntqdm>=4\r\n"
+    (tmp_path / "requirements.txt").write_bytes(text.encode("utf-16"))
+    assert wanted(tmp_path) == ["six==1.16.0", "tqdm>=4"]
+    (tmp_path / "requirements.txt").write_bytes(text.encode("latin-1"))
+    with pytest.raises(LabError, match=r"requirements\.txt cannot be read"):
+        wanted(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "environment.yml", "pyproject.toml"])
+def test_list_that_is_half_merged_is_named(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {name: "<<<<<<< HEAD\nsix==1\n=======\nsix==2\n>>>>>>> other\n"})
+    with pytest.raises(LabError, match=f"{name} is half merged"):
+        texts_here(tmp_path)
+
+
 def test_constraints_and_indexes_of_a_list_are_kept(tmp_path: Path) -> None:
     text = "--extra-index-url https://example.com/simple\n-c pins.txt\nnumpy\n"
     write(tmp_path, {"requirements.txt": text, "pins.txt": "numpy==2.1\n"})

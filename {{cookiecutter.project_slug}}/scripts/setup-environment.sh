@@ -19,13 +19,14 @@ patience=${LAB_FETCH_SECONDS:-60} # for git to fetch the tool
 record=.venv/lab-environment.json
 incomplete=.lab/environment.incomplete
 lock=.lab/environment.lock
-usual=$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin
-for folder in "$HOME" /opt; do
+home=${HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d : -f 6)} # a service may have none
+usual=$home/.local/bin:$home/bin:$home/.cargo/bin:/usr/local/bin:/opt/homebrew/bin
+for folder in "$home" /opt; do
     for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do
         usual=$usual:$folder/$name/condabin:$folder/$name/bin
     done
 done
-PATH=$PATH:${LAB_PROGRAM_FOLDERS-$usual}
+export PATH="$PATH:${LAB_PROGRAM_FOLDERS-$usual}"
 
 say() { printf '%s\n' "$@"; }
 
@@ -139,7 +140,7 @@ provide_far_half() {
         return
     fi
     tool=${LAB_TOOL:-$(setting tool path)}
-    case $tool in '~'/*) tool=$HOME/${tool#*/} ;; esac
+    case $tool in '~'/*) tool=$home/${tool#*/} ;; esac
     if [ -d "$tool/src/ml_remote/far" ]; then
         install_far_half "$tool" || without_far_half "$tool is not complete."
         return
@@ -213,19 +214,29 @@ take_lock() {
 
 recorded() { sed -n 's/.*"'"$1"'": "\([^"]*\)".*/\1/p' "$record" 2>/dev/null | head -n 1; }
 
-# listed KEY: the items of a list in environment.yml
-listed() { tr -d '\r' <environment.yml | sed -n '/^ *-* *'"$1"':/,/: *$/ s/^ *- \([^ #:]*\)\( .*\)*$/\1/p'; }
+# listed KEY: the items of a list in environment.yml, without comments and quotes
+listed() {
+    tr -d '\r' <environment.yml | sed 's/^#.*//; s/[[:blank:]]#.*//; s/[[:blank:]]*$//' |
+        sed -n '/^ *-* *'"$1"':$/,/:$/ s/^ *- *\(.*[^:]\)$/\1/p' | sed 's/^\(["'\'']\)\(.*\)\1$/\2/'
+}
 
 # install MANAGER: what the lists ask for, into .venv, which is made if it is not there
 install() {
     case $1 in
     mamba | micromamba | conda)
         # These words mean the same to all of them, and keep a person's other channels out.
+        [ -n "$(listed dependencies)" ] || fail "environment.yml has no package on a line of its own." \
+            "Run \`lab setup\` on your laptop, or write it like this: - numpy>=1.26"
         rmdir .venv 2>/dev/null || true
         set -f
-        # shellcheck disable=SC2046 # one word for each
-        CONDA_SAFETY_CHECKS=enabled "$1" "$make" --yes --prefix "$project/.venv" --override-channels \
-            $(listed channels | sed 's/^/--channel=/') $(listed dependencies)
+        (
+            IFS='
+'
+            # shellcheck disable=SC2046 # one word for each line
+            CONDA_SAFETY_CHECKS=enabled "$1" "$make" --yes --prefix "$project/.venv" --override-channels \
+                $(listed channels | sed '/^nodefaults$/d; s/^/--channel=/') \
+                $(listed dependencies | sed 's/ *\([<>=!~,][<>=!~,]*\) */\1/g')
+        )
         set +f
         [ -z "$(listed pip)" ] || listed pip | "$(interpreter)" -m pip install --requirement /dev/stdin
         ;;
@@ -251,6 +262,8 @@ install() {
 alone() {
     [ "${1:-}" = --check ] || take_lock
     sum=$(cat environment.yml pyproject.toml requirements.lock 2>/dev/null | cksum)
+    # One of ours that leads nowhere, as after `rm -r .lab`, holds nothing.
+    [ -e .venv ] || [ "${1:-}" = --check ] || case $(readlink .venv) in .lab/envs/*) rm .venv ;; esac
     manager=$(recorded manager)
     if [ -n "$manager" ] && [ ! -e "$incomplete" ] && "$(interpreter)" -c 'import torch' 2>/dev/null; then
         if [ "$(recorded alone)" = "$sum" ]; then
@@ -258,7 +271,7 @@ alone() {
             return
         fi
         make=install
-    elif [ -e "$incomplete" ] || [ ! -d .venv ] || [ -z "$(ls -A .venv)" ]; then
+    elif [ ! -e .venv ] && [ ! -L .venv ] || { [ -d .venv ] && { [ -e "$incomplete" ] || [ -z "$(ls -A .venv)" ]; }; }; then
         manager=$(setting environment manager)
         if [ "${manager:-auto}" = auto ]; then
             manager=$(first_of mamba micromamba conda uv)

@@ -21,6 +21,7 @@ from ..errors import LabError
 from ..parsing import parse_toml
 from ..processes import run
 from . import poetry
+from .local import check_merged
 from .paths import list_path
 from .sources import table, texts, unusable
 from .uv import reason, uv_program
@@ -291,7 +292,12 @@ def _with_interactive(text: str, source: str) -> str:
 
 def _read(root: Path, name: str) -> str:
     try:
-        return list_path(root, name).read_text(encoding="utf-8-sig")
+        data = list_path(root, name).read_bytes()
+        # PowerShell's `pip freeze > requirements.txt` writes UTF-16; pip and uv read that, too.
+        is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise LabError(f"{name} cannot be read: {why}.", hint="Correct that file") from None
+    check_merged(name, text)
+    return text

@@ -21,7 +21,7 @@ from ..scripts import run_script
 from ..state import NAME as STATE
 from ..state import make_state
 from . import pyproject
-from .local import texts_here
+from .local import check_merged, texts_here
 from .sources import source_of
 
 __all__ = ["lists_folder", "send_lists", "store_lists"]
@@ -74,6 +74,8 @@ def _to_hand_over(root: Path) -> tuple[str, dict[str, str]]:
     texts = texts_here(root)
     if not texts:
         return "", {}
+    for name, text in texts.items():
+        check_merged(name, text)
     files = {name: text.rstrip("\n") + "\n" for name, text in texts.items()}
     if "pyproject.toml" in texts:
         wanted = pyproject.requirements(texts["pyproject.toml"])

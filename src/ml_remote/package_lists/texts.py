@@ -10,6 +10,7 @@ from ..errors import LabError
 from ..files import Change, apply_changes, read_bytes
 from ..ui.console import Console
 from . import pyproject
+from .local import check_merged
 from .lock import LOCK, is_behind, lock_text
 from .paths import list_path
 from .sources import source_of
@@ -74,6 +75,8 @@ def read_texts(root: Path) -> Texts:
             "pyproject.toml, environment.yml or requirements.lock is not UTF-8.",
             hint="Save the file as UTF-8, then run the command again",
         ) from None
+    for name, text in zip((*LISTS, LOCK), texts, strict=True):
+        check_merged(name, text)
     return Texts(pyproject=texts[0], environment=texts[1], lock=texts[2])
 
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
 from ..files import replace_text
 
-__all__ = ["FOLDER", "NAMES", "Lists", "digest_of", "find_lists"]
+__all__ = ["FOLDER", "NAMES", "Lists", "digest_of", "find_lists", "is_half_merged"]
 
 NAMES = ("environment.yml", "pyproject.toml", "requirements.lock")
 """The files that count."""
@@ -67,6 +68,11 @@ def digest_of(texts: Dict[str, str]) -> str:
         text = texts.get(name, "").replace("\r\n", "\n").rstrip("\n").encode()
         digest.update(name.encode() + b"\0" + str(len(text)).encode() + b"\0" + text)
     return digest.hexdigest()[:_HASH_LENGTH]
+
+
+def is_half_merged(text: str) -> bool:
+    """Return whether a list has the marks that git leaves where it cannot merge two versions."""
+    return re.search(r"(?m)^(?:<{7}|>{7}) ", text) is not None
 
 
 def find_lists(root: Path) -> Lists:

@@ -21,7 +21,7 @@ from .lists import Lists, find_lists
 from .lock import locked
 from .making import add_in_place, explained, make_beside, make_in_place
 from .managers import Manager, Work
-from .obstacles import check_obstacles, check_room, check_torch_exists
+from .obstacles import check_merged, check_obstacles, check_room, check_torch_exists
 from .output import note_in, say, show_failure, step
 from .record import Record
 from .settings import Settings, read_settings
@@ -105,6 +105,7 @@ def _bring_up_to_date(
         return state.record
     manager = choose_manager(environments.root, settings, lists, state)
     step(1, "Manager: {}".format(manager.name))
+    check_merged(manager, lists)
     check_torch_exists(manager, lists)
     check_obstacles(environments, state)
     environments.remove_unused(spare=spare)

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from ..files import read_text
 from .environments import Environments
 from .failures import Failure
-from .lists import Lists
+from .lists import Lists, is_half_merged
 from .managers import Manager
 from .state import State
 from .users import users_of
@@ -19,7 +20,7 @@ if sys.platform != "win32":
     import pwd
     import resource
 
-__all__ = ["check_obstacles", "check_room", "check_torch_exists"]
+__all__ = ["check_merged", "check_obstacles", "check_room", "check_torch_exists"]
 
 _GIB = 1024**3
 _NEEDED_GIB = 8  # 5.8 measured for a CUDA build of torch on Linux, and some room
@@ -70,7 +71,24 @@ def _want_torch(lists: Lists) -> bool:
     return False
 
 
+def check_merged(manager: Manager, lists: Lists) -> None:
+    """Raise Failure if git has left a list half merged: nobody knows what it asks for."""
+    of_conda = manager.name not in _BY_INDEX
+    for path in (lists.environment_yml,) if of_conda else (lists.pyproject, lists.lock):
+        if path is not None and is_half_merged(read_text(path)):
+            raise Failure(
+                "{} is half merged: it has the marks of a conflict (<<<<<<<).".format(path.name),
+                "Keep one of the two sides, then run the command again.",
+            )
+
+
 def _check_link(environments: Environments) -> None:
+    link = environments.link
+    if link.is_file() and not link.is_symlink():
+        raise Failure(
+            "{} is a file, so the environment cannot be made there.".format(link),
+            "Move it away, or remove it: rm {}".format(quote(str(link))),
+        )
     if environments.leads_elsewhere:
         target = os.path.realpath(str(environments.link))
         raise Failure(

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tomllib
+from email import message_from_bytes
 from email.message import Message
 from email.parser import HeaderParser
 from importlib import metadata
@@ -31,9 +32,8 @@ def _installed() -> Dict[str, str]:
     found: Dict[str, str] = {}
     for distribution in metadata.distributions():
         fields = _fields(distribution)
-        name = fields["Name"]
-        if name:
-            found.setdefault(_normalised(name), fields["Version"] or "")
+        if fields["Name"] and not _is_aside(distribution):
+            found.setdefault(_normalised(fields["Name"]), fields["Version"] or "")
     return found
 
 
@@ -41,10 +41,27 @@ def _fields(
     distribution: metadata.Distribution,
 ) -> Union["Message[str, str]", metadata.PackageMetadata]:
     """Return what a package says of itself, without the description, which is the most of it."""
-    text = distribution.read_text("METADATA")
-    if text is None:
-        return distribution.metadata
-    return HeaderParser().parsestr(text.partition("\n\n")[0])
+    try:
+        text = distribution.read_text("METADATA")
+        if text is None:
+            return distribution.metadata
+        return HeaderParser().parsestr(text.partition("\n\n")[0])
+    except UnicodeDecodeError:  # somebody wrote it in another encoding
+        folder = Path(str(getattr(distribution, "_path", "")))
+        files = (folder / "METADATA", folder / "PKG-INFO", folder)
+        return message_from_bytes(next(file for file in files if file.is_file()).read_bytes())
+
+
+def _is_aside(distribution: metadata.Distribution) -> bool:
+    """Return whether this is a package that pip has put aside, and was killed before its end."""
+    return Path(str(getattr(distribution, "_path", ""))).name.startswith("~")
+
+
+def _text(path: Path) -> str:
+    """Return the text of a list, whatever an editor has made of it: that is no reason to fail."""
+    data = path.read_bytes()
+    is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return data.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
 
 
 def _normalised(name: str) -> str:
@@ -53,8 +70,8 @@ def _normalised(name: str) -> str:
 
 def _wanted(pyproject: Path) -> List[str]:
     try:
-        tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        tables = tomllib.loads(_text(pyproject))
+    except (OSError, ValueError, RecursionError):
         return []
     project = tables.get("project", {})
     groups = project.get("optional-dependencies", {})
@@ -108,7 +125,7 @@ def _differing(lock: Path, versions: Dict[str, str]) -> List[str]:
     does not count: nothing here asks for it.
     """
     locked: Dict[str, Set[str]] = {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
+    for line in _text(lock).splitlines():
         name, equals, rest = line.partition("==")
         if equals and not line.startswith("#") and _applies(line.partition(";")[2].strip()):
             version = re.split(r"[\s;]", rest.strip(), maxsplit=1)[0]

@@ -10,8 +10,11 @@ the lists, so it stays, and with it whatever it needs itself.
 import json
 import re
 import sys
+from email import message_from_bytes
+from email.message import Message
 from importlib import metadata
-from typing import Dict, Iterable, List, Set, Tuple
+from pathlib import Path
+from typing import Dict, Iterable, List, Set, Tuple, cast
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?([^;]*)(?:;(.*))?$")
 _EXTRA = re.compile(r"\bextra\s*==\s*['\"]([^'\"]+)['\"]")
@@ -33,10 +36,31 @@ def _requires() -> Dict[str, List[str]]:
     """Return the requirements of each installed package, by its normalised name."""
     found: Dict[str, List[str]] = {}
     for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found.setdefault(_normalised(name), list(distribution.requires or ()))
+        if _is_aside(distribution):
+            continue
+        about = _metadata(distribution)
+        try:
+            needed = distribution.requires
+        except UnicodeDecodeError:
+            needed = about.get_all("Requires-Dist")
+        if about["Name"]:
+            found.setdefault(_normalised(about["Name"]), list(needed or ()))
     return found
+
+
+def _metadata(distribution: metadata.Distribution) -> Message:
+    """Return what a package says of itself, also where that is in another encoding."""
+    try:
+        return cast(Message, distribution.metadata)
+    except UnicodeDecodeError:
+        folder = Path(str(getattr(distribution, "_path", "")))
+        files = (folder / "METADATA", folder / "PKG-INFO", folder)
+        return message_from_bytes(next(file for file in files if file.is_file()).read_bytes())
+
+
+def _is_aside(distribution: metadata.Distribution) -> bool:
+    """Return whether this is a package that pip has put aside, and was killed before its end."""
+    return Path(str(getattr(distribution, "_path", ""))).name.startswith("~")
 
 
 def _closure(roots: Iterable[_Wanted], requires: Dict[str, List[str]]) -> Set[str]:

@@ -47,6 +47,8 @@ class Conda(Manager):
 
     name = "conda"
     verb = "create"
+    own: Sequence[str] = ("--no-default-packages",)
+    """Options that only this client has: else a person's `create_default_packages` come in."""
     pins = ("CONDA_PINNED_PACKAGES", "&")
     """The variable that lists the versions to keep, and what is between two of them."""
 
@@ -132,7 +134,7 @@ class Conda(Manager):
         if lock.digest != wanted.digest:
             return False
         say("Versions come from {}.".format(lock.path.name))
-        words = [self.verb, "--yes", "--prefix", str(work.prefix), "--file", str(lock.path)]
+        words = [*self._making(work), "--file", str(lock.path)]
         try:
             self._cured(work, words, card)
         except ManagerError as error:
@@ -147,7 +149,7 @@ class Conda(Manager):
         self, work: Work, wanted: Requirements, card: Dict[str, str], present: Optional[Path]
     ) -> None:
         """Make the client choose versions: those of the lock, or installed ones, if they fit."""
-        words = [self.verb, "--yes", "--prefix", str(work.prefix), *wanted.options, *wanted.specs]
+        words = [*self._making(work), *wanted.options, *wanted.specs]
         pins = self._pins(work, card, present)
         try:
             self._cured(work, words, dict(card, **pins))
@@ -157,6 +159,9 @@ class Conda(Manager):
             remove(work.prefix)
             say("There is no solution with the installed versions; trying others.")
             self._cured(work, words, card)
+
+    def _making(self, work: Work) -> List[str]:
+        return [self.verb, "--yes", "--prefix", str(work.prefix), *self.own]
 
     def _pins(self, work: Work, card: Dict[str, str], present: Optional[Path]) -> Dict[str, str]:
         """Return the variable that keeps the versions that are known; empty if there are none."""
@@ -273,6 +278,7 @@ class Mamba(Conda):
     """The program `mamba`."""
 
     name = "mamba"
+    own = ()
     pins = ("MAMBA_PINNED_PACKAGES", ",")
 
     def make(self, work: Work) -> None:

@@ -28,6 +28,8 @@ __all__ = [
 
 _KEY = re.compile(r"^(\s*)(?:-\s+)?([A-Za-z_]+)\s*:\s*(.*)$")
 _ITEM = re.compile(r"^(\s*)-\s+(.*)$")
+_FLOW = re.compile(r"(?<=:)\s*\[[^\]]*\]")
+_FLOW_ITEM = re.compile(r"'[^']*'|\"[^\"]*\"|[^,\s][^,]*")
 _SPEC = re.compile(r"^[A-Za-z0-9_*][A-Za-z0-9_./:*-]*\s*([\[<>=!~ ].*)?$")
 _LISTS_LINE, _CARD_LINE = "# lists: ", "# card: "
 _URL = re.compile(r"^\S+/([^/#\s]+?)-([^-/#\s]+)-([^-/#\s]+?)(?:\.conda|\.tar\.bz2)#([0-9a-f]+)$")
@@ -77,7 +79,9 @@ def read_requirements(path: Path) -> Requirements:
     """Return what the file asks for. Raises Failure if it is missing or asks for nothing."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise Failure("{} is not UTF-8.".format(path), "Save it as UTF-8.")
+    except OSError as error:
         raise Failure(
             "{} cannot be read: {}.".format(path, error),
             "conda needs this list. If it is missing: git checkout environment.yml",
@@ -99,7 +103,7 @@ def write_list(path: Path, wanted: Requirements) -> None:
     nodefaults keeps a person's channels out of `env update`, with older conda as with newer.
     """
     channels = "".join("  - '{}'\n".format(name) for name in [*wanted.channels, "nodefaults"])
-    specs = "".join("  - '{}'\n".format(spec) for spec in wanted.specs)
+    specs = "".join("  - '{}'\n".format(spec.replace("'", "''")) for spec in wanted.specs)
     path.write_text("channels:\n{}dependencies:\n{}".format(channels, specs), encoding="utf-8")
 
 
@@ -107,15 +111,16 @@ def _lists(text: str) -> Dict[str, List[str]]:
     """Return the items of each list in the file, by its key."""
     found: Dict[str, List[str]] = {}
     key, depth = "", 0
-    for raw in text.splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", raw).rstrip()
+    plain = "\n".join(re.sub(r"(^|\s)#.*$", "", line).rstrip() for line in text.splitlines())
+    # A list in flow form may have several lines.
+    for line in _FLOW.sub(lambda flow: " ".join(flow.group().split("\n")), plain).split("\n"):
         if not line.strip():
             continue
         named = _KEY.match(line)
         if named and (not named.group(3) or named.group(3).startswith("[")):
             key, depth = named.group(2), len(named.group(1))
             flow = named.group(3).strip("[] ")
-            found[key] = [_plain(item) for item in flow.split(",") if item.strip()]
+            found[key] = [_plain(item) for item in _FLOW_ITEM.findall(flow)]
             continue
         item = _ITEM.match(line)
         if item is None:
