@@ -149,6 +149,16 @@ def test_script_needs_no_home_directory(bake: Bake) -> None:
     assert done.stderr.startswith('Error: lab.toml says manager = "nowhere".')
 
 
+def test_lock_that_nobody_can_make_is_told(bake: Bake) -> None:
+    project = bake(copied=True)
+    for name in ("lab.local.toml", "lab.py"):  # no far half
+        (project.path / name).unlink(missing_ok=True)
+    (project.path / ".lab").symlink_to("/nowhere/disk")
+    done = run_script(project, LAB_TOOL="")
+    assert done.returncode == 1
+    assert f"Error: {project.path}/.lab cannot be written." in done.stderr
+
+
 def test_unknown_manager_is_refused(bake: Bake) -> None:
     done = run_script(with_manager(bake(copied=True), "poetry"))
     assert done.returncode == 1

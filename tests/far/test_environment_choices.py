@@ -340,6 +340,7 @@ def test_version_for_another_system_does_not_count(tmp_path: Path) -> None:
 
 def test_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("envs"))
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
     root = tmp_path / "my lab"
     (root / ".lab" / "envs").mkdir(parents=True)
     environments = Environments(root)

@@ -1,20 +1,23 @@
-"""Lists and packages as editors, merges and killed programs leave them: no reason to lose one."""
+"""Lists, packages and folders as editors, merges, modes and killed programs leave them."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ml_remote.far.login.environment import obstacles
+from ml_remote.far.login.environment import caches, obstacles
 from ml_remote.far.login.environment.environments import Environments
 from ml_remote.far.login.environment.failures import Failure
 from ml_remote.far.login.environment.lists import Lists
-from ml_remote.far.login.environment.managers import MANAGERS
+from ml_remote.far.login.environment.managers import MANAGERS, Work
+from ml_remote.far.login.environment.managers.network import explain_network
 from ml_remote.far.login.environment.probes import installed
+from ml_remote.far.login.environment.settings import Settings
 from ml_remote.far.login.environment.state import State
 
 PROBES = Path(installed.__file__).parent
@@ -104,3 +107,35 @@ def test_file_in_the_place_of_the_environment_is_told_and_kept(tmp_path: Path) -
     with pytest.raises(Failure, match=r"\.venv is a file"):
         obstacles.check_obstacles(Environments(tmp_path), State(None, None, ""))
     assert (tmp_path / ".venv").read_text() == "my notes"
+
+
+def test_folder_of_ones_own_that_may_not_be_changed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    folder = tmp_path / "my lab"
+    folder.mkdir()
+    error = PermissionError(13, "Permission denied", str(folder / ".lab" / "environment.lock"))
+    told = obstacles.refused(error)
+    assert told is not None
+    assert told.sentence == f"{folder} is yours, but its mode does not let you change it."
+    assert told.hints[0] == f"Allow it: chmod u+rwX '{folder}'"
+
+
+def test_home_directory_that_nobody_may_write_has_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    environments = Environments(tmp_path / "project")
+    assert caches.choose_cache(environments, Settings()).cache == ""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert caches.choose_cache(environments, Settings()).cache == ".lab/cache"
+    assert caches.choose_cache(environments, Settings(cache="/mine")).cache == "/mine"
+    known = explain_network(
+        "error: Failed to initialize cache at `/home/a b/uv`\n  cause: Permission denied",
+        Work(tmp_path, tmp_path, Lists(tmp_path, ""), Settings()),
+        program="uv",
+    )
+    assert known is not None
+    assert known.sentence == "uv cannot use its folder for downloads, /home/a b/uv."

@@ -1,9 +1,8 @@
 #!/bin/sh
 # Make or update the project's environment, .venv; run it anywhere, as often as you like.
 # lab.toml says with which manager (auto: conda, mamba or micromamba if there is one, else uv, else
-# Python's own venv and pip) and which Python; lab.local.toml, if there is one, is stronger. A run with
-# nothing to do takes about a second. With --check nothing is made: the exit code is 1 when there is
-# something to do.
+# Python's own venv and pip) and which Python; lab.local.toml, if there is one, is stronger. With
+# --check nothing is made: the exit code is 1 when there is something to do.
 #
 # The work is done by the tool's far half, .lab/far/current: it builds each change beside the
 # environment that works, proves it, and then lets .venv lead to it. `lab setup` sends the far half
@@ -17,14 +16,11 @@ cd -- "$project"
 
 patience=${LAB_FETCH_SECONDS:-60} # for git to fetch the tool
 record=.venv/lab-environment.json
-incomplete=.lab/environment.incomplete
-lock=.lab/environment.lock
+incomplete=.lab/environment.incomplete lock=.lab/environment.lock
 home=${HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d : -f 6)} # a service may have none
 usual=$home/.local/bin:$home/bin:$home/.cargo/bin:/usr/local/bin:/opt/homebrew/bin
 for folder in "$home" /opt; do
-    for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do
-        usual=$usual:$folder/$name/condabin:$folder/$name/bin
-    done
+    for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do usual=$usual:$folder/$name/condabin:$folder/$name/bin; done
 done
 export PATH="$PATH:${LAB_PROGRAM_FOLDERS-$usual}"
 
@@ -51,6 +47,7 @@ setting() {
     done | head -n 1
 }
 
+unwritable() { fail "$project/.lab cannot be written." "Check that the disk has space and the folder is yours."; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # The interpreter of .venv: on Linux and macOS, on Windows, on Windows with conda.
@@ -189,9 +186,11 @@ holder() {
 
 # One run at a time, by the rule of the far half (lock.py): wait for another one that may not be over.
 take_lock() {
-    mkdir -p .lab && { [ -e .lab/.gitignore ] || echo "*" >.lab/.gitignore; }
+    { mkdir -p .lab && { [ -e .lab/.gitignore ] || echo "*" >.lab/.gitignore; }; } 2>/dev/null || unwritable
     waited=0 told=''
     until mkdir "$lock" 2>/dev/null; do
+        [ -e "$lock" ] || ! mkdir "$lock" 2>/dev/null || break # another setup has just ended
+        [ -e "$lock" ] || unwritable
         who=$(holder)
         if [ -z "$who" ]; then # as a whole; another setup may be faster
             mv "$lock" "$lock.$$.gone" 2>/dev/null && rm -rf "$lock.$$.gone"
@@ -204,8 +203,7 @@ take_lock() {
         sleep 1
     done
     trap 'rm -rf "$lock"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    trap 'exit 130' INT && trap 'exit 143' TERM HUP
     [ ! -r /proc/self/ns/pid ] || printf '%s %s %s\n' "$$" "$(started $$)" "$(this_boot)" >"$lock/boot"
     touch "$lock/sign"
     printf '%s %s\n' "$$" "$(uname -n)" >"$lock/owner"
@@ -225,45 +223,37 @@ install() {
     case $1 in
     mamba | micromamba | conda)
         # These words mean the same to all of them, and keep a person's other channels out.
-        [ -n "$(listed dependencies)" ] || fail "environment.yml has no package on a line of its own." \
-            "Run \`lab setup\` on your laptop, or write it like this: - numpy>=1.26"
+        [ -n "$(listed dependencies)" ] || fail "environment.yml has no package on a line of its own, such as: - numpy>=1.26"
         rmdir .venv 2>/dev/null || true
         set -f
-        (
-            IFS='
-'
-            # shellcheck disable=SC2046 # one word for each line
-            CONDA_SAFETY_CHECKS=enabled "$1" "$make" --yes --prefix "$project/.venv" --override-channels \
-                $(listed channels | sed '/^nodefaults$/d; s/^/--channel=/') \
-                $(listed dependencies | sed 's/ *\([<>=!~,][<>=!~,]*\) */\1/g')
-        )
+        # shellcheck disable=SC2046 # one word for each
+        CONDA_SAFETY_CHECKS=enabled "$1" "$make" --yes --prefix "$project/.venv" --override-channels \
+            $(listed channels | sed '/^nodefaults$/d; s/^/--channel=/') \
+            $(listed dependencies | sed 's/ *\([<>=!~,][<>=!~,]*\) */\1/g; s/  */=/g')
         set +f
         [ -z "$(listed pip)" ] || listed pip | "$(interpreter)" -m pip install --requirement /dev/stdin
+        "$(interpreter)" -m pip install --no-deps --no-build-isolation --editable .
         ;;
     uv)
         [ -x "$(interpreter)" ] || uv venv --allow-existing --python "$python" .venv ||
             uv venv --allow-existing --python '>=3.11' .venv
         # shellcheck disable=SC2086 # two words, or none
         uv pip install --python "$(interpreter)" ${locked:-} --editable '.[lab,dev]'
-        return
         ;;
     venv)
         [ -x "$(interpreter)" ] || "$base" -m venv .venv
         # shellcheck disable=SC2086
         "$(interpreter)" -m pip install --disable-pip-version-check ${locked:-} --editable '.[lab,dev]'
-        return
         ;;
     *) fail "lab.toml says manager = \"$1\". It can be auto, conda, mamba, micromamba, uv or venv." ;;
     esac
-    "$(interpreter)" -m pip install --no-deps --no-build-isolation --editable .
 }
 
 # alone [--check]: without the far half: make an environment where there is none, or add to it
 alone() {
     [ "${1:-}" = --check ] || take_lock
     sum=$(cat environment.yml pyproject.toml requirements.lock 2>/dev/null | cksum)
-    # One of ours that leads nowhere, as after `rm -r .lab`, holds nothing.
-    [ -e .venv ] || [ "${1:-}" = --check ] || case $(readlink .venv) in .lab/envs/*) rm .venv ;; esac
+    [ -e .venv ] || [ "${1:-}" = --check ] || case $(readlink .venv) in .lab/envs/*) rm .venv ;; esac # as after `rm -r .lab`
     manager=$(recorded manager)
     if [ -n "$manager" ] && [ ! -e "$incomplete" ] && "$(interpreter)" -c 'import torch' 2>/dev/null; then
         if [ "$(recorded alone)" = "$sum" ]; then
@@ -288,8 +278,7 @@ alone() {
     manager=${manager:-venv}
     say "Manager: $manager. This script alone changes .venv in place."
     [ "$make" = install ] || touch "$incomplete"
-    locked=''
-    [ ! -f requirements.lock ] || locked='--constraint requirements.lock'
+    locked=$([ ! -f requirements.lock ] || say "--constraint requirements.lock")
     install "$manager"
     device=$("$(interpreter)" -c 'import sys, torch
 print("Python", sys.version.split()[0] + ", torch", torch.__version__)') ||

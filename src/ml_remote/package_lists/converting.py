@@ -21,8 +21,7 @@ from ..errors import LabError
 from ..parsing import parse_toml
 from ..processes import run
 from . import poetry
-from .local import check_merged
-from .paths import list_path
+from .paths import check_merged, list_path
 from .sources import table, texts, unusable
 from .uv import reason, uv_program
 

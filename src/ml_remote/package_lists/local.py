@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import LabError
-from ..far.login.environment.lists import NAMES, digest_of, is_half_merged
+from ..far.login.environment.lists import NAMES, digest_of
 from .paths import list_path
 from .sources import source_of
 
-__all__ = ["check_merged", "digest_here", "texts_here"]
+__all__ = ["digest_here", "texts_here"]
 
 
 def digest_here(root: Path) -> str:
@@ -37,13 +37,3 @@ def texts_here(root: Path) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise LabError(f"{name} cannot be read: {error}", hint=f"Correct {name}") from None
     return texts
-
-
-def check_merged(name: str, text: str) -> None:
-    """Raise LabError for a list that git has left half merged."""
-    if is_half_merged(text):
-        then = "lab lock" if name.endswith(".lock") else "run the command again"
-        raise LabError(
-            f"{name} is half merged: it has the marks of a conflict (<<<<<<<).",
-            hint=f"Keep one of the two sides in {name}, then {then}",
-        )

@@ -1,4 +1,4 @@
-"""Where a list of the project is: never a link to something else of the person's.
+"""Where a list of the project is, and what it must not be: a link to elsewhere, half merged.
 
 A commit can bring a link. What it leads to would be sent to the machine as a list, or written.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ..errors import LabError
+from ..far.login.environment.lists import is_half_merged
 from ..tables import LOCAL_FILE
 
-__all__ = ["list_path"]
+__all__ = ["check_merged", "list_path"]
 
 _PRIVATE = (".git", ".lab", LOCAL_FILE)
 
@@ -33,3 +34,15 @@ def list_path(root: Path, name: str) -> Path:
         f"{name} is a link to {target}, outside the project. It was neither read nor written.",
         hint="Replace the link with the file itself, then run the command again",
     )
+
+
+def check_merged(name: str, text: str) -> None:
+    """Raise LabError for a list that git has left half merged."""
+    if is_half_merged(text):
+        is_lock = name.endswith(".lock")
+        raise LabError(
+            f"{name} is half merged: it has the marks of a conflict (<<<<<<<).",
+            hint="Keep one of the two sides, then: lab lock"
+            if is_lock
+            else "Keep one of the two sides, then run the command again",
+        )

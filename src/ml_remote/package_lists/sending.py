@@ -21,7 +21,8 @@ from ..scripts import run_script
 from ..state import NAME as STATE
 from ..state import make_state
 from . import pyproject
-from .local import check_merged, texts_here
+from .local import texts_here
+from .paths import check_merged
 from .sources import source_of
 
 __all__ = ["lists_folder", "send_lists", "store_lists"]

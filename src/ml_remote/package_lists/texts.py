@@ -10,9 +10,8 @@ from ..errors import LabError
 from ..files import Change, apply_changes, read_bytes
 from ..ui.console import Console
 from . import pyproject
-from .local import check_merged
 from .lock import LOCK, is_behind, lock_text
-from .paths import list_path
+from .paths import check_merged, list_path
 from .sources import source_of
 
 __all__ = ["LISTS", "Texts", "commit_line", "ensure_lock", "locked", "read_texts", "write_texts"]

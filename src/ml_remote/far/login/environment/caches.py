@@ -42,11 +42,17 @@ def check_cache(root: Path, settings: Settings) -> None:
 def choose_cache(environments: Environments, settings: Settings) -> Settings:
     """Return the settings with a cache on the project's disk, if the usual one has no room.
 
-    A home directory often has a small quota where the project's disk has plenty.
+    A home directory often has a small quota where the project's disk has plenty, or none may write
+    to it, as that of a service.
     """
     usual = _existing(Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")))
     own = _existing(environments.folder)
-    if settings.cache or os.environ.get("UV_CACHE_DIR") or _device(usual) == _device(own):
+    if settings.cache or os.environ.get("UV_CACHE_DIR"):
+        return settings
+    if not os.access(str(usual), os.W_OK | os.X_OK):
+        say("You cannot write to {}; downloads are kept in {}.".format(usual, _BESIDE))
+        return settings._replace(cache=_BESIDE)
+    if _device(usual) == _device(own):
         return settings
     free, free_beside = (shutil.disk_usage(str(path)).free for path in (usual, own))
     if free >= _NEEDED or free_beside < free:

@@ -21,7 +21,7 @@ from .lists import Lists, find_lists
 from .lock import locked
 from .making import add_in_place, explained, make_beside, make_in_place
 from .managers import Manager, Work
-from .obstacles import check_merged, check_obstacles, check_room, check_torch_exists
+from .obstacles import check_merged, check_obstacles, check_room, check_torch_exists, refused
 from .output import note_in, say, show_failure, step
 from .record import Record
 from .settings import Settings, read_settings
@@ -55,7 +55,9 @@ def main(arguments: List[str]) -> int:
             "Check that the disk has space and that the folder is yours, then run the command "
             "again."
         )
-        show_failure(Failure("The environment could not be set up: {}.".format(error), hint))
+        told = Failure("The environment could not be set up: {}.".format(error), hint)
+        is_refusal = isinstance(error, PermissionError) and error.filename
+        show_failure((refused(error) if is_refusal else None) or told)
         return 1
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 from shlex import quote
+from typing import Optional
 
 from ..files import read_text
 from .environments import Environments
@@ -20,7 +21,7 @@ if sys.platform != "win32":
     import pwd
     import resource
 
-__all__ = ["check_merged", "check_obstacles", "check_room", "check_torch_exists"]
+__all__ = ["check_merged", "check_obstacles", "check_room", "check_torch_exists", "refused"]
 
 _GIB = 1024**3
 _NEEDED_GIB = 8  # 5.8 measured for a CUDA build of torch on Linux, and some room
@@ -118,8 +119,15 @@ def _check_owner(folder: Path) -> None:
         return
     if os.statvfs(str(place)).f_flag & os.ST_RDONLY:
         raise Failure("The disk of {} is mounted read-only.".format(place), _ELSEWHERE)
+    number = place.stat().st_uid
+    if number == os.getuid():
+        raise Failure(
+            "{} is yours, but its mode does not let you change it.".format(place),
+            "Allow it: chmod u+rwX {}".format(quote(str(place))),
+            _ELSEWHERE,
+        )
     try:
-        owner = pwd.getpwuid(place.stat().st_uid).pw_name
+        owner = pwd.getpwuid(number).pw_name
     except KeyError:
         owner = "another user"
     raise Failure(
@@ -215,8 +223,19 @@ def _size(folder: Path) -> int:
     return sum(sizes)
 
 
+def refused(error: OSError) -> Optional[Failure]:
+    """Return what is in the way where the system refuses access to a file; None if not known."""
+    try:
+        _check_owner(Path(str(error.filename)))
+    except Failure as failure:
+        return failure
+    except OSError:
+        pass
+    return None
+
+
 def existing(path: Path) -> Path:
-    """Return the path, or the nearest folder above it that is there."""
-    while not path.exists() and path != path.parent:
+    """Return the path, or the nearest folder above it that is there, as far as one may look."""
+    while not os.path.exists(str(path)) and path != path.parent:
         path = path.parent
     return path

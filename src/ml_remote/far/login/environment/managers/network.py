@@ -9,7 +9,7 @@ from ..failures import Failure
 from .base import Work
 from .constraints import constraints_of_pip, constraints_of_uv
 
-__all__ = ["NOT_VALID_NOW", "WRONG_CLOCK", "explain_network", "is_full"]
+__all__ = ["NOT_VALID_NOW", "WRONG_CLOCK", "explain_network", "is_about_disk"]
 
 
 class _Kind(NamedTuple):
@@ -54,6 +54,11 @@ _KINDS = (
             "See which: df -h . ~/.cache /tmp",
             "If it is ~/.cache, name a folder on the project's disk: " + _CACHE,
         ),
+    ),
+    _Kind(
+        re.compile(r"Failed to initialize cache at `(?P<name>[^`]*)`"),
+        "{program} cannot use its folder for downloads, {name}.",
+        ("Name another one: " + _CACHE,),
     ),
     _Kind(
         re.compile(r"File too large|os error 27\b|Errno 27\b"),
@@ -137,9 +142,9 @@ _FORBIDDEN = {
 """By which variable a person forbids a program the network, what it says then, and another way."""
 
 
-def is_full(text: str) -> bool:
-    """Return whether what a manager printed says that a disk is full."""
-    return _FULL.search(text) is not None
+def is_about_disk(text: str) -> bool:
+    """Return whether what a manager printed says that a disk is full, or may not be written."""
+    return _FULL.search(text) is not None or "Failed to initialize cache" in text
 
 
 def explain_network(text: str, work: Work, *, program: str) -> Optional[Failure]:

@@ -16,7 +16,7 @@ from ..pythons import find_python
 from ..settings import OLDEST_PYTHON
 from .base import Manager, Work
 from .installing import refuse_other_target_of_uv, requirement_options
-from .network import explain_network, is_full
+from .network import explain_network, is_about_disk
 
 __all__ = ["Uv"]
 
@@ -57,7 +57,7 @@ class Uv(Manager):
         try:
             self._venv(work, wanted)
         except ManagerError as error:
-            if is_full(error.text):
+            if is_about_disk(error.text):
                 raise
             say("Python {} is not available; using any from {} on.".format(wanted, OLDEST_PYTHON))
             try:
