@@ -92,6 +92,10 @@ def test_what_cannot_be_is_told(sides: BothSides) -> None:
         code, said = sides.lab(*words)
         assert code in (1, 2), said
         assert text in said
+    code, said = sides.lab("pull")
+    assert (code, "There is no data on machine: " in said, "/data does not exist." in said) == (
+        1, True, True
+    ), said  # fmt: skip
     sides.here.rmdir()
     assert "There is no folder data/ here." in sides.lab("push")[1]
     sides.here.write_text("")

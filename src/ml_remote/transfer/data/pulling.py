@@ -72,8 +72,10 @@ def _check_there(both: Both) -> None:
     alias = both.machine.alias
     if not both.there.folder or both.there.state in ("taken", "missing"):
         wanted = both.wanted.folder or f"{both.machine.folder}/data"
+        is_taken = both.there.state == "taken"
+        why = f"data does not point to {wanted}" if is_taken else f"{wanted} does not exist"
         raise RemoteCommandError(
-            f"There is no data on {alias}: data does not point to {wanted}.",
+            f"There is no data on {alias}: {why}.",
             hint="To see what there is: lab data status",
         )
     for name in both.selection.paths:
