@@ -124,10 +124,11 @@ def test_folder_without_a_project_is_told_in_one_sentence(
     for words in (["--help"], ["--version"], ["up", "--help"], ["completion", "bash"]):
         assert cli.main(words) == 0
     capsys.readouterr()
-    for name in COMMANDS:
+    lines = [[name, *ARGUMENTS.get(name, [])] for name in COMMANDS]
+    for name, *words in [*lines, ["show", "2026-01-02"]]:
         if name not in ("completion", "init"):
             code = OWN_FAILURE if name in ("attach", "shell") else 1
-            assert cli.main([name, *ARGUMENTS.get(name, [])]) == code, name
+            assert cli.main([name, *words]) == code, name
             printed = capsys.readouterr().err
             assert f"There is no lab.toml in {tmp_path}" in printed
             assert len(printed.splitlines()) == 2

@@ -40,6 +40,7 @@ def show_run(
 
     Raises UsageError when it is not clear which run is meant.
     """
+    name = context.project.alias(alias)  # without a project, there is no record either
     try:
         known = find_jobs(context, alias, "run")
     except LabError as error:
@@ -51,7 +52,7 @@ def show_run(
     if sweep is not None:
         show_sweep(context, sweep_of(known, sweep), as_json=as_json)
         return
-    found = _job(context, known, text, alias)
+    found = _job(context, known, text, name)
     if found is None:
         assert text is not None
         record, job = _record(context, text, alias=alias, is_reachable=bool(known)), None
@@ -71,13 +72,13 @@ def show_run(
 
 
 def _job(
-    context: Context, known: list[RemoteJob], text: str | None, alias: str | None
+    context: Context, known: list[RemoteJob], text: str | None, alias: str
 ) -> RemoteJob | None:
     """Return the job that is meant; None where only a record can be. Raises UsageError."""
     if text is not None and not any(text in one.job.id for one in known):
         return None
-    name, otherwise = context.project.alias(alias), what_next(context)
-    job = choose_run([one.job for one in known], text, alias=name, otherwise=otherwise)
+    jobs = [one.job for one in known]
+    job = choose_run(jobs, text, alias=alias, otherwise=what_next(context))
     return next(one for one in known if one.job is job)
 
 
