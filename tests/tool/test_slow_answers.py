@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
+from started import read_until
 from tool_helpers import LocalProject, alter_scripts, at
 
 from ml_remote import jobs, scripts, status
@@ -120,6 +122,32 @@ def test_no_command_waits_in_silence(bake: Callable[..., BakedProject], laptop: 
         said = {words: one.stderr for words, one in zip(FIRST_TO_ASK, done, strict=True)}
     told = f"Waiting for an answer from gpu (127.0.0.1:{port}) ...\n"
     assert {words: text.count(told) for words, text in said.items()} == dict.fromkeys(said, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("runs", 1, "Error: Interrupted. What was done before is kept.\n"),
+        ("forward 8000", 0, "No tunnel was opened.\n"),
+        ("jupyter", 0, "No tunnel was opened.\nNext: lab jupyter --list shows if a session runs"),
+    ],
+)
+def test_wait_for_a_silent_machine_ends_at_once_with_ctrl_c(
+    bake: Callable[..., BakedProject], laptop: Laptop, words: str, code: int, said: str
+) -> None:
+    here = LocalProject(bake(ssh_alias="gpu"))
+    with port_that_drops_packets() as port:
+        laptop.config.write_text(
+            f"Host gpu\n  HostName 127.0.0.1\n  Port {port}\n{laptop.config.read_text()}"
+        )
+        process = here.start_lab(*words.split())
+        read_until(process, "Waiting for an answer from gpu")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        begun = time.monotonic()
+        rest, _ = process.communicate()
+    assert time.monotonic() - begun < 10
+    assert (process.returncode, said in rest) == (code, True), rest
 
 
 @pytest.fixture

@@ -50,8 +50,7 @@ def find_jobs(context: Context, alias: str | None, *kinds: str) -> list[RemoteJo
     console = context.console
     machines = machines_with_runs(context, alias)
     first = machines[0]
-    with ThreadPoolExecutor(max_workers=len(machines)) as pool:
-        answers = list(pool.map(partial(_ask, console), machines))
+    answers = _answers(machines, console)
     faults = [
         (machine, answer)
         for machine, answer in zip(machines, answers, strict=True)
@@ -73,6 +72,14 @@ def find_jobs(context: Context, alias: str | None, *kinds: str) -> list[RemoteJo
             if job.kind in kinds and (other is None or (job.is_here and not other.job.is_here)):
                 found[job.id, job.host] = RemoteJob(machine=machine, job=job)
     return sorted(found.values(), key=lambda one: (one.job.started, one.job.id))
+
+
+def _answers(machines: list[Machine], console: Console) -> list[list[Job] | LabError]:
+    """Return the answer of each; one alone is asked without a thread, which Ctrl-C waits for."""
+    if len(machines) == 1:
+        return [_ask(console, machines[0])]
+    with ThreadPoolExecutor(max_workers=len(machines)) as pool:
+        return list(pool.map(partial(_ask, console), machines))
 
 
 def machines_with_runs(context: Context, alias: str | None) -> list[Machine]:

@@ -97,6 +97,7 @@ def forward(
     close_left_behind()
     machine = context.machine(alias)
     targets = _targets(machine, wanted)
+    opened: list[bool] = []
     try:
         with interrupt_on_signals(), ExitStack() as kept:
             forwards = tuple(
@@ -108,9 +109,10 @@ def forward(
                 for one, asked in zip(forwards, wanted, strict=True)
             ]
             kept.enter_context(recorded(context.project.state, listed))
-            _hold(context, machine, forwards, listed, open_page=open_page)
+            _hold(context, machine, forwards, listed, open_page=open_page, opened=opened)
     except KeyboardInterrupt:
-        context.console.say(f"The tunnel is closed. Programs on {machine.alias} continue.")
+        closed = f"The tunnel is closed. Programs on {machine.alias} continue."
+        context.console.say(closed if opened else "No tunnel was opened.")
         context.console.next_step(what_next(context, Known(is_asked=False)))
 
 
@@ -161,12 +163,14 @@ def _hold(
     listed: Sequence[OpenPort],
     *,
     open_page: bool,
+    opened: list[bool],
 ) -> None:
-    """Keep the ports open until the person closes them."""
+    """Keep the ports open until the person closes them; note in `opened` once they are."""
     console, alias = context.console, machine.alias
     told: set[str] = set()
 
     def tell() -> None:
+        opened.append(True)
         for one in listed:
             console.say(f"http://127.0.0.1:{one.port} leads to {one.to} on {alias}.")
         until = "Ctrl-C closes the tunnel; programs on the machine continue."

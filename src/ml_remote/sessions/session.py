@@ -73,13 +73,18 @@ class Sessions:
         """
         alias = self._machine.alias
         close_left_behind()
+        session = None
         try:
             with interrupt_on_signals():
                 session = self._find_or_start()
                 in_order = self._hold_tunnel(session, open_browser=open_browser)
         except KeyboardInterrupt:
-            self._console.say(f"The tunnel is closed. A session on {alias} continues.")
             again = f"lab {self._name} reconnects to it; lab {self._name} --stop ends it"
+            if session is None:  # it may have been started in this moment
+                self._console.say("No tunnel was opened.")
+                again = f"lab {self._name} --list shows if a session runs on {alias}"
+            else:
+                self._console.say(f"The tunnel is closed. A session on {alias} continues.")
             self._console.next_step(what_next(self._context, Known(session=again)))
             return
         if not in_order:
