@@ -35,6 +35,21 @@ def test_grid_has_every_combination_in_order() -> None:
     assert sets("path=../1") == ["../1"]
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("[64,32],[128]", ["[64,32]", "[128]"]),
+        ('{"a": [1,2]},{}', ['{"a": [1,2]}', "{}"]),
+        ("\"a,b\", 'c,d' ,e", ["a,b", "c,d", "e"]),
+        ('"a",b', ['"a"', "b"]),  # no comma needs these
+        ("it's,5',[,]", ["it's", "5'", "[,]"]),
+        ("(,'a,:", ["(", "'a", ":"]),  # nothing that is closed
+    ],
+)
+def test_comma_in_brackets_or_quotes_belongs_to_the_value(text: str, values: list[str]) -> None:
+    assert read_axes([f"x={text}"])[0].values == values
+
+
 def test_samples_are_different_ones_and_the_same_again() -> None:
     words = ("lr=log:1e-4..1e-1", "width=8,16", "drop=0.1..0.5", "seed=0..100000")
     found = sets(*words, samples=200)

@@ -141,7 +141,7 @@ def _read_axis(word: str) -> Axis:
         raise UsageError(f"--sweep {name}= has no values.", hint=f"For example: {_EXAMPLES}")
     if text.startswith("log:") or ("," not in text and _LIKE_A_RANGE.fullmatch(text)):
         return _read_range(name, text)
-    values = [value.strip() for value in text.split(",")]
+    values = [_unquoted(value.strip()) for value in _split(text)]
     for number, value in enumerate(values, 1):
         if not value:
             raise UsageError(f"--sweep {name}: value {number} of {text!r} is empty.")
@@ -157,6 +157,27 @@ def _read_axis(word: str) -> Axis:
                 hint="Give a range alone (seed=0..4), or each value (seed=0,1,2,7)",
             )
     return Axis(name=name, text=text, values=values)
+
+
+def _split(text: str) -> list[str]:
+    """Return the values of a list; a comma in brackets, or in quotes around a value, is theirs."""
+    values, opened, quote = [""], 0, ""
+    for letter in text:
+        if quote or (letter in "\"'" and not values[-1].strip()):
+            quote = "" if letter == quote else quote or letter
+        else:
+            opened += (letter in "[({") - (letter in "])}")
+        if letter == "," and not quote and opened == 0:
+            values.append("")
+        else:
+            values[-1] += letter
+    return text.split(",") if quote or opened else values  # they are but letters
+
+
+def _unquoted(value: str) -> str:
+    """Return a value without the quotes that a comma in it needs."""
+    is_quoted = "," in value and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
 
 
 def _read_range(name: str, text: str) -> Axis:
