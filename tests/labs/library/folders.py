@@ -26,11 +26,16 @@ def test_new_image_does_not_move_others_between_training_and_test(
     assert sum(grown) == 5
 
 
-def test_folder_that_is_split_already_stays_so(folder: Path, tmp_path: Path) -> None:
-    for part in ("train", "test"):
+@pytest.mark.parametrize(
+    ("learnt", "tested"), [("train", "test"), ("Train", "TEST"), ("training", "Validation")]
+)
+def test_folder_that_is_split_already_stays_so(
+    folder: Path, tmp_path: Path, learnt: str, tested: str
+) -> None:
+    for part in (learnt, tested):
         (tmp_path / "split" / part).mkdir(parents=True)
     for path in sorted(folder.rglob("*.*")):
-        part = "test" if path.stem in "01" else "train"
+        part = tested if path.stem in "01" else learnt
         (tmp_path / "split" / part / path.parent.name).mkdir(exist_ok=True)
         path.rename(tmp_path / "split" / part / path.parent.name / path.name)
     data = load_folder(tmp_path / "split", size=8, workers=0, cache=tmp_path / "cache")
@@ -42,7 +47,7 @@ def test_folder_that_is_split_already_stays_so(folder: Path, tmp_path: Path) -> 
     ("name", "complaint"),
     [
         ("missing", "There is no folder .*missing"),
-        ("leaves/ash", "in a folder of its own. It has: none."),
+        ("leaves/ash", "in a folder of its own. It has: none. Images end in .bmp, "),
         ("one", "one needs images of at least two classes"),
         ("two", "two has no images to test on: 2 are too few to split"),
     ],

@@ -209,9 +209,11 @@ def _find(folder: Path, test_part: float) -> list[_File]:
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}. To send it there: lab data push")
     parts: list[tuple[Path, bool | None]] = [(folder, None)]
-    tests = [folder / name for name in ("test", "val", "valid") if (folder / name).is_dir()]
-    if (folder / "train").is_dir() and tests:
-        parts = [(folder / "train", False), (tests[0], True)]
+    named = {one.name.lower(): one for one in sorted(folder.iterdir()) if one.is_dir()}
+    words = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+    trains, tests = ([named[one] for one in names if one in named] for names in words)
+    if trains and tests:
+        parts = [(trains[0], False), (tests[0], True)]
     places = [
         (place, is_test)
         for part, is_test in parts
@@ -258,7 +260,7 @@ def _classes(folder: Path, files: Sequence[_File]) -> list[str]:
     if len(classes) < 2:
         raise DataError(
             f"{folder} needs images of at least two classes, each in a folder of its own. "
-            f"It has: {', '.join(classes) or 'none'}."
+            f"It has: {', '.join(classes) or 'none'}. Images end in {', '.join(sorted(ENDINGS))}."
         )
     for part, kinds in (("learn from", to_learn), ("test on", to_test)):
         if not kinds:
