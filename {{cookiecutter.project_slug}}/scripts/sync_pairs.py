@@ -102,15 +102,7 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
         memory[name] = now
         return f"{name}: in step"
 
-    then = memory.get(name)
-    if then is None:
-        # Never synced here. The notebook is made from the script that git has; from an older one,
-        # perhaps, if that script came later.
-        committed = _checksum(_decoded(_in_git(script, "HEAD") or b"", name))
-        then = {"script": committed, "notebook": committed}
-        is_older = not IS_COMMIT and notebook.stat().st_mtime < script.stat().st_mtime
-        if is_older and now["notebook"] != committed:
-            then = {}
+    then = memory.get(name) or _never_synced(name, script, notebook, now["notebook"])
     changed = [side for side in now if then.get(side) != now[side]]
     if IS_COMMIT and "notebook" in changed:
         raise _PairError(
@@ -139,6 +131,17 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
         _write(script, f"\ufeff{new}" if raw.startswith(b"\xef\xbb\xbf") else new)
     memory[name] = now
     return f"{name}: the {source} was changed; the other now follows it"
+
+
+def _never_synced(name: str, script: Path, notebook: Path, now: str) -> dict[Side, str]:
+    """Return what both were like when the notebook was made: from the script that git has.
+
+    If the script came later, a notebook that differs may be made from an older one: nobody knows.
+    """
+    committed = _checksum(_decoded(_in_git(script, "HEAD") or b"", name))
+    is_older = not IS_COMMIT and notebook.stat().st_mtime < script.stat().st_mtime
+    unknown = is_older and now != committed
+    return {} if unknown else {"script": committed, "notebook": committed}
 
 
 def _in_git(script: Path, revision: str) -> bytes | None:
