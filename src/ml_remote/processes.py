@@ -123,6 +123,7 @@ class Running:
         self._process = process
         self._errors = errors
         self._echo = echo
+        self._waiting: threading.Thread | None = None
         self._is_too_much = False
         self._is_left = False
         self.has_printed = False
@@ -170,8 +171,10 @@ class Running:
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for its end, but not longer than that; return whether it came."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
+        if self._waiting is None:  # with a timeout, Popen.wait looks only every 50 ms in the end
+            self._waiting = threading.Thread(target=self._process.wait, daemon=True)
+            self._waiting.start()
+        self._waiting.join(seconds)
         self._check_amount()
         return self._process.returncode is not None
 

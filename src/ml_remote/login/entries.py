@@ -14,7 +14,6 @@ from ..errors import DamagedEntryError, LabError, UsageError
 from ..files import typed_path
 from ..next_steps import Known, what_next
 from ..ssh.address import parse_destination, parse_jump
-from ..ssh.client import Client
 from ..ssh.compute_nodes import names_node
 from ..ssh.configuration import expanded
 from ..ssh.entry import Entry
@@ -89,7 +88,7 @@ def wanted_entry(
         existing = None
     if is_known and existing is not None:
         destination = existing.destination
-    elif is_known and Client(alias=alias, directory=directory).is_configured:
+    elif is_known and _is_configured(alias, directory):
         console.say(f"{alias} is in your own SSH configuration and is used as it is.")
         return None
     else:
@@ -111,6 +110,12 @@ def wanted_entry(
         without_agent=existing is not None and identity is None and existing.without_agent,
         asks=same is not None and same.asks,
     )
+
+
+def _is_configured(alias: str, directory: Path) -> bool:
+    from ..ssh.client import Client  # with an address, as a generation gives one, it is not needed
+
+    return Client(alias=alias, directory=directory).is_configured
 
 
 def agree(plan: Plan, console: Console, *, yes: bool) -> list[str]:
