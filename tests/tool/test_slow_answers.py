@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,11 +125,27 @@ def test_no_command_waits_in_silence(bake: Callable[..., BakedProject], laptop: 
     assert {words: text.count(told) for words, text in said.items()} == dict.fromkeys(said, 1)
 
 
+def test_ssh_that_is_ended_here_is_no_fault_of_the_machine(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The login shell there would be looked at for half a minute, in which Ctrl-C had no effect."""
+    ssh = laptop.home / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(
+        f'#!/bin/sh\ncase " $* " in *" -G "*) exec {shutil.which("ssh")} "$@" ;; esac\nkill -9 $$\n'
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ssh.parent), prepend=os.pathsep)
+    with pytest.raises(UnreachableError, match=r"^ssh to gpu was ended on this computer"):
+        off(laptop, 1).run_script("true")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         ("runs", 1, "Error: Interrupted. What was done before is kept.\n"),
+        ("runs --alias gpu", 1, "Error: Interrupted. What was done before is kept.\n"),
         ("forward 8000", 0, "No tunnel was opened.\n"),
         ("jupyter", 0, "No tunnel was opened.\nNext: lab jupyter --list shows if a session runs"),
     ],
@@ -137,9 +154,11 @@ def test_wait_for_a_silent_machine_ends_at_once_with_ctrl_c(
     bake: Callable[..., BakedProject], laptop: Laptop, words: str, code: int, said: str
 ) -> None:
     here = LocalProject(bake(ssh_alias="gpu"))
+    (here.project.path / ".lab").mkdir(exist_ok=True)
+    (here.project.path / ".lab" / "run-hosts").write_text("other\n")
     with port_that_drops_packets() as port:
         laptop.config.write_text(
-            f"Host gpu\n  HostName 127.0.0.1\n  Port {port}\n{laptop.config.read_text()}"
+            f"Host gpu other\n  HostName 127.0.0.1\n  Port {port}\n{laptop.config.read_text()}"
         )
         process = here.start_lab(*words.split())
         read_until(process, "Waiting for an answer from gpu")

@@ -174,6 +174,8 @@ class Client:
         result = self.attempt(*words, input=input, timeout=timeout, interactive=interactive)
         if result.returncode == ExitCode.SSH:
             raise self._explained(result)
+        if result.returncode < 0:  # as by Ctrl-C; nothing on the machine is the reason
+            raise UnreachableError(f"ssh to {self.alias} was ended on this computer.")
         if check and result.returncode != 0:
             raise self._failed(words[0] if words else "ssh", result)
         return result
