@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from baking import BakedProject
 from openssh_server import Laptop, OpenSSHServer
+from rich.console import Console
 from started import read_until
 from tool_helpers import LocalProject, alter_scripts, at
 
@@ -26,6 +28,7 @@ from ml_remote.jobs.slurm_messages import submission_errors
 from ml_remote.login.logins import log_in
 from ml_remote.ssh import waiting
 from ml_remote.ssh.client import Client
+from ml_remote.ui import display
 
 JOB = "2026-01-02_03-04-05"
 FIRST_TO_ASK = (
@@ -123,6 +126,19 @@ def test_no_command_waits_in_silence(bake: Callable[..., BakedProject], laptop: 
         said = {words: one.stderr for words, one in zip(FIRST_TO_ASK, done, strict=True)}
     told = f"Waiting for an answer from gpu (127.0.0.1:{port}) ...\n"
     assert {words: text.count(told) for words, text in said.items()} == dict.fromkeys(said, 1)
+
+
+def test_note_stands_above_what_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=20)
+    monkeypatch.setattr(display, "_terminal", lambda: terminal)
+    with display.steps():
+        display.note_above("Waiting for an answer [b]...")
+    assert "\r\x1b[2KWaiting for an answer [b]...\n" in screen.getvalue()
+    display.note_above("Waiting")
+    assert capsys.readouterr().err == "Waiting\n"
 
 
 def test_ssh_that_is_ended_here_is_no_fault_of_the_machine(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LabError
-from ..ui.console import Console
+from ..ui.display import note_above
 
 if TYPE_CHECKING:
     from .client import Client
@@ -89,7 +89,7 @@ def _say_once(client: Client, what: str, text: str, over: threading.Event) -> No
     key = (client.directory, client.alias, what)
     if key not in _told and not over.is_set():
         _told.add(key)
-        Console().note(text)
+        note_above(text)
 
 
 def _name(client: Client) -> str:

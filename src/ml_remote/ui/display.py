@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-__all__ = ["Progress", "Steps", "steps", "transfer_bar"]
+__all__ = ["Progress", "Steps", "note_above", "steps", "transfer_bar"]
 
 _LONGEST = 2000  # characters of a line that are looked at
+_drawn_on: list[Console] = []
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are here, several times a second."""
@@ -41,7 +42,8 @@ def transfer_bar(name: str) -> Iterator[Progress | None]:
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(compact=True),
     )
-    with progress.Progress(*columns, console=terminal, transient=True) as bar:
+    bars = progress.Progress(*columns, console=terminal, transient=True)
+    with bars as bar, _drawing(terminal):
         task = bar.add_task(name, total=None, visible=False)
 
         def tell(done: int, total: int) -> None:
@@ -94,8 +96,26 @@ def steps() -> Iterator[Steps]:
     if terminal is None:
         yield Steps(None)
         return
-    with terminal.status("") as status:
+    with terminal.status("") as status, _drawing(terminal):
         yield Steps(status)
+
+
+def note_above(text: str) -> None:
+    """Print a note, above what is drawn if something is; from any thread."""
+    if _drawn_on:
+        _drawn_on[-1].print(shown(text), markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.Console().note(text)
+
+
+@contextmanager
+def _drawing(terminal: Console) -> Iterator[None]:
+    """Note that something is drawn during the block."""
+    _drawn_on.append(terminal)
+    try:
+        yield
+    finally:
+        _drawn_on.remove(terminal)
 
 
 def _terminal() -> Console | None:
