@@ -31,7 +31,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 MEMORY = PROJECT / ".lab" / "pairs.json"
 SCRIPT_FORMAT = "py:percent"
 HEADER = re.compile(r"\A# ---\n(#.*\n)*?# ---\n\n*")
-CONFLICT = re.compile(r"^<{7} .*\n(?:.*\n)*?={7}\n(?:.*\n)*?>{7} ", re.MULTILINE)
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 RUN = "python scripts/sync_pairs.py"
 IS_COMMIT = os.environ.get("PRE_COMMIT") == "1"
@@ -82,7 +81,7 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
     if raw is None:
         return f"{name}: not in this commit"
     text = _decoded(raw, name)
-    if not IS_COMMIT and CONFLICT.search(text):
+    if not IS_COMMIT and re.search(r"^<{7} (?s:.*)^>{7} ", text, re.MULTILINE):
         raise _PairError(f"{name} has the marks of an unfinished merge. Nothing was changed.")
     if not text.strip():
         raise _PairError(f"{name} is empty. Nothing was changed. Undo that: git checkout -- {name}")
@@ -134,14 +133,10 @@ def _sync(name: str, script: Path, notebook: Path, *, memory: Memory, keep: Side
 
 
 def _never_synced(name: str, script: Path, notebook: Path, now: str) -> dict[Side, str]:
-    """Return what both were like when the notebook was made: from the script that git has.
-
-    If the script came later, a notebook that differs may be made from an older one: nobody knows.
-    """
+    """Return what both were like when in step: the script that git has, unless that came later."""
     committed = _checksum(_decoded(_in_git(script, "HEAD") or b"", name))
     is_older = not IS_COMMIT and notebook.stat().st_mtime < script.stat().st_mtime
-    unknown = is_older and now != committed
-    return {} if unknown else {"script": committed, "notebook": committed}
+    return {} if is_older and now != committed else {"script": committed, "notebook": committed}
 
 
 def _in_git(script: Path, revision: str) -> bytes | None:
