@@ -8,8 +8,6 @@
 No version of the tool is pinned above, so lab.local.toml must name the folder of its source.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -43,7 +41,7 @@ def main() -> int:
     return lab(root=ROOT)
 
 
-def tool_folder() -> str | None:
+def tool_folder() -> "str | None":  # in quotes for Python 3.6, which ends with a sentence, too
     """Return the folder that LAB_TOOL or `[tool] path` in lab.local.toml names, if one does."""
     local = ROOT / "lab.local.toml"
     if "LAB_TOOL" in os.environ or not local.is_file():

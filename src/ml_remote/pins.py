@@ -44,7 +44,12 @@ _SOURCE = re.compile(
 _NO_SOURCE = (
     b"No version of the tool is pinned above, so lab.local.toml must name the folder of its source."
 )
-_TEMPLATE_SCRIPTS = frozenset({"7ced86846bb0a6e2b95d1a5157c4639266290d28714fb841d290fbcb62c43424"})
+_TEMPLATE_SCRIPTS = frozenset(
+    {
+        "7ced86846bb0a6e2b95d1a5157c4639266290d28714fb841d290fbcb62c43424",
+        "46fe6b374ee04013560ef84fa79dcb7e4e12eb65e70ec58af00485f4b15fae6a",
+    }
+)
 """Hashes of the lab.py that the template makes or has made, without a pin."""
 _HARMLESS = frozenset({"managed", "package", "dev-dependencies", "default-groups"})
 """Settings of uv that are about the project itself, never about a script."""

@@ -55,7 +55,7 @@ def test_missing_uv_is_one_sentence(script: Script) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("version", [(3, 8), (3, 9), (3, 10)])
+@pytest.mark.parametrize("version", [(3, 6), (3, 7), (3, 8), (3, 9), (3, 10)])
 def test_old_python_is_one_sentence(script: Script, version: tuple[int, int]) -> None:
     ast.parse(LAB, feature_version=version)
     run = "runpy.run_path('lab.py', None, '__main__')"
@@ -130,11 +130,12 @@ def test_local_settings_that_cannot_be_used_are_one_sentence(
 
 @pytest.mark.slow
 def test_python_older_than_the_tool_needs_says_so_itself(script: Script) -> None:
-    names = [f"3.{minor}" for minor in (8, 9, 10)]
+    names = [f"3.{minor}" for minor in (6, 7, 8, 9, 10)]
     beside = [path for name in names for path in Path(sys.base_prefix).parent.glob(f"{name}.*")]
     programs = [*(f"/usr/bin/python{name}" for name in names), *(f"{p}/bin/python" for p in beside)]
-    found = next((program for program in programs if Path(program).exists()), None)
-    if found is None:
+    found = [program for program in programs if Path(program).exists()]
+    if not found:
         pytest.skip("there is no Python older than 3.11 here")
-    done = subprocess.run([found, script.folder / "lab.py"], capture_output=True, text=True)
-    assert done.stderr.startswith("lab needs Python 3.11 or newer; this is 3.")
+    for program in found:
+        done = subprocess.run([program, script.folder / "lab.py"], capture_output=True, text=True)
+        assert done.stderr.startswith("lab needs Python 3.11 or newer; this is 3.")
