@@ -151,7 +151,16 @@ def source_of_tool(answers: dict[str, object]) -> tuple[str | None, str]:
     top, _, commit = output_of(*git, "rev-parse", "--show-toplevel", "HEAD").partition("\n")
     if not top or Path(top).resolve() != clone.resolve():
         return None, ""
-    return clean_address(output_of(*git, "config", "--get", "remote.origin.url")), commit
+    return clean_address(remote_address(git)), commit
+
+
+def remote_address(git: tuple[str, ...]) -> str:
+    """Return where a clone comes from; git calls that `origin`, unless its user has set a name."""
+    address = output_of(*git, "config", "--get", "remote.origin.url")
+    if address:
+        return address
+    named = output_of(*git, "config", "--local", "--get-regexp", r"^remote\..*\.url$").splitlines()
+    return named[0].partition(" ")[2] if len(named) == 1 else ""
 
 
 def template_folder(answers: dict[str, object]) -> Path | None:

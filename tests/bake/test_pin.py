@@ -165,6 +165,18 @@ def test_address_of_a_repository_is_pinned_and_nothing_secret_with_it(
         assert TOKEN.encode() not in content, path
 
 
+def test_clone_comes_from_its_only_remote_whatever_its_name(
+    hook: ModuleType, tmp_path: Path
+) -> None:
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    assert hook.remote_address(git) == ""
+    for name, address in (("upstream", "first"), ("fork", ""), ("origin", f"{ADDRESS}/origin")):
+        command = [*git, "remote", "add", name, f"{ADDRESS}/{name}"]
+        subprocess.run(command, check=True)
+        assert hook.remote_address(git) == address.replace("first", f"{ADDRESS}/upstream")
+
+
 @pytest.mark.slow
 def test_repository_around_the_template_is_not_taken_for_it(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
