@@ -21,7 +21,7 @@ __all__ = ["LISTENS", "tell_no_names", "told_of_waiting", "without_marks"]
 LISTENS = "lab_listens=yes\n"
 """What comes before a script that is to mark when it asks Slurm, see far/login/slurm.sh."""
 
-_SLOW = 3.0  # seconds
+_SLOW = 4.0  # seconds; logging in takes up to three on a busy machine
 _LOOK_EVERY = 0.5  # seconds between two looks at what a script asks Slurm
 _ASKS, _ANSWERED = "== lab asks Slurm ==", "== Slurm has answered =="
 _MARK = re.compile(rf"(?m)^(?:{_ASKS}|{_ANSWERED})\n?")
