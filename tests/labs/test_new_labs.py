@@ -237,6 +237,11 @@ ODD_TABLES = {
     "nothing": (b"", "cannot be read as a CSV file"),
     "only the target": (b"kind\n" + b"x\ny\n" * 9, "no column to predict 'kind' from"),
 }
+READABLE_TABLES = {
+    "semicolons": b"a;kind\n" + b"7,25;x\n8,5;y\n" * 9,
+    "tabs": b"a\tkind\n" + b"7.25\tx\n8.5\ty\n" * 9,
+    "blanks": b"a, kind\n" + b"7.25, x\n8.5, y\n" * 9,
+}
 # The cells up to the training, for each of several tables, in one process that imports once.
 FIRST_CELLS = """
 import json, sys
@@ -259,10 +264,15 @@ def test_table_that_cannot_be_learned_from_is_told_in_a_sentence(
     paths = {str(tmp_path / f"{name}.csv"): name for name in ODD_TABLES}
     for path, name in paths.items():
         Path(path).write_bytes(ODD_TABLES[name][0])
+    readable = [tmp_path / f"{name}.csv" for name in READABLE_TABLES]
+    for file, content in zip(readable, READABLE_TABLES.values(), strict=True):
+        file.write_bytes(content)
+    words = [*paths, *map(str, readable)]
     done = project.run(
-        ready.python, "-c", FIRST_CELLS, *paths, LAB_OUTPUT_DIR=str(tmp_path / "out")
+        ready.python, "-c", FIRST_CELLS, *words, LAB_OUTPUT_DIR=str(tmp_path / "out")
     )
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert done.stdout.count("7.25") == 3 * len(readable)  # in the first five rows
     assert len(said) == len(paths)
     for path, kind, message in said:
         assert kind in ("DataError", "ParameterError")
