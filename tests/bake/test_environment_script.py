@@ -149,6 +149,16 @@ def test_script_needs_no_home_directory(bake: Bake) -> None:
     assert done.stderr.startswith('Error: lab.toml says manager = "nowhere".')
 
 
+def test_python_that_uv_cannot_bring_is_told(bake: Bake, tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\nexit 2\n")  # as uv does, without a word, where it may not download
+    uv.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = run_script(bake(copied=True), PATH=path, PYTHONPLATLIBDIR="nowhere")  # no Python runs
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: This machine has no Python 3.6 or newer that runs")
+
+
 def test_lock_that_nobody_can_make_is_told(bake: Bake) -> None:
     project = bake(copied=True)
     for name in ("lab.local.toml", "lab.py"):  # no far half

@@ -296,7 +296,7 @@ unset VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME PYTHONPATH PYTHONUSE
 export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
 python=$(setting environment python)
 python=${python:-3.12}
-base=$(any_python)
+base=$(any_python) || fail "This machine has no Python 3.6 or newer that runs, and none could be brought."
 [ -n "$base" ] || [ -n "$(first_of mamba micromamba)" ] || fail "This machine has no Python 3.6 or newer, no conda and no uv." \
     "uv brings its own Python, without an administrator: curl -LsSf https://astral.sh/uv/install.sh | sh"
 # What was sent is only linked to; fetching is more than a check.
