@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from ml_remote.errors import LabError
+from ml_remote.errors import LabError, UsageError
 from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.package_lists import environment_yml, lock, pyproject
 from ml_remote.package_lists.conda_locks import keep_conda_lock
 from ml_remote.package_lists.local import texts_here
+from ml_remote.package_lists.requirements import has_password, parse
 from ml_remote.package_lists.sending import lists_folder
 from ml_remote.package_lists.texts import Texts, read_texts, write_texts
 from ml_remote.packages import _with_conda
@@ -203,6 +204,28 @@ def test_what_is_added_to_a_package_that_is_listed(
     text = f"[project]\ndependencies = {json.dumps(['a', *listed, 'z'])}\n"
     found = pyproject.requirements(pyproject.with_requirement(text, Requirement(asked)))
     assert list(map(Requirement, found)) == list(map(Requirement, ["a", *after, "z"]))
+
+
+@pytest.mark.parametrize("address", ["git+https://x.org/a/b", "https://x.org/b.whl"])
+def test_address_without_a_name_is_told_where_the_name_goes(address: str) -> None:
+    with pytest.raises(UsageError, match="is not a requirement") as error:
+        parse(address)
+    assert error.value.hint == f"Put its name before the address: lab add 'NAME @ {address}'"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_told"),
+    [
+        ("https://ada:secret@x.org/b.whl", True),
+        ("git+https://oauth2:token@x.org/a/b@main", True),
+        ("https://token@x.org/b.whl", True),
+        ("git+ssh://git@x.org/a/b", False),
+        ("https://x.org:8080/b@1:2/b.whl", False),
+        ("https://ada:${TOKEN}@x.org/b.whl", False),
+    ],
+)
+def test_password_in_an_address_is_seen(address: str, is_told: bool) -> None:
+    assert has_password(Requirement(f"b @ {address}")) is is_told
 
 
 def test_package_is_in_one_place_of_the_list_of_conda(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -9,9 +11,11 @@ from packaging.utils import canonicalize_name
 
 from ..errors import UsageError
 
-__all__ = ["merged", "name_of", "parse", "parse_name"]
+__all__ = ["has_password", "merged", "name_of", "parse", "parse_name"]
 
 _NOT_PACKAGES = ("python", "pip")
+_ADDRESS = re.compile(r"[a-z+]+://\S+$")
+_PASSWORD = re.compile(r"https?://[^/@$]+@")  # a name alone is a token; a variable is neither
 
 
 def parse(text: str) -> Requirement:
@@ -19,10 +23,10 @@ def parse(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        raise UsageError(
-            f"{text!r} is not a requirement.",
-            hint='Give a name, and bounds if you like: lab add timm "numpy>=2"',
-        ) from None
+        hint = 'Give a name, and bounds if you like: lab add timm "numpy>=2"'
+        if _ADDRESS.match(text):
+            hint = f"Put its name before the address: lab add {shlex.quote(f'NAME @ {text}')}"
+        raise UsageError(f"{text!r} is not a requirement.", hint=hint) from None
     if canonicalize_name(requirement.name) in _NOT_PACKAGES:
         raise UsageError(
             f"`lab` cannot add or remove {requirement.name}.",
@@ -37,6 +41,11 @@ def parse_name(text: str) -> str:
     if requirement.specifier or requirement.url or requirement.extras or requirement.marker:
         raise UsageError(f"{text!r} is not just a name.", hint=f"lab remove {requirement.name}")
     return canonicalize_name(requirement.name)
+
+
+def has_password(requirement: Requirement) -> bool:
+    """Return whether the address of a package has a password or a token in it."""
+    return _PASSWORD.search(requirement.url or "") is not None
 
 
 def name_of(line: str) -> str | None:
