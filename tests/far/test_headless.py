@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,13 @@ LAB = """# %% [markdown]
 # %% tags=["parameters"]
 epochs = 3
 """
-DEFAULTS = {"epochs": 0, "learning_rate": 0.1, "dataset": "auto", "shuffle": True}
+DEFAULTS = {
+    "epochs": 0,
+    "learning_rate": 0.1,
+    "dataset": "auto",
+    "shuffle": True,
+    "layers": [64, 32],
+}
 
 
 @pytest.fixture
@@ -82,6 +89,7 @@ def test_part_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) ->
         ("learning_rate", "1", 1.0),
         ("dataset", "007", "007"),
         ("shuffle", "False", False),
+        ("layers", "[128]", [128]),
     ],
 )
 def test_parameters_take_the_type_of_their_default(name: str, text: str, value: object) -> None:
@@ -92,10 +100,18 @@ def test_parameters_take_the_type_of_their_default(name: str, text: str, value: 
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("epochs", "many"), ("epochs", "1.5"), ("shuffle", "2"), ("learning_rate", "")],
+    [
+        ("epochs", "many"),
+        ("epochs", "1.5"),
+        ("shuffle", "2"),
+        ("learning_rate", ""),
+        ("layers", "128"),
+        ("layers", "[128"),
+        ("layers", "(1, 2)"),
+    ],
 )
 def test_value_of_another_type_is_refused(name: str, text: str) -> None:
-    with pytest.raises(parameters.RunError, match=f"{name} cannot be {text!r}"):
+    with pytest.raises(parameters.RunError, match=re.escape(f"{name} cannot be {text!r}")):
         parameters.typed_parameters([(name, text)], defaults=DEFAULTS)
 
 

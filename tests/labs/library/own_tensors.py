@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from handwriting_lab.data import data_directory, load_folder
 from handwriting_lab.evaluation import EpochResult
-from handwriting_lab.runs import ParameterError
+from handwriting_lab.runs import ParameterError, start_run
 from handwriting_lab.training import fit
 
 ROWS = torch.rand(65, 4)
@@ -94,6 +95,19 @@ def test_batch_of_one_sample_cannot_be_normalized() -> None:
 def test_what_is_no_tensor_is_refused(data: tuple[Any, Any]) -> None:
     with pytest.raises(ParameterError, match="Give inputs and targets as two tensors"):
         trained(*data)
+
+
+@pytest.mark.parametrize("text", ["[8, 4]", "8", "[8", "(8, 4)"])
+def test_parameter_that_is_a_list_is_given_as_one(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["lab.py", "-p", "layers", text])
+    monkeypatch.setenv("LAB_OUTPUT_DIR", str(tmp_path))
+    if text == "[8, 4]":
+        assert start_run("lab", {"layers": [64]}).parameters.layers == [8, 4]
+        return
+    with pytest.raises(ParameterError, match="lab cannot set layers to"):
+        start_run("lab", {"layers": [64]})
 
 
 def test_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

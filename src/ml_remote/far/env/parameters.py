@@ -6,6 +6,7 @@ A lab's own package has the same rules (its `runs.py`), but nothing here may dep
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,7 +80,7 @@ def typed_parameters(
             )
         try:
             values[name] = _typed(text, defaults[name])
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, SyntaxError):
             raise RunError(
                 f"The parameter {name} cannot be {text!r}. Give it a value like its default "
                 f"{defaults[name]!r}, of type {type(defaults[name]).__name__}."
@@ -127,4 +128,9 @@ def _typed(text: str, default: object) -> object:
         return {"true": True, "false": False}[text.lower()]
     if isinstance(default, int | float | str):
         return type(default)(text)
-    return text
+    if not isinstance(default, list | tuple | dict):
+        return text
+    value = ast.literal_eval(text)
+    if type(value) is not type(default):
+        raise ValueError(text)
+    return value
