@@ -90,6 +90,7 @@ def test_part_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) ->
         ("dataset", "007", "007"),
         ("shuffle", "False", False),
         ("layers", "[128]", [128]),
+        ("layers", "(8, 4)", [8, 4]),
     ],
 )
 def test_parameters_take_the_type_of_their_default(name: str, text: str, value: object) -> None:
@@ -107,7 +108,7 @@ def test_parameters_take_the_type_of_their_default(name: str, text: str, value: 
         ("learning_rate", ""),
         ("layers", "128"),
         ("layers", "[128"),
-        ("layers", "(1, 2)"),
+        ("layers", "{[1]: 2}"),
     ],
 )
 def test_value_of_another_type_is_refused(name: str, text: str) -> None:

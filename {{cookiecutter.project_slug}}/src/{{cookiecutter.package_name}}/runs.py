@@ -131,10 +131,8 @@ def _command_line(lab: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
             kind = type(defaults[name])
             value = {"true": True, "false": False}[text.lower()] if kind is bool else text
             value = ast.literal_eval(text) if kind in (list, tuple, dict) else value
-            if kind in (list, tuple, dict) and type(value) is not kind:
-                raise ValueError(text)
-            settled[name] = kind(value) if kind in (int, float) else value
-        except (ValueError, KeyError, SyntaxError):
+            settled[name] = kind(value) if kind in (int, float, list, tuple, dict) else value
+        except (ValueError, KeyError, SyntaxError, TypeError):
             raise ParameterError(f"{lab} cannot set {name} to {text!r}. It has: {known}.") from None
     if words:
         print(f"usage: {lab}.py [-p NAME VALUE]...   of: {known}", file=sys.stderr)

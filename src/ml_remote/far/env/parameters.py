@@ -80,7 +80,7 @@ def typed_parameters(
             )
         try:
             values[name] = _typed(text, defaults[name])
-        except (ValueError, KeyError, SyntaxError):
+        except (ValueError, KeyError, SyntaxError, TypeError):
             raise RunError(
                 f"The parameter {name} cannot be {text!r}. Give it a value like its default "
                 f"{defaults[name]!r}, of type {type(defaults[name]).__name__}."
@@ -128,9 +128,6 @@ def _typed(text: str, default: object) -> object:
         return {"true": True, "false": False}[text.lower()]
     if isinstance(default, int | float | str):
         return type(default)(text)
-    if not isinstance(default, list | tuple | dict):
-        return text
-    value = ast.literal_eval(text)
-    if type(value) is not type(default):
-        raise ValueError(text)
-    return value
+    if isinstance(default, list | tuple | dict):
+        return type(default)(ast.literal_eval(text))
+    return text
