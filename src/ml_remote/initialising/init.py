@@ -85,16 +85,22 @@ def init(context: Context, answers: Answers) -> None:
     shared = [
         name for name in what_is_ours(root) if name not in _THIS_CLONES and (root / name).is_file()
     ]
+    here = Context(project=Project(root=root), console=console)
     if address:
-        here = Context(project=Project(root=root), console=console)
         with console.part_of_more():
             write_entry(here, address, alias=alias, offline=True, yes=answers.yes)
-        step = what_next(here, Known(is_sent=False))
+        then = what_next(here, Known(is_sent=False))
     else:
-        step = _after_init(context, root, is_new=True)
+        then = _after_init(context, root, is_new=True)
     console.say("Nothing was committed; only commits are sent to the machine.")
-    add = f"git add {'--force ' if hidden else ''}{' '.join(shared)}"
-    console.next_step(f'{add}; git commit -m "Work on a machine"; then: {step}', with_uv=True)
+    left = _how_to_commit(shared, then, force=bool(hidden))
+    console.next_step(what_next(here, Known(left=left)), with_uv=True)
+
+
+def _how_to_commit(names: list[str], then: str, *, force: bool) -> str:
+    """Return how to commit these of our files, and what to run then."""
+    add = f"git add {'--force ' if force else ''}{' '.join(names)}"
+    return f'{add}; git commit -m "Work on a machine"; then: {then}'
 
 
 def _after_init(context: Context, root: Path, *, is_new: bool) -> str:
