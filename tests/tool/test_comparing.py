@@ -17,8 +17,6 @@ import pytest
 from environment import LabEnvironment
 
 from ml_remote import cli
-from ml_remote.commands.run import _in_two_words
-from ml_remote.far.env.parameters import split_parameters
 from ml_remote.far.env.sessions.run_names import NamedRuns
 from ml_remote.far.login.metrics import Known, differing, metrics_of, text_of
 from ml_remote.jobs.about import Run
@@ -309,35 +307,6 @@ def test_thousands_of_runs_are_compared_in_seconds(said: Said, tmp_path: Path) -
     assert "The best 20 of 3000; all of them: --all" in out
     assert len(out.splitlines()) == 24
     assert len(records_in(tmp_path / "outputs")) == 3000
-
-
-PAIRS = {
-    "-p lr=0.1": ["-p", "lr", "0.1"],
-    "-p lr 0.1": ["-p", "lr", "0.1"],
-    "-plr=0.1": ["-p", "lr", "0.1"],
-    "--parameter=lr=a=b": ["-p", "lr", "a=b"],
-    "-p lr=a=b": ["-p", "lr", "a=b"],
-    "-p lr= x": ["-p", "lr", "", "x"],
-    "-p text a=b": ["-p", "text", "a=b"],
-    "-p text -p -p a=1": ["-p", "text", "-p", "-p", "a", "1"],
-    "--parameter seed=-1 lab": ["--parameter", "seed", "-1", "lab"],
-    "--env A=b -p": ["--env", "A=b", "-p"],
-    "-p 1=2 3": ["-p", "1=2", "3"],
-    "-p": ["-p"],
-}
-
-
-@pytest.mark.parametrize("words", PAIRS)
-def test_parameter_is_given_in_one_word_or_two(words: str) -> None:
-    assert _in_two_words(words.split(" ")) == PAIRS[words]
-
-
-def test_headless_run_takes_both_forms() -> None:
-    words = ["labs/x.py", "-p", "a=b=c", "-p", "d", "e=f", "--parameter", "g=", "-p", "h", "-1"]
-    assert split_parameters(words) == (
-        [("a", "b=c"), ("d", "e=f"), ("g", ""), ("h", "-1")],
-        ["labs/x.py"],
-    )
 
 
 FIND_RUNS = """\
