@@ -115,7 +115,7 @@ def submission_errors(alias: str) -> Explanations:
         ExitCode.NO_SLURM: lambda _: no_slurm(alias),
         ExitCode.REFUSED: lambda said: refusal(alias, said),
         ExitCode.NO_ANSWER: lambda _: LabError(
-            f"Slurm on {alias} does not answer, so no job was submitted.",
+            f"Slurm on {alias} does not answer, so no job was started.",
             hint=f"Try again later. To see if Slurm answers, on {alias}: scontrol ping",
         ),
     }

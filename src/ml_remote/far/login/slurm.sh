@@ -35,9 +35,10 @@ patiently() {
     limited 20 "$@" 3>/dev/null
 }
 
-# submit OPTION...: run sbatch for up to 30 seconds; what it complains of is printed, too
+# submit OPTION...: run sbatch for up to 45 seconds; what it complains of is printed, too. A job that a
+# busy controller takes after that ends at once: its folder is gone then.
 submit() {
-    limited 30 sbatch --parsable "$@" 3>&1
+    limited 45 sbatch --parsable "$@" 3>&1
 }
 
 # ask_slurm: read the queue into $queue, once unless $asked is emptied
