@@ -20,7 +20,9 @@ incomplete=.lab/environment.incomplete lock=.lab/environment.lock
 home=${HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d : -f 6)} # a service may have none
 usual=$home/.local/bin:$home/bin:$home/.cargo/bin:/usr/local/bin:/opt/homebrew/bin
 for folder in "$home" /opt; do
-    for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do usual=$usual:$folder/$name/condabin:$folder/$name/bin; done
+    for name in miniforge3 mambaforge miniconda3 anaconda3 conda; do
+        usual=$usual:$folder/$name/condabin:$folder/$name/bin
+    done
 done
 export PATH="$PATH:${LAB_PROGRAM_FOLDERS-$usual}"
 
