@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ..errors import ConfigurationError
 from ..files import Change, apply_changes, keep_backup, read_bytes
 from ..state import NAME, make_state
+from ..transfer.local_repository import is_tracked
 from .json_with_comments import read_object
 
 __all__ = ["merge", "workspace_path", "write_workspace_file"]
@@ -26,9 +27,15 @@ def write_workspace_file(project: Path, *, alias: str, folder: str) -> Path:
 
     `folder` is the absolute path of the project on the machine. What the person has added to an
     existing file stays, and that file is kept in `.lab` as it was. Raises ConfigurationError when
-    it, or the project's settings, cannot be read; nothing is written then.
+    it, or the project's settings, cannot be read, or a commit made it a link to anywhere; nothing
+    is written then.
     """
     path = workspace_path(project, alias=alias)
+    if path.is_symlink() and is_tracked(project, path.name):
+        raise ConfigurationError(
+            f"{path} is a link that a commit brought, so nothing was written to where it leads.",
+            hint=f"Remove it: git rm --cached {path.name}; rm {path.name}",
+        )
     settings_path = project / ".vscode" / "settings.json"
     settings: dict[str, Any] = {}
     before: dict[str, Any] = {}

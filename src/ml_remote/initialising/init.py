@@ -16,6 +16,7 @@ from ..project import Project, current_folder
 from ..settings import read_settings
 from ..state import check_links
 from ..tables import LOCAL_FILE, PROJECT_FILE, Tables, read_tables
+from ..transfer.local_repository import is_tracked
 from ..transfer.uncommitted import tell_if_not_ignored
 from ..ui.console import Console
 from ..version import this_version
@@ -34,7 +35,7 @@ from .record import (
     what_is_ours,
     write,
 )
-from .repository import is_ignored, is_tracked, look
+from .repository import is_ignored, look
 
 __all__ = ["init", "remove"]
 
@@ -85,6 +86,7 @@ def init(context: Context, answers: Answers) -> None:
     shared = [
         name for name in what_is_ours(root) if name not in _THIS_CLONES and (root / name).is_file()
     ]
+    console.say("Nothing was committed; only commits are sent to the machine.")
     here = Context(project=Project(root=root), console=console)
     if address:
         with console.part_of_more():
@@ -92,7 +94,6 @@ def init(context: Context, answers: Answers) -> None:
         then = what_next(here, Known(is_sent=False))
     else:
         then = _after_init(context, root, is_new=True)
-    console.say("Nothing was committed; only commits are sent to the machine.")
     left = _how_to_commit(shared, then, force=bool(hidden))
     console.next_step(what_next(here, Known(left=left)), with_uv=True)
 

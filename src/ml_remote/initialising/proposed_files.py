@@ -12,8 +12,9 @@ from ..editor.json_with_comments import read_object
 from ..files import read_bytes
 from ..settings import FORMAT
 from ..tables import LOCAL_FILE
+from ..transfer.local_repository import is_tracked
 from ..version import Version
-from .repository import Repository, is_ignored, is_tracked
+from .repository import Repository, is_ignored
 
 __all__ = ["IGNORED", "ignoring", "lab_toml", "local_toml", "missing_lines", "script", "vscode"]
 

@@ -19,7 +19,7 @@ from ..ssh.address import alias_fault
 from ..transfer.git_errors import git_failure
 from ..transfer.local_repository import check_path, check_version, git
 
-__all__ = ["Repository", "git_path", "is_ignored", "is_tracked", "look"]
+__all__ = ["Repository", "git_path", "is_ignored", "look"]
 
 _PYTHON = re.compile(r"3\.(\d{1,2})")
 _NO_FILES = re.compile(r"[Nn]ot a git repository \(or any|must be run in a work tree")
@@ -76,11 +76,6 @@ def look() -> Repository:
 def is_ignored(root: Path, name: str) -> bool:
     """Return whether git ignores a file or folder of this name."""
     return git(root, "check-ignore", "--quiet", "--", name, check=False).returncode == 0
-
-
-def is_tracked(root: Path, name: str) -> bool:
-    """Return whether git tracks a file of this name, or something in a folder of it."""
-    return bool(git(root, "ls-files", "--", f":(literal){name}").stdout)
 
 
 def git_path(root: Path, name: str) -> Path:

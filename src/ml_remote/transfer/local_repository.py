@@ -38,6 +38,7 @@ __all__ = [
     "is_ancestor",
     "is_another_project",
     "is_known",
+    "is_tracked",
     "read_repository",
     "run_script_here",
     "snapshot",
@@ -198,7 +199,7 @@ def snapshot(repository: Repository) -> str:
             name
             for name in (*OWN, *_LINKS)
             if ((root / name).is_symlink() or (name in OWN and (root / name).exists()))
-            and not (_tracks(root, name) or _ignores(root, name))
+            and not (is_tracked(root, name) or _ignores(root, name))
         ]
         git(root, "add", "--all", "--", ".", *map(":(exclude,literal){}".format, own),
             variables=variables)  # fmt: skip
@@ -282,6 +283,11 @@ def git(
     return result
 
 
+def is_tracked(root: Path, name: str) -> bool:
+    """Return whether git tracks a file of this name, or something in a folder of it."""
+    return bool(git(root, "ls-files", "--", f":(literal){name}", check=False).stdout)
+
+
 def git_through(
     client: Client, root: Path, command: str, folder: str, *arguments: str, program: str = ""
 ) -> ThroughSsh:
@@ -361,10 +367,6 @@ def _changes(root: Path) -> tuple[str, ...]:
 def _ignores(root: Path, name: str) -> bool:
     """Return whether git ignores a file or folder; to exclude it once more is a fault for git."""
     return git(root, "check-ignore", "--quiet", "--", name, check=False).returncode == 0
-
-
-def _tracks(root: Path, name: str) -> bool:
-    return bool(git(root, "ls-files", "--", name).stdout)
 
 
 def _failed(command: str, result: Result) -> LabError:
