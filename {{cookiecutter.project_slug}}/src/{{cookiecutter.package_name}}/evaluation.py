@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -37,6 +37,7 @@ BATCH_SIZE = 250  # samples at a time: few enough for a processor to keep their 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Of outputs (B, ...) and targets (B, ...) the mean over the batch, shape (), or each loss."""
 Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+_DIFFERENCES = nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss
 """Of outputs (B, ...) and targets (B, ...) a number for each sample, shape (B,)."""
 
 
@@ -70,15 +71,14 @@ def loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the loss of a batch; labels may be integers of any size."""
     if targets.dtype in (torch.int8, torch.int16, torch.int32):
         targets = targets.long()
+    advice = "Give it class numbers from 0, int64 (B,), or float32 in the outputs' shape."
+    if isinstance(loss, _DIFFERENCES) and outputs.ndim != targets.ndim:  # that would be (B, B)
+        raise unfit("loss", "their shapes differ", advice, outputs=outputs, targets=targets)
     try:
-        with warnings.catch_warnings():
-            if outputs.numel() == targets.numel():  # (B, 1) less (B,) would be (B, B)
-                warnings.filterwarnings("error", "Using a target size")
-            return loss(outputs, targets)
-    except (RuntimeError, ValueError, IndexError, UserWarning) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        advice = "Give it class numbers from 0, int64 (B,), or float32 in the outputs' shape."
+        return loss(outputs, targets)
+    except (RuntimeError, ValueError, IndexError) as error:
+        if not re.search("(?i)target|scalar type|not implemented for|dtype", str(error)):
+            raise  # not about what it was given
         raise unfit("loss", error, advice, outputs=outputs, targets=targets) from error
 
 

@@ -115,7 +115,7 @@ def outputs_of(network: nn.Module, inputs: Tensor) -> Tensor:
         if "per channel" not in str(error):  # BatchNorm's
             if inputs.dtype == torch.float32 or "type" not in str(error):
                 raise  # the network's own
-            advice = "Give it float32: inputs.float()"
+            advice = "Most networks take float32: inputs.float()"
         raise unfit("network", error, advice, inputs=inputs) from error
     if not isinstance(outputs, Tensor):
         kind = type(outputs).__name__
@@ -123,11 +123,11 @@ def outputs_of(network: nn.Module, inputs: Tensor) -> Tensor:
     return outputs.float()
 
 
-def unfit(what: str, error: Exception, advice: str, **given: Tensor) -> ParameterError:
+def unfit(what: str, reason: object, advice: str, **given: Tensor) -> ParameterError:
     """Return the error for tensors that a network or a loss cannot take."""
     facts = [f"{name} {str(one.dtype)[6:]} {tuple(one.shape)}" for name, one in given.items()]
-    named, reason = " and ".join(facts), str(error).splitlines()[0].partition(". ")[0].rstrip(".")
-    return ParameterError(f"The {what} cannot take {named}: {reason}. {advice}")
+    named, said = " and ".join(facts), str(reason).partition("\n")[0].partition(". ")[0].rstrip(".")
+    return ParameterError(f"The {what} cannot take {named}: {said}. {advice}")
 
 
 def pair_in(batch: object) -> Pair:
