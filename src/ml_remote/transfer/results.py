@@ -249,8 +249,12 @@ def is_file(path: Path) -> bool:
 
 
 def folded(name: str) -> str:
-    """Return what two names have in common if a disk that ignores capitals confuses them."""
-    return unicodedata.normalize("NFC", name).casefold()
+    """Return what two names have in common if a disk that ignores capitals confuses them.
+
+    Such disks compare character by character: for them `ß` is not `ss`.
+    """
+    letters = unicodedata.normalize("NFC", name)
+    return "".join(one.upper() if len(one.upper()) == 1 else one for one in letters)
 
 
 def links_below(folder: Path) -> Iterator[Path]:

@@ -113,8 +113,9 @@ class Index:
         self._database.create_function("folded", 1, _folded, deterministic=True)
         rows = self._database.execute(ALIKE).fetchall()
         for _, group in groupby(rows, key=lambda row: row[0]):
-            names = [name for _, name in group if blocked.isdisjoint(_above(name))]
-            for name in names[1:]:
+            names = [row[1:] for row in group if blocked.isdisjoint(_above(row[1]))]
+            # What is here, the disk has told apart.
+            for name in [name for name, is_here in names[1:] if not is_here]:
                 blocked.add(name)
                 with self._database:
                     self._block(name, "alike")

@@ -47,7 +47,7 @@ INSERT INTO files SELECT name, 'there_only', 0 FROM there t LEFT JOIN here h USI
 ALIKE = """
 WITH names AS (SELECT folded(name) AS folded, name, max(is_here) AS is_here FROM (
         SELECT name, 1 AS is_here FROM here UNION ALL SELECT name, 0 FROM there) GROUP BY name)
-    SELECT folded, name FROM names WHERE folded IN (
+    SELECT folded, name, is_here FROM names WHERE folded IN (
         SELECT folded FROM names GROUP BY folded HAVING count(*) > 1)
     ORDER BY folded, is_here DESC, name;
 """
