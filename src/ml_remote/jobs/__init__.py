@@ -62,7 +62,7 @@ __all__ = [
     "tell_of_many",
 ]
 
-_STOP_TIMEOUT = 120.0
+_STOP_TIMEOUT = _SUBMIT_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +121,7 @@ def start(
         how.runner,
         *(("", "", "", "") if code is None else code.words),
         *(word for pair in (secrets or {}).items() for word in pair),
+        timeout=_SUBMIT_TIMEOUT if beginning else 60,
         explanations={**how.explanations, ExitCode.NO_CODE: lambda said: _no_code(machine, said)},
     )
     return only_job(parse_answer(done.stdout), machine)

@@ -63,7 +63,7 @@ def _tell(
     errors: Callable[[], str],
     over: threading.Event,
 ) -> None:
-    with suppress(OSError):  # what is looked at is gone with the program
+    with suppress(Exception):  # it is only a note, and what is looked at may be gone
         _watch(client, answered, errors, over)
 
 
