@@ -23,6 +23,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from accounts import Account, account, run
@@ -43,7 +44,9 @@ __all__ = [
 
 # Where distributions keep OpenSSH's program for sftp.
 _SFTP_SERVERS = ("lib/openssh", "libexec/openssh", "lib/ssh", "libexec", "lib/misc")
-_PORTS = range(10_000, 20_000)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10
+_OWN_PORTS = range(10_000 + 1000 * _WORKER, 11_000 + 1000 * _WORKER)
+_PORTS = cycle(secrets.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)))
 _TO_ITS_HOME = """\
 #!/bin/sh
 [ "$(pwd -P)" != {real_home} ] || cd "$HOME" || exit
@@ -333,7 +336,7 @@ def free_port() -> int:
     server may have it again after it was stopped.
     """
     while True:
-        port = secrets.choice(_PORTS)
+        port = next(_PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

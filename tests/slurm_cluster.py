@@ -24,7 +24,7 @@ import openssh_server
 from baking import TOOL
 from needs import need_program
 from openssh_server import Account, run
-from tool_helpers import ReadyProject, at_terminal, known_machine
+from tool_helpers import ReadyProject, at_terminal, known_machine, wait_until
 
 from ml_remote import jobs
 from ml_remote.jobs.job import Job
@@ -77,8 +77,7 @@ class Cluster:
     def end_jobs(self, user: str = "root") -> None:
         """Cancel every job of a user, and wait until nothing is left of any."""
         self.command("scancel", f"--user={user}")
-        while self.command("squeue", "--noheader").strip():
-            time.sleep(0.1)
+        wait_until(lambda: not self.command("squeue", "--noheader", f"--user={user}").strip())
 
     def state(self, number: str) -> str:
         """Return Slurm's word for the state of a job."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import socket
 import subprocess
@@ -46,6 +47,7 @@ __all__ = [
     "runs_there",
     "that_sends",
     "wait_until",
+    "without_waiting",
 ]
 
 SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
@@ -53,6 +55,11 @@ SHELLS = ("sh", "bash", "zsh", "fish", "csh", "tcsh")
 
 Lab = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the `lab` command of a baked project; keyword arguments are environment variables."""
+
+
+def without_waiting(said: str) -> str:
+    """Return what was said without the notes of a slow machine; see ssh/waiting.py."""
+    return re.sub(r"(?m)^Waiting for .* \.\.\.\n", "", said)
 
 
 def wait_until(condition: Callable[[], object], *, limit: float = 300) -> None:

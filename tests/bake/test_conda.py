@@ -88,11 +88,12 @@ class CondaProject:
 
     def kill_while_unpacking(self) -> None:
         """Empty the package cache, and kill a setup while torch is unpacked."""
-        is_whole = True
-        while is_whole:  # or it came too late
+        for _ in range(10):
             self._kill_once_unpacking()
             sizes = [path.stat().st_size for path in self.client.cache.glob(f"*/{LARGE_FILE}")]
-            is_whole = WHOLE in sizes
+            if WHOLE not in sizes:
+                return
+        raise AssertionError("every setup was killed too late")
 
     def _kill_once_unpacking(self) -> None:
         shutil.rmtree(self.client.cache)

@@ -235,14 +235,14 @@ time.sleep(4711)
 def test_job_ends_when_no_kernel_is_busy_and_nobody_is_connected(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work.node_with("[slurm.node]\nidle_minutes = 0.2")
+    work.node_with("[slurm.node]\nidle_minutes = 0.5")
     node = work.machine
     work.person.write("busy.py", BUSY)
     far = next((work.person.home / NAME / ".lab" / "far").glob("*")).name
     start = f"cd {NAME}; setsid python3 ../busy.py .lab/far/{far} </dev/null & sleep 1"
     done = work.ssh("cluster-node", start, options=("-o", "ControlPath=none"))
     assert done.stdout == "busy\n", done.stderr
-    time.sleep(18)  # longer than nobody may use it
+    time.sleep(40)  # longer than nobody may use it
     assert "RUNNING" in work.queue()
     node.run("sh", "-c", "rm /tmp/lab-kernels-*/*/busy", user="ada")
     wait_until(lambda: work.queue() == "")

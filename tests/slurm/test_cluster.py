@@ -85,7 +85,8 @@ def test_processes_on_two_nodes_meet_and_the_results_come_home(
     assert done.returncode == 0, done.stderr
     job = cluster_project.only_run()
     # The shared environment was made from the lists of another Python, which is a warning.
-    first = next(line for line in done.stderr.splitlines() if not line.startswith("Warning: "))
+    others = ("Warning: ", "Waiting for ")
+    first = next(line for line in done.stderr.splitlines() if not line.startswith(others))
     assert first.startswith(
         f"Run {job.id} is job {number_of(job)} of Slurm on machine: 2 nodes, no GPU, the usual "
         "partition, at most 10, --comment="

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from remote_project import RemoteProject
 from started import read_until
+from tool_helpers import without_waiting
 
 # Stands in for the real script, which tests/bake and the journey run: it waits for a word.
 SCRIPT = """\
@@ -72,7 +73,7 @@ def test_setup_shows_steps_and_the_second_has_nothing_to_do(project_there: Remot
     tell(project_there, "on")
     said += process.communicate()[0]
     assert process.returncode == 0, said
-    assert said.splitlines() == [
+    assert without_waiting(said).splitlines() == [
         "[1/2] Manager: uv",
         "[2/2] Checking",
         "The environment is complete: all of it",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from openssh_server import Account
+from tool_helpers import without_waiting
 
 from ml_remote import cli
 from ml_remote.ssh.client import Client
@@ -55,7 +56,7 @@ class BothSides:
         """Run a command of `lab`; return its exit code and all that it said."""
         code = cli.main(list(words), root=self.root)
         said = self.capsys.readouterr()
-        return code, said.out + said.err
+        return code, said.out + without_waiting(said.err)
 
     def does(self, *words: str) -> str:
         """Run `lab data`, which must not fail; return what it said."""
