@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from baking import BakedProject
+from needs import need_root
 from openssh_server import Laptop, OpenSSHServer
 from rich.console import Console
 from started import read_until
@@ -239,23 +240,33 @@ def test_jobs_of_a_silent_slurm_are_unknown_and_that_is_said(
     )
 
 
-def test_way_to_a_node_does_not_take_a_silent_slurm_for_the_end_of_its_job(tmp_path: Path) -> None:
-    squeue = tmp_path / "squeue"
-    squeue.write_text("#!/bin/sh\nexec sleep 60\n")
-    sbatch = tmp_path / "sbatch"
-    sbatch.write_text("#!/bin/sh\n")
-    for program in (squeue, sbatch):
-        program.chmod(0o755)
-    (tmp_path / ".lab/nodes").mkdir(parents=True)
-    (tmp_path / ".lab/nodes/node").write_text(f"{JOB}\n")
-    (tmp_path / f".lab/jobs/{JOB}").mkdir(parents=True)
-    (tmp_path / f".lab/jobs/{JOB}/slurm").write_text("7\n")
-    proxy = tmp_path / ".lab/node-proxy"
+def said_on_the_way_to_a_node(folder: Path) -> bytes:
+    """Return what .lab/node-proxy says in a project with a job, where squeue never answers."""
+    for name, text in (("squeue", "exec sleep 60\n"), ("sbatch", "")):
+        (folder / name).write_text(f"#!/bin/sh\n{text}")
+        (folder / name).chmod(0o755)
+    for name in (".lab/nodes", f".lab/jobs/{JOB}"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / ".lab/nodes/node").write_text(f"{JOB}\n")
+    (folder / f".lab/jobs/{JOB}/slurm").write_text("7\n")
+    proxy = folder / ".lab/node-proxy"
     proxy.write_text(scripts.script("node-proxy").replace("timeout 8", "timeout 1"))
-    done = subprocess.run(
+    return subprocess.run(
         ["sh", str(proxy), "node"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
-    )
-    assert b"lab: Slurm does not answer on " in done.stdout
+        env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+    ).stdout
+
+
+def test_way_to_a_node_does_not_take_a_silent_slurm_for_the_end_of_its_job(tmp_path: Path) -> None:
+    assert b"lab: Slurm does not answer on " in said_on_the_way_to_a_node(tmp_path)
+
+
+@pytest.mark.parametrize("name", [".lab/nodes", f".lab/jobs/{JOB}"])
+def test_way_to_a_node_is_not_that_of_another_user(tmp_path: Path, name: str) -> None:
+    need_root("give files away")
+    (tmp_path / name).mkdir(parents=True)
+    os.chown(tmp_path / name, 12345, 12345)
+    said = said_on_the_way_to_a_node(tmp_path)
+    assert b"lab: Another user may change what runs in this project." in said

@@ -1,4 +1,4 @@
-# needs: slurm
+# needs: slurm folder-owner
 # shellcheck shell=sh disable=SC2154
 # Written to the machine as .lab/node-proxy: ssh on the laptop has it lead to the running job of the
 # node $1. It submits nothing and waits for nothing, since ssh gives it a few seconds.
@@ -33,6 +33,10 @@ id='' number='' again='lab node'
 { read -r id && read -r number <".lab/jobs/$id/slurm"; } 2>/dev/null <".lab/nodes/$1"
 case $number in '' | *[!0-9]*) say "No compute node is running. Start one: $again" ;; esac
 job=.lab/jobs/$id
+# Where a group may write to the project, another user may have put a job there that is not its owner's.
+if is_foreign . || is_foreign "$job"; then
+    say 'Another user may change what runs in this project. To see where: lab status'
+fi
 [ ! -e "$job/idle-end" ] || say "Job $number ended because it was unused. Start another one: $again"
 find_slurm || say "Slurm's commands are not found on $(uname -n). Log in there and try: squeue"
 if said=$($few squeue --noheader --states=all --jobs="$number" --format='%T|%r' 2>&1); then
