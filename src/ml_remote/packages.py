@@ -19,7 +19,7 @@ from .next_steps import Known, what_next
 from .package_lists import environment_yml, pyproject
 from .package_lists.conda_names import conda_name
 from .package_lists.lock import LOCK, differences, versions
-from .package_lists.requirements import has_password, name_of, parse, parse_name
+from .package_lists.requirements import has_login, name_of, parse, parse_name
 from .package_lists.sources import refuse_to_change
 from .package_lists.texts import LISTS, Texts, commit_line, locked, read_texts, write_texts
 from .transfer.local_repository import git
@@ -50,10 +50,11 @@ def add(
     text = before.pyproject
     for one in new:
         text = pyproject.with_requirement(text, one)
-        if has_password(one):
+        if has_login(one):
             console.warn(
-                f"The address of {one.name} has a password in it, which everyone who has the "
-                "project will see. Change the address in the lists before you commit them."
+                f"The address of {one.name} has a name, password or token in it, which everyone "
+                "who has the project will see. If it is secret, change the address in the lists "
+                "before you commit them."
             )
     lock = locked(root, text, before.lock, console)
     environment = before.environment

@@ -15,7 +15,7 @@ from ml_remote.far.login.environment.lists import digest_of
 from ml_remote.package_lists import environment_yml, lock, pyproject
 from ml_remote.package_lists.conda_locks import keep_conda_lock
 from ml_remote.package_lists.local import texts_here
-from ml_remote.package_lists.requirements import has_password, parse
+from ml_remote.package_lists.requirements import has_login, parse
 from ml_remote.package_lists.sending import lists_folder
 from ml_remote.package_lists.texts import Texts, read_texts, write_texts
 from ml_remote.packages import _with_conda
@@ -225,7 +225,7 @@ def test_address_without_a_name_is_told_where_the_name_goes(address: str) -> Non
     ],
 )
 def test_password_in_an_address_is_seen(address: str, is_told: bool) -> None:
-    assert has_password(Requirement(f"b @ {address}")) is is_told
+    assert has_login(Requirement(f"b @ {address}")) is is_told
 
 
 def test_package_is_in_one_place_of_the_list_of_conda(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from packaging.utils import canonicalize_name
 
 from ..errors import UsageError
 
-__all__ = ["has_password", "merged", "name_of", "parse", "parse_name"]
+__all__ = ["has_login", "merged", "name_of", "parse", "parse_name"]
 
 _NOT_PACKAGES = ("python", "pip")
 _ADDRESS = re.compile(r"[a-z+]+://\S+$")
-_PASSWORD = re.compile(r"https?://[^/@$]+@")  # a name alone is a token; a variable is neither
+_PASSWORD = re.compile(r"https?://[^/@$]+@")  # a name alone may be a token; a variable is neither
 
 
 def parse(text: str) -> Requirement:
@@ -43,8 +43,8 @@ def parse_name(text: str) -> str:
     return canonicalize_name(requirement.name)
 
 
-def has_password(requirement: Requirement) -> bool:
-    """Return whether the address of a package has a password or a token in it."""
+def has_login(requirement: Requirement) -> bool:
+    """Return whether the address of a package has a name, a password or a token in it."""
     return _PASSWORD.search(requirement.url or "") is not None
 
 
