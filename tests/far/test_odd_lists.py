@@ -45,6 +45,15 @@ def ask(packages: Path, probe: str, *arguments: str) -> dict[str, object]:
     return values
 
 
+def assert_alpha_needs_beta(packages: Path) -> None:
+    """Assert that alpha is known as version 1.0, and that it needs beta."""
+    versions = ask(packages, "installed.py", "nowhere", "")["versions"]
+    assert isinstance(versions, dict)
+    assert versions["alpha"] == "1.0"
+    values = ask(packages, "leaving.py", '["alpha"]', '["alpha", "beta"]')
+    assert values == {"needed": ["alpha", "beta"], "leaving": []}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_lists_are_compared_in_whatever_encoding_they_are(tmp_path: Path, encoding: str) -> None:
     add(tmp_path / "packages" / "alpha-1.0.dist-info", "alpha", "1.0")
@@ -61,22 +70,14 @@ def test_package_that_a_killed_pip_has_put_aside_does_not_count(tmp_path: Path) 
     add(tmp_path / "~lpha-0.9.dist-info", "alpha", "0.9", "Requires-Dist: old-need\n")
     add(tmp_path / "alpha-1.0.dist-info", "alpha", "1.0", "Requires-Dist: beta\n")
     add(tmp_path / "beta-1.0.dist-info", "beta", "1.0")
-    versions = ask(tmp_path, "installed.py", "nowhere", "")["versions"]
-    assert isinstance(versions, dict)
-    assert versions["alpha"] == "1.0"
-    values = ask(tmp_path, "leaving.py", '["alpha"]', '["alpha", "beta"]')
-    assert values == {"needed": ["alpha", "beta"], "leaving": []}
+    assert_alpha_needs_beta(tmp_path)
 
 
 def test_package_that_describes_itself_in_another_encoding_is_known(tmp_path: Path) -> None:
     more = "Author: Jürgen\nRequires-Dist: beta\n"
     add(tmp_path / "alpha-1.0.dist-info", "alpha", "1.0", more, encoding="latin-1")
     add(tmp_path / "beta-1.0.dist-info", "beta", "1.0")
-    versions = ask(tmp_path, "installed.py", "nowhere", "")["versions"]
-    assert isinstance(versions, dict)
-    assert versions["alpha"] == "1.0"
-    values = ask(tmp_path, "leaving.py", '["alpha"]', '["alpha", "beta"]')
-    assert values == {"needed": ["alpha", "beta"], "leaving": []}
+    assert_alpha_needs_beta(tmp_path)
 
 
 @pytest.mark.parametrize(

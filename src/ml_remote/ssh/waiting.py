@@ -39,7 +39,7 @@ def told_of_waiting(
     """
     over = threading.Event()
     if "_LAB_COMPLETE" not in os.environ:  # a shell that completes shows nothing else
-        threading.Thread(target=_tell, args=(client, answered, errors, over), daemon=True).start()
+        threading.Thread(target=_watch, args=(client, answered, errors, over), daemon=True).start()
     try:
         yield
     finally:
@@ -57,32 +57,24 @@ def without_marks(errors: str) -> str:
     return _MARK.sub("", errors)
 
 
-def _tell(
-    client: Client,
-    answered: Callable[[], bool],
-    errors: Callable[[], str],
-    over: threading.Event,
-) -> None:
-    with suppress(Exception):  # it is only a note, and what is looked at may be gone
-        _watch(client, answered, errors, over)
-
-
 def _watch(
     client: Client,
     answered: Callable[[], bool],
     errors: Callable[[], str],
     over: threading.Event,
 ) -> None:
-    if not over.wait(_SLOW) and not answered():
-        _say_once(client, "the machine", f"Waiting for an answer from {_name(client)} ...", over)
-    asked = 0  # looks in which Slurm was asked, and had not answered
-    while not over.wait(_LOOK_EVERY):
-        said = errors()
-        asked = asked + 1 if said.count(_ASKS) > said.count(_ANSWERED) else 0
-        if asked * _LOOK_EVERY >= _SLOW:
-            where = f" on {client.alias}" if _tells_names else ""
-            _say_once(client, "Slurm", f"Waiting for Slurm{where} ...", over)
-            return
+    with suppress(Exception):  # it is only a note, and what is looked at may be gone
+        if not over.wait(_SLOW) and not answered():
+            text = f"Waiting for an answer from {_name(client)} ..."
+            _say_once(client, "the machine", text, over)
+        asked = 0  # looks in which Slurm was asked, and had not answered
+        while not over.wait(_LOOK_EVERY):
+            said = errors()
+            asked = asked + 1 if said.count(_ASKS) > said.count(_ANSWERED) else 0
+            if asked * _LOOK_EVERY >= _SLOW:
+                where = f" on {client.alias}" if _tells_names else ""
+                _say_once(client, "Slurm", f"Waiting for Slurm{where} ...", over)
+                return
 
 
 def _say_once(client: Client, what: str, text: str, over: threading.Event) -> None:
